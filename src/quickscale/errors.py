@@ -1,0 +1,12 @@
+from __future__ import annotations
+
+from django.core.exceptions import ImproperlyConfigured
+
+
+class MissingExtraError(ImproperlyConfigured):
+    """An optional dependency is needed and not installed; the message names the extra."""
+
+    def __init__(self, need: str, extra: str, otherwise: str = "") -> None:
+        self.extra = extra
+        alternative = f", or {otherwise}" if otherwise else ""
+        super().__init__(f'{need} needs: pip install "quickscale[{extra}]"{alternative}.')

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from django.db.backends.postgresql import base, client
+
+from quickscale.postgres.server import Address, address
+
+
+class DatabaseClient(client.DatabaseClient):
+    @classmethod
+    def settings_to_cmd_args_env(
+        cls, settings_dict: dict[str, Any], parameters: list[str]
+    ) -> tuple[list[str], dict[str, str] | None]:
+        server = address(Path(settings_dict["HOST"]))
+        resolved = {**settings_dict, "HOST": server.host, "PORT": server.port, "USER": server.user}
+        args, env = super().settings_to_cmd_args_env(resolved, parameters)
+        path = os.pathsep.join([str(server.programs), os.environ.get("PATH", "")])
+        return args, {**(env or {}), "PATH": path}
+
+
+class DatabaseWrapper(base.DatabaseWrapper):
+    """PostgreSQL, with ``HOST`` read as the folder of an embedded server's data."""
+
+    client_class = DatabaseClient
+    display_name = "PostgreSQL (embedded)"
+
+    @property
+    def _server(self) -> Address:
+        return address(Path(self.settings_dict["HOST"]))
+
+    def get_connection_params(self) -> dict[str, Any]:
+        params: dict[str, Any] = super().get_connection_params()
+        server = self._server
+        params.update(host=server.host, port=server.port, user=server.user)
+        return params
+
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+        try:
+            return super().get_new_connection(conn_params)
+        except self.Database.OperationalError:
+            if not self._create_missing_database(conn_params):
+                raise
+            return super().get_new_connection(conn_params)
+
+    def _create_missing_database(self, conn_params: dict[str, Any]) -> bool:
+        """Make the database on its first use, as SQLite makes its file; False if it was there."""
+        name = conn_params["dbname"]
+        connection = self.Database.connect(**{**conn_params, "dbname": "postgres"})
+        connection.autocommit = True
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name])
+                if cursor.fetchone():
+                    return False
+                cursor.execute(f"CREATE DATABASE {self.ops.quote_name(name)}")
+        except self.Database.errors.DuplicateDatabase:
+            pass  # another process was first
+        finally:
+            connection.close()
+        return True

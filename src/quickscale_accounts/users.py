@@ -1,0 +1,85 @@
+"""The user who has an e-mail address and no username. The project owns the concrete model."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.models import PermissionsMixin
+from django.core.mail import send_mail
+from django.db import models
+from django.db.models.functions import Lower
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+
+class EmailUserManager(BaseUserManager["AbstractEmailUser"]):
+    use_in_migrations = True
+
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> Any:
+        """Make a user; without a password the user can't log in with one.
+
+        Raises:
+            ValueError: the e-mail address is empty.
+        """
+        if not email:
+            raise ValueError("A user needs an e-mail address.")
+        user = self.model(email=self.normalize_email(email), **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> Any:
+        return self.create_user(
+            email, password, **{**fields, "is_staff": True, "is_superuser": True}
+        )
+
+    def get_by_natural_key(self, username: str | None) -> AbstractEmailUser:
+        return self.get(email__iexact=username)
+
+
+class AbstractEmailUser(AbstractBaseUser, PermissionsMixin):
+    """A user known by an e-mail address, unique without regard to case."""
+
+    email = models.EmailField(
+        _("e-mail address"),
+        unique=True,
+        error_messages={"unique": _("A user with this e-mail address already exists.")},
+    )
+    is_staff = models.BooleanField(
+        _("staff status"), default=False, help_text=_("May use the admin site.")
+    )
+    is_active = models.BooleanField(
+        _("active"), default=True, help_text=_("Unset this instead of deleting a user.")
+    )
+    date_joined = models.DateTimeField(_("date joined"), default=timezone.now)
+
+    objects: ClassVar[EmailUserManager] = EmailUserManager()
+
+    EMAIL_FIELD = "email"
+    USERNAME_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+
+    class Meta:
+        abstract = True
+        verbose_name = _("user")
+        verbose_name_plural = _("users")
+        constraints = [
+            models.UniqueConstraint(
+                Lower("email"),
+                name="%(app_label)s_%(class)s_email_ci",
+                violation_error_message=_("A user with this e-mail address already exists."),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.email
+
+    def clean(self) -> None:
+        super().clean()
+        self.email = type(self).objects.normalize_email(self.email)
+
+    def email_user(
+        self, subject: str, message: str, from_email: str | None = None, **kwargs: Any
+    ) -> None:
+        send_mail(subject, message, from_email, [self.email], **kwargs)

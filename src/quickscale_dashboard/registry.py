@@ -1,0 +1,93 @@
+"""What other apps add to the dashboard, from a module ``dashboard.py`` of their own.
+
+Django's autodiscovery loads that module of every installed app when the dashboard is installed::
+
+    register(NavItem(_("Credits"), "quickscale_credits:history", order=20))
+    register(Panel("balance", "quickscale_credits/_balance_panel.html", balance_context))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from django.http import HttpRequest
+from django.utils.functional import Promise
+
+Access: TypeAlias = Callable[[HttpRequest], bool]
+Text: TypeAlias = "str | Promise"
+
+
+def logged_in(request: HttpRequest) -> bool:
+    return request.user.is_authenticated
+
+
+def staff(request: HttpRequest) -> bool:
+    return request.user.is_active and request.user.is_staff
+
+
+def everyone(request: HttpRequest) -> bool:
+    return True
+
+
+@dataclass(frozen=True)
+class NavItem:
+    """A link in the shell: ``main`` is the bar, ``account`` the user's menu, ``staff`` support."""
+
+    label: Text
+    url_name: str
+    order: int = 100
+    section: Literal["main", "account", "staff"] = "main"
+    access: Access = logged_in
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A box on a dashboard page.
+
+    ``context(request)`` returns the template's variables. ``columns`` of 12 on a desktop; on a
+    phone every panel has the full width. ``page`` is the customer's home or the staff's.
+    """
+
+    name: str
+    template_name: str
+    context: Callable[[HttpRequest], Mapping[str, Any]]
+    order: int = 100
+    columns: int = 6
+    page: Literal["home", "staff"] = "home"
+    access: Access = logged_in
+
+
+_items: list[NavItem | Panel] = []
+
+
+def register(item: NavItem | Panel) -> None:
+    """Add an entry; the same entry again changes nothing."""
+    if item not in _items:
+        _items.append(item)
+
+
+@contextmanager
+def register_temporarily(*items: NavItem | Panel) -> Iterator[None]:
+    """For tests: the entries are there inside the ``with`` block only."""
+    for item in items:
+        register(item)
+    try:
+        yield
+    finally:
+        for item in items:
+            _items.remove(item)
+
+
+def nav_items(request: HttpRequest, section: str) -> list[NavItem]:
+    """The entries of a section that this request may see, in order."""
+    found = (i for i in _items if isinstance(i, NavItem) and i.section == section)
+    return sorted((i for i in found if i.access(request)), key=lambda i: i.order)
+
+
+def panels(request: HttpRequest, page: str) -> list[Panel]:
+    """The panels of a page that this request may see, in order."""
+    found = (i for i in _items if isinstance(i, Panel) and i.page == page)
+    return sorted((i for i in found if i.access(request)), key=lambda i: i.order)

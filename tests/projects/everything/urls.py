@@ -1,0 +1,15 @@
+from __future__ import annotations
+
+from django.contrib import admin
+from django.urls import include, path
+
+urlpatterns = [
+    path("accounts/", include("allauth.urls")),
+    path("users/", include("quickscale_accounts.urls")),
+    path("services/", include("quickscale_credits.urls_services")),
+    path("dashboard/credits/", include("quickscale_credits.urls")),
+    path("stripe/", include("quickscale_stripe.urls_webhook")),
+    path("dashboard/", include("quickscale_stripe.urls")),
+    path("admin/", admin.site.urls),
+    path("", include("quickscale_dashboard.urls")),
+]
