@@ -1,0 +1,78 @@
+"""Template tags, so that the shell needs no context processor in the site's settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django import template
+from django.http import HttpRequest
+from django.template import Context
+from django.urls import NoReverseMatch, reverse
+
+from quickscale import brand
+from quickscale_dashboard import registry
+from quickscale_dashboard.conf import DashboardSettings, app_settings
+
+register = template.Library()
+
+
+@dataclass(frozen=True)
+class Link:
+    """A navigation entry as the shell draws it.
+
+    ``current`` is the value of ``aria-current``: ``page``, ``true`` for a page below, or empty.
+    """
+
+    label: registry.Text
+    url: str
+    current: str
+
+
+@register.simple_tag
+def brand_name() -> str:
+    """The name of the site, see :func:`quickscale.brand.brand_name`."""
+    return brand.brand_name()
+
+
+@register.simple_tag
+def dashboard_settings() -> DashboardSettings:
+    """The ``QUICKSCALE_DASHBOARD_*`` settings, with defaults."""
+    return app_settings
+
+
+@register.simple_tag(takes_context=True)
+def dashboard_nav(context: Context, section: str) -> list[Link]:
+    """The links of a section that the visitor may see.
+
+    Entries whose URL the site has not mounted are left out (see check W003). An error page that is
+    rendered before the user is known has no entries.
+    """
+    request: HttpRequest | None = context.get("request")
+    if not hasattr(request, "user"):
+        return []
+    urls = {item: _url(item) for item in registry.nav_items(request, section)}
+    nearest = max(
+        (url for url in urls.values() if _is_above(url, request.path)), default="", key=len
+    )
+    return [
+        Link(item.label, url, _current(url, request.path, nearest))
+        for item, url in urls.items()
+        if url
+    ]
+
+
+def _url(item: registry.NavItem) -> str:
+    try:
+        return reverse(item.url_name)
+    except NoReverseMatch:
+        return ""
+
+
+def _is_above(url: str, path: str) -> bool:
+    return len(url) > 1 and path.startswith(url)
+
+
+def _current(url: str, path: str, nearest: str) -> str:
+    if url == path:
+        return "page"
+    return "true" if url == nearest else ""
