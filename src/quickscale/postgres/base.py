@@ -41,23 +41,20 @@ class DatabaseWrapper(base.DatabaseWrapper):
         try:
             return super().get_new_connection(conn_params)
         except self.Database.OperationalError:
-            if not self._create_missing_database(conn_params):
-                raise
+            self._create_missing_database(conn_params)
             return super().get_new_connection(conn_params)
 
-    def _create_missing_database(self, conn_params: dict[str, Any]) -> bool:
-        """Make the database on its first use, as SQLite makes its file; False if it was there."""
+    def _create_missing_database(self, conn_params: dict[str, Any]) -> None:
+        """Make the database on its first use, as SQLite makes its file."""
         name = conn_params["dbname"]
         connection = self.Database.connect(**{**conn_params, "dbname": "postgres"})
         connection.autocommit = True
         try:
             with connection.cursor() as cursor:
+                # Two processes that create at once would find template1 in use.
+                cursor.execute("SELECT pg_advisory_lock(hashtext('quickscale.postgres'))")
                 cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name])
-                if cursor.fetchone():
-                    return False
-                cursor.execute(f"CREATE DATABASE {self.ops.quote_name(name)}")
-        except self.Database.errors.DuplicateDatabase:
-            pass  # another process was first
+                if not cursor.fetchone():
+                    cursor.execute(f"CREATE DATABASE {self.ops.quote_name(name)}")
         finally:
             connection.close()
-        return True

