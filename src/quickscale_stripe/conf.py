@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from django.apps import apps
+
+from quickscale.conf import AppSettings
+
+
+class StripeSettings(AppSettings):
+    """The settings of ``quickscale_stripe``. Amounts are minor units of the price's currency."""
+
+    prefix = "QUICKSCALE_STRIPE_"
+
+    # Keys and where Stripe is
+
+    @property
+    def enabled(self) -> bool:
+        """Whether the site takes payments, given that a key (or the sandbox) is there. ``True``."""
+        return self._get("ENABLED", True)
+
+    @property
+    def live_mode(self) -> bool:
+        """``True`` takes real money and needs live keys; ``False`` (default) needs test keys.
+
+        Objects and events of the other mode are kept apart: they are neither shown nor credited.
+        """
+        return self._get("LIVE_MODE", False)
+
+    @property
+    def public_key(self) -> str:
+        """The publishable key, ``pk_...``, for sites that put Stripe's scripts on own pages."""
+        return self._get("PUBLIC_KEY", "")
+
+    @property
+    def secret_key(self) -> str:
+        """The secret or restricted key, ``sk_...`` or ``rk_...``. Empty: payments are off."""
+        return self._get("SECRET_KEY", "")
+
+    @property
+    def webhook_secret(self) -> list[str]:
+        """The endpoints' signing secrets, ``whsec_...``: a list, or a text with commas.
+
+        Several while a secret is rotated: a signature by any of them is accepted.
+        """
+        value: str | Sequence[str] = self._get("WEBHOOK_SECRET", "")
+        parts = value.split(",") if isinstance(value, str) else value
+        return [part.strip() for part in parts if part.strip()]
+
+    @property
+    def api_base(self) -> str:
+        """Address of Stripe's API, or of a stand-in. Empty: Stripe's own."""
+        return self._get("API_BASE", "").rstrip("/")
+
+    @property
+    def connect_timeout(self) -> float:
+        """Seconds to wait for a connection to Stripe. 5."""
+        return self._get("CONNECT_TIMEOUT", 5.0)
+
+    @property
+    def read_timeout(self) -> float:
+        """Seconds to wait for each answer of Stripe. 20."""
+        return self._get("READ_TIMEOUT", 20.0)
+
+    @property
+    def max_network_retries(self) -> int:
+        """How often a request that got no answer is sent again, with the same key. 2."""
+        return self._get("MAX_NETWORK_RETRIES", 2)
+
+    # Sandbox
+
+    @property
+    def sandbox(self) -> bool:
+        """Answers come from the built-in stand-in for Stripe; only with ``DEBUG``. ``False``."""
+        return self._get("SANDBOX", False)
+
+    @property
+    def sandbox_path(self) -> str:
+        """The sandbox's SQLite file, or ``":memory:"`` (default) for one process's memory."""
+        return str(self._get("SANDBOX_PATH", ":memory:"))
+
+    # Purchases
+
+    @property
+    def success_url(self) -> str:
+        """Where Stripe sends the buyer after a payment; empty: the app's own page.
+
+        A path or an address. ``session_id={CHECKOUT_SESSION_ID}`` is added to its query.
+        """
+        return self._get("SUCCESS_URL", "")
+
+    @property
+    def cancel_url(self) -> str:
+        """Where Stripe sends a buyer who goes back; empty: the app's own page."""
+        return self._get("CANCEL_URL", "")
+
+    @property
+    def min_purchase(self) -> int | None:
+        """The smallest unit amount that is offered, or ``None`` (default)."""
+        return self._get("MIN_PURCHASE", None)
+
+    @property
+    def max_purchase(self) -> int | None:
+        """The largest unit amount that is offered, or ``None`` (default)."""
+        return self._get("MAX_PURCHASE", None)
+
+    @property
+    def allow_promotion_codes(self) -> bool:
+        """Whether Checkout has a field for a promotion code. ``False``."""
+        return self._get("ALLOW_PROMOTION_CODES", False)
+
+    @property
+    def automatic_tax(self) -> bool:
+        """Whether Stripe Tax computes the tax in Checkout. ``False``."""
+        return self._get("AUTOMATIC_TAX", False)
+
+    @property
+    def tax_id_collection(self) -> bool:
+        """Whether Checkout asks businesses for their tax id. ``False``."""
+        return self._get("TAX_ID_COLLECTION", False)
+
+    # Webhooks
+
+    @property
+    def webhook_tolerance(self) -> int:
+        """The greatest age of a signature, in seconds. 300, as Stripe advises."""
+        return self._get("WEBHOOK_TOLERANCE", 300)
+
+    @property
+    def webhook_max_bytes(self) -> int:
+        """The largest body that the webhook reads. 1 MiB."""
+        return self._get("WEBHOOK_MAX_BYTES", 1024 * 1024)
+
+    @property
+    def event_max_attempts(self) -> int:
+        """After so many failures an event is dead and waits for a person. 8."""
+        return self._get("EVENT_MAX_ATTEMPTS", 8)
+
+    @property
+    def event_retry_delay(self) -> int:
+        """Seconds until the first retry of a failed event; doubles with each failure. 60."""
+        return self._get("EVENT_RETRY_DELAY", 60)
+
+    # Pages
+
+    @property
+    def page_size(self) -> int:
+        """Rows on a page of payments. 25."""
+        return self._get("PAGE_SIZE", 25)
+
+    # Hooks
+
+    @property
+    def fulfil(self) -> Callable[..., Any]:
+        """What a payment brings: see :func:`quickscale_stripe.hooks.fulfil`.
+
+        The default adds credits when ``quickscale_credits`` is installed, else does nothing.
+        """
+        return self._hook("FULFIL", _bridge("fulfil"))
+
+    @property
+    def revoke(self) -> Callable[..., Any]:
+        """What a refund or dispute takes back: see :func:`quickscale_stripe.hooks.revoke`."""
+        return self._hook("REVOKE", _bridge("revoke"))
+
+    @property
+    def balance(self) -> Callable[..., Any]:
+        """The owner's balance for the page after a purchase.
+
+        See :func:`quickscale_stripe.hooks.balance`.
+        """
+        return self._hook("BALANCE", _bridge("balance"))
+
+
+def _bridge(name: str) -> str:
+    module = "contrib.credits" if apps.is_installed("quickscale_credits") else "hooks"
+    return f"quickscale_stripe.{module}.{name}"
+
+
+app_settings = StripeSettings()
