@@ -1,0 +1,83 @@
+"""The arrows between the packages, as pyproject.toml declares them."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+PACKAGES = [
+    "quickscale",
+    "quickscale_accounts",
+    "quickscale_cli",
+    "quickscale_credits",
+    "quickscale_dashboard",
+    "quickscale_stripe",
+]
+
+
+def folder(package: str) -> Path:
+    spec = importlib.util.find_spec(package)
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent
+
+
+def may_import(importer: Path, imported: str) -> bool:
+    package, module = importer.parts[0], "/".join(importer.parts[1:])
+    if imported in ("quickscale", package):
+        return True
+    if module == "dashboard.py":
+        return imported == "quickscale_dashboard"
+    return (package, module, imported) == (
+        "quickscale_stripe",
+        "contrib/credits.py",
+        "quickscale_credits",
+    )
+
+
+def imports(source: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(source.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.partition(".")[0])
+    return found & set(PACKAGES)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_imports_only_what_it_may(package):
+    root = folder(package)
+    wrong = [
+        f"{source.relative_to(root.parent)} imports {imported}"
+        for source in root.rglob("*.py")
+        for imported in imports(source)
+        if not may_import(source.relative_to(root.parent), imported)
+    ]
+    assert wrong == []
+    assert any(root.rglob("*.py"))
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_templates_use_only_their_own_package_and_the_site(package):
+    """A template extends, includes and loads nothing of a sibling; the site's base joins them."""
+    root = folder(package)
+    siblings = [name for name in PACKAGES if name not in (package, "quickscale")]
+    wrong = [
+        f"{template.relative_to(root.parent)} names {sibling}"
+        for template in root.rglob("templates/**/*.*")
+        if template.suffix in (".html", ".txt")
+        for sibling in siblings
+        for tag in ("extends", "include", "load")
+        for line in template.read_text().splitlines()
+        if f"{{% {tag} " in line and sibling in line
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_is_typed(package):
+    assert (folder(package) / "py.typed").is_file()
