@@ -1,0 +1,73 @@
+"""The commands, their arguments and what they print."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from quickscale import __version__
+from quickscale_cli.errors import CommandError
+from quickscale_cli.project import create_project
+
+app = typer.Typer(
+    name="quickscale",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"quickscale {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def quickscale(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Django apps for charging for use: accounts, credits, Stripe payments and dashboards."""
+
+
+@app.command()
+def init(
+    name: Annotated[str, typer.Argument(help="The project's Python package, such as my_site.")],
+    directory: Annotated[
+        Path | None,
+        typer.Option(help="The folder to make; NAME in the current folder by default."),
+    ] = None,
+) -> None:
+    """Write a new project: a few files that import the apps."""
+    folder = directory or Path(name)
+    try:
+        files = create_project(name, folder)
+    except CommandError as error:
+        raise _failure(error) from error
+    typer.echo(f"Created {name} in {folder}:")
+    for file in files:
+        typer.echo(f"  {file.relative_to(folder)}")
+    typer.echo(
+        "\n".join(
+            [
+                "",
+                "Next steps:",
+                f"  cd {folder}",
+                "  python manage.py migrate",
+                "  python manage.py createsuperuser",
+                "  python manage.py runserver",
+            ]
+        )
+    )
+
+
+def _failure(error: CommandError) -> typer.Exit:
+    typer.echo(f"Error: {error}", err=True)
+    return typer.Exit(1)

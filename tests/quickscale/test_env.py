@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import django
+import environs
+import pytest
+
+from quickscale.env import Env
+from quickscale.postgres import ENGINE
+
+
+@pytest.fixture
+def clean(monkeypatch):
+    for name in ("DATABASE_URL", "SITE_PORT", "SITE_KEY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.usefixtures("clean")
+def test_without_an_address_the_database_is_the_projects_own(tmp_path):
+    database = Env(tmp_path).database()
+    assert database["ENGINE"] == ENGINE
+    assert database["HOST"] == str(tmp_path / ".quickscale" / "postgres")
+    assert database["NAME"] == "quickscale"
+
+
+@pytest.mark.usefixtures("clean")
+def test_an_address_always_wins(tmp_path, monkeypatch):
+    (tmp_path / ".quickscale" / "postgres").mkdir(parents=True)
+    monkeypatch.setenv("DATABASE_URL", "postgres://me:secret@db.example.com:5433/site")
+    database = Env(tmp_path).database()
+    assert database["ENGINE"] == "django.db.backends.postgresql"
+    assert (database["HOST"], database["PORT"]) == ("db.example.com", 5433)
+    assert (database["NAME"], database["USER"]) == ("site", "me")
+
+
+@pytest.mark.usefixtures("clean")
+def test_the_projects_env_file_is_read_and_the_environment_wins(tmp_path, monkeypatch):
+    (tmp_path / ".env").write_text("SITE_KEY=file\nSITE_PORT=1\n")
+    monkeypatch.setenv("SITE_PORT", "2")
+    env = Env(tmp_path)
+    assert env.str("SITE_KEY") == "file"
+    assert env.int("SITE_PORT") == 2
+
+
+@pytest.mark.usefixtures("clean")
+def test_all_problems_are_told_at_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("SITE_PORT", "many")
+    env = Env(tmp_path)
+    env.int("SITE_PORT")
+    env.str("SITE_KEY")
+    with pytest.raises(environs.EnvValidationError) as caught:
+        env.seal()
+    assert set(caught.value.error_messages) == {"SITE_PORT", "SITE_KEY"}
+
+
+@pytest.mark.usefixtures("clean")
+def test_a_wrong_database_address_is_told_with_the_others(tmp_path, monkeypatch):
+    monkeypatch.setenv("DATABASE_URL", "nonsense://")
+    env = Env(tmp_path)
+    env.database()
+    env.str("SITE_KEY")
+    with pytest.raises(environs.EnvValidationError, match=r"(?s)DATABASE_URL: .*SITE_KEY: "):
+        env.seal()
+
+
+@pytest.fixture
+def no_mail_server(monkeypatch):
+    for name in ("HOST", "PORT", "HOST_USER", "HOST_PASSWORD", "USE_TLS", "USE_SSL"):
+        monkeypatch.delenv(f"EMAIL_{name}", raising=False)
+
+
+@pytest.mark.usefixtures("no_mail_server")
+@pytest.mark.parametrize(
+    ("debug", "host", "backend"),
+    [(True, None, "console"), (True, "mail.example.com", "smtp"), (False, None, "smtp")],
+)
+def test_mail_is_printed_only_in_development_without_a_server(
+    tmp_path, monkeypatch, debug, host, backend
+):
+    if host:
+        monkeypatch.setenv("EMAIL_HOST", host)
+    found = Env(tmp_path).email(debug=debug)
+    if django.VERSION >= (6, 1):
+        assert found["MAILERS"]["default"]["BACKEND"].split(".")[-2] == backend
+    else:
+        assert found["EMAIL_BACKEND"].split(".")[-2] == backend
+
+
+@pytest.mark.usefixtures("no_mail_server")
+def test_mail_settings_are_those_of_the_running_django(tmp_path, monkeypatch):
+    monkeypatch.setenv("EMAIL_HOST", "mail.example.com")
+    monkeypatch.setenv("EMAIL_HOST_USER", "me")
+    found = Env(tmp_path).email(debug=False)
+    if django.VERSION >= (6, 1):
+        options = found["MAILERS"]["default"]["OPTIONS"]
+        assert (options["host"], options["username"]) == ("mail.example.com", "me")
+    else:
+        assert (found["EMAIL_HOST"], found["EMAIL_HOST_USER"]) == ("mail.example.com", "me")
