@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from django.conf import settings
+
 from quickscale.conf import AppSettings
 
 
@@ -8,8 +10,19 @@ class DashboardSettings(AppSettings):
 
     @property
     def logo(self) -> str:
-        """Path below ``STATIC_URL`` of a square picture beside the brand's name; empty for ours."""
+        """Path below ``STATIC_URL`` of a square picture, shown beside the brand's name and as the
+        page's icon; empty for QuickScale's own."""
         return self._get("LOGO", "")
+
+    @property
+    def contact_email(self) -> str:
+        """Where the contact form's mails go; ``DEFAULT_FROM_EMAIL`` unless set."""
+        return self._get("CONTACT_EMAIL", settings.DEFAULT_FROM_EMAIL)
+
+    @property
+    def contact_limit(self) -> int:
+        """How many mails one IP address may send by the contact form in an hour."""
+        return self._get("CONTACT_LIMIT", 5)
 
 
 app_settings = DashboardSettings()

@@ -1,12 +1,82 @@
 from __future__ import annotations
 
+from typing import Any
+
+from django.contrib import messages
 from django.contrib.auth.mixins import LoginRequiredMixin
-from django.views.generic import TemplateView
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.urls import reverse_lazy
+from django.utils.decorators import method_decorator
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.cache import never_cache
+from django.views.generic import FormView, TemplateView, View
+from django_htmx.http import HttpResponseClientRefresh
+
+from quickscale_dashboard import registry
+from quickscale_dashboard.contact import may_send, send_contact_mail
+from quickscale_dashboard.forms import ContactForm
+from quickscale_dashboard.health import readiness
 
 
 class HomeView(TemplateView):
     template_name = "quickscale_dashboard/home.html"
 
 
+class AboutView(TemplateView):
+    template_name = "quickscale_dashboard/about.html"
+
+
+class ContactView(FormView[ContactForm]):
+    template_name = "quickscale_dashboard/contact.html"
+    form_class = ContactForm
+    success_url = reverse_lazy("quickscale_dashboard:contact")
+
+    def get_initial(self) -> dict[str, Any]:
+        return {"email": getattr(self.request.user, "email", "")}
+
+    def form_valid(self, form: ContactForm) -> HttpResponse:
+        if not form.is_spam:
+            if not may_send(self.request.META["REMOTE_ADDR"]):
+                form.add_error(None, _("That is many messages in a short time. Try again later."))
+                return self.render_to_response(self.get_context_data(form=form), status=429)
+            fields = form.cleaned_data
+            send_contact_mail(name=fields["name"], email=fields["email"], message=fields["message"])
+        messages.success(self.request, _("Thank you. Your message is on its way to us."))
+        return super().form_valid(form)
+
+
 class DashboardView(LoginRequiredMixin, TemplateView):
+    """The customer's home: the panels that the installed apps register for the page ``home``."""
+
     template_name = "quickscale_dashboard/dashboard.html"
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(panels=registry.panels(self.request, "home"), **kwargs)
+
+
+class PanelView(TemplateView):
+    """One panel alone, which HTMX puts in place of the old one."""
+
+    template_name = "quickscale_dashboard/_panel.html"
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if not request.user.is_authenticated:
+            return HttpResponseClientRefresh()
+        for panel in registry.panels(request, kwargs["page"]):
+            if panel.name == kwargs["name"]:
+                return self.render_to_response({"panel": panel})
+        raise Http404
+
+
+@method_decorator(never_cache, name="dispatch")
+class HealthView(View):
+    def get(self, request: HttpRequest) -> HttpResponse:
+        return HttpResponse("ok", content_type="text/plain")
+
+
+@method_decorator(never_cache, name="dispatch")
+class ReadinessView(View):
+    def get(self, request: HttpRequest) -> HttpResponse:
+        states = readiness()
+        ready = all(state == "ok" for state in states.values())
+        return JsonResponse(states, status=200 if ready else 503)

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from django import template
 from django.http import HttpRequest
 from django.template import Context
+from django.template.loader import render_to_string
 from django.urls import NoReverseMatch, reverse
+from django.utils.safestring import SafeString
 
 from quickscale import brand
 from quickscale_dashboard import registry
@@ -48,7 +50,7 @@ def dashboard_nav(context: Context, section: str) -> list[Link]:
     rendered before the user is known has no entries.
     """
     request: HttpRequest | None = context.get("request")
-    if not hasattr(request, "user"):
+    if request is None or not hasattr(request, "user"):
         return []
     urls = {item: _url(item) for item in registry.nav_items(request, section)}
     nearest = max(
@@ -59,6 +61,13 @@ def dashboard_nav(context: Context, section: str) -> list[Link]:
         for item, url in urls.items()
         if url
     ]
+
+
+@register.simple_tag(takes_context=True)
+def render_panel(context: Context, panel: registry.Panel) -> SafeString:
+    """A panel's template with the variables that its app gives it."""
+    request: HttpRequest = context["request"]
+    return render_to_string(panel.template_name, dict(panel.context(request)), request)
 
 
 def _url(item: registry.NavItem) -> str:

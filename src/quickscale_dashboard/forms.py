@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+
+class ContactForm(forms.Form):
+    name = forms.CharField(
+        label=_("Name"), max_length=100, widget=forms.TextInput({"autocomplete": "name"})
+    )
+    email = forms.EmailField(
+        label=_("E-mail address"), widget=forms.EmailInput({"autocomplete": "email"})
+    )
+    message = forms.CharField(
+        label=_("Message"), max_length=5000, widget=forms.Textarea({"rows": 8})
+    )
+    # People cannot see or reach this field; programs that fill in every field give themselves away.
+    company_url = forms.CharField(
+        label=_("Leave this empty"),
+        required=False,
+        widget=forms.TextInput({"autocomplete": "off", "tabindex": "-1"}),
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, field in self.fields.items():
+            css = "textarea" if isinstance(field.widget, forms.Textarea) else "input"
+            field.widget.attrs["class"] = css
+            if self.is_bound and name in self.errors:
+                field.widget.attrs["class"] += " is-danger"
+
+    @property
+    def is_spam(self) -> bool:
+        return bool(self.cleaned_data["company_url"])
