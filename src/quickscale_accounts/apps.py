@@ -8,3 +8,6 @@ class AccountsConfig(AppConfig):
     name = "quickscale_accounts"
     verbose_name = _("Accounts")
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from quickscale_accounts import checks  # noqa: F401

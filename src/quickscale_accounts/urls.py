@@ -1,6 +1,17 @@
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver
+from django.conf import settings
+from django.urls import URLPattern, URLResolver, path
+
+from quickscale_accounts import views
 
 app_name = "quickscale_accounts"
-urlpatterns: list[URLPattern | URLResolver] = []
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", views.OverviewView.as_view(), name="overview"),
+]
+
+if settings.DEBUG:
+    urlpatterns += [
+        path("mails/", views.MailSamplesView.as_view(), name="mail_samples"),
+        path("mails/<slug:name>/", views.MailSampleView.as_view(), name="mail_sample"),
+    ]

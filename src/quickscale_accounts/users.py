@@ -1,8 +1,12 @@
-"""The user who has an e-mail address and no username. The project owns the concrete model."""
+"""The user who has an e-mail address and no username. The project owns the concrete model::
+
+class User(AbstractEmailUser):
+    pass
+"""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
@@ -12,34 +16,49 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+UserT = TypeVar("UserT", bound="AbstractEmailUser")
 
-class EmailUserManager(BaseUserManager["AbstractEmailUser"]):
+
+class EmailUserManager(BaseUserManager[UserT]):
     use_in_migrations = True
 
-    def create_user(self, email: str, password: str | None = None, **fields: Any) -> Any:
+    @classmethod
+    def normalize_email(cls, email: str | None) -> str:
+        """Lower case, as allauth keeps addresses; no provider tells them apart by case."""
+        return (email or "").strip().lower()
+
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> UserT:
         """Make a user; without a password the user can't log in with one.
 
         Raises:
             ValueError: the e-mail address is empty.
         """
+        email = self.normalize_email(email)
         if not email:
             raise ValueError("A user needs an e-mail address.")
-        user = self.model(email=self.normalize_email(email), **fields)
+        user = self.model(email=email, **fields)
         user.set_password(password)
         user.save(using=self._db)
         return user
 
-    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> Any:
-        return self.create_user(
-            email, password, **{**fields, "is_staff": True, "is_superuser": True}
-        )
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> UserT:
+        """Make a user who may do everything, in the admin site too."""
+        fields |= {"is_staff": True, "is_superuser": True}
+        return self.create_user(email, password, **fields)
 
-    def get_by_natural_key(self, username: str | None) -> AbstractEmailUser:
-        return self.get(email__iexact=username)
+    def get_by_natural_key(self, username: str | None) -> UserT:
+        return self.get(email=self.normalize_email(username))
+
+    async def aget_by_natural_key(self, username: str | None) -> UserT:
+        return await self.aget(email=self.normalize_email(username))
 
 
 class AbstractEmailUser(AbstractBaseUser, PermissionsMixin):
-    """A user known by an e-mail address, unique without regard to case."""
+    """A user known by an e-mail address, unique without regard to case.
+
+    ``save()`` and the manager keep the address in lower case; the database refuses a second
+    address that differs only by case, whoever writes it.
+    """
 
     email = models.EmailField(
         _("e-mail address"),
@@ -54,7 +73,7 @@ class AbstractEmailUser(AbstractBaseUser, PermissionsMixin):
     )
     date_joined = models.DateTimeField(_("date joined"), default=timezone.now)
 
-    objects: ClassVar[EmailUserManager] = EmailUserManager()
+    objects: ClassVar[EmailUserManager[Any]] = EmailUserManager()
 
     EMAIL_FIELD = "email"
     USERNAME_FIELD = "email"
@@ -77,7 +96,11 @@ class AbstractEmailUser(AbstractBaseUser, PermissionsMixin):
 
     def clean(self) -> None:
         super().clean()
-        self.email = type(self).objects.normalize_email(self.email)
+        self.email = EmailUserManager.normalize_email(self.email)
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        self.email = EmailUserManager.normalize_email(self.email)
+        super().save(*args, **kwargs)
 
     def email_user(
         self, subject: str, message: str, from_email: str | None = None, **kwargs: Any

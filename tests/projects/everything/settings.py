@@ -18,6 +18,8 @@ INSTALLED_APPS = [
     "quickscale_stripe",
     "allauth",
     "allauth.account",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.dummy",
     "csp",
     "django_htmx",
     *DJANGO_APPS,
@@ -28,6 +30,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "quickscale_accounts.middleware.HtmxFormsMiddleware",
 ]
 
 TEMPLATES[0]["DIRS"] = [ROOT / "tests" / "projects" / "everything" / "templates"]
@@ -36,8 +39,25 @@ AUTHENTICATION_BACKENDS = [
     "django.contrib.auth.backends.ModelBackend",
     "allauth.account.auth_backends.AuthenticationBackend",
 ]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
 LOGIN_REDIRECT_URL = "/dashboard/"
 LOGIN_URL = "account_login"
+ACCOUNT_ADAPTER = "quickscale_accounts.adapter.AccountAdapter"
+ACCOUNT_CHANGE_EMAIL = True
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+SOCIALACCOUNT_ADAPTER = "quickscale_accounts.social.SocialAccountAdapter"
 
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {

@@ -1,0 +1,10 @@
+"""The defaults of the hooks that settings name."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest
+
+
+def signup_allowed(*, request: HttpRequest) -> bool:
+    """The default of ``QUICKSCALE_ACCOUNTS_SIGNUP_ALLOWED``: everyone may sign up."""
+    return True

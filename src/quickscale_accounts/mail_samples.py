@@ -1,0 +1,48 @@
+"""Sample data for every mail, so that a template can be seen without making it happen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.http import HttpRequest
+from django.utils import timezone
+
+SAMPLES = [
+    "email_confirmation_signup",
+    "email_confirmation",
+    "email_confirm",
+    "email_changed",
+    "email_deleted",
+    "account_already_exists",
+    "unknown_account",
+    "password_reset_key",
+    "password_reset",
+    "password_changed",
+    "password_set",
+    "login_code",
+    "password_reset_code",
+]
+"""Names of the mails below ``account/email/``, in the order in which they are shown."""
+
+
+def sample_context(request: HttpRequest) -> dict[str, Any]:
+    """What allauth gives to its mails, all of it at once. Nothing here works or is saved."""
+    user_model = get_user_model()
+    email = "ann@example.com"
+    site_url = request.build_absolute_uri("/")
+    return {
+        "request": request,
+        "email": email,
+        "user": user_model(**{user_model.get_email_field_name(): email}),
+        "activate_url": f"{site_url}accounts/confirm-email/sample/",
+        "password_reset_url": f"{site_url}accounts/password/reset/key/sample/",
+        "signup_url": f"{site_url}accounts/signup/",
+        "code": "4F7-K2Q",
+        "from_email": "ann@old.example.com",
+        "to_email": email,
+        "deleted_email": "ann@old.example.com",
+        "timestamp": timezone.now(),
+        "ip": "203.0.113.7",
+        "user_agent": "Mozilla/5.0",
+    }

@@ -1,0 +1,40 @@
+"use strict";
+
+// HTMX swaps no error in by itself; the page that says "too many attempts" must be seen.
+document.addEventListener("htmx:beforeSwap", (event) => {
+  if (event.detail.xhr.status === 429) {
+    event.detail.shouldSwap = true;
+  }
+});
+
+// Bits that a guesser has to try, at most: alphabet and length, where repeats count for less.
+function passwordBits(password) {
+  const alphabets = [/[a-z]/, /[A-Z]/, /[0-9]/, /[^a-zA-Z0-9]/];
+  const sizes = [26, 26, 10, 33];
+  const size = alphabets.reduce(
+    (sum, alphabet, i) => sum + (alphabet.test(password) ? sizes[i] : 0),
+    0,
+  );
+  const different = new Set(password).size;
+  const length = (different + Math.min(password.length, 2 * different)) / 2;
+  return size ? length * Math.log2(size) : 0;
+}
+
+document.addEventListener("alpine:init", () => {
+  Alpine.data("passwordStrength", () => ({
+    level: 0,
+    measure(event) {
+      const bits = passwordBits(event.target.value);
+      this.level = [0, 40, 55, 70].filter((least) => bits > least).length;
+    },
+    get empty() {
+      return this.level === 0;
+    },
+    get colour() {
+      return ["", "is-danger", "is-warning", "is-info", "is-success"][this.level];
+    },
+    get words() {
+      return this.level ? this.$root.dataset.words.split("|")[this.level - 1] : "";
+    },
+  }));
+});

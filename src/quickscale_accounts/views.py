@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from typing import Any
+
+from allauth.account.adapter import get_adapter
+from allauth.account.models import EmailAddress
+from django.conf import settings
+from django.contrib.auth.mixins import LoginRequiredMixin
+from django.core.mail import EmailMultiAlternatives
+from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.utils.decorators import method_decorator
+from django.views.decorators.clickjacking import xframe_options_sameorigin
+from django.views.generic import TemplateView, View
+
+from quickscale_accounts.mail_samples import SAMPLES, sample_context
+
+
+class OverviewView(LoginRequiredMixin, TemplateView):
+    """The user's own account: addresses and password, with links to change them."""
+
+    template_name = "quickscale_accounts/overview.html"
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        addresses = EmailAddress.objects.filter(user=self.request.user)
+        return super().get_context_data(
+            email_addresses=addresses.order_by("-primary", "email"), **kwargs
+        )
+
+
+class MailSamplesView(TemplateView):
+    """Development only: every mail, filled with sample data."""
+
+    template_name = "quickscale_accounts/mail_samples.html"
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if not settings.DEBUG:
+            raise Http404
+        return super().dispatch(request, *args, **kwargs)
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        samples = [(name, render_sample(self.request, name)) for name in SAMPLES]
+        return super().get_context_data(samples=samples, **kwargs)
+
+
+class MailSampleView(View):
+    """Development only: the HTML part of one mail, for a frame of :class:`MailSamplesView`."""
+
+    @method_decorator(xframe_options_sameorigin)
+    def get(self, request: HttpRequest, name: str) -> HttpResponse:
+        if not settings.DEBUG or name not in SAMPLES:
+            raise Http404
+        html = render_sample(request, name).alternatives[0].content
+        response = HttpResponse(html)
+        # A mail has its style inline, which the site's own policy would forbid.
+        response["Content-Security-Policy"] = (
+            "default-src 'none'; style-src 'unsafe-inline'; img-src *; frame-ancestors 'self'"
+        )
+        return response
+
+
+def render_sample(request: HttpRequest, name: str) -> EmailMultiAlternatives:
+    message: EmailMultiAlternatives = get_adapter(request).render_mail(
+        f"account/email/{name}", "ann@example.com", sample_context(request)
+    )
+    return message
