@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import webbrowser
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from quickscale import __version__
+from quickscale_cli.demo import FOLDER, LOGINS, PORT, SANDBOX_PORT, run_demo
 from quickscale_cli.errors import CommandError
 from quickscale_cli.project import create_project
+
+MAILS = "The mails that the site sends are printed here."
 
 app = typer.Typer(
     name="quickscale",
@@ -66,6 +72,39 @@ def init(
             ]
         )
     )
+
+
+@app.command()
+def demo(
+    folder: Annotated[
+        Path, typer.Argument(help="Where the project and its data are kept.")
+    ] = FOLDER,
+    port: Annotated[int, typer.Option(help="Of the site; a free one when it is taken.")] = PORT,
+    sandbox_port: Annotated[
+        int, typer.Option(help="Of the Stripe sandbox; a free one when it is taken.")
+    ] = SANDBOX_PORT,
+    browser: Annotated[
+        bool, typer.Option(help="Open the site in a browser, where there is a desktop.")
+    ] = True,
+) -> None:
+    """Run the whole product here, with sample data and a sandbox instead of Stripe."""
+
+    def ready(url: str) -> None:
+        logins = [f"  {email} / {password}" for email, password in LOGINS.items()]
+        typer.echo("\n".join(["", f"The site is at {url}", *logins, "", MAILS, "Ctrl-C stops."]))
+        if browser and _has_desktop():
+            webbrowser.open(url)
+
+    try:
+        run_demo(folder, port=port, sandbox_port=sandbox_port, say=typer.echo, ready=ready)
+    except CommandError as error:
+        raise _failure(error) from error
+
+
+def _has_desktop() -> bool:
+    """Whether a browser would open in a window of its own, not in this terminal."""
+    displays = ("DISPLAY", "WAYLAND_DISPLAY")
+    return sys.stdout.isatty() and (sys.platform == "darwin" or any(map(os.getenv, displays)))
 
 
 def _failure(error: CommandError) -> typer.Exit:

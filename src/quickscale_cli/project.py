@@ -41,6 +41,12 @@ def create_project(name: str, folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
+def documented_variables() -> set[str]:
+    """The names in ``.env.example``: everything that a project reads from the environment."""
+    example = (TEMPLATE / "dot-env.example-tpl").read_text(encoding="utf-8")
+    return set(re.findall(r"^#?([A-Z][A-Z_]+)=", example, re.MULTILINE))
+
+
 def check_name(name: str) -> None:
     """Raise a CommandError when no project can have this name."""
     if not re.fullmatch(r"[A-Za-z]([A-Za-z0-9_]*[A-Za-z0-9])?", name):

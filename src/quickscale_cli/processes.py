@@ -1,0 +1,113 @@
+"""The processes that a command starts, and their end."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+from quickscale_cli.errors import CommandError
+from quickscale_cli.ports import listens
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SECONDS_TO_START = 60
+SECONDS_TO_END = 10
+
+
+class Processes:
+    """Runs Python in ``folder``; leaving the ``with`` block ends what still runs.
+
+    Each process is in a session of its own. So Ctrl-C in a terminal reaches this process only,
+    where it (like SIGTERM and SIGHUP) raises ``KeyboardInterrupt``, and the others are ended in
+    order, each with the time to clean up.
+    """
+
+    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+        self.folder = folder
+        self.environment = environment
+        self._running: dict[str, subprocess.Popen[str]] = {}
+
+    def __enter__(self) -> Processes:
+        self._handlers = {
+            number: signal.signal(number, signal.default_int_handler) for number in STOP_SIGNALS
+        }
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for number in self._handlers:
+            signal.signal(number, signal.SIG_IGN)
+        for process in reversed(self._running.values()):
+            _end(process)
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+
+    def run(self, *arguments: str) -> None:
+        """Run to the end.
+
+        Raises:
+            CommandError: it failed; with what it printed.
+        """
+        process = self._start("step", arguments, output=subprocess.PIPE)
+        output, _ = process.communicate()
+        if process.returncode:
+            raise CommandError(f"{' '.join(arguments)} failed:\n{output}")
+
+    def serve(self, name: str, *arguments: str, port: int) -> None:
+        """Start, and return when something answers at the port.
+
+        Raises:
+            CommandError: nothing does.
+        """
+        process = self._start(name, arguments)
+        deadline = time.monotonic() + SECONDS_TO_START
+        while not listens(port):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise CommandError(f"{name} could not be started.")
+            time.sleep(0.1)
+
+    def wait(self) -> None:
+        """Wait until a server ends, which it should not.
+
+        Raises:
+            CommandError: one did.
+        """
+        while True:
+            for name, process in self._running.items():
+                if name != "step" and process.poll() is not None:
+                    raise CommandError(f"{name} ended with exit code {process.returncode}.")
+            time.sleep(0.5)
+
+    def _start(
+        self, name: str, arguments: tuple[str, ...], output: int | None = None
+    ) -> subprocess.Popen[str]:
+        self._running[name] = subprocess.Popen(  # noqa: S603  our own arguments, no shell
+            [sys.executable, *arguments],
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT if output else None,
+            text=True,
+            start_new_session=True,
+        )
+        return self._running[name]
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Ask as Ctrl-C does, on which Python runs its exit handlers; kill after some time."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(SECONDS_TO_END)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

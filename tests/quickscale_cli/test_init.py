@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import stat
+import subprocess
+import sys
+import tomllib
+
+import pytest
+from typer.testing import CliRunner
+
+from quickscale import __version__
+from quickscale_cli.commands import app
+
+run = CliRunner()
+
+FILES = {
+    ".env",
+    ".env.example",
+    ".gitignore",
+    "README.md",
+    "manage.py",
+    "my_site/__init__.py",
+    "my_site/asgi.py",
+    "my_site/settings.py",
+    "my_site/urls.py",
+    "my_site/wsgi.py",
+    "pyproject.toml",
+    "templates/base.html",
+    "tests/__init__.py",
+    "tests/test_smoke.py",
+    "users/__init__.py",
+    "users/admin.py",
+    "users/migrations/0001_initial.py",
+    "users/migrations/__init__.py",
+    "users/models.py",
+}
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def files_below(folder):
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_init_writes_and_lists_the_files_and_says_what_to_do_next(folder):
+    result = run.invoke(app, ["init", "my_site"])
+    assert result.exit_code == 0, result.output
+    assert files_below(folder / "my_site") == FILES
+    assert all(f"  {name}\n" in result.output for name in FILES)
+    assert "cd my_site\n  python manage.py migrate" in result.output
+
+
+def test_a_project_has_few_files_that_say_anything():
+    run.invoke(app, ["init", "my_site"])
+    assert sum(1 for name in FILES - {".env"} if "__init__" not in name) <= 15
+
+
+def test_no_placeholder_is_left(folder):
+    run.invoke(app, ["init", "my_site"])
+    for name in FILES:
+        text = (folder / "my_site" / name).read_text()
+        assert "project_name" not in text
+        assert "quickscale_requirement" not in text
+
+
+def test_the_project_is_pinned_to_the_running_version(folder):
+    run.invoke(app, ["init", "my_site"])
+    project = tomllib.loads((folder / "my_site" / "pyproject.toml").read_text())["project"]
+    major, minor = __version__.split(".")[:2]
+    assert project["name"] == "my_site"
+    assert project["dependencies"] == [f"quickscale[all]~={major}.{minor}"]
+
+
+def test_each_project_has_a_secret_key_of_its_own_that_only_its_owner_can_read(folder):
+    keys = set()
+    for name in ("one_site", "other_site"):
+        run.invoke(app, ["init", name])
+        local = folder / name / ".env"
+        assert stat.S_IMODE(local.stat().st_mode) == 0o600
+        assert ".env" in (folder / name / ".gitignore").read_text().splitlines()
+        (key,) = [line for line in local.read_text().splitlines() if line.startswith("SECRET_KEY=")]
+        assert len(key) >= len("SECRET_KEY=") + 50
+        keys.add(key)
+    assert len(keys) == 2
+
+
+def test_another_directory(folder):
+    result = run.invoke(app, ["init", "my_site", "--directory", "work/site"])
+    assert result.exit_code == 0
+    assert files_below(folder / "work" / "site") == FILES
+    assert list((folder / "work").iterdir()) == [folder / "work" / "site"]
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("1site", "not a valid project name"),
+        ("my-site", "not a valid project name"),
+        ("my site", "not a valid project name"),
+        ("../site", "not a valid project name"),
+        ("_site", "not a valid project name"),
+        ("site_", "not a valid project name"),
+        ("größe", "not a valid project name"),
+        ("", "not a valid project name"),
+        ("lambda", "keyword"),
+        ("json", "can be imported"),
+        ("django", "can be imported"),
+        ("quickscale", "can be imported"),
+        ("users", "part of every project"),
+        ("Tests", "part of every project"),
+    ],
+)
+def test_a_name_that_cannot_be_used_is_one_clear_error_and_nothing_is_written(folder, name, reason):
+    result = run.invoke(app, ["init", name])
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr.startswith("Error: ")
+    assert result.stderr.count("\n") == 1
+    assert reason in result.stderr
+    assert list(folder.iterdir()) == []
+
+
+def test_a_folder_that_exists_is_left_alone(folder):
+    (folder / "my_site").mkdir()
+    (folder / "my_site" / "mine.txt").write_text("mine")
+    result = run.invoke(app, ["init", "my_site"])
+    assert result.exit_code == 1
+    assert result.stderr == "Error: my_site exists already.\n"
+    assert files_below(folder) == {"my_site/mine.txt"}
+
+
+def test_a_folder_that_cannot_be_made_is_one_clear_error(folder):
+    (folder / "file").touch()
+    result = run.invoke(app, ["init", "my_site", "--directory", "file/site"])
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: file/site can't be written: ")
+    assert files_below(folder) == {"file"}
+
+
+def test_a_failure_half_way_leaves_nothing(folder, monkeypatch):
+    def full(*args):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr("quickscale_cli.project._write_local_environment", full)
+    result = run.invoke(app, ["init", "my_site"])
+    assert result.exit_code == 1
+    assert list(folder.iterdir()) == []
+
+
+def test_version():
+    result = run.invoke(app, ["--version"])
+    assert (result.exit_code, result.stdout) == (0, f"quickscale {__version__}\n")
+
+
+def test_wrong_usage_is_exit_code_2():
+    assert run.invoke(app, ["no-such-command"]).exit_code == 2
+
+
+def test_without_typer_one_sentence_names_the_extra():
+    code = "import sys; sys.modules['typer'] = None\nfrom quickscale_cli.main import main\nmain()"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 1
+    assert result.stderr == 'The command quickscale needs: pip install "quickscale[cli]".\n'
