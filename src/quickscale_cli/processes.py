@@ -104,10 +104,10 @@ class Processes:
 
 def _end(process: subprocess.Popen[str]) -> None:
     """Ask as Ctrl-C does, on which Python runs its exit handlers; kill after some time."""
-    if process.poll() is None:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(SECONDS_TO_END)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+    with process:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(SECONDS_TO_END)
+            except subprocess.TimeoutExpired:
+                process.kill()

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import os
+import signal
+import threading
+
+import psutil
+import pytest
+
+from quickscale_cli import processes
+from quickscale_cli.errors import CommandError
+from quickscale_cli.ports import HOST, free_port, listens
+from quickscale_cli.processes import Processes
+
+SERVER = """
+import atexit, pathlib, sys, socket
+atexit.register(pathlib.Path("cleaned-up").touch)
+with socket.create_server(("127.0.0.1", int(sys.argv[1]))) as server:
+    while True:
+        server.accept()
+"""
+STUBBORN = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n" + SERVER
+
+
+@pytest.fixture
+def port():
+    return free_port(0)
+
+
+@pytest.fixture
+def started(tmp_path):
+    return Processes(tmp_path, dict(os.environ))
+
+
+def left_over():
+    return [child for child in psutil.Process().children() if child.cmdline()[1:2] == ["-c"]]
+
+
+def test_a_step_runs_in_the_folder(started, tmp_path):
+    with started:
+        started.run("-c", "import pathlib; pathlib.Path('here').touch()")
+    assert (tmp_path / "here").exists()
+
+
+def test_a_step_that_fails_tells_what_it_printed(started):
+    with started, pytest.raises(CommandError, match=r"(?s)failed:.*the reason"):
+        started.run("-c", "raise SystemExit('the reason')")
+
+
+def test_a_server_has_the_time_to_clean_up(started, port, tmp_path):
+    with started:
+        started.serve("The server", "-c", SERVER, str(port), port=port)
+        assert listens(port)
+    assert not listens(port)
+    assert (tmp_path / "cleaned-up").exists()
+
+
+def test_a_server_that_does_not_listen_to_reason_is_killed(started, port, monkeypatch):
+    monkeypatch.setattr(processes, "SECONDS_TO_END", 0.2)
+    with started:
+        started.serve("The server", "-c", STUBBORN, str(port), port=port)
+    assert left_over() == []
+
+
+def test_a_server_that_cannot_start_is_named(started, port):
+    with started, pytest.raises(CommandError, match="The server could not be started"):
+        started.serve("The server", "-c", "raise SystemExit(3)", port=port)
+
+
+def test_a_server_that_is_too_slow_is_ended(started, port, monkeypatch):
+    monkeypatch.setattr(processes, "SECONDS_TO_START", 0.2)
+    with pytest.raises(CommandError, match="could not be started"), started:
+        started.serve("The server", "-c", "import time; time.sleep(60)", port=port)
+    assert left_over() == []
+
+
+def test_the_end_of_a_server_is_noticed(started, port):
+    once = f"import socket; socket.create_server(({HOST!r}, {port})).accept()"
+    with started:
+        started.serve("The server", "-c", once, port=port)
+        with pytest.raises(CommandError, match="The server ended with exit code 0"):
+            started.wait()
+
+
+@pytest.mark.parametrize("number", processes.STOP_SIGNALS)
+def test_a_signal_ends_everything(started, port, number):
+    before = [signal.getsignal(each) for each in processes.STOP_SIGNALS]
+    with started:
+        started.serve("The server", "-c", SERVER, str(port), port=port)
+        threading.Timer(0.2, os.kill, [os.getpid(), number]).start()
+        with pytest.raises(KeyboardInterrupt):
+            started.wait()
+    assert left_over() == []
+    assert [signal.getsignal(each) for each in processes.STOP_SIGNALS] == before
+
+
+def test_ctrl_c_during_a_step_ends_the_step(started):
+    with started:
+        threading.Timer(0.5, os.kill, [os.getpid(), signal.SIGINT]).start()
+        with pytest.raises(KeyboardInterrupt):
+            started.run("-c", "import time; time.sleep(60)")
+    assert left_over() == []
