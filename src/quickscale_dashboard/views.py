@@ -26,7 +26,7 @@ class AboutView(TemplateView):
     template_name = "quickscale_dashboard/about.html"
 
 
-class ContactView(FormView[ContactForm]):
+class ContactView(FormView):  # type: ignore[type-arg]
     template_name = "quickscale_dashboard/contact.html"
     form_class = ContactForm
     success_url = reverse_lazy("quickscale_dashboard:contact")

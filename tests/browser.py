@@ -1,0 +1,130 @@
+"""A real Chromium for tests, and what every page must satisfy in it.
+
+Take the fixture ``browser_page``, a factory, and mark the test ``browser``::
+
+    pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+    def test_home(live_server, browser_page):
+        page = browser_page(width=390, dark=True)
+        page.goto(live_server.url)
+        assert_accessible(page)
+
+A console error, an uncaught exception or a Content-Security-Policy violation on any page that the
+factory made fails the test. Without a Chromium the tests are skipped with a line that says so, and
+with ``QUICKSCALE_REQUIRE_BROWSER=1`` they fail.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+AXE = Path(__file__).parent / "assets" / "axe.min.js"
+WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
+
+# The listener is there before the page's own scripts, and its line reaches the console's log.
+REPORT_VIOLATIONS = """
+document.addEventListener("securitypolicyviolation", (event) => {
+  console.error(`CSP: ${event.violatedDirective} blocks ${event.blockedURI}`, event.sourceFile);
+});
+"""
+
+
+def find_chromium() -> str:
+    """The path of a Chromium; skips the test without one, or fails it when one is required."""
+    for name in BROWSERS:
+        if path := shutil.which(name):
+            return path
+    reason = f"No Chromium on PATH (looked for {', '.join(BROWSERS)})."
+    if os.environ.get("QUICKSCALE_REQUIRE_BROWSER") == "1":
+        pytest.fail(f"{reason} QUICKSCALE_REQUIRE_BROWSER=1 demands one.")
+    pytest.skip(f"Browser test left out. {reason}")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    path = find_chromium()
+    with sync_playwright() as playwright:
+        # Playwright's loop makes Django believe that this thread is asynchronous.
+        before = os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE")
+        os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+        flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        browser = playwright.chromium.launch(executable_path=path, args=flags)
+        yield browser
+        browser.close()
+        if before is None:
+            del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
+        else:
+            os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = before
+
+
+@pytest.fixture
+def browser_page(chromium: Browser) -> Iterator[Callable[..., Page]]:
+    """``browser_page(*, width, height, dark, javascript, allow)``: a page with storage of its own.
+
+    ``allow`` is a list of texts; a console error that contains one of them is expected, such as
+    the browser's line about a page that answers 404.
+    """
+    contexts = []
+    problems: list[str] = []
+
+    def make(
+        *,
+        width: int = 1280,
+        height: int = 900,
+        dark: bool = False,
+        javascript: bool = True,
+        allow: tuple[str, ...] = (),
+        **options: Any,
+    ) -> Page:
+        context = chromium.new_context(
+            viewport={"width": width, "height": height},
+            color_scheme="dark" if dark else "light",
+            java_script_enabled=javascript,
+            **options,
+        )
+        contexts.append(context)
+        context.add_init_script(REPORT_VIOLATIONS)
+        page = context.new_page()
+
+        def report(text: str) -> None:
+            if not any(expected in text for expected in allow):
+                problems.append(f"{page.url}: {text}")
+
+        page.on("console", lambda line: report(line.text) if line.type == "error" else None)
+        page.on("pageerror", lambda error: report(f"uncaught {error}"))
+        return page
+
+    yield make
+    for context in contexts:
+        context.close()
+    assert not problems, "The browser complains:\n" + "\n".join(problems)
+
+
+def assert_accessible(page: Page) -> None:
+    """Run axe with the rules of WCAG 2.1 A and AA over the page as it is now."""
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    result = page.evaluate(
+        "tags => axe.run(document, {runOnly: {type: 'tag', values: tags}})", WCAG
+    )
+    lines = []
+    for violation in result["violations"]:
+        lines.append(f"{violation['id']} ({violation['impact']}): {violation['help']}")
+        for node in violation["nodes"]:
+            lines += [f"    {node['html']}", f"      {node['failureSummary']}"]
+    assert not lines, f"{page.url} fails WCAG 2.1 AA:\n" + "\n".join(lines)
+
+
+def assert_fits(page: Page) -> None:
+    """Nothing makes the page wider than the window."""
+    extra = page.evaluate(
+        "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    )
+    assert extra <= 0, f"{page.url} is {extra} pixels wider than the window."
