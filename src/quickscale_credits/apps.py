@@ -8,3 +8,6 @@ class CreditsConfig(AppConfig):
     name = "quickscale_credits"
     verbose_name = _("Credits")
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from quickscale_credits import checks  # noqa: F401

@@ -1,0 +1,44 @@
+"""Which values are a number of credits."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from typing import Any, TypeAlias
+
+from quickscale_credits.exceptions import InvalidAmountError
+
+Amount: TypeAlias = Decimal | int | str
+
+DIGITS = 19
+PLACES = 4
+LIMIT = Decimal(10) ** (DIGITS - PLACES)
+STEP = Decimal(1).scaleb(-PLACES)
+
+
+def parse_amount(value: Any, *, name: str = "amount", zero: bool = False) -> Decimal:
+    """``value`` as an exact number of credits: above zero, at most 4 places, below 10**15.
+
+    Takes ``Decimal``, ``int`` or a numeric ``str``; a value that doesn't fit is refused, never
+    rounded. ``zero`` allows zero.
+
+    Raises:
+        InvalidAmountError: the value can't be used; the message says why.
+    """
+    if isinstance(value, bool) or not isinstance(value, Decimal | int | str):
+        raise InvalidAmountError(
+            name, f"use Decimal, int or str for credits, not {type(value).__name__}."
+        )
+    try:
+        amount = Decimal(value)
+    except InvalidOperation:
+        raise InvalidAmountError(name, f"{value!r} is not a number.") from None
+    if not amount.is_finite():
+        raise InvalidAmountError(name, f"{value!r} is not a finite number.")
+    if amount < 0 or (amount == 0 and not zero):
+        raise InvalidAmountError(name, f"{value!r} is not above zero.")
+    if amount >= LIMIT:
+        raise InvalidAmountError(name, f"{value!r} is not below {LIMIT:f}.")
+    exact = amount.quantize(STEP)
+    if exact != amount:
+        raise InvalidAmountError(name, f"{value!r} has more than {PLACES} decimal places.")
+    return exact

@@ -1,0 +1,62 @@
+"""The settings of ``quickscale_credits``, read at use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from decimal import Decimal
+
+from quickscale.conf import AppSettings
+
+PRIORITIES = {
+    "subscription": 10,
+    "trial": 10,
+    "bonus": 20,
+    "payg": 30,
+    "adjustment": 30,
+}
+
+
+class CreditsSettings(AppSettings):
+    prefix = "QUICKSCALE_CREDITS_"
+
+    @property
+    def priorities(self) -> Mapping[str, int]:
+        """The order in which types of credits are spent, lower first; types left out keep theirs.
+
+        Within a priority, credits that end soonest are spent first.
+        """
+        return {**PRIORITIES, **self._get("PRIORITIES", {})}
+
+    @property
+    def starting_balance(self) -> Decimal:
+        """Bonus credits that a new account begins with; 0 gives none."""
+        return Decimal(self._get("STARTING_BALANCE", 0))
+
+    @property
+    def low_balance(self) -> Decimal | None:
+        """Where a new account's balance counts as low; ``None`` never warns."""
+        value = self._get("LOW_BALANCE", None)
+        return None if value is None else Decimal(value)
+
+    @property
+    def shortfall_policy(self) -> str:
+        """What follows when revoked credits are already spent.
+
+        ``"write_off"`` only records the shortfall, ``"freeze"`` also freezes the account, and
+        ``"overdraft"`` takes the rest from the account's overdraft, as far as its limit goes.
+        """
+        return self._get("SHORTFALL_POLICY", "write_off")
+
+    @property
+    def hold_ttl(self) -> timedelta:
+        """How long metered work may take before its hold times out."""
+        return self._get("HOLD_TTL", timedelta(minutes=15))
+
+    @property
+    def buy_url(self) -> str:
+        """Where credits can be bought: the name of a URL, or a path; empty when nowhere."""
+        return self._get("BUY_URL", "quickscale_stripe:buy_credits")
+
+
+app_settings = CreditsSettings()

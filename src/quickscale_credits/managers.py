@@ -1,0 +1,140 @@
+"""Reads of the ledger, correct at any moment whether or not an expiry has been posted."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Self
+
+from django.db import models
+from django.db.models import Case, F, OuterRef, Q, Subquery, Sum, Value, When
+from django.db.models.functions import Coalesce
+
+from quickscale_credits.exceptions import InactiveServiceError, UnknownServiceError
+
+if TYPE_CHECKING:
+    from quickscale_credits.models import (  # noqa: F401
+        CreditAccount,
+        CreditHold,
+        CreditLot,
+        Service,
+    )
+
+ZERO = Value(Decimal(0), output_field=models.DecimalField(max_digits=19, decimal_places=4))
+
+
+class LedgerClock(models.Func):
+    """The ledger's time, ``quickscale_credits_clock()``, read once for a statement."""
+
+    function = "quickscale_credits_clock"
+    template = "(SELECT %(function)s())"
+    arity = 0
+    output_field = models.DateTimeField()
+
+
+class AccountManager(models.Manager["CreditAccount"]):
+    def for_owner(self, owner: Any) -> CreditAccount:
+        """The owner's account, opened at first need; two calls at once make one account."""
+        from quickscale_credits import ledger
+
+        account = self.filter(owner=owner).first()
+        return account or ledger.open_account(owner=owner, using=self.db)
+
+    async def afor_owner(self, owner: Any) -> CreditAccount:
+        from asgiref.sync import sync_to_async
+
+        return await sync_to_async(self.for_owner)(owner)
+
+
+class LotQuerySet(models.QuerySet["CreditLot"]):
+    def live(self) -> Self:
+        """Lots with credits that have begun, and what counts in each of them now.
+
+        Annotates ``live_held``, what open holds set aside less those that have timed out, and
+        ``live_remaining``, the credits that have not ended: held credits outlive their lot.
+        """
+        from quickscale_credits.models import CreditHoldAllocation
+
+        timed_out = (
+            CreditHoldAllocation.objects.filter(
+                lot=OuterRef("pk"), hold__status="open", hold__expires_at__lte=LedgerClock()
+            )
+            .order_by()
+            .values("lot")
+            .values_list(Sum("amount"))
+        )
+        return (
+            self.filter(is_open=True, effective_at__lte=LedgerClock())
+            .annotate(
+                live_held=Case(
+                    When(held__gt=0, then=F("held") - Coalesce(Subquery(timed_out), ZERO)),
+                    default=ZERO,
+                )
+            )
+            .annotate(
+                live_remaining=Case(
+                    When(Q(expires_at__lte=LedgerClock()), then=F("live_held")),
+                    default=F("remaining"),
+                )
+            )
+        )
+
+    def balance(self) -> Decimal:
+        """Credits that have begun and not ended, held ones included."""
+        return self.live()._total(F("live_remaining"))
+
+    def available(self) -> Decimal:
+        """The balance less what is held."""
+        return self.live()._total(F("live_remaining") - F("live_held"))
+
+    def balance_by_type(self) -> dict[str, Decimal]:
+        """The balance of each type, every type included; an overdraft only where there is one."""
+        from quickscale_credits.models import CreditLot
+
+        rows = self.live().values_list("credit_type").annotate(total=Sum("live_remaining"))
+        totals = dict.fromkeys(CreditLot.CreditType.values, Decimal(0))
+        del totals[CreditLot.CreditType.OVERDRAFT]
+        totals.update(rows.order_by())
+        return totals
+
+    def expiring(self, within: timedelta) -> Decimal:
+        """What can be spent now and ends within that time."""
+        return (
+            self.live()
+            .filter(expires_at__gt=LedgerClock(), expires_at__lte=LedgerClock() + within)
+            ._total(F("live_remaining") - F("live_held"))
+        )
+
+    def _total(self, expression: Any) -> Decimal:
+        total: Decimal = self.aggregate(total=Coalesce(Sum(expression), ZERO))["total"]
+        return total
+
+
+class HoldQuerySet(models.QuerySet["CreditHold"]):
+    def open(self) -> Self:
+        """Holds that can still be captured or released."""
+        return self.filter(status="open", expires_at__gt=LedgerClock())
+
+
+class ServiceQuerySet(models.QuerySet["Service"]):
+    def active(self) -> Self:
+        return self.filter(is_active=True)
+
+    def for_code(self, code: str) -> Service:
+        """The active service of that code.
+
+        Raises:
+            UnknownServiceError: there is none.
+            InactiveServiceError: it is switched off.
+        """
+        service = self.filter(slug=code).first()
+        if service is None:
+            raise UnknownServiceError(code)
+        if not service.is_active:
+            raise InactiveServiceError(code)
+        return service
+
+
+LotManager = models.Manager.from_queryset(LotQuerySet)
+HoldManager = models.Manager.from_queryset(HoldQuerySet)
+ServiceManager = models.Manager.from_queryset(ServiceQuerySet)

@@ -1,0 +1,122 @@
+"""Turns arguments of the ledger's functions into what SQL takes, or says what is wrong."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.core.serializers.json import DjangoJSONEncoder
+from django.utils.functional import Promise
+
+from quickscale_credits.exceptions import InvalidRequestError
+from quickscale_credits.models import CreditAccount, CreditLot, Service
+
+MAX_KEY = 255
+MAX_SOURCE_TYPE = 40
+GRANTABLE_TYPES = frozenset(CreditLot.CreditType) - {CreditLot.CreditType.OVERDRAFT}
+
+
+def account_id(account: Any) -> int:
+    return _saved("account", account, CreditAccount)
+
+
+def service_id(service: Any) -> int | None:
+    return None if service is None else _saved("service", service, Service)
+
+
+def actor_id(actor: Any) -> str | None:
+    return None if actor is None else str(_saved("actor", actor, get_user_model()))
+
+
+def description(value: Any) -> str:
+    """A text that people read in the history."""
+    if not isinstance(value, str | Promise) or not str(value).strip():
+        raise InvalidRequestError("description", "a text that is not empty is needed.")
+    return _text("description", str(value))
+
+
+def key(value: Any) -> str:
+    """The idempotency key, or an empty string for none."""
+    return "" if value is None else _name("idempotency_key", value, MAX_KEY)
+
+
+def source(value: Any) -> tuple[str, str]:
+    """Type and id of where credits come from, or two empty strings for none."""
+    if value is None:
+        return "", ""
+    if not isinstance(value, tuple) or len(value) != 2:
+        raise InvalidRequestError("source", "use a tuple of a type and an id.")
+    return _name("source", value[0], MAX_SOURCE_TYPE), _name("source", value[1], MAX_KEY)
+
+
+def credit_type(value: Any, *, ends: bool) -> str:
+    """A type of credits that may be added, with or without an end."""
+    if value not in GRANTABLE_TYPES:
+        known = ", ".join(sorted(GRANTABLE_TYPES))
+        raise InvalidRequestError("credit_type", f"{value!r} is none of {known}.")
+    if value == CreditLot.CreditType.SUBSCRIPTION and not ends:
+        raise InvalidRequestError("expires_at", "subscription credits need an end.")
+    if value == CreditLot.CreditType.PAYG and ends:
+        raise InvalidRequestError("expires_at", "pay-as-you-go credits never end.")
+    return str(value)
+
+
+def moment(name: str, value: Any) -> datetime | None:
+    """A point in time with its zone, or ``None``."""
+    if value is None:
+        return None
+    if not isinstance(value, datetime) or value.utcoffset() is None:
+        raise InvalidRequestError(name, f"{value!r} is not a datetime with a time zone.")
+    return value
+
+
+def metadata(value: Mapping[str, Any] | None) -> str:
+    """JSON of a dictionary."""
+    if value is None:
+        return "{}"
+    if not isinstance(value, Mapping):
+        raise InvalidRequestError("metadata", "use a dictionary.")
+    try:
+        text = json.dumps(dict(value), cls=DjangoJSONEncoder, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise InvalidRequestError("metadata", f"JSON can't hold it: {error}.") from error
+    if "\\u0000" in text:
+        raise InvalidRequestError("metadata", "PostgreSQL stores no NUL character.")
+    return text
+
+
+def fingerprint(operation: str, *parts: Any) -> str:
+    """What tells two requests with one idempotency key apart.
+
+    Metadata and actor are no part of it: they may differ when a request is made again.
+    """
+    texts = (
+        part.astimezone(UTC).isoformat() if isinstance(part, datetime) else str(part)
+        for part in (operation, *parts)
+    )
+    return sha256("\x00".join(texts).encode()).hexdigest()
+
+
+def _saved(name: str, value: Any, model: Any) -> Any:
+    if not isinstance(value, model) or value.pk is None:
+        raise InvalidRequestError(name, f"use a saved {model.__name__}, not {value!r}.")
+    return value.pk
+
+
+def _name(argument: str, value: Any, limit: int) -> str:
+    text = str(value) if isinstance(value, str | int) else ""
+    if not text or len(text) > limit:
+        raise InvalidRequestError(
+            argument, f"use a text of 1 to {limit} characters, not {value!r}."
+        )
+    return _text(argument, text)
+
+
+def _text(argument: str, value: str) -> str:
+    if "\x00" in value:
+        raise InvalidRequestError(argument, "PostgreSQL stores no NUL character.")
+    return value

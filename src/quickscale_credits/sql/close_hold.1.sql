@@ -1,0 +1,32 @@
+-- End a hold: its credits are free again, and the account is touched anew when one of their lots ends.
+CREATE FUNCTION quickscale_credits_close_hold(
+    p_hold quickscale_credits_credithold,
+    p_status text,
+    p_captured numeric,
+    p_at timestamptz
+) RETURNS quickscale_credits_credithold LANGUAGE plpgsql AS $$
+DECLARE
+    hold quickscale_credits_credithold;
+    lots_end timestamptz;
+BEGIN
+    UPDATE quickscale_credits_credithold
+       SET status = p_status, captured = p_captured, closed_at = p_at
+     WHERE id = p_hold.id
+    RETURNING * INTO hold;
+
+    WITH freed AS (
+        UPDATE quickscale_credits_creditlot lot
+           SET held = lot.held - part.amount
+          FROM quickscale_credits_creditholdallocation part
+         WHERE part.hold_id = p_hold.id AND lot.id = part.lot_id
+        RETURNING lot.expires_at)
+    SELECT min(expires_at) INTO lots_end FROM freed;
+
+    UPDATE quickscale_credits_creditaccount
+       SET held = held - p_hold.amount,
+           next_due_at = least(next_due_at, lots_end),
+           updated_at = p_at
+     WHERE id = p_hold.account_id;
+    RETURN hold;
+END
+$$;

@@ -1,0 +1,101 @@
+-- Put credits in as a new lot. A source that has its lot already is answered like a key.
+CREATE FUNCTION quickscale_credits_grant(
+    p_account bigint,
+    p_amount numeric,
+    p_description text,
+    p_type text,
+    p_priority smallint,
+    p_effective_at timestamptz,
+    p_expires_at timestamptz,
+    p_source_type text,
+    p_source_id text,
+    p_cost_amount bigint,
+    p_cost_currency text,
+    p_period_start timestamptz,
+    p_period_end timestamptz,
+    p_actor text,
+    p_key text,
+    p_fingerprint text,
+    p_metadata jsonb
+) RETURNS quickscale_credits_outcome LANGUAGE plpgsql AS $$
+DECLARE
+    account quickscale_credits_creditaccount;
+    entry quickscale_credits_credittransaction;
+    lot quickscale_credits_creditlot;
+    result quickscale_credits_outcome;
+    moment timestamptz;
+BEGIN
+    SELECT * INTO account FROM quickscale_credits_creditaccount
+     WHERE id = p_account FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        result.status := 'missing';
+        RETURN result;
+    END IF;
+    moment := quickscale_credits_clock();
+
+    IF p_key <> '' THEN
+        SELECT * INTO entry FROM quickscale_credits_credittransaction
+         WHERE account_id = p_account AND idempotency_key = p_key;
+        IF FOUND THEN
+            result.status := CASE
+                WHEN entry.fingerprint = p_fingerprint THEN 'replayed' ELSE 'conflict' END;
+            result.entry := entry;
+            RETURN result;
+        END IF;
+    END IF;
+
+    IF p_source_type <> '' THEN
+        SELECT * INTO lot FROM quickscale_credits_creditlot
+         WHERE source_type = p_source_type AND source_id = p_source_id;
+        IF FOUND THEN
+            RETURN quickscale_credits_same_lot(lot, p_account, p_amount, p_type, p_expires_at);
+        END IF;
+    END IF;
+
+    IF account.next_due_at <= moment THEN
+        account := quickscale_credits_post_due(p_account, moment);
+    END IF;
+    result.status := CASE
+        WHEN account.status = 'closed' THEN 'closed'
+        WHEN p_expires_at <= greatest(moment, p_effective_at) THEN 'ended'
+        WHEN account.posted + p_amount >= 10 ^ 15 THEN 'overflow' END;
+    IF result.status IS NOT NULL THEN
+        RETURN result;
+    END IF;
+
+    INSERT INTO quickscale_credits_creditlot (
+        account_id, credit_type, priority, amount, remaining, effective_at, expires_at,
+        source_type, source_id, cost_amount, cost_currency, period_start, period_end, created_at)
+    VALUES (
+        p_account, p_type, p_priority, p_amount, 0, coalesce(p_effective_at, moment), p_expires_at,
+        p_source_type, p_source_id, p_cost_amount, p_cost_currency, p_period_start, p_period_end,
+        moment)
+    ON CONFLICT (source_type, source_id) WHERE NOT (source_type = '') DO NOTHING
+    RETURNING * INTO lot;
+    IF NOT FOUND THEN
+        -- Another account took the source a moment ago.
+        result.status := 'conflict';
+        RETURN result;
+    END IF;
+
+    UPDATE quickscale_credits_creditaccount
+       SET next_due_at = least(next_due_at, p_expires_at)
+     WHERE id = p_account AND p_expires_at IS NOT NULL;
+
+    entry.account_id := p_account;
+    entry.kind := 'grant';
+    entry.amount := p_amount;
+    entry.description := p_description;
+    entry.actor_id := p_actor;
+    entry.idempotency_key := p_key;
+    entry.fingerprint := p_fingerprint;
+    entry.metadata := p_metadata;
+    entry.created_at := moment;
+    result.entry := quickscale_credits_post(entry, ARRAY[lot.id], ARRAY[p_amount]);
+    IF account.overdraft_limit > 0 THEN
+        PERFORM quickscale_credits_repay(p_account, moment);
+    END IF;
+    result.status := 'posted';
+    RETURN result;
+END
+$$;

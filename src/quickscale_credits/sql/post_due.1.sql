@@ -1,0 +1,45 @@
+-- Post what time alone has changed: holds that timed out, then lots that ended. Each lot's expiry is
+-- a transaction of its own. Returns the account as it is then; the caller holds its lock.
+CREATE FUNCTION quickscale_credits_post_due(
+    p_account bigint,
+    p_at timestamptz
+) RETURNS quickscale_credits_creditaccount LANGUAGE plpgsql AS $$
+DECLARE
+    account quickscale_credits_creditaccount;
+    hold quickscale_credits_credithold;
+    lot quickscale_credits_creditlot;
+    entry quickscale_credits_credittransaction;
+BEGIN
+    FOR hold IN
+        SELECT * FROM quickscale_credits_credithold
+         WHERE account_id = p_account AND status = 'open' AND expires_at <= p_at
+         ORDER BY expires_at, id
+    LOOP
+        PERFORM quickscale_credits_close_hold(hold, 'expired', 0, p_at);
+    END LOOP;
+
+    FOR lot IN
+        SELECT * FROM quickscale_credits_creditlot
+         WHERE account_id = p_account AND is_open AND expires_at <= p_at AND remaining > held
+         ORDER BY expires_at, id
+    LOOP
+        entry := NULL;
+        entry.account_id := p_account;
+        entry.kind := 'expire';
+        entry.amount := lot.held - lot.remaining;
+        entry.description := 'Expired';
+        entry.created_at := p_at;
+        PERFORM quickscale_credits_post(entry, ARRAY[lot.id], ARRAY[entry.amount]);
+    END LOOP;
+
+    UPDATE quickscale_credits_creditaccount
+       SET next_due_at = least(
+               (SELECT min(expires_at) FROM quickscale_credits_creditlot
+                 WHERE account_id = p_account AND is_open AND remaining > held),
+               (SELECT min(expires_at) FROM quickscale_credits_credithold
+                 WHERE account_id = p_account AND status = 'open'))
+     WHERE id = p_account
+    RETURNING * INTO account;
+    RETURN account;
+END
+$$;

@@ -1,0 +1,23 @@
+DROP FUNCTION quickscale_credits_check_hold CASCADE;
+DROP FUNCTION quickscale_credits_check_allocation CASCADE;
+DROP FUNCTION quickscale_credits_check_transaction CASCADE;
+DROP FUNCTION quickscale_credits_refuse_truncate CASCADE;
+DROP FUNCTION quickscale_credits_refuse_change CASCADE;
+
+ALTER TABLE quickscale_credits_creditaccount RESET (fillfactor);
+ALTER TABLE quickscale_credits_creditlot RESET (fillfactor);
+ALTER TABLE quickscale_credits_credithold RESET (fillfactor);
+
+ALTER TABLE quickscale_credits_serviceusage
+    DROP CONSTRAINT quickscale_credits_usage_transaction_key;
+ALTER TABLE quickscale_credits_creditholdallocation
+    DROP CONSTRAINT quickscale_credits_hold_allocation_hold_key,
+    DROP CONSTRAINT quickscale_credits_hold_allocation_lot_key;
+ALTER TABLE quickscale_credits_creditallocation
+    DROP CONSTRAINT quickscale_credits_allocation_transaction_key,
+    DROP CONSTRAINT quickscale_credits_allocation_lot_key;
+ALTER TABLE quickscale_credits_credittransaction
+    DROP CONSTRAINT quickscale_credits_transaction_hold_key,
+    DROP CONSTRAINT quickscale_credits_transaction_reverses_key;
+ALTER TABLE quickscale_credits_creditlot
+    DROP CONSTRAINT quickscale_credits_lot_parent_key;
