@@ -1,0 +1,329 @@
+"""What the installed ``stripe`` package declares about requests and answers.
+
+Stripe generates the package from the API's own specification for one pinned version, so its
+parameter types are what the API accepts and its classes are what the API answers.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import typing
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from functools import cache
+from importlib import import_module
+from types import NoneType, UnionType
+from typing import Any, Literal, Union
+from urllib.parse import parse_qsl
+
+import typing_extensions
+from stripe import StripeObject, _request_options
+from stripe._object_classes import get_object_class
+from stripe._stripe_object import UntypedStripeObject
+
+from quickscale_stripe.sandbox.errors import ApiError, invalid
+
+#: Declared, but in an answer only when the request expands them.
+INCLUDABLE = {
+    "charge": {"refunds"},
+    "checkout.session": {"line_items"},
+    "customer": {"cash_balance", "invoice_credit_balance", "sources", "subscriptions", "tax_ids"},
+    "invoice": {"confirmation_secret", "payments", "total_margin_amounts"},
+    "price": {"currency_options", "tiers"},
+    "webhook_endpoint": {"secret"},
+}
+#: Never in an answer of an object that exists.
+_NEVER = {"deleted"}
+#: Objects with one field for each of many types, of which only the own one is there.
+_NULLABLE = {"payment_method": {"allow_redisplay", "customer", "customer_account"}}
+_MAX_METADATA = 50
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One method of one of the SDK's services, and so one route of the API."""
+
+    name: str
+    method: str
+    path: str
+    params: type | None
+
+    @property
+    def pattern(self) -> re.Pattern[str]:
+        return re.compile(re.sub(r"ID\d", "([^/]+)", self.path))
+
+    @property
+    def placeholders(self) -> int:
+        return len(re.findall(r"ID\d", self.path))
+
+
+class _Requestor:
+    """Stands where the SDK's services expect what sends requests, and only notes the route."""
+
+    def request(self, method: str, url: str, *args: object, **kwargs: object) -> None:
+        self.route = (method.upper(), url)
+
+
+@cache
+def operation(name: str) -> Operation:
+    """The route and parameter type of a service method such as ``checkout.sessions.create``."""
+    *services, verb = name.split(".")
+    module, factory = import_module("stripe._v1_services"), None
+    for service in services:
+        path, class_name = module._subservices[service]
+        module = import_module(path)
+        factory = getattr(module, class_name)
+    requestor = _Requestor()
+    function = getattr(factory, verb)
+    parameters = inspect.signature(function).parameters
+    ids = [
+        f"ID{index}"
+        for index, parameter in enumerate(parameters.values())
+        if parameter.kind is inspect.Parameter.POSITIONAL_ONLY
+        and parameter.name not in {"self", "params", "options"}
+    ]
+    # Some methods take their parameters first and demand them: an empty mapping does for a route.
+    function(factory(requestor), *ids, *([{}] if "params" in parameters else []))  # type: ignore[misc]
+    method, url = requestor.route
+    return Operation(name, method, url, _params_type(module.__name__, parameters))
+
+
+def _params_type(module: str, parameters: typing.Mapping[str, inspect.Parameter]) -> type | None:
+    if "params" not in parameters:
+        return None
+    found = re.search(r"\w+Params", str(parameters["params"].annotation))
+    package = ".".join(["stripe", "params", *module.split(".")[1:-1]])
+    return getattr(import_module(package), found.group()) if found else None
+
+
+# Requests ----------------------------------------------------------------------------------------
+
+
+def parse_form(text: str) -> dict[str, Any]:
+    """Nested parameters from Stripe's form encoding: ``items[0][price]=x``, ``expand[]=y``."""
+    root: dict[str, Any] = {}
+    for key, value in parse_qsl(text, keep_blank_values=True):
+        first, *rest = re.findall(r"[^\[\]]+|(?<=\[)(?=\])", key) or [key]
+        node, name = root, first
+        for part in rest:
+            child = node.setdefault(name, {})
+            if not isinstance(child, dict):
+                raise invalid(f"Invalid object: {name}", name)
+            node, name = child, part or str(len(child))
+        node[name] = value
+    return root
+
+
+def check_params(params_type: type | None, raw: dict[str, Any]) -> dict[str, Any]:
+    """The parameters with their declared types.
+
+    Raises:
+        ApiError: unknown, missing, of another type, or outside the declared values.
+    """
+    if params_type is None:
+        if raw:
+            raise _unknown(next(iter(raw)))
+        return {}
+    return _fields(raw, params_type, "")
+
+
+@cache
+def _declared_params(params_type: Any) -> dict[str, Any]:
+    # Parameters inherit the request options, whose names their own modules don't import.
+    names = {**vars(_request_options), "StripeContext": object}
+    hints = typing_extensions.get_type_hints(params_type, localns=names)
+    options = _request_options.RequestOptions.__annotations__
+    return {key: hint for key, hint in hints.items() if key not in options}
+
+
+def _unknown(name: str) -> ApiError:
+    return invalid(f"Received unknown parameter: {name}", name, "parameter_unknown")
+
+
+def _fields(raw: Any, params_type: Any, name: str) -> dict[str, Any]:
+    if not isinstance(raw, dict):
+        raise invalid(f"Invalid object: {raw}", name)
+    declared = _declared_params(params_type)
+
+    def full(key: str) -> str:
+        return f"{name}[{key}]" if name else key
+
+    for key in raw:
+        if key not in declared:
+            raise _unknown(full(key))
+    for key in sorted(params_type.__required_keys__):
+        if key not in raw:
+            raise invalid(f"Missing required param: {full(key)}.", full(key), "parameter_missing")
+    return {key: _typed(value, declared[key], full(key)) for key, value in raw.items()}
+
+
+def _typed(value: Any, hint: Any, name: str) -> Any:
+    origin = typing.get_origin(hint)
+    if origin in (Union, UnionType):
+        return _one_of(value, typing.get_args(hint), name)
+    if origin is Literal:
+        return _literal(value, list(typing.get_args(hint)), name)
+    if origin is list:
+        return _list(value, typing.get_args(hint)[0], name)
+    if origin is dict or (
+        isinstance(origin or hint, type) and issubclass(origin or hint, UntypedStripeObject)
+    ):
+        return _mapping(value, name)
+    if typing_extensions.is_typeddict(hint):
+        return _fields(value, hint, name)
+    return _scalar(value, hint, name)
+
+
+def _one_of(value: Any, members: tuple[Any, ...], name: str) -> Any:
+    literals = [
+        choice
+        for member in members
+        if typing.get_origin(member) is Literal
+        for choice in typing.get_args(member)
+    ]
+    if isinstance(value, str) and value in literals:
+        return value
+    # "Literal[...] | str" is how the SDK writes an enum that may grow: today it has these values.
+    closed = any(literals)
+    others = [
+        member
+        for member in members
+        if typing.get_origin(member) is not Literal
+        and member is not NoneType
+        and not (closed and member is str)
+    ]
+    if not others:
+        return _literal(value, literals, name)
+    if isinstance(value, dict):
+        others = [member for member in others if _is_structure(member)] or others
+    else:
+        others = [member for member in others if not _is_structure(member)] or others
+    for member in others[:-1]:
+        try:
+            return _typed(value, member, name)
+        except ApiError:
+            continue
+    return _typed(value, others[-1], name)
+
+
+def _is_structure(hint: Any) -> bool:
+    return not (isinstance(hint, type) and hint in _SCALARS)
+
+
+def _literal(value: Any, choices: list[Any], name: str) -> Any:
+    if value not in choices:
+        shown = [str(choice) for choice in choices if choice != ""]
+        listed = " or ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
+        raise invalid(f"Invalid {name}: must be one of {listed}", name)
+    return value
+
+
+def _list(value: Any, member: Any, name: str) -> list[Any]:
+    if not isinstance(value, dict) or not all(key.isdecimal() for key in value):
+        raise invalid("Invalid array", name)
+    return [
+        _typed(value[key], member, f"{name}[{index}]")
+        for index, key in enumerate(sorted(value, key=int))
+    ]
+
+
+def _mapping(value: Any, name: str) -> dict[str, str]:
+    if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
+        raise invalid(f"Invalid object: {name}", name)
+    for key, text in value.items():
+        if len(key) > 40 or len(text) > 500:
+            raise invalid(
+                "Metadata keys can be up to 40 characters long, and values up to 500.",
+                f"{name}[{key}]",
+            )
+    if len(value) > _MAX_METADATA:
+        raise invalid(f"You can specify at most {_MAX_METADATA} metadata keys.", name)
+    return value
+
+
+def _boolean(text: str) -> bool:
+    return {"true": True, "false": False}[text]
+
+
+_SCALARS: dict[Any, tuple[Any, str]] = {
+    bool: (_boolean, "boolean"),
+    int: (int, "integer"),
+    float: (float, "decimal"),
+    Decimal: (Decimal, "decimal"),
+    str: (str, "string"),
+}
+
+
+def _scalar(value: Any, hint: Any, name: str) -> Any:
+    convert, noun = _SCALARS.get(hint, (str, "string"))
+    if not isinstance(value, str):
+        raise invalid(f"Invalid {noun}: {name}", name)
+    try:
+        return convert(value)
+    except (KeyError, ValueError, InvalidOperation):
+        code = "parameter_invalid_integer" if hint is int else None
+        raise invalid(f"Invalid {noun}: {value}", name, code) from None
+
+
+# Answers -----------------------------------------------------------------------------------------
+
+
+@cache
+def _declared_fields(cls: type[StripeObject]) -> dict[str, bool]:
+    """Every field of a class of the SDK, and whether it may be null or absent."""
+    fields: dict[str, bool] = {}
+    for base in reversed(cls.__mro__):
+        for key, hint in getattr(base, "__annotations__", {}).items():
+            if not key.startswith("_") and typing.get_origin(hint) is not typing.ClassVar:
+                fields[key] = NoneType in typing.get_args(hint)
+    return fields
+
+
+def declared_fields(kind: str) -> dict[str, bool]:
+    """The fields of an object such as ``checkout.session``, and whether each may be null."""
+    return _declared_fields(get_object_class("V1", kind))
+
+
+def complete(values: dict[str, Any]) -> dict[str, Any]:
+    """An answer's object with null for each declared field that it doesn't give.
+
+    Raises:
+        AssertionError: a field that Stripe always fills is not given.
+    """
+    kind = values["object"]
+    absent = INCLUDABLE.get(kind, set()) | _NEVER
+    result = dict(values)
+    for key, optional in declared_fields(kind).items():
+        if key not in result and key not in absent:
+            if not optional:
+                raise AssertionError(f"{kind}.{key} is always present at Stripe")
+            if key in _NULLABLE.get(kind, {key}):
+                result[key] = None
+    return result
+
+
+def undeclared(answer: Any) -> Iterator[str]:
+    """The dotted paths of all fields in an answer that the SDK's classes don't declare."""
+    yield from _undeclared(answer, None, "")
+
+
+def _undeclared(value: Any, cls: type[StripeObject] | None, path: str) -> Iterator[str]:
+    if isinstance(value, list):
+        for index, member in enumerate(value):
+            yield from _undeclared(member, cls, f"{path}[{index}]")
+    if not isinstance(value, dict):
+        return
+    if isinstance(value.get("object"), str) and "deleted" not in value:
+        cls = get_object_class("V1", value["object"])
+    if cls is None or cls in (StripeObject, UntypedStripeObject):
+        return
+    fields = _declared_fields(cls)
+    inner = getattr(cls, "_inner_class_types", {})
+    for key, member in value.items():
+        here = f"{path}.{key}" if path else key
+        if key not in fields and key != "object":
+            yield here
+        else:
+            yield from _undeclared(member, inner.get(key), here)
