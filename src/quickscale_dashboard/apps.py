@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.core.checks import Tags, register
 from django.utils.module_loading import autodiscover_modules
 from django.utils.translation import gettext_lazy as _
 
@@ -11,4 +12,12 @@ class DashboardConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from quickscale_dashboard import checks
+
+        register(checks.check_apps)
+        register(checks.check_base_template, Tags.templates)
+        register(checks.check_middleware)
+        register(checks.check_csp, Tags.security, deploy=True)
+        register(checks.check_contact_email, deploy=True)
+        register(checks.check_navigation, Tags.urls)
         autodiscover_modules("dashboard")

@@ -87,6 +87,11 @@ def nav_items(request: HttpRequest, section: str) -> list[NavItem]:
     return sorted((i for i in found if i.access(request)), key=lambda i: i.order)
 
 
+def all_nav_items() -> list[NavItem]:
+    """Every entry of every section, whoever may see it."""
+    return [item for item in _items if isinstance(item, NavItem)]
+
+
 def panels(request: HttpRequest, page: str) -> list[Panel]:
     """The panels of a page that this request may see, in order."""
     found = (i for i in _items if isinstance(i, Panel) and i.page == page)

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.apps import AppConfig, apps
+from django.conf import settings
+from django.core import checks
+from django.template import TemplateDoesNotExist
+from django.template.loader import get_template
+from django.urls import NoReverseMatch, reverse
+
+from quickscale_dashboard import registry
+
+MESSAGES = "django.contrib.messages.middleware.MessageMiddleware"
+HTMX_MESSAGES = "quickscale_dashboard.middleware.HtmxMessagesMiddleware"
+CSP = {
+    "csp.middleware.CSPMiddleware",
+    "django.middleware.csp.ContentSecurityPolicyMiddleware",
+}
+
+
+def check_apps(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[checks.CheckMessage]:
+    if apps.is_installed("django_htmx"):
+        return []
+    return [
+        checks.Error(
+            "The dashboard's pages load HTMX from django-htmx, which is not installed.",
+            hint='Add "django_htmx" to INSTALLED_APPS.',
+            id="quickscale_dashboard.E001",
+        )
+    ]
+
+
+def check_base_template(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[checks.CheckMessage]:
+    try:
+        get_template("base.html")
+    except TemplateDoesNotExist:
+        return [
+            checks.Error(
+                "The site has no template base.html, which every page extends.",
+                hint='A new site\'s is one line: {% extends "quickscale_dashboard/shell.html" %}',
+                id="quickscale_dashboard.E002",
+            )
+        ]
+    return []
+
+
+def check_middleware(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[checks.CheckMessage]:
+    middleware = list(settings.MIDDLEWARE)
+    if HTMX_MESSAGES not in middleware:
+        return []
+    if MESSAGES in middleware[: middleware.index(HTMX_MESSAGES)]:
+        return []
+    return [
+        checks.Error(
+            "HtmxMessagesMiddleware reads messages, and MessageMiddleware is not before it.",
+            hint=f"Place {HTMX_MESSAGES} after {MESSAGES} in MIDDLEWARE.",
+            id="quickscale_dashboard.E003",
+        )
+    ]
+
+
+def check_csp(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[checks.CheckMessage]:
+    if CSP.intersection(settings.MIDDLEWARE):
+        return []
+    return [
+        checks.Warning(
+            "No Content-Security-Policy is sent, though every page works under a strict one.",
+            hint="Add csp.middleware.CSPMiddleware to MIDDLEWARE and set CONTENT_SECURITY_POLICY.",
+            id="quickscale_dashboard.W001",
+        )
+    ]
+
+
+def check_contact_email(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[checks.CheckMessage]:
+    if hasattr(settings, "QUICKSCALE_DASHBOARD_CONTACT_EMAIL"):
+        return []
+    return [
+        checks.Warning(
+            f"The contact form's mails go to DEFAULT_FROM_EMAIL ({settings.DEFAULT_FROM_EMAIL}).",
+            hint="Set QUICKSCALE_DASHBOARD_CONTACT_EMAIL to an address that somebody reads.",
+            id="quickscale_dashboard.W002",
+        )
+    ]
+
+
+def check_navigation(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[checks.CheckMessage]:
+    messages: list[checks.CheckMessage] = []
+    for item in registry.all_nav_items():
+        try:
+            reverse(item.url_name)
+        except NoReverseMatch:
+            messages.append(
+                checks.Warning(
+                    f"The navigation leaves out {item.label}: no URL has the name {item.url_name}.",
+                    hint="Mount the app's URLs in the site's URLconf, or leave it so.",
+                    id="quickscale_dashboard.W003",
+                )
+            )
+    return messages
