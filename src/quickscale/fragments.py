@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.utils.cache import patch_vary_headers
 from django.views.generic.base import TemplateResponseMixin, View
 
@@ -29,7 +30,7 @@ class FragmentMixin(TemplateResponseMixin, View):
             return [self.fragment_name]
         return super().get_template_names()
 
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         response = super().dispatch(request, *args, **kwargs)
         patch_vary_headers(response, ["HX-Request"])
-        return response  # type: ignore[return-value]
+        return response

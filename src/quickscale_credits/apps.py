@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+from typing import Any
+
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
+from django.utils.module_loading import autodiscover_modules
 from django.utils.translation import gettext_lazy as _
 
 
@@ -11,3 +15,13 @@ class CreditsConfig(AppConfig):
 
     def ready(self) -> None:
         from quickscale_credits import checks  # noqa: F401
+
+        autodiscover_modules("credit_services")
+        post_migrate.connect(make_service_rows, sender=self)
+
+
+def make_service_rows(using: str, **kwargs: Any) -> None:
+    """After every ``migrate``: each registered service has its row."""
+    from quickscale_credits.services import create_missing_rows
+
+    create_missing_rows(using)

@@ -1,5 +1,12 @@
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver
+from django.urls import path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from quickscale_credits import views
+
+app_name = "quickscale_credits_services"
+urlpatterns = [
+    path("", views.ServiceListView.as_view(), name="list"),
+    path("uses/<int:pk>/", views.UsageView.as_view(), name="usage"),
+    path("<slug:code>/", views.ServiceUseView.as_view(), name="use"),
+]

@@ -1,0 +1,53 @@
+"""What the dashboard shows of credits; loaded only where the dashboard is installed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from quickscale.owner import get_owner
+from quickscale_credits.models import CreditAccount
+from quickscale_credits.overview import balance_overview, recent_activity
+from quickscale_dashboard.registry import NavItem, Panel, register
+
+
+def acts_for_owner(request: HttpRequest) -> bool:
+    return request.user.is_authenticated and get_owner(request) is not None
+
+
+def balance_context(request: HttpRequest) -> dict[str, Any]:
+    return {"overview": balance_overview(_account(request))}
+
+
+def activity_context(request: HttpRequest) -> dict[str, Any]:
+    return {"recent": recent_activity(_account(request))}
+
+
+def _account(request: HttpRequest) -> CreditAccount:
+    return CreditAccount.objects.for_owner(get_owner(request))
+
+
+register(
+    NavItem(_("Services"), "quickscale_credits_services:list", order=20, access=acts_for_owner)
+)
+register(NavItem(_("Credits"), "quickscale_credits:balance", order=30, access=acts_for_owner))
+register(
+    Panel(
+        "credits-balance",
+        "quickscale_credits/_balance_panel.html",
+        balance_context,
+        order=10,
+        access=acts_for_owner,
+    )
+)
+register(
+    Panel(
+        "credits-activity",
+        "quickscale_credits/_activity_panel.html",
+        activity_context,
+        order=20,
+        access=acts_for_owner,
+    )
+)

@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import hashlib
+import uuid
+from typing import cast
+
+from django import forms
+from django.core.files.uploadedfile import UploadedFile
+from django.http import QueryDict
+
+
+class UseKeyForm(forms.Form):
+    """The hidden key of a form that spends credits: sent twice, the form is charged once.
+
+    The key counts together with what was filled in: a form that is changed and sent again is
+    another use.
+    """
+
+    key = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
+
+    def idempotency_key(self, code: str) -> str:
+        """The key of this use of a service, for its account."""
+        sent = cast("QueryDict", self.data)
+        filled_in = sorted(
+            (name, sent.getlist(name))
+            for name in sent
+            if name not in ("key", "csrfmiddlewaretoken")
+        )
+        files = sorted(
+            (name, file.name, file.size)
+            for name, file in self.files.items()
+            if isinstance(file, UploadedFile)
+        )
+        digest = hashlib.sha256(repr((filled_in, files)).encode()).hexdigest()
+        return f"form:{code}:{self.cleaned_data['key']}:{digest}"

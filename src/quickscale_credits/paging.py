@@ -1,0 +1,86 @@
+"""Keyset paging: the last page of a million rows costs as much as the first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar, cast
+
+from django.core.exceptions import ValidationError
+from django.db.models import Field, Model, Q, QuerySet
+
+ModelT = TypeVar("ModelT", bound=Model)
+
+
+@dataclass(frozen=True)
+class Page(Generic[ModelT]):
+    """``previous`` and ``next`` are the query strings of the pages beside, or empty."""
+
+    items: list[ModelT]
+    previous: str
+    next: str
+
+
+class Keyset(Generic[ModelT]):
+    """Pages of a queryset that is ordered by ``field``, ties by ``tie``, which is unique in it."""
+
+    def __init__(
+        self, queryset: QuerySet[ModelT], *, field: str, tie: str, descending: bool, size: int = 25
+    ) -> None:
+        self.fields = [field] if field == tie else [field, tie]
+        self.descending = descending
+        self.size = size
+        self.queryset = queryset
+
+    def page(self, *, after: str = "", before: str = "") -> Page[ModelT]:
+        """The page after or before a cursor, or the first one; a bad cursor is no cursor."""
+        start = self._values(after or before)
+        backwards = bool(start and before and not after)
+        rows = self._rows(start, backwards=backwards, limit=self.size + 1)
+        more = len(rows) > self.size
+        rows = rows[: self.size]
+        if backwards:
+            rows.reverse()
+        has_previous, has_next = (more, bool(rows)) if backwards else (bool(start), more)
+        return Page(
+            items=rows,
+            previous=f"before={self._cursor(rows[0])}" if rows and has_previous else "",
+            next=f"after={self._cursor(rows[-1])}" if rows and has_next else "",
+        )
+
+    def __iter__(self) -> Iterator[ModelT]:
+        """All rows, a chunk at a time, without a cursor that is held open in the database."""
+        start: list[Any] | None = None
+        while rows := self._rows(start, backwards=False, limit=self.size):
+            yield from rows
+            start = [getattr(rows[-1], field) for field in self.fields]
+
+    def _rows(self, start: list[Any] | None, *, backwards: bool, limit: int) -> list[ModelT]:
+        down = self.descending != backwards
+        rows = self.queryset.order_by(*(f"-{field}" if down else field for field in self.fields))
+        if start is not None:
+            rows = rows.filter(self._beyond(start, "lt" if down else "gt"))
+        return list(rows[:limit])
+
+    def _beyond(self, start: list[Any], side: str) -> Q:
+        field, *tie = self.fields
+        beyond = Q((f"{field}__{side}", start[0]))
+        if tie:
+            beyond |= Q((field, start[0]), (f"{tie[0]}__{side}", start[1]))
+        return beyond
+
+    def _cursor(self, row: ModelT) -> str:
+        return "_".join(str(getattr(row, field)) for field in self.fields)
+
+    def _values(self, cursor: str) -> list[Any] | None:
+        meta = self.queryset.model._meta
+        parts = cursor.split("_")
+        if not cursor or len(parts) != len(self.fields):
+            return None
+        try:
+            return [
+                cast("Field", meta.get_field(field)).to_python(part)
+                for field, part in zip(self.fields, parts, strict=True)
+            ]
+        except ValidationError:
+            return None

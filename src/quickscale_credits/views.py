@@ -1,0 +1,251 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
+from urllib.parse import urlencode
+
+from django import forms
+from django.contrib.auth.mixins import LoginRequiredMixin
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.generic import DetailView, FormView, ListView, TemplateView
+from django.views.generic.base import View
+
+from quickscale.fragments import FragmentMixin, wants_fragment
+from quickscale.owner import get_owner
+from quickscale_credits import metering
+from quickscale_credits.csv_export import csv_response, safe_text
+from quickscale_credits.exceptions import (
+    AccountFrozenError,
+    HoldStateError,
+    IdempotencyConflictError,
+    InsufficientCreditsError,
+)
+from quickscale_credits.filters import HistoryFilter
+from quickscale_credits.forms import UseKeyForm
+from quickscale_credits.models import CreditAccount, CreditTransaction, Service, ServiceUsage
+from quickscale_credits.overview import balance_overview, paid_by_type, recent_activity
+from quickscale_credits.paging import Keyset
+from quickscale_credits.responses import announce_change
+from quickscale_credits.services import BaseService, ServiceError, get_service, registered_services
+
+EXPORT_ROWS_AT_ONCE = 2000
+
+
+class AccountMixin(LoginRequiredMixin, View):
+    """A view of the account of the owner whom the request acts for."""
+
+    @cached_property
+    def owner(self) -> Any:
+        owner = get_owner(self.request)
+        if owner is None:
+            raise PermissionDenied(_("You act for nobody who has credits."))
+        return owner
+
+    @cached_property
+    def account(self) -> CreditAccount:
+        return CreditAccount.objects.for_owner(self.owner)
+
+
+class BalanceView(AccountMixin, FragmentMixin, TemplateView):
+    """The balance by type, and the last entries; the balance alone for HTMX."""
+
+    template_name = "quickscale_credits/balance.html"
+    fragment_name = "quickscale_credits/_balance.html"
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(
+            overview=balance_overview(self.account),
+            recent=recent_activity(self.account),
+            **kwargs,
+        )
+
+
+class HistoryMixin(AccountMixin):
+    @cached_property
+    def filter(self) -> HistoryFilter:
+        return HistoryFilter(self.request.GET)
+
+    def keyset(self, size: int) -> Keyset[CreditTransaction]:
+        field, descending = self.filter.ordering
+        return Keyset(
+            self.filter.apply(self.account.transactions.select_related("service")),
+            field=field,
+            tie="sequence",
+            descending=descending,
+            size=size,
+        )
+
+
+class HistoryView(HistoryMixin, FragmentMixin, TemplateView):
+    """All entries of the account, filtered, sorted and paged."""
+
+    template_name = "quickscale_credits/history.html"
+    fragment_name = "quickscale_credits/_history.html"
+    page_size = 25
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        query = self.request.GET
+        page = self.keyset(self.page_size).page(
+            after=query.get("after", ""), before=query.get("before", "")
+        )
+        filters = [(name, query[name]) for name in self.filter.fields if query.get(name)]
+        return super().get_context_data(
+            filter=self.filter,
+            page=page,
+            query=urlencode(filters),
+            **kwargs,
+        )
+
+
+class HistoryExportView(HistoryMixin, View):
+    """The filtered history as CSV."""
+
+    def get(self, request: HttpRequest) -> HttpResponseBase:
+        name = f"credits-{timezone.localdate():%Y-%m-%d}.csv"
+        return csv_response(request, name, self.rows())
+
+    def rows(self) -> Iterator[tuple[Any, ...]]:
+        yield (
+            _("Number"),
+            _("Time"),
+            _("Kind"),
+            _("Description"),
+            _("Service"),
+            _("Amount"),
+            _("Balance after"),
+        )
+        for entry in self.keyset(EXPORT_ROWS_AT_ONCE):
+            yield (
+                entry.sequence,
+                timezone.localtime(entry.created_at).isoformat(timespec="seconds"),
+                entry.get_kind_display(),
+                safe_text(entry.description),
+                safe_text(entry.service.name) if entry.service else "",
+                entry.amount,
+                entry.balance_after,
+            )
+
+
+class TransactionView(AccountMixin, DetailView):  # type: ignore[type-arg]
+    """One entry, and which lots of credits it put in or took from."""
+
+    template_name = "quickscale_credits/transaction.html"
+    context_object_name = "entry"
+    slug_field = slug_url_kwarg = "sequence"
+
+    def get_queryset(self) -> QuerySet[CreditTransaction]:
+        return self.account.transactions.select_related("service", "reverses").prefetch_related(
+            "allocations__lot", "reversals"
+        )
+
+
+class ServiceListView(LoginRequiredMixin, ListView):  # type: ignore[type-arg]
+    """What credits can be used for, and what it costs."""
+
+    template_name = "quickscale_credits/services.html"
+    context_object_name = "services"
+
+    def get_queryset(self) -> QuerySet[Service]:
+        return Service.objects.active()
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(usable=registered_services(), **kwargs)
+
+
+class ServiceUseView(AccountMixin, FragmentMixin, FormView):  # type: ignore[type-arg]
+    """The form of a service. A use leads to its result; with HTMX, to the result in place."""
+
+    template_name = "quickscale_credits/service_use.html"
+    fragment_name = "quickscale_credits/_use.html"
+
+    @cached_property
+    def row(self) -> Service:
+        return get_object_or_404(Service.objects.active(), slug=self.kwargs["code"])
+
+    @cached_property
+    def service(self) -> BaseService:
+        service = get_service(self.row.slug)
+        if service is None:
+            raise Http404(_("This service has no page."))
+        return service
+
+    def get_form_class(self) -> type[forms.Form]:
+        return self.service.form_class
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(
+            service=self.row,
+            key=UseKeyForm(),
+            overview=balance_overview(self.account),
+            **kwargs,
+        )
+
+    def form_valid(self, form: forms.Form) -> HttpResponse:
+        key = UseKeyForm(self.request.POST, self.request.FILES)
+        if not key.is_valid():
+            return self.form_invalid(form)
+        try:
+            usage = metering.use(
+                self.service,
+                owner=self.owner,
+                data=form.cleaned_data,
+                idempotency_key=key.idempotency_key(self.row.slug),
+            )
+        except InsufficientCreditsError as error:
+            return self.render_to_response(
+                self.get_context_data(form=form, error=error), status=402
+            )
+        except ServiceError as error:
+            form.add_error(None, str(error))
+        except AccountFrozenError:
+            form.add_error(None, _("Your credits can't be used at present. Please contact us."))
+        except (HoldStateError, IdempotencyConflictError):
+            form.add_error(None, _("This form was used before. Please send it once more."))
+        else:
+            return self.show(usage)
+        return self.form_invalid(form)
+
+    def form_invalid(self, form: forms.Form) -> HttpResponse:
+        return self.render_to_response(self.get_context_data(form=form), status=422)
+
+    def show(self, usage: ServiceUsage) -> HttpResponse:
+        if not wants_fragment(self.request):
+            return redirect("quickscale_credits_services:usage", pk=usage.pk)
+        blank = self.get_form_class()(initial=self.get_initial(), prefix=self.get_prefix())
+        context = self.get_context_data(form=blank, **usage_context(usage))
+        response = self.render_to_response(context)
+        announce_change(response)
+        return response
+
+
+class UsageView(AccountMixin, DetailView):  # type: ignore[type-arg]
+    """The result of a use, what it cost and which credits paid; can be opened again later."""
+
+    template_name = "quickscale_credits/service_result.html"
+    context_object_name = "usage"
+
+    def get_queryset(self) -> QuerySet[ServiceUsage]:
+        return self.account.usages.select_related("service", "transaction")
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(
+            overview=balance_overview(self.account), **usage_context(self.object), **kwargs
+        )
+
+
+def usage_context(usage: ServiceUsage) -> dict[str, Any]:
+    """What ``_result.html`` shows besides the balance."""
+    service = get_service(usage.service.slug) or BaseService
+    return {
+        "usage": usage,
+        "result": usage.metadata.get("result"),
+        "result_template": service.result_template,
+        "paid": paid_by_type(usage.transaction) if usage.transaction else [],
+    }
