@@ -56,8 +56,8 @@ class EmailUserManager(BaseUserManager[UserT]):
 class AbstractEmailUser(AbstractBaseUser, PermissionsMixin):
     """A user known by an e-mail address, unique without regard to case.
 
-    ``save()`` and the manager keep the address in lower case; the database refuses a second
-    address that differs only by case, whoever writes it.
+    Forms, the manager and ``save()`` put the address in lower case, and the database refuses any
+    other, so that no two differ by case only and a lookup needs no ``iexact``.
     """
 
     email = models.EmailField(
@@ -84,10 +84,10 @@ class AbstractEmailUser(AbstractBaseUser, PermissionsMixin):
         verbose_name = _("user")
         verbose_name_plural = _("users")
         constraints = [
-            models.UniqueConstraint(
-                Lower("email"),
-                name="%(app_label)s_%(class)s_email_ci",
-                violation_error_message=_("A user with this e-mail address already exists."),
+            models.CheckConstraint(
+                condition=models.Q(email=Lower("email")),
+                name="%(app_label)s_%(class)s_email_lower",
+                violation_error_message=_("Write the e-mail address in lower case."),
             )
         ]
 

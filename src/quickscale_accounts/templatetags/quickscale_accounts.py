@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from quickscale import brand
+from quickscale_accounts.conf import app_settings
 
 register = template.Library()
 
@@ -35,11 +36,12 @@ ACCOUNT_PAGES: dict[str, str | Promise] = {
 
 @register.simple_tag(takes_context=True)
 def account_tabs(context: Context) -> list[Tab]:
-    """The pages of a user's own account that the site has mounted."""
+    """The pages of a user's own account that the site has mounted and switched on."""
     return [
         Tab(label, url, current=url == context["request"].path)
         for name, label in ACCOUNT_PAGES.items()
         if (url := _reverse_or_empty(name))
+        and (app_settings.social_login or not name.startswith("socialaccount"))
     ]
 
 

@@ -25,7 +25,7 @@ document.addEventListener("alpine:init", () => {
     level: 0,
     measure(event) {
       const bits = passwordBits(event.target.value);
-      this.level = [0, 40, 55, 70].filter((least) => bits > least).length;
+      this.level = [0, 45, 60, 75].filter((least) => bits > least).length;
     },
     get empty() {
       return this.level === 0;

@@ -98,10 +98,12 @@ class Migration(migrations.Migration):
                 "verbose_name_plural": "users",
                 "abstract": False,
                 "constraints": [
-                    models.UniqueConstraint(
-                        django.db.models.functions.text.Lower("email"),
-                        name="users_user_email_ci",
-                        violation_error_message="A user with this e-mail address already exists.",
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("email", django.db.models.functions.text.Lower("email"))
+                        ),
+                        name="users_user_email_lower",
+                        violation_error_message="Write the e-mail address in lower case.",
                     )
                 ],
             },

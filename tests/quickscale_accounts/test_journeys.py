@@ -1,0 +1,193 @@
+"""The roads of a person: sign up, confirm, sign in and out, forget and change the password."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.core import mail
+from django.test import Client
+from django.urls import reverse
+
+from quickscale_accounts.testing import UserFactory
+from tests.quickscale_accounts.mails import link_in
+
+pytestmark = pytest.mark.django_db
+
+PASSWORD = "correct horse battery"
+
+
+def sign_up(client: Client, email: str = "ann@example.com") -> object:
+    data = {"email": email, "password1": PASSWORD, "password2": PASSWORD}
+    return client.post(reverse("account_signup"), data)
+
+
+def sign_in(client: Client, email: str, password: str) -> object:
+    return client.post(reverse("account_login"), {"login": email, "password": password})
+
+
+def signed_in(client: Client) -> bool:
+    return "_auth_user_id" in client.session
+
+
+def test_sign_up_confirm_sign_in_and_out(client):
+    response = sign_up(client)
+    assert response.url == reverse("account_email_verification_sent")
+    assert not signed_in(client)
+
+    [message] = mail.outbox
+    assert message.to == ["ann@example.com"]
+    link = link_in(message)
+    assert b"ann@example.com" in client.get(link).content
+    client.post(link)
+    client.session.flush()
+
+    assert sign_in(client, "ann@example.com", PASSWORD).url == "/dashboard/"
+    assert signed_in(client)
+
+    assert client.get(reverse("account_logout")).status_code == 200
+    assert signed_in(client)
+    assert client.post(reverse("account_logout")).url == "/"
+    assert not signed_in(client)
+
+
+def test_an_unverified_user_is_sent_a_link_and_not_let_in(client):
+    UserFactory(email="ann@example.com", verified=False)
+
+    response = sign_in(client, "ann@example.com", "password")
+
+    assert response.url == reverse("account_email_verification_sent")
+    assert not signed_in(client)
+    assert "confirm-email" in link_in(mail.outbox[0])
+
+
+def test_a_wrong_password_says_nothing_about_the_account(client):
+    UserFactory(email="ann@example.com")
+
+    known = sign_in(client, "ann@example.com", "wrong").content.decode()
+    unknown = sign_in(client, "bob@example.com", "wrong").content.decode()
+
+    sentence = "The email address and/or password you specified are not correct."
+    assert sentence in known
+    assert sentence in unknown
+    assert not signed_in(client)
+
+
+def test_signing_up_twice_looks_the_same_and_tells_the_owner_by_mail(client):
+    UserFactory(email="ann@example.com")
+
+    response = sign_up(client, "Ann@Example.com")
+
+    assert response.url == reverse("account_email_verification_sent")
+    assert get_user_model().objects.count() == 1
+    [message] = mail.outbox
+    assert message.subject == "You already have an account"
+    assert "/password/reset/" in link_in(message)
+
+
+def test_the_address_is_kept_and_compared_without_regard_to_case(client):
+    sign_up(client, "Ann.Smith@Example.COM")
+    assert get_user_model().objects.get().email == "ann.smith@example.com"
+
+    client.post(link_in(mail.outbox[0]))
+    client.session.flush()
+    assert sign_in(client, "ANN.smith@example.com", PASSWORD).url == "/dashboard/"
+
+
+def test_reset_a_forgotten_password(client):
+    UserFactory(email="ann@example.com")
+
+    client.post(reverse("account_reset_password"), {"email": "ann@example.com"})
+    form_url = client.get(link_in(mail.outbox[0])).url
+    data = {"password1": PASSWORD, "password2": PASSWORD}
+    assert client.post(form_url, data).url == reverse("account_reset_password_from_key_done")
+
+    assert mail.outbox[1].subject == "Your password was reset"
+    assert sign_in(client, "ann@example.com", PASSWORD).url == "/dashboard/"
+
+
+def test_a_reset_link_works_once(client):
+    UserFactory(email="ann@example.com")
+    client.post(reverse("account_reset_password"), {"email": "ann@example.com"})
+    link = link_in(mail.outbox[0])
+    client.post(client.get(link).url, {"password1": PASSWORD, "password2": PASSWORD})
+
+    assert "was invalid" in Client().get(link).content.decode()
+
+
+def test_reset_for_an_unknown_address_looks_the_same(client):
+    response = client.post(reverse("account_reset_password"), {"email": "bob@example.com"})
+
+    assert response.url == reverse("account_reset_password_done")
+    [message] = mail.outbox
+    assert message.subject == "No account with this address"
+
+
+def test_change_the_password(client):
+    user = UserFactory()
+    client.force_login(user)
+
+    data = {"oldpassword": "password", "password1": PASSWORD, "password2": PASSWORD}
+    client.post(reverse("account_change_password"), data)
+
+    user.refresh_from_db()
+    assert user.check_password(PASSWORD)
+    assert mail.outbox[0].subject == "Your password was changed"
+
+
+def test_change_the_address(client):
+    user = UserFactory(email="ann@example.com")
+    client.force_login(user)
+
+    client.post(reverse("account_email"), {"action_add": "", "email": "New@example.com"})
+    user.refresh_from_db()
+    assert user.email == "ann@example.com"
+
+    client.post(link_in(mail.outbox[0]))
+    user.refresh_from_db()
+    assert user.email == "new@example.com"
+    assert [message.subject for message in mail.outbox[1:]] == ["Your email address was changed"]
+
+
+@pytest.mark.parametrize("password", ["12345678", "password", "short", "ann@example.com"])
+def test_a_weak_password_is_refused(client, password):
+    data = {"email": "ann@example.com", "password1": password, "password2": password}
+    response = client.post(reverse("account_signup"), data)
+
+    assert response.context["form"].errors.keys() == {"password1"}
+    assert not get_user_model().objects.exists()
+
+
+def test_an_inactive_user_is_told_so(client):
+    UserFactory(email="ann@example.com", is_active=False)
+
+    assert sign_in(client, "ann@example.com", "password").url == reverse("account_inactive")
+    assert not signed_in(client)
+
+
+def test_too_many_wrong_passwords_lock_the_address_for_a_while(client):
+    UserFactory(email="ann@example.com")
+    for _ in range(5):
+        sign_in(client, "ann@example.com", "wrong")
+
+    response = sign_in(client, "ann@example.com", "password")
+
+    assert "Too many failed login attempts" in response.content.decode()
+    assert not signed_in(client)
+
+
+def test_sign_up_can_be_closed(client, settings):
+    settings.QUICKSCALE_ACCOUNTS_SIGNUP_ALLOWED = "tests.quickscale_accounts.hooks.nobody"
+
+    assert "Sign Up Closed" in client.get(reverse("account_signup")).content.decode()
+    sign_up(client)
+    assert not get_user_model().objects.exists()
+
+
+def test_the_sign_up_hook_sees_the_request(client, settings):
+    settings.QUICKSCALE_ACCOUNTS_SIGNUP_ALLOWED = "tests.quickscale_accounts.hooks.invited"
+
+    sign_up(client)
+    assert not get_user_model().objects.exists()
+    client.cookies["invitation"] = "yes"
+    sign_up(client)
+    assert get_user_model().objects.count() == 1
