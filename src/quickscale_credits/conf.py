@@ -54,6 +54,14 @@ class CreditsSettings(AppSettings):
         return self._get("HOLD_TTL", timedelta(minutes=15))
 
     @property
+    def deliver_on_commit(self) -> bool:
+        """Whether a write sends its signals itself, right after its commit.
+
+        Without it they wait for ``manage.py deliver_credit_events``.
+        """
+        return self._get("DELIVER_ON_COMMIT", True)
+
+    @property
     def buy_url(self) -> str:
         """Where credits can be bought: the name of a URL, or a path; empty when nowhere."""
         return self._get("BUY_URL", "quickscale_stripe:buy_credits")

@@ -21,7 +21,7 @@ from typing import Any
 
 from django.db import router, transaction
 
-from quickscale_credits import requests
+from quickscale_credits import outbox, requests
 from quickscale_credits.amounts import LIMIT, Amount, parse_amount
 from quickscale_credits.conf import app_settings
 from quickscale_credits.exceptions import (
@@ -249,6 +249,8 @@ def _entry(account: CreditAccount, outcome: Outcome, key: str) -> CreditTransact
     entry = outcome.entry
     assert entry is not None  # noqa: S101  (every outcome that is no refusal has one)
     entry.account = account
+    if outcome.status == "posted":
+        outbox.deliver_after_commit(entry.account_id, using=_database(account))
     return entry
 
 

@@ -1,0 +1,159 @@
+"""Delivery of events: after the commit that wrote them, at least once, in order for each account.
+
+The write that an event tells of delivers it as well, right after its commit. Whatever that could
+not do (the process died, a receiver raised) is left to ``manage.py deliver_credit_events``, which
+a scheduler runs every minute or so.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from functools import partial
+
+from django.db import DEFAULT_DB_ALIAS, transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from quickscale_credits.conf import app_settings
+from quickscale_credits.managers import LedgerClock
+from quickscale_credits.models import CreditAccount, CreditEvent, CreditTransaction
+from quickscale_credits.signals import (
+    LedgerSignal,
+    Receiver,
+    balance_depleted,
+    balance_low,
+    credits_adjusted,
+    credits_consumed,
+    credits_converted,
+    credits_expired,
+    credits_granted,
+    credits_reversed,
+    credits_revoked,
+)
+
+logger = logging.getLogger(__name__)
+
+SIGNALS: Mapping[str, LedgerSignal] = {
+    CreditEvent.Kind.GRANTED: credits_granted,
+    CreditEvent.Kind.CONSUMED: credits_consumed,
+    CreditEvent.Kind.EXPIRED: credits_expired,
+    CreditEvent.Kind.REVOKED: credits_revoked,
+    CreditEvent.Kind.REVERSED: credits_reversed,
+    CreditEvent.Kind.ADJUSTED: credits_adjusted,
+    CreditEvent.Kind.CONVERTED: credits_converted,
+    CreditEvent.Kind.LOW_BALANCE: balance_low,
+    CreditEvent.Kind.DEPLETED: balance_depleted,
+}
+# A delivery that takes longer than this counts as dead, and the event is delivered again.
+DELIVERY_TIME = timedelta(minutes=5)
+LONGEST_WAIT = timedelta(hours=12)
+
+
+def deliver_after_commit(account_id: int, *, using: str = DEFAULT_DB_ALIAS) -> None:
+    """Deliver the account's events once the transaction that goes on has committed."""
+    if app_settings.deliver_on_commit and any(s.has_listeners() for s in SIGNALS.values()):
+        transaction.on_commit(
+            partial(deliver_account, account_id, using=using), using=using, robust=True
+        )
+
+
+def deliver_due(*, limit: int | None = None, using: str = DEFAULT_DB_ALIAS) -> int:
+    """Deliver what is due for every account, or for ``limit`` of them; how many were delivered."""
+    due = _open(using).filter(next_attempt_at__lte=LedgerClock())
+    accounts = due.order_by("account_id").values_list("account_id", flat=True).distinct()[:limit]
+    return sum(deliver_account(account_id, using=using) for account_id in accounts)
+
+
+def deliver_account(account_id: int, *, using: str = DEFAULT_DB_ALIAS) -> int:
+    """Deliver an account's events, oldest first; how many are done with.
+
+    A receiver that failed an event gets no later one before it; the others do.
+    """
+    waiting: set[str] = set()
+    delivered = 0
+    last = 0
+    while event := _next(account_id, last, using):
+        last = event.pk
+        receivers = SIGNALS[event.kind].named_receivers(CreditAccount)
+        if event.pending is not None:
+            receivers = [pair for pair in receivers if pair[0] in event.pending]
+        names = {name for name, _receiver in receivers}
+        if not event.is_due:  # type: ignore[attr-defined]
+            if event.pending is None:  # its first delivery goes on in another process
+                break
+            waiting |= names
+            continue
+        ready = [pair for pair in receivers if pair[0] not in waiting]
+        if ready and not _claim(event):
+            break
+        waiting |= _send(event, ready)
+        left = sorted(names & waiting)
+        if ready or not left:
+            _record(event, left)
+        delivered += not left
+    return delivered
+
+
+def purge(*, older_than: timedelta, using: str = DEFAULT_DB_ALIAS) -> int:
+    """Delete events that were delivered longer ago than that; how many they were."""
+    moment = timezone.now() - older_than
+    deleted, _by_model = CreditEvent.objects.using(using).filter(delivered_at__lt=moment).delete()
+    return deleted
+
+
+def _open(using: str) -> QuerySet[CreditEvent]:
+    return CreditEvent.objects.using(using).filter(delivered_at=None)
+
+
+def _next(account_id: int, last: int, using: str) -> CreditEvent | None:
+    events = _open(using).filter(account_id=account_id, pk__gt=last).select_related("account")
+    is_due = Q(next_attempt_at__lte=LedgerClock())
+    return events.annotate(is_due=is_due).order_by("pk").first()
+
+
+def _claim(event: CreditEvent) -> bool:
+    """Whether this process delivers the event: nobody else does until the time is over."""
+    event.attempts += 1
+    claimed = (
+        _open(event._state.db or DEFAULT_DB_ALIAS)
+        .filter(pk=event.pk, attempts=event.attempts - 1)
+        .update(attempts=event.attempts, next_attempt_at=LedgerClock() + DELIVERY_TIME)
+    )
+    return bool(claimed)
+
+
+def _send(event: CreditEvent, receivers: Iterable[tuple[str, Receiver]]) -> set[str]:
+    """Call the receivers; the names of those that failed."""
+    entry = None
+    if key := event.payload.get("transaction"):
+        entry = CreditTransaction.objects.using(event._state.db).filter(pk=key).first()
+    failed = set()
+    for name, receiver in receivers:
+        try:
+            with transaction.atomic(using=event._state.db):
+                receiver(
+                    signal=SIGNALS[event.kind],
+                    sender=CreditAccount,
+                    account=event.account,
+                    transaction=entry,
+                    event=event,
+                )
+        except Exception as error:
+            logger.exception("%s failed for the credit event %s", name, event.pk)
+            event.last_error = f"{name}: {error!r}"
+            failed.add(name)
+    return failed
+
+
+def _record(event: CreditEvent, left: list[str]) -> None:
+    """Note that all but the receivers ``left`` have had the event."""
+    if left:
+        wait = min(timedelta(minutes=2 ** min(event.attempts, 10)), LONGEST_WAIT)
+        event.pending = left
+        event.next_attempt_at = LedgerClock() + wait
+    else:
+        event.pending = []
+        event.delivered_at = timezone.now()
+    event.save(update_fields=["pending", "next_attempt_at", "delivered_at", "last_error"])
