@@ -8,3 +8,6 @@ class StripeConfig(AppConfig):
     name = "quickscale_stripe"
     verbose_name = _("Stripe")
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from quickscale_stripe import checks  # noqa: F401

@@ -9,7 +9,7 @@ import stripe
 from quickscale_stripe.conf import app_settings
 from quickscale_stripe.exceptions import PaymentsOffError
 
-_SANDBOX_KEY = "sk_test_sandbox"  # noqa: S105
+_SANDBOX_KEY = "sk_test_sandbox"
 
 
 def payments_are_on() -> bool:

@@ -77,8 +77,19 @@ class StripeSettings(AppSettings):
 
     @property
     def sandbox_path(self) -> str:
-        """The sandbox's SQLite file, or ``":memory:"`` (default) for one process's memory."""
-        return str(self._get("SANDBOX_PATH", ":memory:"))
+        """The sandbox's SQLite file, or ``":memory:"`` for one process's memory.
+
+        Empty (default): ``.quickscale/stripe-sandbox.sqlite3`` under ``BASE_DIR``.
+        """
+        return str(self._get("SANDBOX_PATH", ""))
+
+    @property
+    def sandbox_url(self) -> str:
+        """Where a browser reaches the sandbox's pages while ``SANDBOX`` is on.
+
+        Without a slash at its end. ``"http://127.0.0.1:8000/stripe/sandbox"``.
+        """
+        return self._get("SANDBOX_URL", "http://127.0.0.1:8000/stripe/sandbox")
 
     # Purchases
 
@@ -158,11 +169,6 @@ class StripeSettings(AppSettings):
         The default adds credits when ``quickscale_credits`` is installed, else does nothing.
         """
         return self._hook("FULFIL", _bridge("fulfil"))
-
-    @property
-    def revoke(self) -> Callable[..., Any]:
-        """What a refund or dispute takes back: see :func:`quickscale_stripe.hooks.revoke`."""
-        return self._hook("REVOKE", _bridge("revoke"))
 
     @property
     def balance(self) -> Callable[..., Any]:

@@ -1,0 +1,177 @@
+"""The catalogue: products and prices, mirrored from Stripe.
+
+Metadata that is read: ``credits`` (on the price, else on the product) and ``display_order`` (on
+either). What is archived or deleted at Stripe becomes inactive here and is kept: payments and
+subscriptions refer to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+
+import stripe
+from django.db import transaction
+from django.utils import timezone
+
+from quickscale_stripe.client import get_client
+from quickscale_stripe.exceptions import StripeRefusedError, stripe_errors
+from quickscale_stripe.models import StripePrice, StripeProduct
+from quickscale_stripe.money import round_unit_price
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A price as a page compares it with the others of its kind and currency.
+
+    ``price_per_credit`` is in minor units; ``savings`` is the whole per cent by which a credit is
+    cheaper than in the dearest offer, 0 for that one.
+    """
+
+    price: StripePrice
+    price_per_credit: Decimal | None
+    savings: int
+
+
+def packages() -> list[Offer]:
+    """The credit packages on sale, in display order."""
+    return _compare(StripePrice.objects.offered().one_time().filter(credits__gt=0))
+
+
+def _compare(prices: Iterable[StripePrice]) -> list[Offer]:
+    each = {price: price.price_per_credit for price in prices}
+    dearest: dict[str, Decimal] = {}
+    for price, cost in each.items():
+        if cost is not None:
+            dearest[price.currency] = max(cost, dearest.get(price.currency, cost))
+    return [
+        Offer(
+            price,
+            None if cost is None else round_unit_price(cost),
+            int(100 * (1 - cost / dearest[price.currency])) if cost else 0,
+        )
+        for price, cost in each.items()
+    ]
+
+
+def sync_product(product_id: str) -> StripeProduct | None:
+    """Fetch a product and write it here; one that Stripe doesn't have becomes inactive."""
+    try:
+        with stripe_errors():
+            product = get_client().v1.products.retrieve(product_id)
+    except StripeRefusedError as error:
+        if not error.is_missing:
+            raise
+        StripeProduct.objects.filter(stripe_id=product_id).update(active=False)
+        return None
+    return _write_product(product)
+
+
+def sync_price(price_id: str) -> StripePrice | None:
+    """Fetch a price with its product and write both; a missing one becomes inactive."""
+    try:
+        with stripe_errors():
+            price = get_client().v1.prices.retrieve(price_id, {"expand": ["product"]})
+    except StripeRefusedError as error:
+        if not error.is_missing:
+            raise
+        StripePrice.objects.filter(stripe_id=price_id).update(active=False)
+        return None
+    return _write_price(price)
+
+
+def get_price(price_id: str) -> StripePrice | None:
+    """The price from here, fetched from Stripe when it isn't known yet."""
+    return StripePrice.objects.filter(stripe_id=price_id).first() or sync_price(price_id)
+
+
+def sync_all() -> Iterator[StripeProduct | StripePrice]:
+    """Mirror the whole catalogue; yields each row as it is written.
+
+    What Stripe no longer lists becomes inactive when the iteration ends.
+    """
+    client = get_client()
+    products, prices = [], []
+    with stripe_errors():
+        for product in client.v1.products.list({"limit": 100}).auto_paging_iter():
+            row = _write_product(product)
+            products.append(row.pk)
+            yield row
+        listed = client.v1.prices.list({"limit": 100, "expand": ["data.product"]})
+        for price in listed.auto_paging_iter():
+            price_row = _write_price(price)
+            prices.append(price_row.pk)
+            yield price_row
+    StripeProduct.objects.exclude(pk__in=products).update(active=False)
+    StripePrice.objects.exclude(pk__in=prices).update(active=False)
+
+
+@transaction.atomic
+def _write_product(product: stripe.Product) -> StripeProduct:
+    metadata = product.metadata.to_dict()
+    row, _ = StripeProduct.objects.update_or_create(
+        stripe_id=product.id,
+        defaults={
+            "name": product.name,
+            "description": product.description or "",
+            "features": [feature.name for feature in product.marketing_features if feature.name],
+            "active": product.active,
+            "livemode": product.livemode,
+            "display_order": _whole(metadata.get("display_order")),
+            "metadata": metadata,
+            "synced_at": timezone.now(),
+        },
+    )
+    for price in row.prices.select_for_update():
+        price.credits = parse_credits(_first("credits", price.metadata, metadata))
+        price.save(update_fields=["credits"])
+    return row
+
+
+@transaction.atomic
+def _write_price(price: stripe.Price) -> StripePrice:
+    if isinstance(price.product, str):
+        raise TypeError("The price's product has to be expanded.")
+    product = _write_product(price.product)
+    metadata = price.metadata.to_dict()
+    row, _ = StripePrice.objects.update_or_create(
+        stripe_id=price.id,
+        defaults={
+            "product": product,
+            "nickname": price.nickname or "",
+            "currency": price.currency,
+            "unit_amount": price.unit_amount,
+            "interval": price.recurring.interval if price.recurring else "",
+            "interval_count": price.recurring.interval_count if price.recurring else 1,
+            "credits": parse_credits(_first("credits", metadata, product.metadata)),
+            "active": price.active,
+            "livemode": price.livemode,
+            "display_order": _whole(metadata.get("display_order")),
+            "metadata": metadata,
+            "synced_at": timezone.now(),
+        },
+    )
+    return row
+
+
+def parse_credits(text: str) -> Decimal:
+    """The credits that metadata name; what is no amount of credits counts as none."""
+    try:
+        amount = Decimal(text)
+    except InvalidOperation:
+        return Decimal(0)
+    fits = amount.is_finite() and 0 <= amount < 10**15
+    return amount if fits and amount == round(amount, 4) else Decimal(0)
+
+
+def _first(key: str, *metadata: dict[str, str]) -> str:
+    return next((found[key] for found in metadata if found.get(key)), "0")
+
+
+def _whole(value: str | None) -> int:
+    try:
+        number = int(value or 0)
+    except ValueError:
+        return 0
+    return number if abs(number) < 2**31 else 0

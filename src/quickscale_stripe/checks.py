@@ -1,0 +1,107 @@
+"""System checks of payments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.apps import AppConfig
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.checks import Warning as CheckWarning
+from django.core.exceptions import ImproperlyConfigured
+
+from quickscale import checks
+from quickscale_stripe.client import payments_are_on
+from quickscale_stripe.conf import app_settings
+from quickscale_stripe.models import StripeCustomer
+
+HOOKS = ("fulfil", "balance")
+
+
+@register(Tags.database)
+def check_engine(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    return checks.check_postgresql("quickscale_stripe", "quickscale_stripe.E001")
+
+
+@register
+def check_owner_model(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    return checks.check_owner_model("quickscale_stripe.E002")
+
+
+@register(Tags.database)
+def check_owner_key(
+    app_configs: Sequence[AppConfig] | None,
+    databases: Sequence[str] | None = None,
+    **kwargs: Any,
+) -> list[CheckMessage]:
+    return checks.check_owner(StripeCustomer, databases, "quickscale_stripe.E003")
+
+
+@register(Tags.security)
+def check_keys(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Errors for keys of another mode than the site's, and for a missing webhook secret."""
+    if not payments_are_on() or app_settings.sandbox:
+        return []
+    mode, other = ("live", "test") if app_settings.live_mode else ("test", "live")
+    keys = [
+        ("SECRET_KEY", app_settings.secret_key, ("sk", "rk"), "E004"),
+        ("PUBLIC_KEY", app_settings.public_key, ("pk",), "E005"),
+    ]
+    found: list[CheckMessage] = []
+    for name, key, kinds, number in keys:
+        if key and not key.startswith(tuple(f"{kind}_{mode}_" for kind in kinds)):
+            found.append(
+                Error(
+                    f"QUICKSCALE_STRIPE_{name} is no {mode} key, and QUICKSCALE_STRIPE_LIVE_MODE "
+                    f"is {app_settings.live_mode}.",
+                    hint=f"Use a key that begins with {kinds[0]}_{mode}_, or switch to {other}.",
+                    id=f"quickscale_stripe.{number}",
+                )
+            )
+    if not app_settings.webhook_secret:
+        found.append(
+            CheckWarning(
+                "QUICKSCALE_STRIPE_WEBHOOK_SECRET is empty, so every event of Stripe is refused.",
+                hint="manage.py create_webhook_endpoint makes an endpoint and prints its secret.",
+                id="quickscale_stripe.W001",
+            )
+        )
+    return found
+
+
+@register(Tags.security)
+def check_sandbox(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """The sandbox gives credits for no money: an error outside development."""
+    if not app_settings.sandbox:
+        return []
+    found: list[CheckMessage] = []
+    if not settings.DEBUG:
+        found.append(
+            Error(
+                "QUICKSCALE_STRIPE_SANDBOX is on and DEBUG is off: anybody could buy for nothing.",
+                hint="Switch the sandbox off and set Stripe's keys.",
+                id="quickscale_stripe.E006",
+            )
+        )
+    if app_settings.live_mode:
+        found.append(
+            Error(
+                "QUICKSCALE_STRIPE_SANDBOX and QUICKSCALE_STRIPE_LIVE_MODE are both on.",
+                hint="The sandbox is for development only.",
+                id="quickscale_stripe.E007",
+            )
+        )
+    return found
+
+
+@register
+def check_hooks(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Errors for hooks that can't be imported."""
+    found: list[CheckMessage] = []
+    for hook in HOOKS:
+        try:
+            getattr(app_settings, hook)
+        except ImproperlyConfigured as error:
+            found.append(Error(str(error), id="quickscale_stripe.E008"))
+    return found

@@ -1,0 +1,43 @@
+"""What the dashboard shows of payments; loaded only where the dashboard is installed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from quickscale.owner import get_owner
+from quickscale_dashboard.registry import NavItem, Panel, register
+from quickscale_stripe.client import payments_are_on
+from quickscale_stripe.models import Payment
+
+RECENT = 5
+
+
+def acts_for_owner(request: HttpRequest) -> bool:
+    return request.user.is_authenticated and get_owner(request) is not None
+
+
+def can_buy(request: HttpRequest) -> bool:
+    return payments_are_on() and acts_for_owner(request)
+
+
+def payments_context(request: HttpRequest) -> dict[str, Any]:
+    return {
+        "payments": Payment.objects.for_owner(get_owner(request))[:RECENT],
+        "payments_are_on": payments_are_on(),
+    }
+
+
+register(NavItem(_("Buy credits"), "quickscale_stripe:buy_credits", order=40, access=can_buy))
+register(NavItem(_("Payments"), "quickscale_stripe:payments", order=50, access=acts_for_owner))
+register(
+    Panel(
+        "payments",
+        "quickscale_stripe/_payments_panel.html",
+        payments_context,
+        order=30,
+        access=acts_for_owner,
+    )
+)

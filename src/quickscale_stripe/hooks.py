@@ -1,0 +1,43 @@
+"""What the hooks are called with; these defaults do nothing and may be called by a site's own.
+
+All run inside the transaction that records the payment, so what they write is kept or lost with
+it. They must not call the network, and must change nothing when called again with the same key.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from quickscale_stripe.models import Payment, StripePrice
+
+
+def fulfil(
+    *,
+    owner: Any,
+    payment: Payment,
+    price: StripePrice | None,
+    amount: Decimal,
+    source: tuple[str, str],
+    expires_at: datetime | None,
+) -> None:
+    """Deliver what was paid for; ``QUICKSCALE_STRIPE_FULFIL`` names another.
+
+    Args:
+        owner: who paid.
+        payment: the paid payment, locked.
+        price: what was bought; ``None`` for a price that Stripe no longer has.
+        amount: the credits that were promised for it, 0 or more.
+        source: (kind, id), the same each time for the same money: ``("checkout", session)`` or
+            ``("invoice", "<invoice>:<line>")``.
+        expires_at: end of the period that was paid, or ``None`` for a one-time purchase.
+    """
+
+
+def balance(*, owner: Any) -> Decimal | None:
+    """The owner's balance for the page after a purchase; ``QUICKSCALE_STRIPE_BALANCE``.
+
+    ``None`` shows no balance.
+    """
+    return None

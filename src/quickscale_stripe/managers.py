@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from quickscale_stripe.conf import app_settings
+
+if TYPE_CHECKING:
+    from quickscale_stripe.models import (  # noqa: F401
+        Payment,
+        StripeEvent,
+        StripePrice,
+        Subscription,
+    )
+
+
+class StripePriceQuerySet(models.QuerySet["StripePrice"]):
+    def offered(self) -> StripePriceQuerySet:
+        """Prices on sale now, in display order, with their products.
+
+        On sale are active per-unit prices of active products, of the site's mode, and within
+        ``MIN_PURCHASE`` and ``MAX_PURCHASE``.
+        """
+        prices = self.filter(
+            active=True,
+            product__active=True,
+            livemode=app_settings.live_mode,
+            unit_amount__isnull=False,
+        )
+        if app_settings.min_purchase is not None:
+            prices = prices.filter(unit_amount__gte=app_settings.min_purchase)
+        if app_settings.max_purchase is not None:
+            prices = prices.filter(unit_amount__lte=app_settings.max_purchase)
+        return prices.select_related("product").order_by(
+            "product__display_order", "display_order", "currency", "unit_amount", "id"
+        )
+
+    def one_time(self) -> StripePriceQuerySet:
+        return self.filter(interval="")
+
+    def recurring(self) -> StripePriceQuerySet:
+        return self.exclude(interval="")
+
+
+class SubscriptionQuerySet(models.QuerySet["Subscription"]):
+    def for_owner(self, owner: Any) -> SubscriptionQuerySet:
+        return self.filter(owner=owner)
+
+    def live(self) -> SubscriptionQuerySet:
+        """Those that have not ended, whatever their payment status, newest first."""
+        ended = [self.model.Status.CANCELED, self.model.Status.INCOMPLETE_EXPIRED]
+        return self.exclude(status__in=ended).order_by("-created_at", "-id")
+
+
+class PaymentQuerySet(models.QuerySet["Payment"]):
+    def for_owner(self, owner: Any) -> PaymentQuerySet:
+        """The owner's payments, newest first, with what a list shows."""
+        return (
+            self.filter(owner=owner).select_related("price__product").order_by("-created_at", "-id")
+        )
+
+    def paid(self) -> PaymentQuerySet:
+        return self.filter(paid_at__isnull=False)
+
+
+class StripeEventQuerySet(models.QuerySet["StripeEvent"]):
+    def due(self) -> StripeEventQuerySet:
+        """Events to process now: never tried, or failed and past their next attempt."""
+        status = self.model.Status
+        return self.filter(
+            Q(status=status.RECEIVED) | Q(status=status.FAILED, next_attempt_at__lte=timezone.now())
+        ).order_by("created_at", "id")

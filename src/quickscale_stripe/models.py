@@ -1,0 +1,436 @@
+"""What this site keeps of Stripe's objects: enough to show, to search and to decide.
+
+Stripe is the source of truth; every row but an event's is rewritten from a fresh fetch. Amounts
+are integers of the currency's minor unit as Stripe counts them (docs.stripe.com/currencies).
+"""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, ClassVar
+
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from quickscale.owner import owner_model_name
+from quickscale_stripe.managers import (
+    PaymentQuerySet,
+    StripeEventQuerySet,
+    StripePriceQuerySet,
+    SubscriptionQuerySet,
+)
+
+
+def stripe_id_field() -> models.CharField[str, str]:
+    return models.CharField(_("Stripe ID"), max_length=255, unique=True)
+
+
+def optional_id_field(name: Any) -> models.CharField[str | None, str | None]:
+    return models.CharField(name, max_length=255, unique=True, null=True, blank=True, default=None)
+
+
+def credits_field(name: Any, **options: Any) -> models.DecimalField[Decimal, Decimal]:
+    return models.DecimalField(name, max_digits=19, decimal_places=4, **options)
+
+
+class StripeCustomer(models.Model):
+    """The owner's customer at Stripe.
+
+    ``email`` and ``name`` are as Stripe has them, where the customer may change them; what was
+    sent last tells whether the owner's own changed since. ``reference`` goes into the metadata of
+    all that is made for the owner, so that it is known as this site's even when another site
+    shares the Stripe account or the customer is deleted.
+    """
+
+    owner = models.OneToOneField(
+        owner_model_name(),
+        on_delete=models.PROTECT,
+        related_name="stripe_customer",
+        verbose_name=_("owner"),
+    )
+    reference = models.UUIDField(_("reference"), default=uuid.uuid4, unique=True, editable=False)
+    stripe_id = optional_id_field(_("Stripe ID"))
+    livemode = models.BooleanField(_("live mode"), default=False)
+    email = models.CharField(_("e-mail address"), max_length=512, blank=True)
+    name = models.CharField(_("name"), max_length=256, blank=True)
+    sent_email = models.CharField(max_length=512, blank=True, editable=False)
+    sent_name = models.CharField(max_length=256, blank=True, editable=False)
+    created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+    synced_at = models.DateTimeField(_("last synced"), null=True, editable=False)
+    deleted_at = models.DateTimeField(_("deleted at Stripe"), null=True, editable=False)
+
+    class Meta:
+        verbose_name = _("customer")
+        verbose_name_plural = _("customers")
+
+    def __str__(self) -> str:
+        return self.email or self.stripe_id or str(self.reference)
+
+    @property
+    def is_usable(self) -> bool:
+        return self.stripe_id is not None and self.deleted_at is None
+
+
+class StripeProduct(models.Model):
+    """A product of the catalogue. Metadata ``display_order`` and ``credits`` are read."""
+
+    stripe_id = stripe_id_field()
+    name = models.CharField(_("name"), max_length=512)
+    description = models.TextField(_("description"), blank=True)
+    features = models.JSONField(_("features"), default=list, blank=True)
+    active = models.BooleanField(_("active"), default=True)
+    livemode = models.BooleanField(_("live mode"), default=False)
+    display_order = models.IntegerField(_("display order"), default=0)
+    metadata = models.JSONField(_("metadata"), default=dict, blank=True)
+    synced_at = models.DateTimeField(_("last synced"), editable=False)
+
+    class Meta:
+        verbose_name = _("product")
+        verbose_name_plural = _("products")
+        ordering = ["display_order", "name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class StripePrice(models.Model):
+    """A price of a product: once, or for each interval.
+
+    ``credits`` is the price's metadata ``credits``, or the product's. ``unit_amount`` is ``None``
+    for tiers and for amounts the buyer chooses, which are not offered.
+    """
+
+    class Interval(models.TextChoices):
+        DAY = "day", _("day")
+        WEEK = "week", _("week")
+        MONTH = "month", _("month")
+        YEAR = "year", _("year")
+
+    stripe_id = stripe_id_field()
+    product = models.ForeignKey(
+        StripeProduct,
+        on_delete=models.PROTECT,
+        related_name="prices",
+        verbose_name=_("product"),
+    )
+    nickname = models.CharField(_("nickname"), max_length=512, blank=True)
+    currency = models.CharField(_("currency"), max_length=3)
+    unit_amount = models.BigIntegerField(_("unit amount"), null=True, blank=True)
+    interval = models.CharField(_("interval"), max_length=8, choices=Interval, blank=True)
+    interval_count = models.PositiveSmallIntegerField(_("interval count"), default=1)
+    credits = credits_field(_("credits"), default=Decimal(0))
+    active = models.BooleanField(_("active"), default=True)
+    livemode = models.BooleanField(_("live mode"), default=False)
+    display_order = models.IntegerField(_("display order"), default=0)
+    metadata = models.JSONField(_("metadata"), default=dict, blank=True)
+    synced_at = models.DateTimeField(_("last synced"), editable=False)
+
+    objects: ClassVar[StripePriceQuerySet] = StripePriceQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        verbose_name = _("price")
+        verbose_name_plural = _("prices")
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(credits__gte=0), name="quickscale_stripe_price_credits"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.product}: {self.nickname or self.stripe_id}"
+
+    @property
+    def is_subscription(self) -> bool:
+        return bool(self.interval)
+
+    @property
+    def is_one_time(self) -> bool:
+        return not self.interval
+
+    @property
+    def price_per_credit(self) -> Decimal | None:
+        """Minor units for one credit, exact; ``None`` without an amount or without credits."""
+        if self.unit_amount is None or not self.credits:
+            return None
+        return Decimal(self.unit_amount) / self.credits
+
+
+class Subscription(models.Model):
+    """A subscription as Stripe has it; ``price`` and the period are those of its plan's item."""
+
+    class Status(models.TextChoices):
+        INCOMPLETE = "incomplete", _("Waiting for the first payment")
+        INCOMPLETE_EXPIRED = "incomplete_expired", _("Never started")
+        TRIALING = "trialing", _("Trial")
+        ACTIVE = "active", _("Active")
+        PAST_DUE = "past_due", _("Payment overdue")
+        UNPAID = "unpaid", _("Unpaid")
+        PAUSED = "paused", _("Paused")
+        CANCELED = "canceled", _("Ended")
+
+    owner = models.ForeignKey(
+        owner_model_name(),
+        on_delete=models.PROTECT,
+        related_name="stripe_subscriptions",
+        verbose_name=_("owner"),
+    )
+    stripe_id = stripe_id_field()
+    price = models.ForeignKey(
+        StripePrice,
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="subscriptions",
+        verbose_name=_("price"),
+    )
+    quantity = models.PositiveIntegerField(_("quantity"), default=1)
+    status = models.CharField(_("status"), max_length=32, choices=Status)
+    current_period_start = models.DateTimeField(_("period begins"), null=True)
+    current_period_end = models.DateTimeField(_("period ends"), null=True)
+    trial_end = models.DateTimeField(_("trial ends"), null=True, blank=True)
+    cancel_at_period_end = models.BooleanField(_("ends with the period"), default=False)
+    cancel_at = models.DateTimeField(_("to end at"), null=True, blank=True)
+    canceled_at = models.DateTimeField(_("cancelled"), null=True, blank=True)
+    ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
+    pending_price = models.ForeignKey(
+        StripePrice,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("price to come"),
+    )
+    pending_at = models.DateTimeField(_("price to come from"), null=True, blank=True)
+    schedule_id = models.CharField(_("schedule"), max_length=255, blank=True)
+    livemode = models.BooleanField(_("live mode"), default=False)
+    created_at = models.DateTimeField(_("created"))
+    synced_at = models.DateTimeField(_("last synced"), editable=False)
+
+    objects: ClassVar[SubscriptionQuerySet] = SubscriptionQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        verbose_name = _("subscription")
+        verbose_name_plural = _("subscriptions")
+        indexes = [
+            models.Index(fields=["owner", "status"], name="quickscale_stripe_sub_owner"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.stripe_id} ({self.get_status_display()})"
+
+    @property
+    def is_live(self) -> bool:
+        return self.status not in (self.Status.CANCELED, self.Status.INCOMPLETE_EXPIRED)
+
+
+class Payment(models.Model):
+    """One payment of an owner: a Checkout of its own, or an invoice.
+
+    ``credits`` is what the payment brings once it is paid, ``credits_revoked`` what refunds and
+    disputes claim back of it. ``fulfilled_at`` is set when the hook has run.
+    """
+
+    class Kind(models.TextChoices):
+        ONE_TIME = "one_time", _("One-time purchase")
+        SUBSCRIPTION = "subscription", _("Subscription")
+        PLAN_CHANGE = "plan_change", _("Plan change")
+        INVOICE = "invoice", _("Invoice")
+
+    class Status(models.TextChoices):
+        PENDING = "pending", _("Pending")
+        SUCCEEDED = "succeeded", _("Paid")
+        FAILED = "failed", _("Failed")
+        PARTIALLY_REFUNDED = "partially_refunded", _("Partly refunded")
+        REFUNDED = "refunded", _("Refunded")
+
+    owner = models.ForeignKey(
+        owner_model_name(),
+        on_delete=models.PROTECT,
+        related_name="stripe_payments",
+        verbose_name=_("owner"),
+    )
+    kind = models.CharField(_("kind"), max_length=16, choices=Kind)
+    status = models.CharField(_("status"), max_length=24, choices=Status, default=Status.PENDING)
+    description = models.CharField(_("description"), max_length=512, blank=True)
+    price = models.ForeignKey(
+        StripePrice,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="payments",
+        verbose_name=_("price"),
+    )
+    subscription = models.ForeignKey(
+        Subscription,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="payments",
+        verbose_name=_("subscription"),
+    )
+    amount = models.BigIntegerField(_("amount"))
+    tax = models.BigIntegerField(_("tax"), default=0)
+    amount_refunded = models.BigIntegerField(_("refunded"), default=0)
+    currency = models.CharField(_("currency"), max_length=3)
+    credits = credits_field(_("credits"), default=Decimal(0))
+    credits_revoked = credits_field(_("credits revoked"), default=Decimal(0))
+    checkout_session_id = optional_id_field(_("Checkout session"))
+    payment_intent_id = optional_id_field(_("payment intent"))
+    charge_id = optional_id_field(_("charge"))
+    invoice_id = optional_id_field(_("invoice"))
+    receipt_number = models.CharField(
+        _("receipt number"), max_length=32, unique=True, null=True, blank=True, default=None
+    )
+    receipt_url = models.URLField(_("Stripe's receipt"), max_length=2048, blank=True)
+    invoice_url = models.URLField(_("Stripe's invoice"), max_length=2048, blank=True)
+    invoice_pdf = models.URLField(_("invoice as PDF"), max_length=2048, blank=True)
+    failure_message = models.TextField(_("reason of the failure"), blank=True)
+    livemode = models.BooleanField(_("live mode"), default=False)
+    created_at = models.DateTimeField(_("created"))
+    paid_at = models.DateTimeField(_("paid"), null=True, blank=True)
+    fulfilled_at = models.DateTimeField(_("fulfilled"), null=True, blank=True)
+
+    objects: ClassVar[PaymentQuerySet] = PaymentQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        verbose_name = _("payment")
+        verbose_name_plural = _("payments")
+        indexes = [
+            models.Index(fields=["owner", "-created_at"], name="quickscale_stripe_pay_owner"),
+            models.Index(fields=["-created_at"], name="quickscale_stripe_pay_created"),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(amount__gte=0, amount_refunded__gte=0)
+                & Q(amount_refunded__lte=F("amount")),
+                name="quickscale_stripe_pay_amounts",
+            ),
+            models.CheckConstraint(
+                condition=Q(credits_revoked__gte=0) & Q(credits_revoked__lte=F("credits")),
+                name="quickscale_stripe_pay_credits",
+            ),
+            models.CheckConstraint(
+                condition=Q(paid_at__isnull=True) | Q(receipt_number__isnull=False),
+                name="quickscale_stripe_pay_receipt",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.receipt_number or self.checkout_session_id or self.invoice_id or str(self.pk)
+
+    @property
+    def is_paid(self) -> bool:
+        """The money came in, whether or not some was given back since."""
+        return self.paid_at is not None
+
+    def mark_paid(self, at: datetime) -> None:
+        """Set what a paid payment has, once: time, status and receipt number.
+
+        The number is made of the row's own, so it is unique without a counter to lock.
+        """
+        if self.paid_at is None:
+            self.paid_at = at
+            self.receipt_number = f"R{at:%Y}-{self.pk:08d}"
+            self.status = self.Status.SUCCEEDED
+            self.failure_message = ""
+
+
+class Refund(models.Model):
+    class Status(models.TextChoices):
+        PENDING = "pending", _("Pending")
+        REQUIRES_ACTION = "requires_action", _("Waiting for the customer")
+        SUCCEEDED = "succeeded", _("Refunded")
+        FAILED = "failed", _("Failed")
+        CANCELED = "canceled", _("Cancelled")
+
+    stripe_id = stripe_id_field()
+    payment = models.ForeignKey(
+        Payment, on_delete=models.PROTECT, related_name="refunds", verbose_name=_("payment")
+    )
+    amount = models.BigIntegerField(_("amount"))
+    currency = models.CharField(_("currency"), max_length=3)
+    status = models.CharField(_("status"), max_length=16, choices=Status)
+    reason = models.CharField(_("reason"), max_length=64, blank=True)
+    failure_reason = models.CharField(_("reason of the failure"), max_length=255, blank=True)
+    created_at = models.DateTimeField(_("created"))
+    synced_at = models.DateTimeField(_("last synced"), editable=False)
+
+    class Meta:
+        verbose_name = _("refund")
+        verbose_name_plural = _("refunds")
+
+    def __str__(self) -> str:
+        return self.stripe_id
+
+
+class Dispute(models.Model):
+    """A dispute of a payment. ``withdrawn_at`` is set while Stripe holds the money back."""
+
+    stripe_id = stripe_id_field()
+    payment = models.ForeignKey(
+        Payment, on_delete=models.PROTECT, related_name="disputes", verbose_name=_("payment")
+    )
+    amount = models.BigIntegerField(_("amount"))
+    currency = models.CharField(_("currency"), max_length=3)
+    status = models.CharField(_("status"), max_length=32)
+    reason = models.CharField(_("reason"), max_length=64, blank=True)
+    evidence_due_by = models.DateTimeField(_("evidence due by"), null=True, blank=True)
+    withdrawn_at = models.DateTimeField(_("money withdrawn"), null=True, blank=True)
+    created_at = models.DateTimeField(_("created"))
+    synced_at = models.DateTimeField(_("last synced"), editable=False)
+
+    class Meta:
+        verbose_name = _("dispute")
+        verbose_name_plural = _("disputes")
+
+    def __str__(self) -> str:
+        return f"{self.stripe_id} ({self.status})"
+
+
+class StripeEvent(models.Model):
+    """An event in the inbox. ``object_id`` is what a handler fetches; the payload is a record."""
+
+    class Status(models.TextChoices):
+        RECEIVED = "received", _("Received")
+        PROCESSED = "processed", _("Processed")
+        FAILED = "failed", _("Failed, to be retried")
+        IGNORED = "ignored", _("Ignored")
+        DEAD = "dead", _("Dead")
+
+    stripe_id = stripe_id_field()
+    type = models.CharField(_("type"), max_length=255)
+    object_id = models.CharField(_("object"), max_length=255, blank=True, db_index=True)
+    snapshot_id = models.CharField(
+        _("snapshot event"),
+        max_length=255,
+        blank=True,
+        db_index=True,
+        help_text=_("The event of the older format that tells the same; on thin events."),
+    )
+    api_version = models.CharField(_("API version"), max_length=64, blank=True)
+    livemode = models.BooleanField(_("live mode"))
+    payload = models.JSONField(_("payload"))
+    status = models.CharField(_("status"), max_length=16, choices=Status, default=Status.RECEIVED)
+    attempts = models.PositiveIntegerField(_("attempts"), default=0)
+    next_attempt_at = models.DateTimeField(_("next attempt"), null=True, blank=True)
+    error = models.TextField(_("error"), blank=True)
+    traceback = models.TextField(_("traceback"), blank=True)
+    created_at = models.DateTimeField(_("created"))
+    received_at = models.DateTimeField(_("received"), default=timezone.now)
+    processed_at = models.DateTimeField(_("processed"), null=True, blank=True)
+
+    objects: ClassVar[StripeEventQuerySet] = StripeEventQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        verbose_name = _("event")
+        verbose_name_plural = _("events")
+        indexes = [
+            models.Index(fields=["status", "next_attempt_at"], name="quickscale_stripe_event_due"),
+            models.Index(fields=["-created_at"], name="quickscale_stripe_event_new"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.type} ({self.stripe_id})"

@@ -1,0 +1,25 @@
+"""Sent after commit, to whoever wants to tell people; nothing depends on a receiver.
+
+``payment_succeeded`` and ``payment_failed`` have ``payment``; ``subscription_changed`` has
+``subscription`` and ``previous_status`` (empty for a new one); ``payment_refunded`` has
+``payment``; ``dispute_changed`` has ``dispute``; ``event_died`` has ``event``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import transaction
+from django.dispatch import Signal
+
+payment_succeeded = Signal()
+payment_failed = Signal()
+payment_refunded = Signal()
+subscription_changed = Signal()
+dispute_changed = Signal()
+event_died = Signal()
+
+
+def send_after_commit(signal: Signal, sender: type, **facts: Any) -> None:
+    """Send once the running transaction is committed; a receiver's error is only logged."""
+    transaction.on_commit(lambda: signal.send_robust(sender, **facts) and None)

@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+from decimal import Decimal
+
+from django import template
+
+from quickscale.brand import brand_name
+from quickscale_stripe.money import format_credits, format_money
+
+register = template.Library()
+
+
+@register.filter
+def money(amount: int | Decimal, currency: str) -> str:
+    """``{{ price.unit_amount|money:price.currency }}``: minor units in the reader's locale."""
+    return format_money(amount, currency)
+
+
+@register.filter
+def credit_amount(amount: Decimal) -> str:
+    return format_credits(amount)
+
+
+@register.simple_tag
+def site_name() -> str:
+    return brand_name()

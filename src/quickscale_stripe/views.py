@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.mixins import LoginRequiredMixin
+from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils.decorators import method_decorator
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt
+from django.views.generic import TemplateView, View
+
+from quickscale.fragments import FragmentMixin
+from quickscale.owner import get_owner
+from quickscale_stripe import catalogue, checkout, fulfilment, webhooks
+from quickscale_stripe.client import payments_are_on
+from quickscale_stripe.conf import app_settings
+from quickscale_stripe.exceptions import (
+    InvalidWebhookError,
+    PaymentsError,
+    StripeRefusedError,
+    StripeUnavailableError,
+)
+from quickscale_stripe.filters import PaymentFilter
+from quickscale_stripe.forms import PurchaseForm
+from quickscale_stripe.models import Payment
+
+_CHECKS_OF_A_PENDING_PAYMENT = 10
+
+
+class OwnerMixin(LoginRequiredMixin, View):
+    """Sets ``owner``, for whom the request acts; a user who acts for nobody gets a 403."""
+
+    owner: Any
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if request.user.is_authenticated:
+            self.owner = get_owner(request)
+            if self.owner is None:
+                raise PermissionDenied
+        return super().dispatch(request, *args, **kwargs)
+
+
+class PaymentsMixin(OwnerMixin):
+    """A page that needs Stripe: says so when payments are off or Stripe doesn't answer."""
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if request.user.is_authenticated and not payments_are_on():
+            return render(request, "quickscale_stripe/off.html")
+        try:
+            return super().dispatch(request, *args, **kwargs)
+        except PaymentsError as error:
+            context = {"can_retry": isinstance(error, StripeUnavailableError), "error": error}
+            return render(request, "quickscale_stripe/unavailable.html", context, status=503)
+
+
+class BuyCreditsView(PaymentsMixin, TemplateView):
+    """The packages on sale."""
+
+    template_name = "quickscale_stripe/buy_credits.html"
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(
+            offers=catalogue.packages(), reference=uuid.uuid4(), **kwargs
+        )
+
+
+class CheckoutView(PaymentsMixin):
+    """Sends the buyer to Stripe's page; an HTMX request goes there by ``HX-Redirect``."""
+
+    http_method_names = ["post"]
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        form = PurchaseForm(request.POST)
+        if not form.is_valid():
+            messages.warning(request, _("This package is no longer for sale."))
+            return _go(request, reverse("quickscale_stripe:buy_credits"))
+        session = checkout.buy(
+            owner=self.owner,
+            price=form.cleaned_data["price"],
+            success_url=_success_url(request),
+            cancel_url=_absolute(
+                request, app_settings.cancel_url, "quickscale_stripe:checkout_cancelled"
+            ),
+            reference=str(form.cleaned_data["reference"]),
+        )
+        return _go(request, session.url or "")
+
+
+@method_decorator(never_cache, name="dispatch")
+class CheckoutDoneView(FragmentMixin, OwnerMixin, TemplateView):
+    """Where the buyer comes back to: fulfils the session if the webhook didn't yet."""
+
+    template_name = "quickscale_stripe/checkout_done.html"
+    fragment_name = "quickscale_stripe/_checkout_result.html"
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        session_id = self.request.GET.get("session_id", "")
+        checks = int(check) if (check := self.request.GET.get("check", "")).isdecimal() else 0
+        payment = self._payment(session_id)
+        paid = payment is not None and payment.is_paid
+        failed = payment is not None and payment.status == Payment.Status.FAILED
+        return super().get_context_data(
+            payment=payment,
+            state="paid" if paid else "failed" if failed else "pending",
+            balance=app_settings.balance(owner=self.owner) if paid else None,
+            session_id=session_id,
+            next_check=checks + 1 if checks < _CHECKS_OF_A_PENDING_PAYMENT else None,
+            **kwargs,
+        )
+
+    def _payment(self, session_id: str) -> Payment | None:
+        """The owner's payment; ``None`` while Stripe doesn't tell that the session is finished."""
+        known = Payment.objects.for_owner(self.owner).filter(checkout_session_id=session_id)
+        if (payment := known.first()) and payment.is_paid:
+            return payment
+        if not session_id.startswith("cs_"):
+            raise Http404
+        try:
+            payment = fulfilment.fulfil(session_id)
+        except StripeRefusedError as error:
+            raise Http404 from error
+        except PaymentsError:
+            return known.first()
+        if payment and payment.owner != self.owner:
+            raise Http404
+        return payment
+
+
+class CheckoutCancelledView(OwnerMixin, TemplateView):
+    template_name = "quickscale_stripe/checkout_cancelled.html"
+
+
+class PaymentListView(FragmentMixin, OwnerMixin, TemplateView):
+    template_name = "quickscale_stripe/payments.html"
+    fragment_name = "quickscale_stripe/_payments.html"
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        filters = PaymentFilter(self.request.GET, Payment.objects.for_owner(self.owner))
+        pages = Paginator(filters.qs, app_settings.page_size)
+        query = self.request.GET.copy()
+        query.pop("page", None)
+        return super().get_context_data(
+            filter=filters,
+            page=pages.get_page(self.request.GET.get("page")),
+            query=query.urlencode(),
+            **kwargs,
+        )
+
+
+class PaymentView(OwnerMixin, TemplateView):
+    template_name = "quickscale_stripe/payment.html"
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        payment = get_object_or_404(Payment.objects.for_owner(self.owner), pk=kwargs["pk"])
+        return super().get_context_data(
+            payment=payment,
+            refunds=payment.refunds.order_by("created_at"),
+            disputes=payment.disputes.order_by("created_at"),
+            **kwargs,
+        )
+
+
+class ReceiptView(OwnerMixin, TemplateView):
+    """A receipt to print; only a payment that was paid has one."""
+
+    template_name = "quickscale_stripe/receipt.html"
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        payments = Payment.objects.for_owner(self.owner).paid().select_related("owner")
+        payment = get_object_or_404(payments, pk=kwargs["pk"])
+        return super().get_context_data(payment=payment, net=payment.amount - payment.tax, **kwargs)
+
+
+@method_decorator([csrf_exempt, login_not_required, transaction.non_atomic_requests], "dispatch")
+class WebhookView(View):
+    """Stripe's endpoint. 400: not an event of Stripe's; 409, 500: Stripe should send it again."""
+
+    http_method_names = ["post"]
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        if not payments_are_on():
+            return HttpResponse("Payments are off.", status=503, content_type="text/plain")
+        if _is_too_large(request, app_settings.webhook_max_bytes):
+            return HttpResponse("Too large.", status=413, content_type="text/plain")
+        try:
+            event = webhooks.receive(request.body, request.headers.get("Stripe-Signature"))
+        except InvalidWebhookError as error:
+            return HttpResponse(str(error), status=400, content_type="text/plain")
+        outcome = webhooks.process(event.pk)
+        status = {
+            webhooks.Outcome.DONE: 200,
+            webhooks.Outcome.BUSY: 409,
+            webhooks.Outcome.FAILED: 500,
+        }[outcome]
+        return HttpResponse(outcome.value, status=status, content_type="text/plain")
+
+
+def _is_too_large(request: HttpRequest, limit: int) -> bool:
+    """By the declared length first, so that a large body isn't even read."""
+    declared = request.META.get("CONTENT_LENGTH") or ""
+    return (declared.isdecimal() and int(declared) > limit) or len(request.body) > limit
+
+
+def _go(request: HttpRequest, url: str) -> HttpResponse:
+    if request.headers.get("HX-Request") == "true":
+        return HttpResponse(headers={"HX-Redirect": url})
+    return HttpResponseRedirect(url)
+
+
+def _absolute(request: HttpRequest, setting: str, url_name: str) -> str:
+    return request.build_absolute_uri(setting or reverse(url_name))
+
+
+def _success_url(request: HttpRequest) -> str:
+    url = _absolute(request, app_settings.success_url, "quickscale_stripe:checkout_done")
+    return f"{url}{'&' if '?' in url else '?'}session_id={{CHECKOUT_SESSION_ID}}"
