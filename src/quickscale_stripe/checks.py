@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.apps import AppConfig
-from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as CheckWarning
 from django.core.exceptions import ImproperlyConfigured
@@ -15,6 +14,7 @@ from quickscale import checks
 from quickscale_stripe.client import payments_are_on
 from quickscale_stripe.conf import app_settings
 from quickscale_stripe.models import StripeCustomer
+from quickscale_stripe.sandbox.checks import check_sandbox
 
 HOOKS = ("fulfil", "balance")
 
@@ -70,29 +70,22 @@ def check_keys(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[C
     return found
 
 
+register(check_sandbox, Tags.security)
+
+
 @register(Tags.security)
-def check_sandbox(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """The sandbox gives credits for no money: an error outside development."""
-    if not app_settings.sandbox:
+def check_sandbox_mode(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    if not (app_settings.sandbox and app_settings.live_mode):
         return []
-    found: list[CheckMessage] = []
-    if not settings.DEBUG:
-        found.append(
-            Error(
-                "QUICKSCALE_STRIPE_SANDBOX is on and DEBUG is off: anybody could buy for nothing.",
-                hint="Switch the sandbox off and set Stripe's keys.",
-                id="quickscale_stripe.E006",
-            )
+    return [
+        Error(
+            "QUICKSCALE_STRIPE_SANDBOX and QUICKSCALE_STRIPE_LIVE_MODE are both on.",
+            hint="The sandbox is for development only.",
+            id="quickscale_stripe.E006",
         )
-    if app_settings.live_mode:
-        found.append(
-            Error(
-                "QUICKSCALE_STRIPE_SANDBOX and QUICKSCALE_STRIPE_LIVE_MODE are both on.",
-                hint="The sandbox is for development only.",
-                id="quickscale_stripe.E007",
-            )
-        )
-    return found
+    ]
 
 
 @register
@@ -103,5 +96,5 @@ def check_hooks(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[
         try:
             getattr(app_settings, hook)
         except ImproperlyConfigured as error:
-            found.append(Error(str(error), id="quickscale_stripe.E008"))
+            found.append(Error(str(error), id="quickscale_stripe.E007"))
     return found
