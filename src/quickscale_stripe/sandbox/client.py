@@ -43,10 +43,9 @@ class SandboxHTTPClient(stripe.HTTPClient):
         url: str,
         headers: Mapping[str, str],
         post_data: Any = None,
-        *,
-        _usage: list[str] | None = None,
-    ) -> tuple[str, int, Mapping[str, str]]:
-        return self.request(method, url, headers, post_data)
+    ) -> tuple[bytes, int, Mapping[str, str]]:
+        text, status, names = self.request(method, url, headers, post_data)
+        return text.encode(), status, names
 
     def close(self) -> None:
         """Nothing is open."""

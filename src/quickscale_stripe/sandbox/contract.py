@@ -271,7 +271,7 @@ def _scalar(value: Any, hint: Any, name: str) -> Any:
 
 
 @cache
-def _declared_fields(cls: type[StripeObject]) -> dict[str, bool]:
+def _declared_fields(cls: Any) -> dict[str, bool]:
     """Every field of a class of the SDK, and whether it may be null or absent."""
     fields: dict[str, bool] = {}
     for base in reversed(cls.__mro__):

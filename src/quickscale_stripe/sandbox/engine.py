@@ -8,25 +8,16 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from quickscale_stripe.sandbox import contract, deliveries, routes
+from quickscale_stripe.sandbox import contract, deliveries, pages, routes, seed
+from quickscale_stripe.sandbox.answers import Request, SandboxResponse
 from quickscale_stripe.sandbox.errors import ApiError, invalid
 from quickscale_stripe.sandbox.methods import find_method
-from quickscale_stripe.sandbox.operations import checkout, webhooks
+from quickscale_stripe.sandbox.operations import checkout, payments, webhooks
 from quickscale_stripe.sandbox.store import Store
 from quickscale_stripe.sandbox.world import API_VERSION, Object, World, public, token
-
-
-@dataclass(frozen=True)
-class SandboxResponse:
-    """What an adapter sends on."""
-
-    status: int
-    headers: dict[str, str] = field(default_factory=dict)
-    body: bytes = b""
 
 
 class Sandbox:
@@ -75,28 +66,30 @@ class Sandbox:
         """
         path, _, query = target.partition("?")
         names = {name.lower(): value for name, value in headers.items()}
-        return self._api(method.upper(), path, query, names, body, base_url or self.base_url)
+        base = base_url or self.base_url
+        request = Request(method.upper(), path, query, names, body, base)
+        if path.startswith(("/v1/", "/v2/")):
+            return self._api(request)
+        return pages.respond(self, request)
 
-    def _api(
-        self, method: str, path: str, query: str, headers: dict[str, str], body: bytes, base: str
-    ) -> SandboxResponse:
+    def _api(self, request: Request) -> SandboxResponse:
         request_id = f"req_{token(14)}"
-        key = headers.get("idempotency-key") if method == "POST" else None
+        key = request.headers.get("idempotency-key") if request.method == "POST" else None
         sent = {"Content-Type": "application/json", "Request-Id": request_id}
         try:
-            self._authenticate(headers)
-            version = headers.get("stripe-version", API_VERSION)
+            self._authenticate(request.headers)
+            version = request.headers.get("stripe-version", API_VERSION)
             if version != API_VERSION:
                 raise invalid(f"Invalid Stripe API version: {version}")
             sent["Stripe-Version"] = API_VERSION
-            raw = contract.parse_form(body.decode() if method == "POST" else query)
-            with self.world(base, request=request_id, key=key) as world:
+            form = request.body.decode() if request.method == "POST" else request.query
+            raw = contract.parse_form(form)
+            with self.world(request.base, request=request_id, key=key) as world:
                 if key is None:
-                    status, text = self._run(world, method, path, raw)
+                    status, text = self._run(world, request.method, request.path, raw)
                 else:
                     sent["Idempotency-Key"] = key
-                    facts = json.dumps([method, path, raw], sort_keys=True)
-                    status, text, original = self._once(world, key, facts, method, path, raw)
+                    status, text, original = self._once(world, key, request.path, raw)
                     sent["Original-Request"] = original
                     if original != request_id:
                         sent["Idempotent-Replayed"] = "true"
@@ -113,13 +106,12 @@ class Sandbox:
         if not credentials.startswith(("sk_test_", "rk_test_")):
             raise ApiError(f"Invalid API Key provided: {credentials[:8]}****", status=401)
 
-    def _once(
-        self, world: World, key: str, facts: str, method: str, path: str, raw: Object
-    ) -> tuple[int, str, str]:
+    def _once(self, world: World, key: str, path: str, raw: Object) -> tuple[int, str, str]:
         """The answer to a request with a key, and the id of the request that was run for it.
 
         docs.stripe.com/api/idempotent_requests: a refused request isn't remembered.
         """
+        facts = json.dumps([path, raw], sort_keys=True)
         if len(key) > 255:
             raise invalid("Idempotency keys can be up to 255 characters long.")
         if row := world.rows.remembered(key):
@@ -131,7 +123,7 @@ class Sandbox:
                     type="idempotency_error",
                 )
             return row["status"], row["body"], row["request_id"]
-        status, text = self._run(world, method, path, raw)
+        status, text = self._run(world, "POST", path, raw)
         request_id = world.request or ""
         world.rows.remember(key, facts, request_id, status, text, time.time())
         return status, text, request_id
@@ -177,8 +169,9 @@ class Sandbox:
         session_id: str,
         method: str = "card",
         *,
-        email: str = "buyer@example.com",
-        name: str = "Sam Buyer",
+        email: str | None = "buyer@example.com",
+        name: str | None = "Sam Buyer",
+        base_url: str | None = None,
     ) -> checkout.Step:
         """Do what a person does on the hosted page.
 
@@ -192,15 +185,27 @@ class Sandbox:
         chosen = find_method(method)
         if chosen is None:
             raise ValueError(f"{method!r} is no payment method of the sandbox.")
-        with self.world() as world:
+        with self.world(base_url) as world:
             session = world.get("checkout.session", session_id)
             return checkout.pay(world, session, chosen, email=email, name=name)
 
-    def answer_bank(self, intent_id: str, *, approved: bool) -> checkout.Step:
+    def answer_bank(
+        self, intent_id: str, *, approved: bool, base_url: str | None = None
+    ) -> checkout.Step:
         """Do what a person does on the bank's page of 3-D Secure."""
-        with self.world() as world:
+        with self.world(base_url) as world:
             intent = world.get("payment_intent", intent_id)
             return checkout.answer_bank(world, intent, approved=approved)
+
+    def settle(self, intent_id: str) -> None:
+        """Let the bank answer to a debit at once."""
+        with self.world() as world:
+            payments.settle(world, intent_id)
+
+    def seed(self) -> bool:
+        """Make a small catalogue, unless there is one; tells whether it did."""
+        with self.world() as world:
+            return seed.seed(world)
 
     def advance(self, *, days: int = 0, seconds: int = 0) -> None:
         """Put the clock forward; renewals, settlements and expiries on the way happen."""

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Method:
     """``outcome`` is ``succeed``, ``authenticate``, ``settle`` or ``bounce`` (a debit that is
-    confirmed or refused some time later), ``succeed_once``, or the code of a decline.
+    confirmed or refused some time later), ``succeed_once``, or the code of a decline. ``modes``
+    are those of Checkout whose page offers it.
     """
 
     name: str
@@ -19,8 +20,10 @@ class Method:
     brand: str = "visa"
     last4: str = "4242"
     type: str = "card"
+    modes: frozenset[str] = frozenset({"payment", "subscription", "setup"})
 
 
+_ONCE = frozenset({"payment"})
 #: In the order of the payment page; the names are the form's values.
 METHODS = [
     Method("card", "pm_card_visa", "Card", "Visa •••• 4242, pays at once", "succeed"),
@@ -39,6 +42,7 @@ METHODS = [
         "Visa •••• 9995",
         "insufficient_funds",
         last4="9995",
+        modes=frozenset({"payment", "subscription"}),
     ),
     Method(
         "authenticate",
@@ -56,6 +60,7 @@ METHODS = [
         "settle",
         last4="6789",
         type="us_bank_account",
+        modes=_ONCE,
     ),
     Method(
         "bank_failure",
@@ -65,6 +70,7 @@ METHODS = [
         "bounce",
         last4="2222",
         type="us_bank_account",
+        modes=_ONCE,
     ),
     Method(
         "renewal_declined",
@@ -73,6 +79,7 @@ METHODS = [
         "Visa •••• 0341, declined from the second charge on",
         "succeed_once",
         last4="0341",
+        modes=frozenset({"subscription", "setup"}),
     ),
 ]
 _BY_NAME = {method.name: method for method in METHODS}

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from pathlib import Path
+
+from django.conf import settings
 
 from quickscale_stripe.conf import app_settings
 from quickscale_stripe.sandbox.engine import Sandbox
 
 
+def sandbox_path() -> str:
+    """``QUICKSCALE_STRIPE_SANDBOX_PATH``, or a file in the project's ``.quickscale`` folder."""
+    root = Path(getattr(settings, "BASE_DIR", Path.cwd()))
+    return app_settings.sandbox_path or str(root / ".quickscale" / "stripe-sandbox.sqlite3")
+
+
 def get_sandbox() -> Sandbox:
-    """The sandbox at ``QUICKSCALE_STRIPE_SANDBOX_PATH``; the same one while the path stays."""
-    return _sandbox(app_settings.sandbox_path)
+    """The site's sandbox; the same one while the settings stay the same."""
+    return _sandbox(sandbox_path(), app_settings.sandbox_url)
 
 
 @lru_cache(maxsize=1)
-def _sandbox(path: str) -> Sandbox:
-    return Sandbox(
-        path,
-        base_url="http://127.0.0.1:8000/stripe/sandbox",
-        background=path != ":memory:",
-    )
+def _sandbox(path: str, url: str) -> Sandbox:
+    # What is in memory belongs to tests, which deliver webhooks when they want to.
+    return Sandbox(path, base_url=url, background=path != ":memory:")

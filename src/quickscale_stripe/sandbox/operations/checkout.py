@@ -298,13 +298,13 @@ def pay(
     if session["status"] != "open":
         return Step(url=success_url(session))
     customer = world.find(session["customer"])
-    email = (customer and customer["email"]) or session["customer_email"] or email
+    email = (customer or {}).get("email") or session["customer_email"] or email
     if customer is None and (
         session["mode"] == "subscription" or session["customer_creation"] == "always"
     ):
         customer = new_customer(world, email=email, name=name)
         session["customer"] = customer["id"]
-    session["customer_details"] = _details(email, name or (customer and customer["name"]))
+    session["customer_details"] = _details(email, name or (customer or {}).get("name"))
     world.save(session)
     payment_method = payments.new_method(world, method, email=email, name=name)
     return MODES[session["mode"]](world, session, payment_method)
@@ -314,15 +314,10 @@ def answer_bank(world: World, intent: Object, *, approved: bool) -> Step:
     """What happens when a person answers at the bank's page."""
     if intent["status"] == "requires_action":
         intent = payments.authenticate(world, intent, approved=approved)
-    session = _session_of(world, intent)
+    session = world.find(intent.get("_session"))
     if session is None:
         return Step(url=intent.get("_return_url") or "")
     return _next_step(session, intent)
-
-
-def _session_of(world: World, intent: Object) -> Object | None:
-    found = world.all("checkout.session", payment_intent=intent["id"])
-    return found[0] if found else None
 
 
 def _pay_once(world: World, session: Object, method: Object) -> Step:
@@ -346,6 +341,7 @@ def _new_intent(world: World, session: Object) -> Object:
         session["amount_total"],
         session["currency"],
         _for=session["id"],
+        _session=session["id"],
         _return_url=success_url(session),
         customer=session["customer"],
         description=data.get("description"),

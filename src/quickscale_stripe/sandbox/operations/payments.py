@@ -347,14 +347,19 @@ def _new_charge(world: World, intent: Object, method: Object, **fields: Any) -> 
     )
 
 
+_CARD_DETAILS = (
+    "brand", "checks", "country", "exp_month", "exp_year", "fingerprint", "funding", "last4",
+    "regulated_status", "wallet",
+)  # fmt: skip
+
+
 def _charge_details(method: Object) -> Object:
     details = method[method["type"]]
     if method["type"] != "card":
         keys = ("account_holder_type", "account_type", "bank_name", "fingerprint", "last4")
         shown = {key: details[key] for key in keys}
         return {"type": method["type"], method["type"]: shown | {"payment_reference": None}}
-    keys = ("brand", "checks", "country", "exp_month", "exp_year", "fingerprint", "funding")
-    card = {key: details[key] for key in (*keys, "last4", "regulated_status", "wallet")}
+    card = {key: details[key] for key in _CARD_DETAILS}
     return {"type": "card", "card": card | {"network": details["brand"], "three_d_secure": None}}
 
 

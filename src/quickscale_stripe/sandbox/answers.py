@@ -1,0 +1,58 @@
+"""Requests to the sandbox and its answers, whatever carries them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+from urllib.parse import parse_qsl
+
+
+@dataclass(frozen=True)
+class SandboxResponse:
+    """What an adapter sends on."""
+
+    status: int
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One HTTP request. Header names are in lower case.
+
+    ``base`` is the address that the sandbox was reached at, without a slash at its end.
+    """
+
+    method: str
+    path: str
+    query: str
+    headers: dict[str, str]
+    body: bytes
+    base: str
+
+    @property
+    def is_json(self) -> bool:
+        return self.headers.get("content-type", "").startswith("application/json")
+
+    @cached_property
+    def form(self) -> dict[str, Any]:
+        """The body's values, from a form or a JSON object; empty when it is neither."""
+        text = self.body.decode(errors="replace")
+        if not self.is_json:
+            return dict(parse_qsl(text))
+        try:
+            values = json.loads(text or "{}")
+        except ValueError:
+            return {}
+        return values if isinstance(values, dict) else {}
+
+
+def redirect(url: str) -> SandboxResponse:
+    return SandboxResponse(303, {"Location": url})
+
+
+def answer_json(value: Any, status: int = 200) -> SandboxResponse:
+    headers = {"Content-Type": "application/json", "Cache-Control": "no-store"}
+    return SandboxResponse(status, headers, json.dumps(value).encode())

@@ -1,0 +1,187 @@
+"""The control page at ``/_sandbox/`` and the same as JSON, for tests in other processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from quickscale_stripe.money import format_money
+from quickscale_stripe.sandbox import render
+from quickscale_stripe.sandbox.answers import Request, SandboxResponse, answer_json, redirect
+from quickscale_stripe.sandbox.errors import ApiError
+from quickscale_stripe.sandbox.world import Object, World, public
+
+if TYPE_CHECKING:
+    from quickscale_stripe.sandbox.engine import Sandbox
+
+_SHOWN = 50
+_MODES = {
+    "after": "After the answer",
+    "first": "Before the answer",
+    "hold": "Not until released",
+}
+
+
+def respond(sandbox: Sandbox, request: Request) -> SandboxResponse:
+    name = request.path.removeprefix("/_sandbox/")
+    if request.method == "POST":
+        return _act(sandbox, request, name)
+    if name in {"style.css", "icon.svg"}:
+        return render.asset(name)
+    if name in _READS:
+        return answer_json(_READS[name](sandbox))
+    return _control_page(sandbox, request)
+
+
+# Actions -----------------------------------------------------------------------------------------
+
+
+def _advance(sandbox: Sandbox, form: Object) -> None:
+    sandbox.advance(days=int(form.get("days", 0)), seconds=int(form.get("seconds", 0)))
+
+
+def _delivery(sandbox: Sandbox, form: Object) -> None:
+    when = form.get("when", "after")
+    if when not in _MODES:
+        raise ValueError(f"when must be one of {', '.join(_MODES)}")
+    sandbox.set_delivery(when, copies=int(form.get("copies", 1)), delay=float(form.get("delay", 0)))
+
+
+def _release(sandbox: Sandbox, form: Object) -> None:
+    sandbox.release(backwards=str(form.get("backwards", "")).lower() == "true")
+
+
+def _resend(sandbox: Sandbox, form: Object) -> None:
+    sandbox.resend(form["event"])
+
+
+def _deliver(sandbox: Sandbox, form: Object) -> Object:
+    return {"delivered": sandbox.deliver()}
+
+
+def _settle(sandbox: Sandbox, form: Object) -> None:
+    sandbox.settle(form["payment_intent"])
+
+
+def _endpoint(sandbox: Sandbox, form: Object) -> Object:
+    secret = sandbox.add_endpoint(form["url"], secret=form.get("secret") or None)
+    return {"secret": secret}
+
+
+def _pay(sandbox: Sandbox, form: Object) -> Object:
+    step = sandbox.pay(form["session"], form.get("method", "card"))
+    return {"url": step.url, "error": step.error}
+
+
+def _seed(sandbox: Sandbox, form: Object) -> None:
+    sandbox.seed()
+
+
+_ACTIONS: dict[str, Callable[[Sandbox, Object], Object | None]] = {
+    "advance": _advance,
+    "deliver": _deliver,
+    "delivery": _delivery,
+    "endpoint": _endpoint,
+    "pay": _pay,
+    "release": _release,
+    "resend": _resend,
+    "seed": _seed,
+    "settle": _settle,
+}
+
+
+def _act(sandbox: Sandbox, request: Request, name: str) -> SandboxResponse:
+    action = _ACTIONS.get(name)
+    if action is None:
+        return answer_json({"error": f"No action {name!r}; there are {', '.join(_ACTIONS)}."}, 404)
+    try:
+        result = action(sandbox, request.form)
+    except (ApiError, KeyError, ValueError) as error:
+        return answer_json({"error": str(error)}, 400)
+    return answer_json(result or {}) if request.is_json else redirect(f"{request.base}/_sandbox/")
+
+
+# Reading -----------------------------------------------------------------------------------------
+
+
+def _state(sandbox: Sandbox) -> Object:
+    with sandbox.world() as world:
+        return {
+            "now": world.now,
+            "delivery": _mode(world),
+            "endpoints": _endpoints(world),
+        }
+
+
+_READS: dict[str, Callable[[Sandbox], Any]] = {
+    "deliveries": lambda sandbox: sandbox.deliveries(),
+    "events": lambda sandbox: sandbox.events(),
+    "state": _state,
+}
+
+
+def _mode(world: World) -> Object:
+    return {"when": "after", "copies": 1, "delay": 0} | world.rows.setting("delivery", {})
+
+
+def _endpoints(world: World) -> list[Object]:
+    return [
+        {"url": endpoint["url"], "secret": endpoint["_secret"]}
+        for endpoint in world.all("webhook_endpoint")
+    ]
+
+
+def _control_page(sandbox: Sandbox, request: Request) -> SandboxResponse:
+    deliveries = sandbox.deliveries()[:_SHOWN]
+    with sandbox.world(request.base) as world:
+        mode = _mode(world)
+        return render.page(
+            request,
+            "control",
+            clock=_time(world.now),
+            copies=str(mode["copies"]),
+            delay=f"{mode['delay']:g}",
+            deliveries=[_shown_delivery(world, row) for row in deliveries],
+            endpoints=_endpoints(world),
+            events=[_shown_event(event) for event in world.all("event")[:_SHOWN]],
+            modes=list(_MODES.items()),
+            sessions=[
+                _shown_session(world, session) for session in world.all("checkout.session")[:_SHOWN]
+            ],
+            when=mode["when"],
+        )
+
+
+def _time(timestamp: int) -> str:
+    return f"{datetime.fromtimestamp(timestamp, UTC):%d %B %Y, %H:%M:%S} UTC"
+
+
+def _shown_delivery(world: World, row: Object) -> Object:
+    event, endpoint = world.find(row["event"]) or {}, world.find(row["endpoint"]) or {}
+    shown = {"type": event.get("type", ""), "url": endpoint.get("url", "(removed)")}
+    return row | shown | {"attempts": str(row["attempts"])}
+
+
+def _shown_event(event: Object) -> Object:
+    value = public(event)["data"]["object"]
+    return {
+        "type": event["type"],
+        "object": value.get("id", ""),
+        "id": event["id"],
+        "time": _time(event["created"]),
+    }
+
+
+def _shown_session(world: World, session: Object) -> Object:
+    intent = world.find(session["payment_intent"])
+    processing = intent is not None and intent["status"] == "processing"
+    amount = session["amount_total"]
+    return {
+        "id": session["id"],
+        "amount": "" if amount is None else format_money(amount, session["currency"]),
+        "status": session["status"],
+        "payment_status": session["payment_status"],
+        "processing": session["payment_intent"] if processing else "",
+        "url": session["url"] or "",
+    }

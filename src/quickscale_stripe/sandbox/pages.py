@@ -1,0 +1,217 @@
+"""The pages that a buyer sees: payment, the bank's question, receipts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, TypeAlias
+
+from quickscale.brand import brand_name
+from quickscale_stripe.money import format_money
+from quickscale_stripe.sandbox import control, render
+from quickscale_stripe.sandbox.answers import Request, SandboxResponse, redirect
+from quickscale_stripe.sandbox.errors import ApiError
+from quickscale_stripe.sandbox.methods import METHODS
+from quickscale_stripe.sandbox.operations.checkout import success_url
+from quickscale_stripe.sandbox.world import Object, World
+
+if TYPE_CHECKING:
+    from quickscale_stripe.sandbox.engine import Sandbox
+
+View: TypeAlias = "Callable[[Sandbox, Request, str], SandboxResponse]"
+
+_views: list[tuple[re.Pattern[str], View]] = []
+
+
+def at(pattern: str) -> Callable[[View], View]:
+    """Register a page; the pattern's group is the id of what it shows."""
+
+    def register(view: View) -> View:
+        _views.append((re.compile(pattern), view))
+        return view
+
+    return register
+
+
+def respond(sandbox: Sandbox, request: Request) -> SandboxResponse:
+    """Answer a request for anything but the API."""
+    if request.method not in {"GET", "HEAD", "POST"}:
+        return SandboxResponse(405, {"Allow": "GET, HEAD, POST"})
+    if request.method == "POST" and request.headers.get("sec-fetch-site") == "cross-site":
+        return _message(request, 403, "Not from here", "Another site sent this form.")
+    if request.path.startswith("/_sandbox/"):
+        return control.respond(sandbox, request)
+    for pattern, view in _views:
+        if found := pattern.fullmatch(request.path):
+            try:
+                return view(sandbox, request, found.group(1))
+            except ApiError as error:
+                return _message(request, error.status, "This can't be shown", str(error))
+    return _message(request, 404, "No such page", "The sandbox has no page at this address.")
+
+
+def _message(
+    request: Request, status: int, heading: str, text: str, **context: object
+) -> SandboxResponse:
+    return render.page(request, "message", status, heading=heading, text=text, **context)
+
+
+# The payment page --------------------------------------------------------------------------------
+
+
+@at(r"/c/pay/([^/]+)")
+def payment_page(sandbox: Sandbox, request: Request, session_id: str) -> SandboxResponse:
+    if request.method == "POST":
+        form = request.form
+        step = sandbox.pay(
+            session_id,
+            form.get("method", "card"),
+            email=form.get("email"),
+            name=form.get("name"),
+            base_url=request.base,
+        )
+        if step.url:
+            return redirect(step.url)
+        return _payment_form(sandbox, request, session_id, step.error)
+    return _payment_form(sandbox, request, session_id)
+
+
+def _payment_form(
+    sandbox: Sandbox, request: Request, session_id: str, error: str = ""
+) -> SandboxResponse:
+    with sandbox.world(request.base) as world:
+        session = world.get("checkout.session", session_id)
+        customer = world.find(session["customer"])
+        items = [_shown_item(world, item) for item in session["_line_items"]]
+    if session["status"] != "open":
+        return _closed(request, session)
+    known = (customer and customer["email"]) or session["customer_email"] or ""
+    form = request.form
+    total = _amount(session["amount_total"], session) if items else ""
+    trial_days = session["_subscription"].get("trial_period_days", 0)
+    due = format_money(0, session["currency"]) if trial_days else total
+    return render.page(
+        request,
+        "pay",
+        leads_to=success_url(session),
+        ask_method=session["payment_status"] != "no_payment_required"
+        or session["payment_method_collection"] == "always",
+        button=_button(session, total, trial_days),
+        cancel_url=session["cancel_url"],
+        chosen=form.get("method", "card"),
+        discount=_discount(session),
+        due=due,
+        email=known or form.get("email", ""),
+        email_fixed=bool(known),
+        error=error,
+        heading=_heading(session),
+        interval=next((item["interval"] for item in items if item["interval"]), ""),
+        items=items,
+        methods=[method for method in METHODS if session["mode"] in method.modes],
+        name=form.get("name", (customer and customer["name"]) or "Sam Buyer"),
+        session_id=session_id,
+        total=total,
+        trial_days=str(trial_days or ""),
+    )
+
+
+def _closed(request: Request, session: Object) -> SandboxResponse:
+    if session["status"] == "complete":
+        heading, text = "You're all done here", "This payment page has done its work."
+        link, link_text = success_url(session), f"Continue to {brand_name()}"
+    else:
+        heading, text = "This page has expired", "Go back and start again."
+        link, link_text = session["cancel_url"], f"Back to {brand_name()}"
+    return _message(request, 200, heading, text, link=link, link_text=link_text)
+
+
+def _shown_item(world: World, item: Object) -> Object:
+    product = world.get("product", item["price"]["product"])
+    recurring = item["price"]["recurring"]
+    return {
+        "name": product["name"],
+        "description": product["description"],
+        "amount": _amount(item["amount_subtotal"], item),
+        "quantity": str(item["quantity"]) if item["quantity"] > 1 else "",
+        "unit": _amount(item["price"]["unit_amount"], item),
+        "interval": _interval(recurring) if recurring else "",
+    }
+
+
+def _interval(recurring: Object) -> str:
+    count = recurring["interval_count"]
+    return (
+        f"per {recurring['interval']}" if count == 1 else f"every {count} {recurring['interval']}s"
+    )
+
+
+def _amount(amount: int, value: Object) -> str:
+    return format_money(amount, value["currency"])
+
+
+def _discount(session: Object) -> str:
+    amount = (session["total_details"] or {}).get("amount_discount")
+    return _amount(-amount, session) if amount else ""
+
+
+def _heading(session: Object) -> str:
+    return {
+        "payment": f"Pay {brand_name()}",
+        "subscription": f"Subscribe to {brand_name()}",
+        "setup": f"Save a payment method with {brand_name()}",
+    }[session["mode"]]
+
+
+def _button(session: Object, total: str, trial_days: int) -> str:
+    if session["mode"] == "setup":
+        return "Save"
+    if session["mode"] == "subscription":
+        return "Start trial" if trial_days else "Subscribe"
+    return f"Pay {total}" if session["amount_total"] else "Complete order"
+
+
+# The bank's question -----------------------------------------------------------------------------
+
+
+@at(r"/c/3ds/([^/]+)")
+def bank_page(sandbox: Sandbox, request: Request, intent_id: str) -> SandboxResponse:
+    with sandbox.world(request.base) as world:
+        intent = world.get("payment_intent", intent_id)
+        session = world.find(intent.get("_session"))
+    if request.method == "POST":
+        approved = request.form.get("answer") == "approve"
+        step = sandbox.answer_bank(intent_id, approved=approved, base_url=request.base)
+        if step.url:
+            return redirect(step.url)
+        if session:
+            return _payment_form(sandbox, request, session["id"], step.error)
+        return _message(request, 200, "The payment failed", step.error)
+    if intent["status"] != "requires_action":
+        return _message(request, 200, "Nothing to approve", "The bank has had its answer.")
+    return render.page(
+        request,
+        "bank",
+        leads_to=intent.get("_return_url") or request.base,
+        total=_amount(intent["amount"], intent),
+    )
+
+
+# Receipts ----------------------------------------------------------------------------------------
+
+
+@at(r"/receipts/([^/]+)")
+def receipt_page(sandbox: Sandbox, request: Request, charge_id: str) -> SandboxResponse:
+    with sandbox.world(request.base) as world:
+        charge = world.get("charge", charge_id)
+    details = charge["payment_method_details"]
+    paid_with = details[details["type"]]
+    rows = [
+        ("Amount paid", _amount(charge["amount_captured"], charge)),
+        ("Date", f"{datetime.fromtimestamp(charge['created'], UTC):%d %B %Y}"),
+        ("Payment method", f"•••• {paid_with['last4']}"),
+    ]
+    if charge["amount_refunded"]:
+        rows.append(("Refunded", _amount(charge["amount_refunded"], charge)))
+    text = f"Charge {charge_id}"
+    return _message(request, 200, f"Receipt from {brand_name()}", text, rows=rows)

@@ -1,0 +1,64 @@
+"""A small catalogue to begin with."""
+
+from __future__ import annotations
+
+from quickscale_stripe.sandbox.operations.catalogue import new_price, new_product
+from quickscale_stripe.sandbox.world import World
+
+_PACKS = [
+    ("Starter pack", "To try things out.", 100, 900),
+    ("Studio pack", "For regular work.", 500, 3900),
+    ("Workshop pack", "The best price for a credit.", 2000, 12900),
+]
+_PLANS = [
+    ("Basic plan", "Credits every month for one person.", 300, 1900, ["300 credits a month"]),
+    (
+        "Pro plan",
+        "More credits, at a lower price for each.",
+        1000,
+        4900,
+        ["1,000 credits a month", "Priority support"],
+    ),
+]
+_MONTHS_PAID_A_YEAR = 10
+
+
+def seed(world: World) -> bool:
+    """Make three credit packages and two plans, unless there are products; tells whether it did.
+
+    Metadata are those that ``quickscale_stripe`` reads: ``credits`` and ``display_order``.
+    """
+    if world.all("product"):
+        return False
+    for order, (name, description, credits, amount) in enumerate(_PACKS, 1):  # noqa: A001
+        metadata = {"credits": str(credits), "display_order": str(order)}
+        product = new_product(world, name=name, description=description, metadata=metadata)
+        price = new_price(
+            world,
+            product["id"],
+            {"currency": "usd", "unit_amount": amount, "metadata": metadata},
+        )
+        world.save(product | {"default_price": price["id"]})
+    for order, (name, description, credits, amount, features) in enumerate(_PLANS, 1):  # noqa: A001
+        product = new_product(
+            world,
+            name=name,
+            description=description,
+            marketing_features=[{"name": feature} for feature in features],
+            metadata={"credits": str(credits), "display_order": str(10 + order)},
+        )
+        for interval, times in (("month", 1), ("year", _MONTHS_PAID_A_YEAR)):
+            allotment = credits * (12 if interval == "year" else 1)
+            price = new_price(
+                world,
+                product["id"],
+                {
+                    "currency": "usd",
+                    "unit_amount": amount * times,
+                    "recurring": {"interval": interval},
+                    "metadata": {"credits": str(allotment)},
+                },
+            )
+            if interval == "month":
+                world.save(product | {"default_price": price["id"]})
+    return True
