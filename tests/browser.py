@@ -18,12 +18,12 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 AXE = Path(__file__).parent / "assets" / "axe.min.js"
@@ -65,47 +65,60 @@ def chromium() -> Iterator[Browser]:
             os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = before
 
 
-@pytest.fixture
-def browser_page(chromium: Browser) -> Iterator[Callable[..., Page]]:
-    """``browser_page(*, width, height, dark, javascript, allow)``: a page with storage of its own.
+class BrowserPages:
+    """Makes pages, each with cookies and storage of its own, and keeps their ``problems``."""
 
-    ``allow`` is a list of texts; a console error that contains one of them is expected, such as
-    the browser's line about a page that answers 404.
-    """
-    contexts = []
-    problems: list[str] = []
+    def __init__(self, chromium: Browser) -> None:
+        self.problems: list[str] = []
+        self._chromium = chromium
+        self._contexts: list[BrowserContext] = []
 
-    def make(
+    def __call__(
+        self,
         *,
         width: int = 1280,
         height: int = 900,
         dark: bool = False,
         javascript: bool = True,
-        allow: tuple[str, ...] = (),
+        allow: Sequence[str] = (),
         **options: Any,
     ) -> Page:
-        context = chromium.new_context(
+        """A page of a window of so many pixels.
+
+        ``allow`` lists texts; a line of the console that contains one of them is no problem, such
+        as the browser's remark about a page that answers 404. ``options`` go to Playwright.
+        """
+        context = self._chromium.new_context(
             viewport={"width": width, "height": height},
             color_scheme="dark" if dark else "light",
             java_script_enabled=javascript,
             **options,
         )
-        contexts.append(context)
+        self._contexts.append(context)
         context.add_init_script(REPORT_VIOLATIONS)
-        page = context.new_page()
 
-        def report(text: str) -> None:
+        def report(page: Page | None, text: str) -> None:
             if not any(expected in text for expected in allow):
-                problems.append(f"{page.url}: {text}")
+                self.problems.append(f"{page.url if page else ''}: {text}")
 
-        page.on("console", lambda line: report(line.text) if line.type == "error" else None)
-        page.on("pageerror", lambda error: report(f"uncaught {error}"))
-        return page
+        context.on(
+            "console",
+            lambda line: report(line.page, line.text) if line.type == "error" else None,
+        )
+        context.on("weberror", lambda error: report(error.page, f"uncaught {error.error}"))
+        return context.new_page()
 
-    yield make
-    for context in contexts:
-        context.close()
-    assert not problems, "The browser complains:\n" + "\n".join(problems)
+    def close(self) -> None:
+        for context in self._contexts:
+            context.close()
+
+
+@pytest.fixture
+def browser_page(chromium: Browser) -> Iterator[BrowserPages]:
+    pages = BrowserPages(chromium)
+    yield pages
+    pages.close()
+    assert not pages.problems, "The browser complains:\n" + "\n".join(pages.problems)
 
 
 def assert_accessible(page: Page) -> None:

@@ -19,8 +19,9 @@ def send_contact_mail(*, name: str, email: str, message: str) -> None:
     """
     context = {"name": name, "email": email, "message": message, "brand": brand_name()}
     template = "quickscale_dashboard/email/contact"
+    subject = render_to_string(f"{template}_subject.txt", context)
     EmailMessage(
-        subject=render_to_string(f"{template}_subject.txt", context).strip(),
+        subject=" ".join(subject.split()),  # A header has one line, whatever the name contains.
         body=render_to_string(f"{template}_message.txt", context),
         to=[app_settings.contact_email],
         reply_to=[email],

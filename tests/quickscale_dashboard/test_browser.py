@@ -2,26 +2,216 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
 
 import pytest
-from playwright.sync_api import Page
+from django.contrib.auth.models import AbstractBaseUser
+from django.test import Client
+from playwright.sync_api import Page, expect
+from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
-from tests.browser import assert_accessible, assert_fits
+from quickscale_dashboard.checks import HTMX_MESSAGES
+from quickscale_dashboard.registry import NavItem, Panel, everyone, register_temporarily
+from tests.browser import BrowserPages, assert_accessible, assert_fits
 
-pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.urls("tests.quickscale_dashboard.urls"),
+]
 
-MakePage = Callable[..., Page]
+LINK = NavItem("A link", "page", access=everyone)
+
+
+def log_in(page: Page, live_server: LiveServer, user: AbstractBaseUser) -> None:
+    client = Client()
+    client.force_login(user)
+    value = client.cookies["sessionid"].value
+    page.context.add_cookies([{"name": "sessionid", "value": value, "url": live_server.url}])
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
-@pytest.mark.parametrize("path", ["/", "/about/", "/contact/", "/no-such-page/"])
 def test_public_pages(
-    live_server: LiveServer, browser_page: MakePage, path: str, width: int, dark: bool
+    live_server: LiveServer, browser_page: BrowserPages, width: int, dark: bool
 ) -> None:
-    page = browser_page(width=width, dark=dark, allow=("status of 404",))
-    page.goto(live_server.url + path)
+    page = browser_page(width=width, dark=dark, allow=("status of 400", "status of 404"))
+    for path in ("/", "/about/", "/contact/", "/no-such-page/", "/suspicious/"):
+        page.goto(live_server.url + path)
+        assert_accessible(page)
+        assert_fits(page)
+
+
+@pytest.mark.parametrize("javascript", [True, False], ids=["with JavaScript", "without"])
+def test_the_menu_opens_on_a_phone(
+    live_server: LiveServer, browser_page: BrowserPages, javascript: bool
+) -> None:
+    page = browser_page(width=390, javascript=javascript)
+    with register_temporarily(LINK):
+        page.goto(live_server.url)
+        link = page.get_by_role("link", name="A link")
+        expect(link).to_be_hidden()
+        page.get_by_role("checkbox", name="Menu").check()
+        expect(link).to_be_visible()
+        link.click()
+        expect(page).to_have_url(f"{live_server.url}/page/")
+
+
+def test_the_menu_tells_its_state_and_closes_by_escape(
+    live_server: LiveServer, browser_page: BrowserPages
+) -> None:
+    page = browser_page(width=390)
+    with register_temporarily(LINK):
+        page.goto(live_server.url)
+        burger = page.get_by_role("checkbox", name="Menu")
+        expect(burger).to_have_attribute("aria-expanded", "false")
+        burger.focus()
+        page.keyboard.press("Space")
+        expect(burger).to_have_attribute("aria-expanded", "true")
+        assert_accessible(page)
+        page.keyboard.press("Escape")
+        expect(burger).to_have_attribute("aria-expanded", "false")
+        expect(page.get_by_role("link", name="A link")).to_be_hidden()
+
+
+def test_the_account_menu_opens_and_closes(
+    live_server: LiveServer, browser_page: BrowserPages, user: AbstractBaseUser
+) -> None:
+    page = browser_page()
+    log_in(page, live_server, user)
+    with register_temporarily(NavItem("Mine", "page", section="account")):
+        page.goto(live_server.url)
+        link = page.get_by_role("link", name="Mine")
+        expect(link).to_be_hidden()
+        page.locator("summary", has_text="ada@example.com").click()
+        expect(link).to_be_visible()
+        assert_accessible(page)
+        page.locator("main").click()
+        expect(link).to_be_hidden()
+
+
+def test_the_skip_link_leads_past_the_navigation(
+    live_server: LiveServer, browser_page: BrowserPages
+) -> None:
+    page = browser_page()
+    page.goto(live_server.url)
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("main")).to_be_focused()
+
+
+def ground(page: Page) -> str:
+    return str(page.evaluate("getComputedStyle(document.documentElement).backgroundColor"))
+
+
+def test_a_chosen_theme_holds_on_the_next_page(
+    live_server: LiveServer, browser_page: BrowserPages
+) -> None:
+    page = browser_page(dark=False)
+    page.goto(live_server.url)
+    light = ground(page)
+    page.get_by_role("button", name="Change to light").click()
+    page.get_by_role("button", name="Change to dark").click()
+    dark = ground(page)
+    assert dark != light
+    page.goto(f"{live_server.url}/about/")
+    assert ground(page) == dark
     assert_accessible(page)
-    assert_fits(page)
+    page.get_by_role("button", name="Change to the system").click()
+    assert ground(page) == light
+
+
+@pytest.mark.parametrize("javascript", [True, False], ids=["with JavaScript", "without"])
+def test_without_a_choice_the_page_follows_the_system(
+    live_server: LiveServer, browser_page: BrowserPages, javascript: bool
+) -> None:
+    grounds = set()
+    for dark in (True, False):
+        page = browser_page(dark=dark, javascript=javascript)
+        page.goto(live_server.url)
+        grounds.add(page.locator("html").evaluate("e => getComputedStyle(e).backgroundColor"))
+    assert len(grounds) == 2
+
+
+def test_messages_of_a_fragment_appear_at_once_and_can_be_dismissed(
+    live_server: LiveServer, browser_page: BrowserPages, settings: Settings
+) -> None:
+    if HTMX_MESSAGES not in settings.MIDDLEWARE:
+        settings.MIDDLEWARE = [*settings.MIDDLEWARE, HTMX_MESSAGES]
+    page = browser_page()
+    page.goto(f"{live_server.url}/page/")
+    page.evaluate("htmx.ajax('GET', '/fragment/', '#target')")
+    expect(page.locator("#target")).to_have_text("Done")
+    message = page.get_by_role("status")
+    expect(message).to_contain_text("Three <credits> were used.")
+    assert_accessible(page)
+    message.get_by_role("button", name="Dismiss").click()
+    expect(message).to_have_count(0)
+
+
+def test_a_request_that_fails_is_told(live_server: LiveServer, browser_page: BrowserPages) -> None:
+    page = browser_page(allow=("status of 500", "Response Status Error Code 500"))
+    page.goto(f"{live_server.url}/page/")
+    page.evaluate("htmx.ajax('GET', '/broken/', '#target')")
+    expect(page.get_by_role("alert")).to_contain_text("That did not work.")
+    expect(page.locator("#target")).to_be_empty()
+
+
+@pytest.mark.usefixtures("empty_registry")
+def test_a_panel_shows_the_new_balance_without_a_reload(
+    live_server: LiveServer,
+    browser_page: BrowserPages,
+    user: AbstractBaseUser,
+    greeting_template: str,
+) -> None:
+    asked = itertools.count(1)
+    page = browser_page()
+    log_in(page, live_server, user)
+    with register_temporarily(
+        Panel("counter", greeting_template, lambda request: {"title": f"Asked {next(asked)}"})
+    ):
+        page.goto(f"{live_server.url}/dashboard/")
+        heading = page.locator("#panel-counter h2")
+        expect(heading).to_have_text("Asked 1")
+        assert_accessible(page)
+        for answer in ("Asked 2", "Asked 3"):
+            page.evaluate("document.body.dispatchEvent(new CustomEvent('balance-changed'))")
+            expect(heading).to_have_text(answer)
+
+
+def test_the_contact_form_needs_no_javascript(
+    live_server: LiveServer, browser_page: BrowserPages, no_mails_counted: None
+) -> None:
+    page = browser_page(javascript=False)
+    page.goto(f"{live_server.url}/contact/")
+    page.get_by_label("Name").fill("Grace")
+    page.get_by_label("E-mail address").fill("grace@example.com")
+    page.get_by_label("Message").fill("Hello")
+    page.get_by_role("button", name="Send").click()
+    expect(page.get_by_role("status")).to_contain_text("on its way")
+
+
+def test_the_helper_tells_what_the_policy_blocks_and_what_the_console_says(
+    live_server: LiveServer, browser_page: BrowserPages
+) -> None:
+    browser_page(allow=("an expected line",)).goto(f"{live_server.url}/careless/")
+    told = "\n".join(browser_page.problems)
+    browser_page.problems.clear()
+    assert "CSP: script-src-elem blocks inline" in told
+    assert "CSP: style-src-attr blocks inline" in told
+    assert "uncaught" in told
+    assert "expected line" not in told
+
+
+def test_the_helper_tells_what_shuts_people_out(
+    live_server: LiveServer, browser_page: BrowserPages
+) -> None:
+    page = browser_page()
+    page.goto(f"{live_server.url}/careless/")
+    browser_page.problems.clear()
+    with pytest.raises(AssertionError, match="image-alt"):
+        assert_accessible(page)
+    with pytest.raises(AssertionError, match="wider than the window"):
+        assert_fits(page)

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import AbstractBaseUser
+from django.core.cache import cache
+from django.test import Client
+from pytest_django import Settings
+
+from quickscale_dashboard import registry
+
+
+@pytest.fixture
+def user(db: None) -> AbstractBaseUser:
+    """A customer, in whatever user model the test project has."""
+    model = get_user_model()
+    user = model(**{model.USERNAME_FIELD: "ada@example.com"}, email="ada@example.com")
+    user.set_password("a long passphrase")
+    user.save()
+    return user
+
+
+@pytest.fixture
+def customer(user: AbstractBaseUser) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+@pytest.fixture
+def no_mails_counted() -> None:
+    cache.clear()
+
+
+@pytest.fixture
+def empty_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what the test registers; the other apps' entries are tested by those apps."""
+    monkeypatch.setattr(registry, "_items", [])
+
+
+@pytest.fixture
+def greeting_template(settings: Settings) -> str:
+    """The name of a panel's template that shows a ``title`` and the user."""
+    template = settings.TEMPLATES[0]
+    loaders = [
+        (
+            "django.template.loaders.locmem.Loader",
+            {"greeting.html": "<h2>{{ title }}</h2><p>{{ request.user }}</p>"},
+        ),
+        "django.template.loaders.filesystem.Loader",
+        "django.template.loaders.app_directories.Loader",
+    ]
+    options = template["OPTIONS"] | {"loaders": loaders}
+    settings.TEMPLATES = [template | {"APP_DIRS": False, "OPTIONS": options}]
+    return "greeting.html"

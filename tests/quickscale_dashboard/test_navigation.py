@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+from django.test import Client
+
+from quickscale_dashboard.registry import NavItem, everyone, register_temporarily
+
+pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.quickscale_dashboard.urls")]
+
+PAGE = NavItem("The page", "page", access=everyone)
+BELOW = NavItem("The page below", "page-below", access=everyone)
+
+
+def current(client: Client, path: str) -> dict[str, str]:
+    """The navigation's links that are marked, with their marks."""
+    links = re.findall(r'aria-current="(\w+)">([^<]+)</a>', client.get(path).text)
+    return {label: mark for mark, label in links}
+
+
+def test_the_current_page_is_marked(client: Client) -> None:
+    with register_temporarily(PAGE, BELOW):
+        assert current(client, "/page/") == {"The page": "page"}
+
+
+def test_of_a_page_and_one_below_only_the_nearest_is_marked(client: Client) -> None:
+    with register_temporarily(PAGE, BELOW):
+        assert current(client, "/page/below/") == {"The page below": "page"}
+    with register_temporarily(PAGE):
+        assert current(client, "/page/below/") == {"The page": "true"}
+
+
+def test_an_entry_without_a_mounted_url_is_left_out(client: Client) -> None:
+    with register_temporarily(NavItem("Nowhere", "not:mounted", access=everyone)):
+        assert "Nowhere" not in client.get("/page/").text
+
+
+def test_account_entries_are_a_menu_for_customers_and_buttons_for_visitors(
+    client: Client, customer: Client
+) -> None:
+    mine = NavItem("My account", "page", section="account")
+    enter = NavItem("Come in", "login", order=999, section="account", access=everyone)
+    with register_temporarily(mine, enter):
+        visitor, member = client.get("/").text, customer.get("/").text
+    assert "<details" not in visitor
+    assert '<a class="button is-primary" href="/login/">Come in</a>' in visitor
+    assert "My account" not in visitor
+    assert "<summary" in member
+    assert "ada@example.com" in member
+    assert "My account" in member
+
+
+def test_staff_entries_have_a_menu_of_their_own(client: Client) -> None:
+    with register_temporarily(NavItem("Look into", "page", section="staff", access=everyone)):
+        assert re.search(r"<span>Staff</span>.*Look into", client.get("/").text, re.DOTALL)
+    assert "<span>Staff</span>" not in client.get("/").text

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+from pytest_django import DjangoAssertNumQueries, Settings
+
+from tests.markup import problems_of_page
+
+PUBLIC = ["/", "/about/", "/contact/"]
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.mark.parametrize("path", PUBLIC)
+def test_public_pages_are_sound_html_without_anything_inline(client: Client, path: str) -> None:
+    response = client.get(path)
+    assert response.status_code == 200
+    assert problems_of_page(response.text) == []
+
+
+@pytest.mark.parametrize("path", PUBLIC)
+def test_public_pages_need_no_query(
+    client: Client, path: str, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    with django_assert_num_queries(0):
+        client.get(path)
+
+
+@pytest.mark.parametrize("path", PUBLIC)
+def test_pages_load_everything_from_the_site_itself(client: Client, path: str) -> None:
+    response = client.get(path)
+    policy = response["Content-Security-Policy"]
+    assert "default-src 'self'" in policy
+    assert "unsafe" not in policy
+    assert "//" not in " ".join(
+        part for part in response.text.split('"') if part.endswith((".js", ".css", ".svg"))
+    )
+
+
+def test_htmx_is_told_to_evaluate_and_style_nothing(client: Client) -> None:
+    text = client.get("/").text
+    assert '"includeIndicatorStyles": false' in text
+    assert '"allowEval": false' in text
+
+
+def test_the_brand_is_in_title_bar_and_footer(client: Client, settings: Settings) -> None:
+    settings.QUICKSCALE_BRAND_NAME = "Parrot & Sons"
+    text = client.get("/about/").text
+    assert "<title>About · Parrot &amp; Sons</title>" in text
+    assert "<span>Parrot &amp; Sons</span>" in text
+    assert "<title>Parrot &amp; Sons</title>" in client.get("/").text
+
+
+def test_a_logo_takes_the_place_of_the_mark(client: Client, settings: Settings) -> None:
+    assert "qs-mark" in client.get("/").text
+    settings.QUICKSCALE_DASHBOARD_LOGO = "parrot.svg"
+    text = client.get("/").text
+    assert "qs-mark" not in text
+    assert '<img src="/static/parrot.svg" alt=""' in text
+    assert '<link rel="icon" href="/static/parrot.svg">' in text
+
+
+def test_the_dashboard_is_for_those_who_are_logged_in(client: Client, customer: Client) -> None:
+    assert client.get("/dashboard/").status_code == 302
+    response = customer.get("/dashboard/")
+    assert response.status_code == 200
+    assert problems_of_page(response.text) == []
+
+
+def test_the_home_page_leads_customers_to_their_dashboard(client: Client, customer: Client) -> None:
+    assert "Open your dashboard" not in client.get("/").text
+    assert "Open your dashboard" in customer.get("/").text
+
+
+def test_the_language_of_the_page_is_told(client: Client, settings: Settings) -> None:
+    settings.LANGUAGE_CODE = "ar"
+    assert '<html lang="ar" dir="rtl">' in client.get("/").text

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth.models import AbstractBaseUser
+from django.http import HttpRequest
+from django.test import Client
+from pytest_django import DjangoAssertNumQueries
+
+from quickscale_dashboard.registry import Panel, register_temporarily, staff
+
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.usefixtures("empty_registry", "greeting_template"),
+]
+
+
+def panel(name: str, title: str, **options: object) -> Panel:
+    def context(request: HttpRequest) -> dict[str, str]:
+        return {"title": title}
+
+    return Panel(name, "greeting.html", context, **options)  # type: ignore[arg-type]
+
+
+def test_panels_show_in_order_with_their_variables(customer: Client) -> None:
+    second = panel("two", "Second", order=20, columns=4)
+    with register_temporarily(second, panel("one", "First", order=10)):
+        text = customer.get("/dashboard/").text
+    assert text.index("<h2>First</h2>") < text.index("<h2>Second</h2>")
+    assert '<div class="column is-4-desktop">' in text
+    assert "<p>ada@example.com</p>" in text
+
+
+def test_without_panels_the_page_says_so(customer: Client) -> None:
+    assert "Nothing here yet" in customer.get("/dashboard/").text
+    with register_temporarily(panel("one", "First")):
+        assert "Nothing here yet" not in customer.get("/dashboard/").text
+
+
+def test_a_panel_reloads_itself_when_the_balance_changes(customer: Client) -> None:
+    with register_temporarily(panel("one", "First")):
+        page = customer.get("/dashboard/").text
+        alone = customer.get("/dashboard/panels/home/one/", headers={"HX-Request": "true"}).text
+    assert 'hx-get="/dashboard/panels/home/one/"' in page
+    assert 'hx-trigger="balance-changed from:body"' in page
+    assert alone.strip().startswith('<div class="box qs-panel" id="panel-one"')
+    assert "<h2>First</h2>" in alone
+    assert "<html" not in alone
+
+
+def test_a_panel_is_only_for_those_whom_its_rule_allows(customer: Client) -> None:
+    with register_temporarily(panel("secret", "Secret", access=staff)):
+        assert "Secret" not in customer.get("/dashboard/").text
+        assert customer.get("/dashboard/panels/home/secret/").status_code == 404
+    assert customer.get("/dashboard/panels/home/unknown/").status_code == 404
+
+
+def test_a_visitor_whose_session_ended_is_sent_to_log_in_by_a_reload(client: Client) -> None:
+    with register_temporarily(panel("one", "First")):
+        response = client.get("/dashboard/panels/home/one/")
+    assert response["HX-Refresh"] == "true"
+    assert response.text == ""
+
+
+def test_panels_add_no_queries_of_the_shell(
+    user: AbstractBaseUser, customer: Client, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    panels = [panel(f"p{number}", f"Panel {number}") for number in range(5)]
+    with register_temporarily(*panels), django_assert_num_queries(2):
+        customer.get("/dashboard/")  # the session and the user
