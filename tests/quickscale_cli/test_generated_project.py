@@ -92,3 +92,4 @@ def test_production_refuses_to_start_without_its_variables(project):
     assert result.returncode != 0
     assert "\n  SECRET_KEY: Environment variable not set." in result.stderr
     assert "\n  ALLOWED_HOSTS: Environment variable not set." in result.stderr
+    assert "\n  CONTACT_EMAIL: Environment variable not set." in result.stderr

@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+from django.contrib import admin
+from django.contrib.auth.views import LoginView, LogoutView
+from django.urls import include, path
+from letters.views import LongHistoryView
+
+urlpatterns = [
+    path("", include("letters.urls")),
+    path("login/", LoginView.as_view(), name="login"),
+    path("logout/", LogoutView.as_view(), name="logout"),
+    path("admin/", admin.site.urls),
+    # QuickScale, where this site wants it; a pattern before an include replaces one of its views.
+    path("account/credits/history/", LongHistoryView.as_view()),
+    path("account/credits/", include("quickscale_credits.urls")),
+    path("account/", include("quickscale_stripe.urls")),
+    path("services/", include("quickscale_credits.urls_services")),
+    path("stripe/", include("quickscale_stripe.urls_webhook")),
+    path("quickscale/", include("quickscale_dashboard.urls")),
+]

@@ -1,0 +1,37 @@
+"""``example_project/`` keeps working: its checks, its migrations, its own tests."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from quickscale.postgres import embedded_url
+
+EXAMPLE = Path(__file__).resolve().parents[1] / "example_project"
+
+pytestmark = pytest.mark.xdist_group("example project")
+
+
+@pytest.mark.parametrize(
+    "command", ["check --fail-level WARNING", "makemigrations --check --dry-run", "test"]
+)
+def test_the_example_is_sound(command, tmp_path_factory):
+    data = embedded_url(tmp_path_factory.getbasetemp() / "example-postgres")
+    environment = {**os.environ, "DATABASE_URL": data}
+    environment.pop("DJANGO_SETTINGS_MODULE", None)
+    result = subprocess.run(
+        [sys.executable, "-W", "error", "manage.py", *command.split()],
+        cwd=EXAMPLE,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    if command == "test":
+        assert re.search(r"Ran [1-9]\d* test", result.stderr)
