@@ -25,7 +25,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 from asgiref.sync import async_to_sync, sync_to_async
 from django.contrib.auth.views import redirect_to_login
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
@@ -36,7 +36,7 @@ from quickscale_credits.exceptions import (
     IdempotencyConflictError,
     InsufficientCreditsError,
 )
-from quickscale_credits.models import CreditAccount, CreditHold, Service, ServiceUsage
+from quickscale_credits.models import CreditAccount, CreditTransaction, Service, ServiceUsage
 from quickscale_credits.responses import announce_change, insufficient_credits_response
 from quickscale_credits.services import BaseService
 
@@ -58,7 +58,6 @@ class Charge:
     account: CreditAccount
     usage: ServiceUsage | None = None
     replayed = False
-    _hold: CreditHold | None = None
 
     def __init__(
         self,
@@ -86,14 +85,9 @@ class Charge:
             self.replayed = True
             return self
         cost = self.service.cost_of(self.units, owner=self._owner)
-        if cost:
-            self._hold = self.account.hold_credits(
-                cost,
-                self.service.name,
-                ttl=self._ttl,
-                service=self.service,
-                idempotency_key=self._key,
-            )
+        available = self.account.get_available_balance()
+        if cost > available:
+            raise InsufficientCreditsError(available=available, required=cost)
         return self
 
     def __exit__(
@@ -102,9 +96,7 @@ class Charge:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if exc is not None:
-            self._release()
-        elif not self.replayed:
+        if exc is None and not self.replayed:
             self._finish()
 
     async def __aenter__(self) -> Charge:
@@ -124,10 +116,12 @@ class Charge:
             return None
         return ServiceUsage.objects.filter(account=self.account, idempotency_key=self._key).first()
 
-    def _release(self) -> None:
-        # In a broken transaction nothing can be written; its rollback undoes the hold as well.
-        if self._hold is not None and not connection.needs_rollback:
-            self._hold.release()
+    def _spend(self, cost: Decimal) -> CreditTransaction | None:
+        if not cost:
+            return None
+        return self.account.consume_credits(
+            cost, self.service.name, service=self.service, idempotency_key=self._key
+        )
 
     def _finish(self) -> None:
         cost = self.service.cost_of(self.units, owner=self._owner)
@@ -136,7 +130,7 @@ class Charge:
                 self.usage = ServiceUsage.objects.create(
                     service=self.service,
                     account=self.account,
-                    transaction=self._hold.capture(cost) if self._hold else None,
+                    transaction=self._spend(cost),
                     units=Decimal(self.units),
                     cost=cost,
                     idempotency_key=self._key or "",

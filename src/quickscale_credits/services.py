@@ -109,10 +109,9 @@ def registered_services() -> Mapping[str, BaseService]:
 
 @contextmanager
 def register_temporarily(*classes: type[BaseService]) -> Iterator[None]:
-    """For tests: the services are registered, and have their rows, inside the block only."""
+    """For tests: the services are registered inside the block only."""
     for cls in classes:
         register_service(cls)
-    create_missing_rows()
     try:
         yield
     finally:

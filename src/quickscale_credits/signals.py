@@ -3,8 +3,8 @@
 A receiver gets ``sender`` (:class:`~quickscale_credits.models.CreditAccount`), ``account``,
 ``transaction`` (``None`` for the two of the balance), and ``event``, the
 :class:`~quickscale_credits.models.CreditEvent`: its ``pk`` tells a second delivery of the same,
-and its ``payload`` has the figures as text. A receiver that raises is rolled back and tried again later, alone;
-nobody else waits for it. See :mod:`quickscale_credits.outbox`.
+and its ``payload`` has the figures as text. A receiver that raises is rolled back and tried again
+later, alone; nobody else waits for it. See :mod:`quickscale_credits.outbox`.
 """
 
 from __future__ import annotations

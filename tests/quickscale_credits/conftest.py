@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth import get_user_model
+
+from quickscale_credits.models import CreditAccount, Service
+from quickscale_credits.services import create_missing_rows, register_temporarily
+from tests.quickscale_credits.surface import Shout, Whisper
+
+
+@pytest.fixture
+def owner(db):
+    return get_user_model().objects.create_user(email="owner@example.com", password="pw")
+
+
+@pytest.fixture
+def account(owner):
+    return CreditAccount.objects.for_owner(owner)
+
+
+@pytest.fixture
+def browser(client, owner):
+    """A test client that is logged in as the owner."""
+    client.force_login(owner)
+    return client
+
+
+@pytest.fixture
+def services(db):
+    """``shout`` (2 credits for each letter) and ``whisper`` (free), by their codes."""
+    with register_temporarily(Shout, Whisper):
+        create_missing_rows()
+        yield {service.slug: service for service in Service.objects.all()}

@@ -1,0 +1,311 @@
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from django.test import override_settings
+from django.utils import timezone
+
+from quickscale_credits.models import CreditAccount, CreditTransaction, Service, ServiceUsage
+
+pytestmark = pytest.mark.django_db
+
+BALANCE = "/dashboard/credits/"
+HTMX = {"HX-Request": "true"}
+
+
+def hidden_key(response) -> str:
+    found = re.search(r'name="key" value="([0-9a-f-]{36})"', response.content.decode())
+    assert found
+    return found[1]
+
+
+def use(browser, code="shout", text="hey", key=None, **kwargs):
+    url = f"/services/{code}/"
+    key = key or hidden_key(browser.get(url))
+    return browser.post(url, {"text": text, "key": key}, **kwargs)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        BALANCE,
+        f"{BALANCE}history/",
+        f"{BALANCE}history/export/",
+        f"{BALANCE}history/1/",
+        "/services/",
+        "/services/shout/",
+        "/services/uses/1/",
+    ],
+)
+def test_every_page_asks_for_a_login(client, services, url):
+    response = client.get(url)
+
+    assert response.status_code == 302
+    assert response.url.startswith("/accounts/login/?next=")
+
+
+@override_settings(QUICKSCALE_GET_OWNER="tests.quickscale_credits.test_views.nobody")
+def test_a_user_who_acts_for_nobody_is_refused(browser):
+    assert browser.get(BALANCE).status_code == 403
+
+
+def nobody(*, request):
+    return None
+
+
+class TestBalance:
+    def test_shows_credits_by_type_with_their_end(self, browser, account):
+        end = timezone.now() + timedelta(days=40)
+        account.add_credits("1000.5", "Plan", credit_type="subscription", expires_at=end)
+        account.add_credits(500, "Bought")
+
+        page = browser.get(BALANCE).content.decode()
+
+        assert "1,500.5" in page
+        assert re.search(r"Subscription</th>\s*<td[^>]*>1,000.5", page)
+        assert re.search(r"Pay as you go</th>\s*<td[^>]*>500</td>\s*<td>Never", page)
+        assert f"{end:%Y-%m-%d}T" in page
+
+    def test_is_a_fragment_for_htmx(self, browser, account):
+        response = browser.get(BALANCE, headers=HTMX)
+
+        assert response.content.lstrip().startswith(b'<section class="box" id="credit-balance"')
+        assert "HX-Request" in response["Vary"]
+
+    def test_an_empty_account_says_what_to_do(self, browser, account):
+        page = browser.get(BALANCE).content.decode()
+
+        assert "No credits have come in or gone out yet." in page
+        assert 'href="/services/"' in page
+
+    @pytest.mark.parametrize(("url", "offered"), [("/shop/", True), ("nowhere:to_buy", False)])
+    def test_offers_to_buy_where_something_is_sold(self, browser, account, url, offered):
+        with override_settings(QUICKSCALE_CREDITS_BUY_URL=url):
+            page = browser.get(BALANCE).content.decode()
+
+        assert ("Buy credits" in page) is offered
+
+    def test_needs_as_many_queries_for_many_lots(
+        self, browser, account, django_assert_max_num_queries
+    ):
+        for day in range(1, 20):
+            end = timezone.now() + timedelta(days=day)
+            account.add_credits(1, "Trial", credit_type="trial", expires_at=end)
+        account.add_credits(5, "Bought")
+
+        with django_assert_max_num_queries(8):
+            browser.get(BALANCE)
+
+
+class TestServiceList:
+    def test_shows_costs_and_links_what_has_a_form(self, browser, services):
+        Service.objects.create(name="API call", slug="api-call", cost="0.5")
+        page = browser.get("/services/").content.decode()
+
+        assert "2 credits for each letter" in page
+        assert "Free" in page
+        assert "0.5 credits" in page
+        assert 'href="/services/shout/"' in page
+        assert "/services/api-call/" not in page
+
+    def test_leaves_out_what_is_switched_off(self, browser, services):
+        Service.objects.filter(slug="shout").update(is_active=False)
+
+        assert "Shout" not in browser.get("/services/").content.decode()
+
+    def test_says_so_when_there_is_nothing(self, browser):
+        Service.objects.all().delete()
+
+        assert "No services yet" in browser.get("/services/").content.decode()
+
+    def test_needs_as_many_queries_for_many_services(
+        self, browser, services, django_assert_max_num_queries
+    ):
+        for number in range(30):
+            Service.objects.create(name=f"S{number}", slug=f"s{number}", cost=1)
+
+        with django_assert_max_num_queries(5):
+            browser.get("/services/")
+
+
+class TestUse:
+    def test_leads_to_the_result_with_what_paid_and_what_remains(
+        self, browser, account, services
+    ):
+        end = timezone.now() + timedelta(days=1)
+        account.add_credits(4, "Plan", credit_type="subscription", expires_at=end)
+        account.add_credits(10, "Bought")
+
+        response = use(browser, text="hey", follow=True)
+
+        page = response.content.decode()
+        assert response.redirect_chain[0][0].startswith("/services/uses/")
+        assert "HEY" in page
+        assert re.search(r"Cost</th>\s*<td[^>]*>6 credits", page)
+        assert re.search(r"Paid from Subscription</th>\s*<td[^>]*>4<", page)
+        assert re.search(r"Paid from Pay as you go</th>\s*<td[^>]*>2<", page)
+        assert re.search(r"Remaining balance</th>\s*<td[^>]*>8 credits", page)
+        assert account.get_available_balance() == 8
+
+    def test_with_htmx_shows_the_result_in_place_and_tells_the_balance(
+        self, browser, account, services
+    ):
+        account.add_credits(10, "Bought")
+
+        response = use(browser, text="hey", headers=HTMX)
+
+        assert response.status_code == 200
+        assert response["HX-Trigger"] == "balance-changed"
+        page = response.content.decode()
+        assert page.lstrip().startswith('<div id="service-use">')
+        assert "HEY" in page
+        assert 'value="hey"' not in page
+
+    def test_a_free_service_costs_nothing_and_leaves_a_usage(self, browser, account, services):
+        response = use(browser, "whisper", "HUSH", follow=True)
+
+        assert "hush" in response.content.decode()
+        usage = ServiceUsage.objects.get()
+        assert (usage.transaction, usage.cost) == (None, 0)
+
+    @pytest.mark.parametrize(("code", "spent"), [("shout", 6), ("whisper", 0)])
+    def test_the_same_form_sent_twice_is_charged_once(
+        self, browser, account, services, code, spent
+    ):
+        account.add_credits(20, "Bought")
+        key = hidden_key(browser.get(f"/services/{code}/"))
+
+        first = use(browser, code, "hey", key)
+        second = use(browser, code, "hey", key)
+
+        assert first.url == second.url
+        assert ServiceUsage.objects.count() == 1
+        assert account.get_balance() == 20 - spent
+
+    def test_a_form_that_was_changed_is_another_use(self, browser, account, services):
+        account.add_credits(20, "Bought")
+        key = hidden_key(browser.get("/services/shout/"))
+
+        use(browser, text="hey", key=key)
+        use(browser, text="you", key=key)
+
+        assert account.get_balance() == 8
+
+    @pytest.mark.parametrize("headers", [{}, HTMX])
+    def test_too_few_credits_offers_to_buy_and_keeps_the_text(
+        self, browser, account, services, headers
+    ):
+        account.add_credits(5, "Bought")
+
+        with override_settings(QUICKSCALE_CREDITS_BUY_URL="/shop/"):
+            response = use(browser, text="hello", headers=headers)
+
+        page = response.content.decode()
+        assert response.status_code == 402
+        assert "This takes 10 credits, and you have 5 credits." in page
+        assert 'href="/shop/"' in page
+        assert 'value="hello"' in page
+        assert not ServiceUsage.objects.exists()
+        assert account.get_balance() == 5
+
+    def test_work_that_cannot_be_done_says_why_and_costs_nothing(
+        self, browser, account, services
+    ):
+        account.add_credits(20, "Bought")
+
+        response = use(browser, text="no")
+
+        assert response.status_code == 422
+        assert "I don&#x27;t shout that." in response.content.decode()
+        assert account.get_available_balance() == 20
+
+    def test_a_fault_costs_nothing(self, browser, account, services):
+        account.add_credits(20, "Bought")
+
+        with pytest.raises(RuntimeError, match="out of order"):
+            use(browser, text="crash")
+
+        assert account.get_available_balance() == 20
+
+    @pytest.mark.parametrize("data", [{"text": ""}, {"text": "hey", "key": "no-uuid"}])
+    def test_a_bad_form_is_shown_again(self, browser, account, services, data):
+        account.add_credits(20, "Bought")
+
+        response = browser.post("/services/shout/", data)
+
+        assert response.status_code == 422
+        assert account.get_balance() == 20
+        assert hidden_key(response)
+
+    def test_a_frozen_account_is_told(self, browser, account, services):
+        account.add_credits(20, "Bought")
+        CreditAccount.objects.update(status="frozen")
+
+        response = use(browser)
+
+        assert response.status_code == 422
+        assert "can&#x27;t be used at present" in response.content.decode()
+
+    def test_what_is_switched_off_or_has_no_form_is_not_found(self, browser, services):
+        Service.objects.filter(slug="shout").update(is_active=False)
+        Service.objects.create(name="API call", slug="api-call", cost=1)
+
+        for code in ("shout", "api-call", "unknown"):
+            assert browser.get(f"/services/{code}/").status_code == 404
+
+    def test_anothers_result_is_not_found(self, browser, services, django_user_model):
+        stranger = django_user_model.objects.create_user(email="other@example.com", password="pw")
+        other = CreditAccount.objects.for_owner(stranger)
+        usage = ServiceUsage.objects.create(service=services["shout"], account=other, cost=0)
+
+        assert browser.get(f"/services/uses/{usage.pk}/").status_code == 404
+
+    def test_a_result_stays_when_its_service_is_gone(self, browser, account, services):
+        gone = Service.objects.create(name="Gone", slug="gone", cost=0, is_active=False)
+        usage = ServiceUsage.objects.create(
+            service=gone, account=account, cost=0, metadata={"result": "kept"}
+        )
+
+        page = browser.get(f"/services/uses/{usage.pk}/").content.decode()
+
+        assert "kept" in page
+        assert "Use again" not in page
+
+
+class TestTransaction:
+    def test_shows_which_credits_paid(self, browser, account):
+        account.add_credits(4, "Plan", credit_type="bonus")
+        account.add_credits(10, "Bought")
+        entry = account.consume_credits(6, "Work")
+
+        page = browser.get(f"{BALANCE}history/{entry.sequence}/").content.decode()
+
+        assert re.search(r"Bonus</th>(\s*<td>.*?</td>){2}\s*<td[^>]*>\N{MINUS SIGN}4<", page, re.S)
+        assert "Pay as you go" in page
+        assert "Balance after" in page
+
+    def test_anothers_is_not_found(self, browser, account, django_user_model):
+        stranger = django_user_model.objects.create_user(email="other@example.com", password="pw")
+        CreditAccount.objects.for_owner(stranger).add_credits(1, "Theirs")
+
+        assert browser.get(f"{BALANCE}history/1/").status_code == 404
+        assert CreditTransaction.objects.count() == 1
+
+
+class TestDashboard:
+    def test_shows_balance_and_activity(self, browser, account):
+        account.add_credits("12.5", "Bought at the fair")
+
+        page = browser.get("/dashboard/").content.decode()
+
+        assert "12.5" in page
+        assert "Bought at the fair" in page
+
+    def test_says_so_when_nothing_has_happened(self, browser, account):
+        page = browser.get("/dashboard/").content.decode()
+
+        assert "No credits have come in or gone out yet." in page
+        assert account.get_balance() == Decimal(0)
