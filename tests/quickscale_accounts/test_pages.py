@@ -153,7 +153,7 @@ def test_verified_address_required(client, settings):
     client.force_login(UserFactory(verified=False))
     response = client.get("/members/")
     assert_sound(response)
-    assert "Verify Your Email Address" in response.content.decode()
+    assert "Verify your email address" in response.content.decode()
 
 
 def test_errors_are_tied_to_their_fields_and_announced(client):

@@ -1,0 +1,117 @@
+"""What only a browser can tell: HTMX, the strength meter, the policy, and accessibility."""
+
+from __future__ import annotations
+
+import pytest
+from django.core import mail
+from django.urls import reverse
+from playwright.sync_api import expect
+
+from quickscale_accounts.testing import UserFactory
+from tests.browser import assert_accessible, assert_fits
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.xdist_group("browser"),
+]
+
+
+def sign_in(page, server, password="password"):
+    page.goto(server.url + reverse("account_login"))
+    fill_in(page, password)
+
+
+def fill_in(page, password):
+    page.get_by_label("Email").fill("ann@example.com")
+    page.get_by_label("Password").fill(password)
+    page.locator("main").get_by_role("button", name="Sign in").click()
+
+
+def test_a_mistake_changes_the_form_only_and_success_the_page(live_server, browser_page):
+    UserFactory(email="ann@example.com")
+    page = browser_page()
+    page.goto(live_server.url + reverse("account_login"))
+    page.evaluate("window.untouched = true")
+    fill_in(page, "wrong")
+    expect(page.locator("main").get_by_role("alert")).to_contain_text("not correct")
+    assert page.evaluate("window.untouched")
+
+    page.get_by_label("Password").fill("password")
+    page.locator("main").get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/dashboard/")
+    expect(page.get_by_role("status")).to_contain_text("Successfully signed in")
+
+
+@pytest.mark.parametrize("javascript", [True, False], ids=["htmx", "without-javascript"])
+def test_sign_up_to_sign_out(live_server, browser_page, javascript):
+    page = browser_page(javascript=javascript, width=390)
+    page.goto(live_server.url + reverse("account_signup"))
+    page.get_by_label("Email").fill("ann@example.com")
+    page.get_by_label("Password", exact=True).fill("short")
+    page.get_by_label("Password (again)").fill("other")
+    page.get_by_role("button", name="Create account").click()
+    expect(page.get_by_label("Password", exact=True)).to_be_focused()
+    expect(page.get_by_text("This password is too short.")).to_be_visible()
+
+    page.get_by_label("Password", exact=True).fill("correct horse battery")
+    page.get_by_label("Password (again)").fill("correct horse battery")
+    page.get_by_role("button", name="Create account").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Verify your email address")
+
+    page.goto(next(line for line in mail.outbox[0].body.splitlines() if "://" in line))
+    page.get_by_role("button", name="Confirm").click()
+    page.wait_for_url("**/dashboard/")
+
+    page.goto(live_server.url + reverse("account_logout"))
+    page.locator("main").get_by_role("button", name="Sign out").click()
+    page.wait_for_url(live_server.url + "/")
+
+
+def test_the_rate_limit_page_is_shown_by_htmx_too(live_server, browser_page, settings):
+    settings.ACCOUNT_RATE_LIMITS = {"login": "1/m/ip"}
+    page = browser_page(allow=("429",))
+    sign_in(page, live_server)
+    expect(page.locator("main").get_by_role("alert")).to_contain_text("not correct")
+    page.get_by_label("Password").fill("password")
+    page.locator("main").get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Too many attempts")
+
+
+def test_the_strength_of_a_password_is_told(live_server, browser_page):
+    page = browser_page()
+    page.goto(live_server.url + reverse("account_signup"))
+    meter = page.locator("#account-page").get_by_role("status")
+    expect(meter).to_be_hidden()
+    field = page.get_by_label("Password", exact=True)
+    for password, words in [
+        ("aaaaaaaaaaaa", "Weak password"),
+        ("hunter22", "Weak password"),
+        ("hunter2218", "Fair password"),
+        ("hunter22 is", "Good password"),
+        ("Hunter22 is in", "Strong password"),
+    ]:
+        field.fill(password)
+        expect(meter).to_have_text(words)
+    field.fill("")
+    expect(meter).to_be_hidden()
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_pages_are_accessible(live_server, browser_page, width, dark):
+    page = browser_page(width=width, dark=dark)
+    for url_name in ("account_signup", "account_reset_password", "account_email_verification_sent"):
+        page.goto(live_server.url + reverse(url_name))
+        assert_accessible(page)
+    UserFactory(email="ann@example.com")
+    sign_in(page, live_server, "wrong")
+    expect(page.locator("main").get_by_role("alert")).to_be_visible()
+    assert_accessible(page)
+    page.get_by_label("Password").fill("password")
+    page.locator("main").get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/dashboard/")
+    for url_name in ("quickscale_accounts:overview", "account_email", "account_change_password"):
+        page.goto(live_server.url + reverse(url_name))
+        assert_accessible(page)
+        assert_fits(page)
