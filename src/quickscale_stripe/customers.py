@@ -30,6 +30,7 @@ def ensure(owner: Any) -> StripeCustomer:
     """
     StripeCustomer.objects.get_or_create(owner=owner)
     customer = StripeCustomer.objects.select_for_update().get(owner=owner)
+    customer.owner = owner
     email, name = owner_email(owner), _name(owner)
     is_there = customer.is_usable and customer.livemode == app_settings.live_mode
     if is_there and (customer.sent_email, customer.sent_name) == (email, name):

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.test import Client
+
+from quickscale_stripe import catalogue
+from quickscale_stripe.models import StripePrice
+from quickscale_stripe.sandbox import Sandbox
+
+SECRET = "whsec_of_the_tests"
+
+
+@pytest.fixture
+def sandbox(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    """A Stripe of this test's own; its events wait until ``sandbox.deliver()``."""
+    settings.QUICKSCALE_STRIPE_SANDBOX = True
+    settings.QUICKSCALE_STRIPE_WEBHOOK_SECRET = SECRET
+    stripe = Sandbox(":memory:", transport=_post)
+    stripe.add_endpoint("http://testserver/stripe/webhook/", secret=SECRET)
+    monkeypatch.setattr("quickscale_stripe.sandbox.get_sandbox", lambda: stripe)
+    yield stripe
+    stripe.close()
+
+
+def _post(url: str, headers: dict[str, str], body: bytes) -> tuple[int, str]:
+    response = Client(raise_request_exception=False).generic(
+        "POST", "/stripe/webhook/", body, content_type="application/json", headers=headers
+    )
+    return response.status_code, response.text
+
+
+@pytest.fixture
+def shop(sandbox: Sandbox, db: None) -> Sandbox:
+    """A sandbox with its small catalogue, mirrored here."""
+    sandbox.seed()
+    for _row in catalogue.sync_all():
+        pass
+    return sandbox
+
+
+@pytest.fixture
+def package(shop: Sandbox) -> StripePrice:
+    """The first package on sale: 100 credits for 9.00 USD."""
+    return catalogue.packages()[0].price
+
+
+@pytest.fixture
+def owner(db: None) -> Any:
+    return get_user_model().objects.create_user(email="ada@example.com", password="pass phrase")
+
+
+@pytest.fixture
+def buyer(owner: Any) -> Client:
+    client = Client()
+    client.force_login(owner)
+    return client
