@@ -15,8 +15,6 @@ from quickscale_cli.demo import FOLDER, LOGINS, PORT, SANDBOX_PORT, run_demo
 from quickscale_cli.errors import CommandError
 from quickscale_cli.project import create_project
 
-MAILS = "The mails that the site sends are printed here."
-
 app = typer.Typer(
     name="quickscale",
     add_completion=False,
@@ -89,11 +87,12 @@ def demo(
 ) -> None:
     """Run the whole product here, with sample data and a sandbox instead of Stripe."""
 
-    def ready(url: str) -> None:
+    def ready(site: str, sandbox: str) -> None:
         logins = [f"  {email} / {password}" for email, password in LOGINS.items()]
-        typer.echo("\n".join(["", f"The site is at {url}", *logins, "", MAILS, "Ctrl-C stops."]))
+        lines = [f"The site is at {site}", *logins, f"The Stripe sandbox is at {sandbox}"]
+        typer.echo("\n".join(["", *lines, "", "Mails are printed here. Ctrl-C stops.", ""]))
         if browser and _has_desktop():
-            webbrowser.open(url)
+            webbrowser.open(site)
 
     try:
         run_demo(folder, port=port, sandbox_port=sandbox_port, say=typer.echo, ready=ready)

@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from django.core.exceptions import ImproperlyConfigured
+
 from quickscale.errors import MissingExtraError
 from quickscale.postgres import embedded_url
-from quickscale.postgres.server import address
+from quickscale.postgres.server import address, release
 from quickscale_cli.errors import CommandError
 from quickscale_cli.ports import HOST, free_port
 from quickscale_cli.processes import Processes
@@ -29,11 +31,11 @@ Say = Callable[[str], None]
 
 
 def run_demo(
-    folder: Path, *, port: int, sandbox_port: int, say: Say, ready: Callable[[str], None]
+    folder: Path, *, port: int, sandbox_port: int, say: Say, ready: Callable[[str, str], None]
 ) -> None:
     """Serve until SIGINT, SIGTERM or SIGHUP; what was started has ended when this returns.
 
-    ``ready`` gets the site's address when it answers.
+    ``ready`` gets the addresses of the site and of the sandbox when they answer.
 
     Raises:
         CommandError: the demo can't run here, or a part of it failed.
@@ -47,10 +49,12 @@ def run_demo(
     try:
         with Processes(folder, _environment(folder, sandbox_port)) as processes:
             _start(processes, folder, port, sandbox_port, say)
-            ready(f"http://{HOST}:{port}/")
+            ready(f"http://{HOST}:{port}/", f"http://{HOST}:{sandbox_port}/_sandbox/")
             processes.wait()
     except KeyboardInterrupt:
         say("Stopped.")
+    except ImproperlyConfigured as error:
+        raise CommandError(str(error)) from error
 
 
 def _prepare_folder(folder: Path, say: Say) -> None:
@@ -76,6 +80,8 @@ def _environment(folder: Path, sandbox_port: int) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if name not in own}
     return {
         **inherited,
+        # Django warns of every static file that WhiteNoise sends under ASGI.
+        "PYTHONWARNINGS": "ignore:StreamingHttpResponse must consume synchronous iterators",
         "DEBUG": "true",
         "DATABASE_URL": embedded_url(_database(folder)),
         "BRAND_NAME": "QuickScale",
@@ -92,7 +98,8 @@ def _database(folder: Path) -> Path:
 
 def _start(processes: Processes, folder: Path, port: int, sandbox_port: int, say: Say) -> None:
     with _step("Starting PostgreSQL", say):
-        address(_database(folder))  # runs until this process ends
+        address(_database(folder))
+        processes.at_end.callback(release, _database(folder))
     with _step("Migrating the database", say):
         processes.run("manage.py", "migrate", "--no-input")
     loaded = folder / ".quickscale" / "sample-data"
@@ -108,6 +115,7 @@ def _start(processes: Processes, folder: Path, port: int, sandbox_port: int, say
             *("manage.py", "stripe_sandbox", "--port", str(sandbox_port), "--seed"),
             *("--forward-to", f"http://{HOST}:{port}/stripe/webhook/"),
             port=sandbox_port,
+            quiet=True,
         )
     with _step("Fetching products from Stripe", say):
         processes.run("manage.py", "sync_products")

