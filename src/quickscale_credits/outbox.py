@@ -53,7 +53,7 @@ LONGEST_WAIT = timedelta(hours=12)
 
 def deliver_after_commit(account_id: int, *, using: str = DEFAULT_DB_ALIAS) -> None:
     """Deliver the account's events once the transaction that goes on has committed."""
-    if app_settings.deliver_on_commit and any(s.has_listeners() for s in SIGNALS.values()):
+    if app_settings.deliver_on_commit and _anyone_listens():
         transaction.on_commit(
             partial(deliver_account, account_id, using=using), using=using, robust=True
         )
@@ -101,6 +101,10 @@ def purge(*, older_than: timedelta, using: str = DEFAULT_DB_ALIAS) -> int:
     moment = timezone.now() - older_than
     deleted, _by_model = CreditEvent.objects.using(using).filter(delivered_at__lt=moment).delete()
     return deleted
+
+
+def _anyone_listens() -> bool:
+    return any(signal.has_listeners(CreditAccount) for signal in SIGNALS.values())
 
 
 def _open(using: str) -> QuerySet[CreditEvent]:

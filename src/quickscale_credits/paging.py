@@ -51,9 +51,12 @@ class Keyset(Generic[ModelT]):
     def __iter__(self) -> Iterator[ModelT]:
         """All rows, a chunk at a time, without a cursor that is held open in the database."""
         start: list[Any] | None = None
-        while rows := self._rows(start, backwards=False, limit=self.size):
+        more = True
+        while more:
+            rows = self._rows(start, backwards=False, limit=self.size)
             yield from rows
-            start = [getattr(rows[-1], field) for field in self.fields]
+            more = len(rows) == self.size
+            start = [getattr(rows[-1], field) for field in self.fields] if more else None
 
     def _rows(self, start: list[Any] | None, *, backwards: bool, limit: int) -> list[ModelT]:
         down = self.descending != backwards

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Any
 from urllib.parse import urlencode
@@ -109,9 +109,9 @@ class HistoryExportView(HistoryMixin, View):
 
     def get(self, request: HttpRequest) -> HttpResponseBase:
         name = f"credits-{timezone.localdate():%Y-%m-%d}.csv"
-        return csv_response(request, name, self.rows())
+        return csv_response(request, name, self.rows(self.keyset(EXPORT_ROWS_AT_ONCE)))
 
-    def rows(self) -> Iterator[tuple[Any, ...]]:
+    def rows(self, entries: Iterable[CreditTransaction]) -> Iterator[tuple[Any, ...]]:
         yield (
             _("Number"),
             _("Time"),
@@ -121,7 +121,7 @@ class HistoryExportView(HistoryMixin, View):
             _("Amount"),
             _("Balance after"),
         )
-        for entry in self.keyset(EXPORT_ROWS_AT_ONCE):
+        for entry in entries:
             yield (
                 entry.sequence,
                 timezone.localtime(entry.created_at).isoformat(timespec="seconds"),

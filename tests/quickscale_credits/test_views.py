@@ -132,9 +132,7 @@ class TestServiceList:
 
 
 class TestUse:
-    def test_leads_to_the_result_with_what_paid_and_what_remains(
-        self, browser, account, services
-    ):
+    def test_leads_to_the_result_with_what_paid_and_what_remains(self, browser, account, services):
         end = timezone.now() + timedelta(days=1)
         account.add_credits(4, "Plan", credit_type="subscription", expires_at=end)
         account.add_credits(10, "Bought")
@@ -211,9 +209,7 @@ class TestUse:
         assert not ServiceUsage.objects.exists()
         assert account.get_balance() == 5
 
-    def test_work_that_cannot_be_done_says_why_and_costs_nothing(
-        self, browser, account, services
-    ):
+    def test_work_that_cannot_be_done_says_why_and_costs_nothing(self, browser, account, services):
         account.add_credits(20, "Bought")
 
         response = use(browser, text="no")

@@ -1,0 +1,288 @@
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from django.db import connection, transaction
+from django.db.models import F
+
+from quickscale_credits import outbox, signals
+from quickscale_credits.models import CreditAccount, CreditEvent, CreditTransaction
+
+pytestmark = pytest.mark.django_db
+
+
+@contextmanager
+def listening(receiver, *names):
+    chosen = [getattr(signals, name) for name in names or ["credits_granted", "credits_consumed"]]
+    for signal in chosen:
+        signal.connect(receiver, sender=CreditAccount)
+    try:
+        yield receiver
+    finally:
+        for signal in chosen:
+            signal.disconnect(receiver, sender=CreditAccount)
+
+
+class Receiver:
+    """Keeps the descriptions of what it was told; fails while ``broken`` names them."""
+
+    def __init__(self, *broken: str) -> None:
+        self.told: list[str] = []
+        self.broken = set(broken)
+
+    def __call__(self, transaction: CreditTransaction, **kwargs: object) -> None:
+        if transaction.description in self.broken:
+            raise RuntimeError("no service")
+        self.told.append(transaction.description)
+
+
+class OtherReceiver(Receiver):
+    pass
+
+
+def open_events():
+    return CreditEvent.objects.filter(delivered_at=None)
+
+
+def make_due() -> None:
+    open_events().update(next_attempt_at=F("created_at"))
+
+
+@pytest.mark.django_db(transaction=True)
+class TestAfterCommit:
+    def test_a_receiver_is_told_once_the_write_has_committed(self, account):
+        with listening(Receiver()) as told, transaction.atomic():
+            account.add_credits(5, "Bought")
+            account.consume_credits(2, "Used")
+            assert told.told == []
+
+        assert told.told == ["Bought", "Used"]
+        assert not open_events().exists()
+
+    def test_work_that_was_rolled_back_tells_nobody(self, account):
+        with listening(Receiver()) as told:
+            with transaction.atomic():
+                account.add_credits(5, "Bought")
+                transaction.set_rollback(True)
+            outbox.deliver_due()
+
+        assert told.told == []
+
+    def test_a_failing_receiver_breaks_nothing(self, account, caplog):
+        with listening(Receiver("Bought")):
+            account.add_credits(5, "Bought")
+
+        assert account.get_balance() == 5
+        assert "failed for the credit event" in caplog.text
+        assert "no service" in open_events().get().last_error
+
+    def test_can_be_left_to_the_command(self, account, settings):
+        settings.QUICKSCALE_CREDITS_DELIVER_ON_COMMIT = False
+        with listening(Receiver()) as told:
+            account.add_credits(5, "Bought")
+            assert told.told == []
+            outbox.deliver_due()
+
+        assert told.told == ["Bought"]
+
+    def test_two_processes_never_deliver_an_event_twice(self, account):
+        calls = []
+        started, go_on = threading.Event(), threading.Event()
+
+        def slow(transaction, **kwargs):
+            calls.append(transaction.description)
+            started.set()
+            go_on.wait(10)
+
+        def deliver():
+            outbox.deliver_due()
+            connection.close()
+
+        account.add_credits(1, "First")
+        with listening(slow):
+            process = threading.Thread(target=deliver)
+            process.start()
+            assert started.wait(10)
+            account.add_credits(1, "Second")
+            assert outbox.deliver_due() == 0
+            go_on.set()
+            process.join(10)
+
+        assert calls == ["First", "Second"]
+
+
+class TestDelivery:
+    def test_tells_everything_about_the_event(self, account):
+        told = []
+        account.add_credits("2.5", "Bought")
+
+        def keep(**kwargs):
+            told.append(kwargs)
+
+        with listening(keep, "credits_granted"):
+            outbox.deliver_due()
+
+        [kwargs] = told
+        assert kwargs["sender"] is CreditAccount
+        assert kwargs["signal"] is signals.credits_granted
+        assert kwargs["account"] == account
+        assert kwargs["transaction"] == CreditTransaction.objects.get()
+        assert kwargs["event"].kind == "granted"
+        assert Decimal(kwargs["event"].payload["amount"]) == Decimal("2.5")
+
+    def test_async_receivers_are_told(self, account):
+        told = []
+
+        async def receiver(transaction, **kwargs):
+            told.append(transaction.description)
+
+        account.add_credits(1, "Bought")
+        with listening(receiver):
+            outbox.deliver_due()
+
+        assert told == ["Bought"]
+
+    def test_events_that_nobody_listens_to_are_done_with(self, account):
+        account.add_credits(1, "Bought")
+
+        assert outbox.deliver_due() == 1
+        assert not open_events().exists()
+
+    def test_a_failed_receiver_is_tried_again_and_the_others_are_not(self, account):
+        sick, well = Receiver("First"), OtherReceiver()
+        account.add_credits(1, "First")
+        with listening(sick), listening(well):
+            outbox.deliver_due()
+            assert (sick.told, well.told) == ([], ["First"])
+
+            outbox.deliver_due()
+            assert open_events().get().attempts == 1  # it waits
+
+            sick.broken.clear()
+            make_due()
+            outbox.deliver_due()
+
+        assert (sick.told, well.told) == (["First"], ["First"])
+        assert not open_events().exists()
+
+    def test_a_failing_receiver_holds_back_only_itself(self, account):
+        sick, well = Receiver("First"), OtherReceiver()
+        account.add_credits(1, "First")
+        account.add_credits(1, "Second")
+        with listening(sick), listening(well):
+            outbox.deliver_due()
+            assert (sick.told, well.told) == ([], ["First", "Second"])
+
+            account.consume_credits(1, "Third")
+            outbox.deliver_due()
+            assert (sick.told, well.told) == ([], ["First", "Second", "Third"])
+
+            sick.broken.clear()
+            make_due()
+            outbox.deliver_due()
+
+        assert sick.told == ["First", "Second", "Third"]
+        assert well.told == ["First", "Second", "Third"]
+
+    def test_a_failing_account_holds_back_no_other(self, account, django_user_model):
+        stranger = django_user_model.objects.create_user(email="other@example.com", password="pw")
+        account.add_credits(1, "Broken")
+        CreditAccount.objects.for_owner(stranger).add_credits(1, "Fine")
+        with listening(Receiver("Broken")) as told:
+            outbox.deliver_due()
+
+        assert told.told == ["Fine"]
+
+    def test_waits_longer_after_each_failure(self, account):
+        account.add_credits(1, "First")
+        waits = []
+        with listening(Receiver("First")):
+            for _attempt in range(14):
+                make_due()
+                outbox.deliver_due()
+                event = open_events().get()
+                waits.append(event.next_attempt_at - event.created_at)
+
+        assert waits[0] >= timedelta(minutes=2)
+        assert waits[1] > waits[0] + timedelta(minutes=1)
+        assert waits[-1] < outbox.LONGEST_WAIT + timedelta(hours=6)
+
+    def test_a_receiver_that_is_gone_is_waited_for_no_longer(self, account):
+        account.add_credits(1, "First")
+        with listening(Receiver("First")):
+            outbox.deliver_due()
+        make_due()
+
+        assert outbox.deliver_due() == 1
+
+    def test_what_a_failing_receiver_wrote_is_undone(self, account):
+        def half(account, **kwargs):
+            CreditAccount.objects.filter(pk=account.pk).update(low_balance_threshold=7)
+            raise RuntimeError
+
+        account.add_credits(1, "First")
+        with listening(half):
+            outbox.deliver_due()
+
+        account.refresh_from_db()
+        assert account.low_balance_threshold is None
+
+    def test_a_delivery_that_died_is_made_again(self, account):
+        account.add_credits(1, "First")
+        event = open_events().get()
+        assert outbox._claim(event)
+        with listening(Receiver()) as told:
+            assert outbox.deliver_due() == 0
+            make_due()  # its time is over
+            assert outbox.deliver_due() == 1
+
+        assert told.told == ["First"]
+
+
+class TestBalanceSignals:
+    def test_low_is_told_on_crossing_only(self, account):
+        CreditAccount.objects.filter(pk=account.pk).update(low_balance_threshold=10)
+        told = []
+
+        def receiver(account, event, transaction, **kwargs):
+            told.append((Decimal(event.payload["balance"]), transaction))
+
+        with listening(receiver, "balance_low"):
+            account.add_credits(20, "Bought")
+            account.consume_credits(12, "Below")
+            account.consume_credits(1, "Further below")
+            account.add_credits(10, "Above again")
+            account.consume_credits(9, "Below again")
+            outbox.deliver_due()
+
+        assert told == [(8, None), (8, None)]
+
+    def test_depleted_is_told_when_nothing_is_left(self, account):
+        told = []
+
+        def receiver(account, **kwargs):
+            told.append(account)
+
+        with listening(receiver, "balance_depleted"):
+            account.add_credits(5, "Bought")
+            account.consume_credits(3, "Some")
+            account.consume_credits(2, "The rest")
+            outbox.deliver_due()
+
+        assert told == [account]
+
+
+def test_purge_deletes_what_was_delivered_long_ago(account):
+    account.add_credits(1, "Old")
+    account.add_credits(1, "New")
+    outbox.deliver_due()
+    old = CreditEvent.objects.order_by("pk").first()
+    CreditEvent.objects.filter(pk=old.pk).update(delivered_at=F("created_at") - timedelta(days=31))
+    account.add_credits(1, "Undelivered")
+
+    assert outbox.purge(older_than=timedelta(days=30)) == 1
+    assert CreditEvent.objects.count() == 2
