@@ -14,7 +14,7 @@ from quickscale_dashboard import registry
 def user(db: None) -> AbstractBaseUser:
     """A customer, in whatever user model the test project has."""
     model = get_user_model()
-    user = model(**{model.USERNAME_FIELD: "ada@example.com"}, email="ada@example.com")
+    user = model(**dict.fromkeys((model.USERNAME_FIELD, "email"), "ada@example.com"))
     user.set_password("a long passphrase")
     user.save()
     return user
