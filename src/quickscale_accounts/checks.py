@@ -100,6 +100,24 @@ def check_protection(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> 
     return messages
 
 
+@register(Tags.security, deploy=True)
+def check_client_address(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    """A warning when all visitors behind a proxy would look like one to the rate limits."""
+    knows_proxy = allauth_settings.TRUSTED_PROXY_COUNT or allauth_settings.TRUSTED_CLIENT_IP_HEADER
+    if knows_proxy or not settings.SECURE_PROXY_SSL_HEADER:
+        return []
+    return [
+        CheckWarning(
+            "The site stands behind a proxy, and allauth does not know it: rate limits count all "
+            "visitors as one, and security notices show the proxy's address.",
+            hint="Set ALLAUTH_TRUSTED_PROXY_COUNT to the number of proxies.",
+            id="quickscale_accounts.W006",
+        )
+    ]
+
+
 @register(Tags.compatibility)
 def check_wiring(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """Tells when our templates, adapters or hooks have no effect."""

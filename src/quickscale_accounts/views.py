@@ -50,8 +50,8 @@ class MailSampleView(View):
     def get(self, request: HttpRequest, name: str) -> HttpResponse:
         if not settings.DEBUG or name not in SAMPLES:
             raise Http404
-        html = render_sample(request, name).alternatives[0].content
-        response = HttpResponse(html)
+        html, _mimetype = render_sample(request, name).alternatives[0]
+        response = HttpResponse(str(html))
         # A mail has its style inline, which the site's own policy would forbid.
         response["Content-Security-Policy"] = (
             "default-src 'none'; style-src 'unsafe-inline'; img-src *; frame-ancestors 'self'"

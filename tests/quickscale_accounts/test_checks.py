@@ -7,8 +7,8 @@ from django.core.management import call_command
 OURS = "quickscale_accounts"
 
 
-def ids() -> list[str]:
-    return [str(m.id) for m in run_checks() if str(m.id).startswith(OURS)]
+def ids(**options: bool) -> list[str]:
+    return [str(m.id) for m in run_checks(**options) if str(m.id).startswith(OURS)]
 
 
 def test_the_recommended_settings_are_silent():
@@ -62,3 +62,10 @@ def test_social_login_needs_its_app(settings):
     assert ids() == []
     settings.QUICKSCALE_ACCOUNTS_SOCIAL_LOGIN = True
     assert ids() == [f"{OURS}.E007"]
+
+
+def test_allauth_must_know_of_a_proxy(settings):
+    settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    assert ids(include_deployment_checks=True) == [f"{OURS}.W006"]
+    settings.ALLAUTH_TRUSTED_PROXY_COUNT = 1
+    assert ids(include_deployment_checks=True) == []

@@ -4,10 +4,9 @@ from io import StringIO
 
 import pytest
 from allauth.account.models import EmailAddress
+from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
 from django.urls import reverse
-
-from tests.projects.everything.users.models import User
 
 pytestmark = pytest.mark.django_db
 
@@ -26,14 +25,14 @@ def test_both_can_sign_in(client, settings):
         data = {"login": email, "password": password}
         assert client.post(reverse("account_login"), data).url == "/dashboard/"
         client.logout()
-    assert not User.objects.get(email="user@test.com").is_staff
-    assert User.objects.get(email="admin@test.com").is_superuser
+    assert not get_user_model().objects.get(email="user@test.com").is_staff
+    assert get_user_model().objects.get(email="admin@test.com").is_superuser
 
 
 def test_a_second_run_changes_nothing(settings):
     settings.DEBUG = True
     create_starter_users()
-    user = User.objects.get(email="user@test.com")
+    user = get_user_model().objects.get(email="user@test.com")
     user.set_password("my own")
     user.save()
 
@@ -41,11 +40,11 @@ def test_a_second_run_changes_nothing(settings):
 
     user.refresh_from_db()
     assert user.check_password("my own")
-    assert User.objects.count() == EmailAddress.objects.count() == 2
+    assert get_user_model().objects.count() == EmailAddress.objects.count() == 2
 
 
 def test_refused_in_production(settings):
     settings.DEBUG = False
     with pytest.raises(CommandError, match="DEBUG must be on"):
         create_starter_users()
-    assert not User.objects.exists()
+    assert not get_user_model().objects.exists()
