@@ -25,15 +25,38 @@ from stripe._stripe_object import UntypedStripeObject
 
 from quickscale_stripe.sandbox.errors import ApiError, invalid
 
-#: Declared, but in an answer only when the request expands them.
-INCLUDABLE = {
-    "charge": {"refunds"},
-    "checkout.session": {"line_items"},
-    "customer": {"cash_balance", "invoice_credit_balance", "sources", "subscriptions", "tax_ids"},
-    "invoice": {"confirmation_secret", "payments", "total_margin_amounts"},
+#: Declared, but in an answer only when the request expands them or when they apply.
+ABSENT = {
+    "charge": {
+        "authorization_code", "level3", "presentment_details", "radar_options", "refunds",
+        "transfer",
+    },
+    "checkout.session": {
+        "allowed_payment_method_types", "branding_settings", "excluded_payment_method_types",
+        "line_items", "name_collection", "optional_items", "presentment_details",
+    },
+    "customer": {
+        "business_name", "cash_balance", "customer_account", "individual_name",
+        "invoice_credit_balance", "sources", "subscriptions", "tax", "tax_ids",
+    },
+    "event": {"account", "context"},
+    "invoice": {
+        "amount_paid_off_stripe", "confirmation_secret", "payments", "status_details",
+        "threshold_reason",
+    },
+    "payment_intent": {
+        "allowed_payment_method_types", "hooks", "payment_details", "payment_record",
+        "presentment_details",
+    },
     "price": {"currency_options", "tiers"},
+    "product": {"tax_details"},
+    "refund": {
+        "description", "failure_balance_transaction", "failure_reason", "instructions_email",
+        "next_action", "pending_reason", "presentment_details",
+    },
+    "subscription": {"presentment_details", "status_details"},
     "webhook_endpoint": {"secret"},
-}
+}  # fmt: skip
 #: Never in an answer of an object that exists.
 _NEVER = {"deleted"}
 #: Objects with one field for each of many types, of which only the own one is there.
@@ -271,7 +294,7 @@ def _scalar(value: Any, hint: Any, name: str) -> Any:
 
 
 @cache
-def _declared_fields(cls: Any) -> dict[str, bool]:
+def fields_of_class(cls: Any) -> dict[str, bool]:
     """Every field of a class of the SDK, and whether it may be null or absent."""
     fields: dict[str, bool] = {}
     for base in reversed(cls.__mro__):
@@ -283,7 +306,8 @@ def _declared_fields(cls: Any) -> dict[str, bool]:
 
 def declared_fields(kind: str) -> dict[str, bool]:
     """The fields of an object such as ``checkout.session``, and whether each may be null."""
-    return _declared_fields(get_object_class("V1", kind))
+    cls: Any = get_object_class("V1", kind)
+    return fields_of_class(cls)
 
 
 def complete(values: dict[str, Any]) -> dict[str, Any]:
@@ -293,7 +317,7 @@ def complete(values: dict[str, Any]) -> dict[str, Any]:
         AssertionError: a field that Stripe always fills is not given.
     """
     kind = values["object"]
-    absent = INCLUDABLE.get(kind, set()) | _NEVER
+    absent = ABSENT.get(kind, set()) | _NEVER
     result = dict(values)
     for key, optional in declared_fields(kind).items():
         if key not in result and key not in absent:
@@ -309,7 +333,7 @@ def undeclared(answer: Any) -> Iterator[str]:
     yield from _undeclared(answer, None, "")
 
 
-def _undeclared(value: Any, cls: type[StripeObject] | None, path: str) -> Iterator[str]:
+def _undeclared(value: Any, cls: Any, path: str) -> Iterator[str]:
     if isinstance(value, list):
         for index, member in enumerate(value):
             yield from _undeclared(member, cls, f"{path}[{index}]")
@@ -319,7 +343,7 @@ def _undeclared(value: Any, cls: type[StripeObject] | None, path: str) -> Iterat
         cls = get_object_class("V1", value["object"])
     if cls is None or cls in (StripeObject, UntypedStripeObject):
         return
-    fields = _declared_fields(cls)
+    fields = fields_of_class(cls)
     inner = getattr(cls, "_inner_class_types", {})
     for key, member in value.items():
         here = f"{path}.{key}" if path else key

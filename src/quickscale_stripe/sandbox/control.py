@@ -122,7 +122,8 @@ _READS: dict[str, Callable[[Sandbox], Any]] = {
 
 
 def _mode(world: World) -> Object:
-    return {"when": "after", "copies": 1, "delay": 0} | world.rows.setting("delivery", {})
+    chosen: Object = world.rows.setting("delivery", {})
+    return {"when": "after", "copies": 1, "delay": 0} | chosen
 
 
 def _endpoints(world: World) -> list[Object]:

@@ -82,8 +82,8 @@ class Sandbox:
             if version != API_VERSION:
                 raise invalid(f"Invalid Stripe API version: {version}")
             sent["Stripe-Version"] = API_VERSION
-            form = request.body.decode() if request.method == "POST" else request.query
-            raw = contract.parse_form(form)
+            text = request.body.decode(errors="replace")
+            raw = contract.parse_form(text if request.method == "POST" else request.query)
             with self.world(request.base, request=request_id, key=key) as world:
                 if key is None:
                     status, text = self._run(world, request.method, request.path, raw)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from quickscale.brand import brand_name
 from quickscale_stripe.money import format_money
@@ -48,11 +48,13 @@ def respond(sandbox: Sandbox, request: Request) -> SandboxResponse:
                 return view(sandbox, request, found.group(1))
             except ApiError as error:
                 return _message(request, error.status, "This can't be shown", str(error))
+            except ValueError as error:
+                return _message(request, 400, "This can't be done", str(error))
     return _message(request, 404, "No such page", "The sandbox has no page at this address.")
 
 
 def _message(
-    request: Request, status: int, heading: str, text: str, **context: object
+    request: Request, status: int, heading: str, text: str, **context: Any
 ) -> SandboxResponse:
     return render.page(request, "message", status, heading=heading, text=text, **context)
 

@@ -18,7 +18,7 @@ _HERE = Path(__file__).parent
 
 @cache
 def _engine() -> Engine:
-    return Engine(dirs=[_HERE / "templates"], autoescape=True)
+    return Engine(dirs=[str(_HERE / "templates")], autoescape=True)
 
 
 def page(

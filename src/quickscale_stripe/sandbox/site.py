@@ -6,6 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 
 from quickscale_stripe.conf import app_settings
 from quickscale_stripe.sandbox.engine import Sandbox
@@ -18,8 +19,15 @@ def sandbox_path() -> str:
 
 
 def get_sandbox() -> Sandbox:
-    """The site's sandbox; the same one while the settings stay the same."""
-    return _sandbox(sandbox_path(), app_settings.sandbox_url)
+    """The site's sandbox; the same one while the settings stay the same.
+
+    Raises:
+        ImproperlyConfigured: ``DEBUG`` is off, and the path isn't ``":memory:"``, as in tests.
+    """
+    path = sandbox_path()
+    if not settings.DEBUG and path != ":memory:":
+        raise ImproperlyConfigured("QUICKSCALE_STRIPE_SANDBOX is for development, with DEBUG on.")
+    return _sandbox(path, app_settings.sandbox_url)
 
 
 @lru_cache(maxsize=1)

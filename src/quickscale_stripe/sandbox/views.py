@@ -16,7 +16,7 @@ from quickscale_stripe.sandbox.site import get_sandbox
 class SandboxView(View):
     """Hands every request to the sandbox: its session and its transactions are not the site's."""
 
-    def dispatch(self, request: HttpRequest, target: str) -> HttpResponse:  # type: ignore[override]
+    def dispatch(self, request: HttpRequest, target: str) -> HttpResponse:
         prefix = request.path.removesuffix(f"/{target}")
         query = request.META.get("QUERY_STRING", "")
         answer = get_sandbox().respond(

@@ -240,7 +240,7 @@ class World:
             raise invalid(f"This property cannot be expanded ({path}).", "expand")
         elif isinstance(value[name], str):
             target = self.find(value[name])
-            if target is None:
+            if target is None or name == "id":
                 raise invalid(f"This property cannot be expanded ({path}).", "expand")
             value[name] = target
         elif isinstance(value[name], list) and value[name] and isinstance(value[name][0], str):

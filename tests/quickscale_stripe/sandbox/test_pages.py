@@ -1,0 +1,177 @@
+"""What a buyer and a developer see."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+import stripe
+
+from quickscale_stripe.sandbox import Sandbox, SandboxResponse
+from tests.browser import assert_accessible
+
+from .conftest import open_session
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+JSON = {"Content-Type": "application/json"}
+
+
+def post(sandbox: Sandbox, path: str, form: str, **headers: str) -> SandboxResponse:
+    return sandbox.respond("POST", path, {**FORM, **headers}, form.encode())
+
+
+def act(sandbox: Sandbox, name: str, **values: Any) -> Any:
+    answer = sandbox.respond("POST", f"/_sandbox/{name}", JSON, json.dumps(values).encode())
+    return json.loads(answer.body)
+
+
+def page_of(session: Any) -> str:
+    return f"/c/pay/{session.id}"
+
+
+def test_the_payment_page_loads_nothing_foreign(
+    client: stripe.StripeClient, price: stripe.Price, sandbox: Sandbox
+) -> None:
+    page = sandbox.respond("GET", page_of(open_session(client, price)), {})
+    assert page.status == 200
+    policy = page.headers["Content-Security-Policy"]
+    assert "default-src 'none'; style-src 'self'" in policy
+    assert "form-action 'self' http://site.example;" in policy
+    text = page.body.decode()
+    assert "$18.00" in text
+    assert "Sandbox: no real money" in text
+    assert not re.search(r"<script|<style|style=|\son\w+=", text)
+    style = sandbox.respond("GET", "/_sandbox/style.css", {})
+    assert style.headers["Content-Type"].startswith("text/css")
+
+
+def test_paying_by_the_form(
+    client: stripe.StripeClient, price: stripe.Price, sandbox: Sandbox
+) -> None:
+    session = open_session(client, price)
+    declined = post(sandbox, page_of(session), "method=declined&email=a%40b.co&name=Ada")
+    assert declined.status == 200
+    assert 'role="alert"' in declined.body.decode()
+    assert 'value="a@b.co"' in declined.body.decode()
+    paid = post(sandbox, page_of(session), "method=card&email=a%40b.co&name=Ada")
+    assert (paid.status, paid.headers["Location"]) == (
+        303,
+        f"http://site.example/done?id={session.id}",
+    )
+    done = sandbox.respond("GET", page_of(session), {}).body.decode()
+    assert "You&#x27;re all done here" in done
+    assert f"http://site.example/done?id={session.id}" in done
+
+
+def test_a_made_up_method_and_page_are_refused(
+    client: stripe.StripeClient, price: stripe.Price, sandbox: Sandbox
+) -> None:
+    session = open_session(client, price)
+    assert post(sandbox, page_of(session), "method=gold&email=a%40b.co").status == 400
+    assert sandbox.respond("GET", "/c/pay/cs_none", {}).status == 404
+    assert sandbox.respond("GET", "/elsewhere", {}).status == 404
+    assert sandbox.respond("PUT", page_of(session), {}).status == 405
+
+
+def test_another_site_cannot_post_here(
+    client: stripe.StripeClient, price: stripe.Price, sandbox: Sandbox
+) -> None:
+    session = open_session(client, price)
+    answer = post(sandbox, page_of(session), "method=card", **{"Sec-Fetch-Site": "cross-site"})
+    assert answer.status == 403
+    assert client.v1.checkout.sessions.retrieve(session.id).status == "open"
+
+
+def test_what_a_shop_writes_is_escaped(client: stripe.StripeClient, sandbox: Sandbox) -> None:
+    price = client.v1.prices.create(
+        {"currency": "usd", "unit_amount": 1, "product_data": {"name": "<script>alert(1)</script>"}}
+    )
+    page = sandbox.respond("GET", page_of(open_session(client, price)), {})
+    assert b"<script" not in page.body
+
+
+def test_the_receipt(client: stripe.StripeClient, price: stripe.Price, sandbox: Sandbox) -> None:
+    sandbox.pay(open_session(client, price).id)
+    url = client.v1.charges.list().data[0].receipt_url
+    assert url
+    page = sandbox.respond("GET", url.removeprefix(sandbox.base_url), {})
+    assert "$18.00" in page.body.decode()
+
+
+def test_the_control_page_speaks_json(
+    client: stripe.StripeClient, price: stripe.Price, sandbox: Sandbox
+) -> None:
+    secret = act(sandbox, "endpoint", url="http://127.0.0.1:1/")["secret"]
+    assert act(sandbox, "delivery", when="hold", copies=2) == {}
+    session = open_session(client, price)
+    assert act(sandbox, "pay", session=session.id)["url"].startswith("http://site.example/")
+    state = json.loads(sandbox.respond("GET", "/_sandbox/state", {}).body)
+    assert state["delivery"] == {"when": "hold", "copies": 2, "delay": 0}
+    assert state["endpoints"] == [{"url": "http://127.0.0.1:1/", "secret": secret}]
+    events = json.loads(sandbox.respond("GET", "/_sandbox/events", {}).body)
+    assert events[-1]["type"] == "checkout.session.completed"
+    assert act(sandbox, "deliver") == {"delivered": 0}
+    act(sandbox, "release")
+    assert act(sandbox, "deliver") == {"delivered": 8}
+    log = json.loads(sandbox.respond("GET", "/_sandbox/deliveries", {}).body)
+    assert {row["state"] for row in log} == {"pending"}
+    act(sandbox, "advance", days=1)
+    later = json.loads(sandbox.respond("GET", "/_sandbox/state", {}).body)
+    assert later["now"] >= state["now"] + 86400
+    act(sandbox, "seed")
+    assert len(client.v1.products.list().data) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("delivery", {"when": "never"}),
+        ("advance", {"days": "many"}),
+        ("resend", {}),
+        ("pay", {"session": "cs_none"}),
+        ("explode", {}),
+    ],
+)
+def test_impossible_actions_are_told(sandbox: Sandbox, name: str, values: Any) -> None:
+    assert "error" in act(sandbox, name, **values)
+
+
+def test_the_buttons_of_the_control_page_lead_back_to_it(sandbox: Sandbox) -> None:
+    answer = post(sandbox, "/_sandbox/seed", "")
+    assert (answer.status, answer.headers["Location"]) == (303, f"{sandbox.base_url}/_sandbox/")
+    assert sandbox.respond("GET", "/_sandbox/", {}).status == 200
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_pages_in_a_browser(
+    served: stripe.StripeClient, sandbox: Sandbox, browser_page: Any, width: int, dark: bool
+) -> None:
+    sandbox.seed()
+    price = served.v1.prices.list({"type": "one_time"}).data[0]
+    session = open_session(
+        served,
+        price,
+        success_url=f"{sandbox.base_url}/_sandbox/?id={{CHECKOUT_SESSION_ID}}",
+    )
+    page = browser_page(width=width, dark=dark, javascript=False)
+    page.goto(session.url)
+    page.get_by_label("Email").fill("ada@example.com")
+    page.get_by_label("Card that is declined").check()
+    page.get_by_role("button", name="Pay").click()
+    assert page.get_by_role("alert").is_visible()
+    page = browser_page(width=width, dark=dark)
+    page.goto(session.url)
+    assert_accessible(page)
+    page.get_by_label("Email").fill("ada@example.com")
+    page.get_by_label("Card with 3-D Secure").check()
+    page.get_by_role("button", name="Pay").click()
+    assert_accessible(page)
+    page.get_by_role("button", name="Approve").click()
+    page.wait_for_url("**/_sandbox/**")
+    assert session.id in page.url
+    assert_accessible(page)
+    assert served.v1.checkout.sessions.retrieve(session.id).payment_status == "paid"
