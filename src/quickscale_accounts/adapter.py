@@ -7,7 +7,11 @@ from typing import Any
 
 from allauth.account import app_settings as allauth_settings
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.core.exceptions import ImmediateHttpResponse
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.mail import EmailMessage
+from django.db import IntegrityError, transaction
+from django.forms import BaseForm
 from django.http import HttpRequest
 
 from quickscale.brand import brand_name
@@ -19,6 +23,21 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return app_settings.signup_allowed(request=request)
+
+    def save_user(
+        self, request: HttpRequest, user: AbstractBaseUser, form: BaseForm, commit: bool = True
+    ) -> AbstractBaseUser:
+        """As allauth does; of two sign-ups at once with one address, the later changes nothing.
+
+        It is answered like the first, as by a button that was pressed twice.
+        """
+        try:
+            with transaction.atomic():
+                saved: AbstractBaseUser = super().save_user(request, user, form, commit)
+        except IntegrityError as error:
+            answer = self.respond_email_verification_sent(request, None)
+            raise ImmediateHttpResponse(answer) from error
+        return saved
 
     def get_from_email(self) -> str:
         """``DEFAULT_FROM_EMAIL``, with the brand as its name when it has none."""

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
 import pytest
 from django.contrib.auth import get_user_model
 from django.core import mail
+from django.db import connections
+from django.db.models.signals import pre_save
 from django.test import Client
 from django.urls import reverse
 
@@ -82,6 +87,36 @@ def test_signing_up_twice_looks_the_same_and_tells_the_owner_by_mail(client):
     [message] = mail.outbox
     assert message.subject == "You already have an account"
     assert "/password/reset/" in link_in(message)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_sign_ups_at_once_make_one_user():
+    """Both pass the form's look-up before either is saved."""
+    both_checked = Barrier(2, timeout=10)
+
+    def wait(sender, **kwargs):
+        both_checked.wait()
+
+    user_model = get_user_model()
+    pre_save.connect(wait, sender=user_model)
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            responses = list(pool.map(lambda _: sign_up_and_close(), range(2)))
+    finally:
+        pre_save.disconnect(wait, sender=user_model)
+
+    assert [response.url for response in responses] == [
+        reverse("account_email_verification_sent")
+    ] * 2
+    assert user_model.objects.count() == 1
+    assert [message.subject for message in mail.outbox] == ["Confirm your email address"]
+
+
+def sign_up_and_close():
+    try:
+        return sign_up(Client())
+    finally:
+        connections.close_all()
 
 
 def test_the_address_is_kept_and_compared_without_regard_to_case(client):

@@ -215,3 +215,31 @@ def test_overview_lists_the_addresses(client):
     assert "other@example.com" in html
     assert "Not verified" in html
     assert "Primary" in html
+
+
+@pytest.fixture
+def site_templates(settings, tmp_path):
+    """A folder of templates that wins over every app's, as a site's own does."""
+    [engine] = settings.TEMPLATES
+    settings.TEMPLATES = [{**engine, "DIRS": [tmp_path, *engine["DIRS"]]}]
+    return tmp_path
+
+
+def test_a_site_replaces_one_block(client, site_templates):
+    (site_templates / "account").mkdir()
+    (site_templates / "account" / "signup.html").write_text(
+        '{% extends "account/signup.html" %}'
+        "{% block content %}{{ block.super }}<p>These are our terms.</p>{% endblock %}"
+    )
+    html = client.get(reverse("account_signup")).content.decode()
+    assert "Create your account" in html
+    assert "<p>These are our terms.</p>" in html
+
+
+def test_a_site_without_the_dashboard_gives_title_and_content(client, site_templates):
+    (site_templates / "base.html").write_text(
+        "<title>{% block title %}{% endblock %}</title>{% block content %}{% endblock %}"
+    )
+    response = client.get(reverse("account_login"))
+    assert response.content.decode().lstrip().startswith("<title>Sign in</title>")
+    assert_sound(response)
