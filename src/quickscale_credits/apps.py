@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.apps import AppConfig
+from django.apps.registry import Apps
 from django.db.models.signals import post_migrate
 from django.utils.module_loading import autodiscover_modules
 from django.utils.translation import gettext_lazy as _
@@ -20,8 +21,9 @@ class CreditsConfig(AppConfig):
         post_migrate.connect(make_service_rows, sender=self)
 
 
-def make_service_rows(using: str, **kwargs: Any) -> None:
-    """After every ``migrate``: each registered service has its row."""
+def make_service_rows(using: str, apps: Apps, **kwargs: Any) -> None:
+    """After every ``migrate`` that leaves the table: each registered service has its row."""
     from quickscale_credits.services import create_missing_rows
 
-    create_missing_rows(using)
+    if "service" in apps.all_models["quickscale_credits"]:
+        create_missing_rows(using)

@@ -10,10 +10,8 @@ from django.apps import AppConfig
 from django.core.checks import CheckMessage, Error, Tags, register
 
 from quickscale import checks
-from quickscale_credits.conf import PRIORITIES, app_settings
+from quickscale_credits.conf import PRIORITIES, SHORTFALL_POLICIES, app_settings
 from quickscale_credits.models import CreditAccount
-
-SHORTFALL_POLICIES = ("write_off", "freeze", "overdraft")
 
 
 @register(Tags.database)
@@ -38,7 +36,7 @@ def check_owner_key(
 @register
 def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """Errors for settings with values that no write could use."""
-    found = []
+    found: list[CheckMessage] = []
     unknown = sorted(set(app_settings.priorities) - set(PRIORITIES))
     if unknown:
         found.append(

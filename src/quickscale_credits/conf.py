@@ -15,6 +15,7 @@ PRIORITIES = {
     "payg": 30,
     "adjustment": 30,
 }
+SHORTFALL_POLICIES = ("write_off", "freeze", "overdraft")
 
 
 class CreditsSettings(AppSettings):

@@ -7,7 +7,7 @@ caller's transaction usable.
 
 Amounts are ``Decimal``, ``int`` or numeric ``str``, above zero, with at most 4 places.
 ``idempotency_key`` (up to 255 characters, unique in the account) makes a request safe to repeat:
-the same request again answers with the first transaction.
+the same request again answers with what it answered first. Metadata and actor may differ then.
 
 What all of them may raise: :class:`InvalidAmountError`, :class:`InvalidRequestError`,
 :class:`IdempotencyConflictError`, :class:`AccountFrozenError`, :class:`AccountClosedError`.
@@ -16,35 +16,85 @@ What all of them may raise: :class:`InvalidAmountError`, :class:`InvalidRequestE
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
 
-from django.db import router, transaction
+from django.db import connections, models, router, transaction
 
-from quickscale_credits import outbox, requests
+from quickscale_credits import requests
 from quickscale_credits.amounts import LIMIT, Amount, parse_amount
-from quickscale_credits.conf import app_settings
+from quickscale_credits.conf import SHORTFALL_POLICIES, app_settings
 from quickscale_credits.exceptions import (
     AccountClosedError,
     AccountFrozenError,
     CreditsError,
+    HoldStateError,
     IdempotencyConflictError,
     InsufficientCreditsError,
     InvalidAmountError,
     InvalidRequestError,
+    ReversalError,
 )
-from quickscale_credits.models import CreditAccount, CreditTransaction, Service
+from quickscale_credits.models import (
+    CreditAccount,
+    CreditHold,
+    CreditLot,
+    CreditTransaction,
+    Service,
+)
 from quickscale_credits.operations import Operation, Outcome
+from quickscale_credits.verification import Discrepancy, rebuild, verify
 
+__all__ = [
+    "Discrepancy",
+    "add_credits",
+    "capture",
+    "close",
+    "consume_credits",
+    "consume_many",
+    "convert",
+    "expire_due",
+    "freeze",
+    "hold_credits",
+    "open_account",
+    "rebuild",
+    "release",
+    "remove_credits",
+    "reverse",
+    "revoke",
+    "roll_over",
+    "set_overdraft_limit",
+    "unfreeze",
+    "verify",
+]
+
+ModelT = TypeVar("ModelT", bound=models.Model)
+
+_REQUEST = ("text", "text", "text", "jsonb")  # actor, key, fingerprint, metadata
 _GRANT = Operation(
+    CreditTransaction,
     "grant",
     *("bigint", "numeric", "text", "text", "smallint", "timestamptz", "timestamptz"),
     *("text", "text", "bigint", "text", "timestamptz", "timestamptz"),
-    *("text", "text", "text", "jsonb"),
+    *_REQUEST,
 )
 _SPEND = Operation(
-    "spend", "bigint", "text", "numeric", "text", "bigint", "text", "text", "text", "jsonb"
+    CreditTransaction, "spend", "bigint", "text", "numeric", "text", "bigint", *_REQUEST
 )
+_HOLD = Operation(CreditHold, "hold", "bigint", "numeric", "text", "interval", "bigint", *_REQUEST)
+_CAPTURE = Operation(CreditTransaction, "capture", "bigint", "numeric")
+_RELEASE = Operation(CreditHold, "release", "bigint")
+_REVERSE = Operation(
+    CreditTransaction, "reverse", "bigint", "numeric", "text", "smallint", *_REQUEST
+)
+_REVOKE = Operation(CreditTransaction, "revoke", "bigint", "numeric", "text", "text", *_REQUEST)
+_MOVE = Operation(
+    CreditTransaction,
+    "move",
+    *("bigint", "numeric", "text", "smallint", "timestamptz", "text", "text", "text", "jsonb"),
+)
+
+_SWEEP = 100  # accounts in one transaction of expire_due
 
 
 def open_account(*, owner: Any, using: str | None = None) -> CreditAccount:
@@ -98,12 +148,12 @@ def add_credits(
     """
     value = parse_amount(amount)
     text = requests.description(description)
-    type_ = requests.credit_type(credit_type, ends=expires_at is not None)
     begins = requests.moment("effective_at", effective_at)
     ends = requests.moment("expires_at", expires_at)
+    type_ = requests.credit_type(credit_type, ends=ends is not None)
     source_type, source_id = requests.source(source)
-    cost_amount, currency = cost or (None, "")
-    period_start, period_end = period or (None, None)
+    cost_amount, currency = requests.cost(cost)
+    period_start, period_end = requests.period(period)
     key = requests.key(idempotency_key)
     outcome = _GRANT.call(
         _database(account),
@@ -111,25 +161,25 @@ def add_credits(
         value,
         text,
         type_,
-        app_settings.priorities[type_] if priority is None else priority,
+        requests.priority(app_settings.priorities[type_] if priority is None else priority),
         begins,
         ends,
         source_type,
         source_id,
         cost_amount,
         currency,
-        requests.moment("period", period_start),
-        requests.moment("period", period_end),
+        period_start,
+        period_end,
         requests.actor_id(actor),
         key,
         key and requests.fingerprint("add", value, text, type_, begins, ends, source),
         requests.metadata(metadata),
     )
-    if outcome.status == "ended":
-        raise InvalidRequestError("expires_at", f"{ends} is not after the lot's begin.")
-    if outcome.status == "overflow":
+    if outcome.answer == "ended":
+        raise InvalidRequestError("expires_at", f"{ends} is in the past, or before the begin.")
+    if outcome.answer == "overflow":
         raise InvalidAmountError("amount", f"the balance would not be below {LIMIT:f}.")
-    return _entry(account, outcome, key or f"{source_type}:{source_id}")
+    return _written(outcome, key or f"{source_type}:{source_id}", account)
 
 
 def consume_credits(
@@ -147,9 +197,10 @@ def consume_credits(
     Raises:
         InsufficientCreditsError: there are too few; nothing was taken.
     """
-    return _spend(
+    request = _spend_request(
         "consume", account, amount, description, service, idempotency_key, actor, metadata
     )
+    return _written(_SPEND.call(_database(account), *request), request[6], account)
 
 
 def remove_credits(
@@ -166,7 +217,10 @@ def remove_credits(
     Raises:
         InsufficientCreditsError: there are too few; nothing was taken.
     """
-    return _spend("adjust", account, amount, description, None, idempotency_key, actor, metadata)
+    request = _spend_request(
+        "adjust", account, amount, description, None, idempotency_key, actor, metadata
+    )
+    return _written(_SPEND.call(_database(account), *request), request[6], account)
 
 
 def consume_many(
@@ -176,44 +230,267 @@ def consume_many(
 
     A spend is a dictionary of the arguments of :func:`consume_credits`. The answers come in the
     order of the spends: a transaction, or the error that the spend alone would have raised.
+    Accounts are locked in the order of their ids, so that two batches never wait for each other.
     """
     spends = list(spends)
     answers: list[Any] = [None] * len(spends)
-    good = []
+    good: list[tuple[int, tuple[Any, ...]]] = []
     for position, spend in enumerate(spends):
         try:
-            good.append((position, _spend_request("consume", **{**_NOTHING, **spend})))
+            good.append((position, _spend_request("consume", **{**_OPTIONAL, **spend})))
         except CreditsError as error:
             answers[position] = error
     if not good:
         return answers
     database = using or _database(spends[good[0][0]]["account"])
-    outcomes = _SPEND.call_many(database, (request for _, request in good))
+    outcomes = _SPEND.call_many(database, [request for _, request in good])
     for (position, request), outcome in zip(good, outcomes, strict=True):
         try:
-            answers[position] = _entry(spends[position]["account"], outcome, request[6])
+            answers[position] = _written(outcome, request[6], spends[position]["account"])
         except CreditsError as error:
             answers[position] = error
     return answers
 
 
-_NOTHING = dict.fromkeys(["service", "idempotency_key", "actor", "metadata"])
-
-
-def _spend(
-    kind: str,
+def hold_credits(
+    *,
     account: CreditAccount,
     amount: Amount,
     description: str,
-    service: Service | None,
-    idempotency_key: str | None,
-    actor: Any,
-    metadata: Mapping[str, Any] | None,
-) -> CreditTransaction:
-    request = _spend_request(
-        kind, account, amount, description, service, idempotency_key, actor, metadata
+    ttl: timedelta,
+    service: Service | None = None,
+    idempotency_key: str | None = None,
+    actor: Any = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> CreditHold:
+    """Set credits aside for work that takes a while; after ``ttl`` the hold times out by itself.
+
+    What is held can be captured even when its lot ends before the hold does. Keys of holds and of
+    transactions are apart. Service, actor and metadata go on to the transaction of the capture.
+
+    Raises:
+        InsufficientCreditsError: there are too few; nothing was set aside.
+    """
+    value = parse_amount(amount)
+    text = requests.description(description)
+    duration = requests.ttl(ttl)
+    service_id = requests.service_id(service)
+    key = requests.key(idempotency_key)
+    outcome = _HOLD.call(
+        _database(account),
+        requests.account_id(account),
+        value,
+        text,
+        duration,
+        service_id,
+        requests.actor_id(actor),
+        key,
+        key and requests.fingerprint("hold", value, text, service_id),
+        requests.metadata(metadata),
     )
-    return _entry(account, _SPEND.call(_database(account), *request), request[6])
+    return _written(outcome, key, account)
+
+
+def capture(*, hold: CreditHold, amount: Amount | None = None) -> CreditTransaction | None:
+    """Take what a hold has set aside, or a part of it, and free the rest.
+
+    ``amount`` is all of it by default; 0 frees everything and returns ``None``.
+
+    Raises:
+        HoldStateError: the hold was captured or released before, or has timed out.
+        InsufficientCreditsError: more than the hold has.
+    """
+    value = None if amount is None else parse_amount(amount, zero=True)
+    outcome = _CAPTURE.call(_database(hold), requests.hold_id(hold), value)
+    _refuse(outcome, "")
+    if outcome.row is None:
+        hold.refresh_from_db()
+    else:
+        hold.status = CreditHold.Status.CAPTURED
+        hold.captured = -outcome.row.amount
+        hold.closed_at = outcome.row.created_at
+        outcome.row.hold = hold
+    return outcome.row
+
+
+def release(*, hold: CreditHold) -> CreditHold:
+    """Give a hold up: its credits are free again, and those of a lot that has ended expire.
+
+    Raises:
+        HoldStateError: the hold was captured or released before, or has timed out.
+    """
+    released = _written(_RELEASE.call(_database(hold), requests.hold_id(hold)), "")
+    hold.status, hold.closed_at = released.status, released.closed_at
+    return hold
+
+
+def reverse(
+    *,
+    transaction: CreditTransaction,
+    amount: Amount | None = None,
+    reason: str,
+    idempotency_key: str | None = None,
+    actor: Any = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> CreditTransaction:
+    """Give back what a use, a removal or a revocation took, to the same lots; the last comes first.
+
+    ``amount`` is all that is left to give back by default. Into a lot that has ended the credits
+    come back and expire in the same transaction.
+
+    Raises:
+        ReversalError: nothing is left to give back, or less than ``amount``.
+    """
+    value = None if amount is None else parse_amount(amount)
+    text = requests.description(reason)
+    id_ = requests.transaction_id(transaction)
+    key = requests.key(idempotency_key)
+    outcome = _REVERSE.call(
+        _database(transaction),
+        id_,
+        value,
+        text,
+        app_settings.priorities["adjustment"],
+        requests.actor_id(actor),
+        key,
+        key and requests.fingerprint("reverse", id_, value, text),
+        requests.metadata(metadata),
+    )
+    return _written(outcome, key)
+
+
+def revoke(
+    *,
+    lot: CreditLot,
+    amount: Amount,
+    reason: str,
+    policy: str | None = None,
+    idempotency_key: str | None = None,
+    actor: Any = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> CreditTransaction:
+    """Take credits back from the lot that was paid for, when its money goes back.
+
+    Never takes below zero, nor what is held: the transaction's ``shortfall`` is what could not be
+    taken, and its amount may be 0. ``policy`` says what follows then, by default
+    ``QUICKSCALE_CREDITS_SHORTFALL_POLICY``: ``"write_off"``, ``"freeze"`` or ``"overdraft"``.
+    """
+    value = parse_amount(amount)
+    text = requests.description(reason)
+    id_ = requests.lot_id(lot)
+    policy = policy or app_settings.shortfall_policy
+    if policy not in SHORTFALL_POLICIES:
+        raise InvalidRequestError("policy", f"{policy!r} is none of {SHORTFALL_POLICIES}.")
+    key = requests.key(idempotency_key)
+    outcome = _REVOKE.call(
+        _database(lot),
+        id_,
+        value,
+        text,
+        policy,
+        requests.actor_id(actor),
+        key,
+        key and requests.fingerprint("revoke", id_, value, text),
+        requests.metadata(metadata),
+    )
+    return _written(outcome, key)
+
+
+def convert(
+    *,
+    lot: CreditLot,
+    description: str,
+    cap: Amount | None = None,
+    actor: Any = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> CreditTransaction | None:
+    """Turn what is left of a subscription's lot, at most ``cap``, into pay-as-you-go credits.
+
+    A lot is converted once: again answers with the first transaction. ``None`` when nothing is
+    left. For a paid change of plan only; the caller sees to that.
+    """
+    if lot.credit_type != CreditLot.CreditType.SUBSCRIPTION:
+        raise InvalidRequestError("lot", "only subscription credits can be converted.")
+    return _move(
+        lot, "conversion", CreditLot.CreditType.PAYG, None, description, cap, actor, metadata
+    )
+
+
+def roll_over(
+    *,
+    lot: CreditLot,
+    expires_at: datetime,
+    description: str,
+    cap: Amount | None = None,
+    actor: Any = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> CreditTransaction | None:
+    """Let what is left of a lot, at most ``cap``, live on until ``expires_at``.
+
+    What is above the cap keeps its end. A lot is rolled over once: again answers with the first
+    transaction. ``None`` when nothing is left.
+    """
+    if lot.expires_at is None:
+        raise InvalidRequestError("lot", "credits that never end need no roll-over.")
+    ends = requests.moment("expires_at", expires_at)
+    if ends is None:
+        raise InvalidRequestError("expires_at", "rolled-over credits need an end.")
+    return _move(lot, "rollover", lot.credit_type, ends, description, cap, actor, metadata)
+
+
+def freeze(*, account: CreditAccount) -> CreditAccount:
+    """Stop uses and new holds of an account; what comes in still counts."""
+    return _set_status(account, CreditAccount.Status.FROZEN)
+
+
+def unfreeze(*, account: CreditAccount) -> CreditAccount:
+    """Let a frozen account be used again."""
+    return _set_status(account, CreditAccount.Status.ACTIVE)
+
+
+def close(*, account: CreditAccount) -> CreditAccount:
+    """Close an account for good: it takes part in nothing more, and its history stays.
+
+    Raises:
+        HoldStateError: a hold is open.
+    """
+    return _set_status(account, CreditAccount.Status.CLOSED)
+
+
+def set_overdraft_limit(*, account: CreditAccount, limit: Amount) -> CreditAccount:
+    """Set how far an account may be overdrawn; 0 is not at all.
+
+    Raises:
+        InvalidAmountError: more than that is used already.
+    """
+    value = parse_amount(limit, name="limit", zero=True)
+    id_ = requests.account_id(account)
+    if _function(account, "set_overdraft", id_, value) == "used":
+        raise InvalidAmountError("limit", "more of the overdraft is used already.")
+    account.refresh_from_db()
+    return account
+
+
+def expire_due(*, limit: int | None = None, using: str | None = None) -> int:
+    """Post the expiries and time-outs that are due, on at most ``limit`` accounts.
+
+    Returns the number of accounts touched. Balances are right without it; it makes the history
+    and the stored figures follow. Accounts that are locked at the moment are passed over.
+    """
+    using = using or router.db_for_write(CreditAccount)
+    touched = 0
+    while limit is None or touched < limit:
+        batch = _SWEEP if limit is None else min(_SWEEP, limit - touched)
+        with connections[using].cursor() as cursor:
+            cursor.execute("SELECT quickscale_credits_expire_due(%s)", [batch])
+            count = cursor.fetchone()[0]
+        touched += count
+        if count < batch:
+            break
+    return touched
+
+
+_OPTIONAL: dict[str, Any] = dict.fromkeys(["service", "idempotency_key", "actor", "metadata"])
 
 
 def _spend_request(
@@ -243,33 +520,88 @@ def _spend_request(
     )
 
 
-def _entry(account: CreditAccount, outcome: Outcome, key: str) -> CreditTransaction:
-    """The transaction of an outcome, or the error that its status stands for."""
+def _move(
+    lot: CreditLot,
+    source_type: str,
+    credit_type: str,
+    ends: datetime | None,
+    description: str,
+    cap: Amount | None,
+    actor: Any,
+    metadata: Mapping[str, Any] | None,
+) -> CreditTransaction | None:
+    outcome = _MOVE.call(
+        _database(lot),
+        requests.lot_id(lot),
+        LIMIT if cap is None else parse_amount(cap, name="cap"),
+        credit_type,
+        app_settings.priorities[credit_type],
+        ends,
+        source_type,
+        requests.description(description),
+        requests.actor_id(actor),
+        requests.metadata(metadata),
+    )
+    if outcome.answer == "nothing":
+        return None
+    if outcome.answer == "ended":
+        raise InvalidRequestError("expires_at", f"{ends} is in the past.")
+    return _written(outcome, f"{source_type}:{lot.pk}")
+
+
+def _set_status(account: CreditAccount, status: str) -> CreditAccount:
+    answer = _function(account, "set_status", requests.account_id(account), status)
+    if answer == "closed":
+        raise AccountClosedError("closed")
+    if answer == "held":
+        raise HoldStateError("open")
+    account.refresh_from_db()
+    return account
+
+
+def _function(account: CreditAccount, name: str, *values: Any) -> str:
+    places = ", ".join(["%s"] * len(values))
+    with connections[_database(account)].cursor() as cursor:
+        cursor.execute(f"SELECT quickscale_credits_{name}({places})", values)
+        answer: str = cursor.fetchone()[0]
+    if answer == "missing":
+        raise CreditAccount.DoesNotExist("The credit account is no longer there.")
+    return answer
+
+
+def _written(outcome: Outcome[ModelT], key: str, account: CreditAccount | None = None) -> ModelT:
+    """The row of an outcome, or the error that its answer stands for."""
     _refuse(outcome, key)
-    entry = outcome.entry
-    assert entry is not None  # noqa: S101  (every outcome that is no refusal has one)
-    entry.account = account
-    if outcome.status == "posted":
-        outbox.deliver_after_commit(entry.account_id, using=_database(account))
-    return entry
+    row = outcome.row
+    assert row is not None  # noqa: S101  (an answer that is no refusal has a row)
+    if account is not None:
+        row.account = account  # type: ignore[attr-defined]
+    return row
 
 
-def _refuse(outcome: Outcome, key: str) -> None:
-    match outcome.status:
-        case "posted" | "replayed":
+def _refuse(outcome: Outcome[Any], key: str) -> None:
+    match outcome.answer.split():
+        case ["posted"] | ["replayed"]:
             return
-        case "insufficient":
+        case ["insufficient"]:
             raise InsufficientCreditsError(available=outcome.available, required=outcome.required)
-        case "conflict":
+        case ["irreversible"]:
+            raise ReversalError(available=outcome.available, required=outcome.required)
+        case ["conflict"]:
             raise IdempotencyConflictError(key)
-        case "frozen":
+        case ["frozen"]:
             raise AccountFrozenError("frozen")
-        case "closed":
+        case ["closed"]:
             raise AccountClosedError("closed")
-        case "missing":
+        case ["hold", status]:
+            raise HoldStateError(status)
+        case ["missing"]:
             raise CreditAccount.DoesNotExist("The credit account is no longer there.")
-    raise AssertionError(f"The ledger answered {outcome.status!r}.")
+    raise AssertionError(f"The ledger answered {outcome.answer!r}.")
 
 
-def _database(instance: Any) -> str:
-    return instance._state.db or router.db_for_write(type(instance), instance=instance)
+def _database(instance: models.Model) -> str:
+    """The database of an instance; of anything else the default, before it is refused."""
+    state = getattr(instance, "_state", None)
+    database: str | None = getattr(state, "db", None)
+    return database or router.db_for_write(CreditAccount)

@@ -38,7 +38,7 @@ class AccountManager(models.Manager["CreditAccount"]):
         from quickscale_credits import ledger
 
         account = self.filter(owner=owner).first()
-        return account or ledger.open_account(owner=owner, using=self.db)
+        return account or ledger.open_account(owner=owner, using=self._db)
 
     async def afor_owner(self, owner: Any) -> CreditAccount:
         from asgiref.sync import sync_to_async

@@ -18,7 +18,7 @@ from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.core.validators import MinValueValidator
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import ExpressionWrapper, F, Q
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy as _
 
@@ -93,10 +93,6 @@ class CreditAccount(models.Model):
             models.CheckConstraint(
                 condition=Q(held__gte=0, overdraft_limit__gte=0, next_sequence__gte=1),
                 name="quickscale_credits_account_not_negative",
-            ),
-            models.CheckConstraint(
-                condition=Q(status__in=["active", "frozen", "closed"]),
-                name="quickscale_credits_account_status",
             ),
         ]
         indexes = [
@@ -189,6 +185,31 @@ class CreditAccount(models.Model):
             metadata=metadata,
         )
 
+    def hold_credits(
+        self,
+        amount: Amount,
+        description: str,
+        *,
+        ttl: timedelta,
+        idempotency_key: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        service: Service | None = None,
+        actor: Any = None,
+    ) -> CreditHold:
+        """Set credits aside; see :func:`quickscale_credits.ledger.hold_credits`."""
+        from quickscale_credits import ledger
+
+        return ledger.hold_credits(
+            account=self,
+            amount=amount,
+            description=description,
+            ttl=ttl,
+            service=service,
+            idempotency_key=idempotency_key,
+            actor=actor,
+            metadata=metadata,
+        )
+
     def get_balance(self) -> Decimal:
         """Credits that have begun and have not ended, held ones included."""
         return CreditLot.objects.filter(account=self).balance()
@@ -208,6 +229,7 @@ class CreditAccount(models.Model):
     aadd_credits = sync_to_async(add_credits)
     aconsume_credits = sync_to_async(consume_credits)
     aremove_credits = sync_to_async(remove_credits)
+    ahold_credits = sync_to_async(hold_credits)
     aget_balance = sync_to_async(get_balance)
     aget_available_balance = sync_to_async(get_available_balance)
     aget_balance_by_type = sync_to_async(get_balance_by_type)
@@ -241,7 +263,9 @@ class CreditLot(models.Model):
     )
     # A column of its own, so that spending a part of a lot changes no index (a HOT update).
     is_open = models.GeneratedField(
-        expression=~Q(remaining=0), output_field=models.BooleanField(), db_persist=True
+        expression=ExpressionWrapper(~Q(remaining=0), output_field=models.BooleanField()),
+        output_field=models.BooleanField(),
+        db_persist=True,
     )
     effective_at = models.DateTimeField(_("begins"))
     expires_at = models.DateTimeField(_("ends"), null=True, blank=True)
@@ -273,34 +297,9 @@ class CreditLot(models.Model):
         verbose_name_plural = _("lots of credits")
         constraints = [
             models.CheckConstraint(
-                condition=Q(held__gte=0)
-                & (
-                    Q(
-                        credit_type="overdraft",
-                        amount=0,
-                        remaining__lte=0,
-                    )
-                    | Q(
-                        ~Q(credit_type="overdraft"),
-                        amount__gt=0,
-                        held__lte=F("remaining"),
-                        remaining__lte=F("amount"),
-                    )
-                ),
+                condition=Q(held__gte=0, remaining__lte=F("amount"))
+                & (Q(held__lte=F("remaining")) | Q(credit_type="overdraft")),
                 name="quickscale_credits_lot_figures",
-            ),
-            models.CheckConstraint(
-                condition=Q(
-                    credit_type__in=[
-                        "subscription",
-                        "payg",
-                        "trial",
-                        "bonus",
-                        "adjustment",
-                        "overdraft",
-                    ]
-                ),
-                name="quickscale_credits_lot_type",
             ),
             models.CheckConstraint(
                 condition=(~Q(credit_type="subscription") | Q(expires_at__isnull=False))
@@ -425,11 +424,9 @@ class CreditTransaction(models.Model):
         ordering = ["account", "-sequence"]
         constraints = [
             models.CheckConstraint(
-                condition=Q(kind__in=["grant", "reverse"], amount__gt=0)
-                | Q(kind__in=["consume", "expire"], amount__lt=0)
-                | Q(kind="revoke", amount__lte=0)
-                | Q(~Q(amount=0), kind="adjust")
-                | Q(kind="convert", amount=0),
+                condition=Q(amount__gt=0, kind__in=["grant", "reverse", "adjust"])
+                | Q(amount__lt=0, kind__in=["consume", "expire", "revoke", "adjust"])
+                | Q(amount=0, kind__in=["revoke", "convert"]),
                 name="quickscale_credits_transaction_sign",
             ),
             models.CheckConstraint(
@@ -478,6 +475,29 @@ class CreditTransaction(models.Model):
 
     def __str__(self) -> str:
         return f"{self.account_id}/{self.sequence} {self.kind} {self.amount}"
+
+    def reverse(
+        self,
+        amount: Amount | None = None,
+        *,
+        reason: str,
+        idempotency_key: str | None = None,
+        actor: Any = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> CreditTransaction:
+        """Give credits back; see :func:`quickscale_credits.ledger.reverse`."""
+        from quickscale_credits import ledger
+
+        return ledger.reverse(
+            transaction=self,
+            amount=amount,
+            reason=reason,
+            idempotency_key=idempotency_key,
+            actor=actor,
+            metadata=metadata,
+        )
+
+    areverse = sync_to_async(reverse)
 
 
 class CreditAllocation(models.Model):
@@ -623,6 +643,21 @@ class CreditHold(models.Model):
 
     def __str__(self) -> str:
         return f"{self.amount} {self.status}"
+
+    def capture(self, amount: Amount | None = None) -> CreditTransaction | None:
+        """Take the credits; see :func:`quickscale_credits.ledger.capture`."""
+        from quickscale_credits import ledger
+
+        return ledger.capture(hold=self, amount=amount)
+
+    def release(self) -> CreditHold:
+        """Give the hold up; see :func:`quickscale_credits.ledger.release`."""
+        from quickscale_credits import ledger
+
+        return ledger.release(hold=self)
+
+    acapture = sync_to_async(capture)
+    arelease = sync_to_async(release)
 
 
 class CreditHoldAllocation(models.Model):
@@ -809,6 +844,7 @@ class CreditEvent(models.Model):
         CreditAccount,
         models.PROTECT,
         db_index=False,
+        db_constraint=False,
         related_name="events",
         verbose_name=_("account"),
     )

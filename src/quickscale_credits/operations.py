@@ -2,101 +2,80 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from django.db import connections, models
-
-from quickscale_credits.models import CreditHold, CreditTransaction
 
 ModelT = TypeVar("ModelT", bound=models.Model)
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What an SQL function answered; ``status`` is ``posted``, ``replayed`` or a refusal."""
+class Outcome(Generic[ModelT]):
+    """What an SQL function answered: ``posted``, ``replayed``, or why it refused.
 
-    status: str
+    ``row`` is what was written; ``available`` and ``required`` are the figures of a refusal.
+    """
+
+    answer: str
     available: Decimal
     required: Decimal
-    entry: CreditTransaction | None
-    hold: CreditHold | None
+    row: ModelT | None
 
 
-class RowReader:
-    """Makes instances of a model from the columns of an outcome's field."""
+class Operation(Generic[ModelT]):
+    """The SQL function ``quickscale_credits_<name>``, with parameters of these types."""
 
-    def __init__(self, model: type[models.Model], field: str) -> None:
+    def __init__(self, model: type[ModelT], name: str, *types: str) -> None:
+        function = f"quickscale_credits_{name}"
         fields = model._meta.concrete_fields
+        columns = ", ".join(["answer", "available", "required", *(f.column for f in fields)])
+        parameters = ", ".join(f"%s::{type_}" for type_ in types)
         self.model = model
         self.names = [f.attname for f in fields]
-        self.columns = [f"(outcome.{field}).{f.column}" for f in fields]
-        self.json = [i for i, f in enumerate(fields) if isinstance(f, models.JSONField)]
-        self.key = self.names.index(model._meta.pk.attname)
+        # An outcome holds JSON, and keys of the site's own models, as text.
+        self.texts = [
+            (index, f)
+            for index, f in enumerate(fields)
+            if isinstance(f, models.JSONField) or f.name == "actor"
+        ]
+        self.sql = f"SELECT {columns} FROM {function}({parameters})"  # noqa: S608
 
-    def read(self, using: str, values: Sequence[Any]) -> Any:
-        """The instance, or ``None`` when the field is empty."""
-        if values[self.key] is None:
-            return None
-        row = list(values)
-        for index in self.json:
-            field: Any = self.model._meta.concrete_fields[index]
-            row[index] = field.from_db_value(row[index], None, connections[using])
-        return self.model.from_db(using, self.names, row)
-
-
-ENTRY = RowReader(CreditTransaction, "entry")
-HOLD = RowReader(CreditHold, "hold")
-COLUMNS = ", ".join(
-    ["outcome.status", "outcome.available", "outcome.required", *ENTRY.columns, *HOLD.columns]
-)
-
-
-class Operation:
-    """An SQL function ``quickscale_credits_<name>`` with parameters of these types."""
-
-    def __init__(self, name: str, *types: str) -> None:
-        self.function = f"quickscale_credits_{name}"
-        self.types = types
-        parameters = ", ".join(f"%s::{type_}" for type_ in types)
-        self.sql = f"SELECT {COLUMNS} FROM {self.function}({parameters}) outcome"  # noqa: S608
-        requests = ", ".join(f"p{i}" for i in range(len(types)))
-        arrays = ", ".join(f"%s::{'text' if t == 'jsonb' else t}[]" for t in types)
-        arguments = ", ".join(f"p{i}::{type_}" for i, type_ in enumerate(types))
+        names = [f"p{index}" for index in range(len(types))]
+        arrays = ", ".join(f"%s::{'text' if type_ == 'jsonb' else type_}[]" for type_ in types)
+        arguments = ", ".join(f"{n}::{type_}" for n, type_ in zip(names, types, strict=True))
         self.sql_many = (
-            f"SELECT position, {COLUMNS} FROM ("  # noqa: S608
-            f"SELECT * FROM unnest({arrays}) WITH ORDINALITY request ({requests}, position) "
-            f"ORDER BY p0, position) request, "
-            f"LATERAL {self.function}({arguments}) outcome"
+            f"SELECT position, {columns} FROM ("  # noqa: S608
+            f"SELECT * FROM unnest({arrays}) WITH ORDINALITY request ({', '.join(names)}, position)"
+            f" ORDER BY p0, position) request, LATERAL {function}({arguments})"
         )
 
-    def call(self, using: str, *values: Any) -> Outcome:
+    def call(self, using: str, *values: Any) -> Outcome[ModelT]:
         """Run the function: one round trip."""
         with connections[using].cursor() as cursor:
             cursor.execute(self.sql, values)
-            row = cursor.fetchone()
-        return _outcome(using, row)
+            return self._read(using, cursor.fetchone())
 
-    def call_many(self, using: str, requests: Iterable[Sequence[Any]]) -> Iterator[Outcome]:
-        """Run the function for each request, in the order of its first value: one round trip.
+    def call_many(self, using: str, requests: Iterable[Sequence[Any]]) -> list[Outcome[ModelT]]:
+        """Run the function for each request in one round trip, by ascending first value.
 
         The outcomes come in the order of the requests.
         """
         columns = [list(column) for column in zip(*requests, strict=True)]
         with connections[using].cursor() as cursor:
             cursor.execute(self.sql_many, columns)
-            rows = sorted(cursor.fetchall())
-        return (_outcome(using, row[1:]) for row in rows)
+            rows = sorted(cursor.fetchall(), key=lambda row: row[0])
+        return [self._read(using, row[1:]) for row in rows]
 
-
-def _outcome(using: str, row: Sequence[Any]) -> Outcome:
-    hold = 3 + len(ENTRY.columns)
-    return Outcome(
-        status=row[0],
-        available=row[1],
-        required=row[2],
-        entry=ENTRY.read(using, row[3:hold]),
-        hold=HOLD.read(using, row[hold:]),
-    )
+    def _read(self, using: str, values: Sequence[Any]) -> Outcome[ModelT]:
+        answer, available, required, *row = values
+        if row[0] is None:
+            return Outcome(answer, available, required, None)
+        for index, field in self.texts:
+            if isinstance(field, models.JSONField):
+                row[index] = field.from_db_value(row[index], None, connections[using])
+            else:
+                row[index] = field.to_python(row[index])
+        return Outcome(answer, available, required, self.model.from_db(using, self.names, row))

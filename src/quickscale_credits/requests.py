@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
@@ -13,7 +13,13 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.utils.functional import Promise
 
 from quickscale_credits.exceptions import InvalidRequestError
-from quickscale_credits.models import CreditAccount, CreditLot, Service
+from quickscale_credits.models import (
+    CreditAccount,
+    CreditHold,
+    CreditLot,
+    CreditTransaction,
+    Service,
+)
 
 MAX_KEY = 255
 MAX_SOURCE_TYPE = 40
@@ -21,14 +27,27 @@ GRANTABLE_TYPES = frozenset(CreditLot.CreditType) - {CreditLot.CreditType.OVERDR
 
 
 def account_id(account: Any) -> int:
-    return _saved("account", account, CreditAccount)
+    return int(_saved("account", account, CreditAccount))
+
+
+def hold_id(hold: Any) -> int:
+    return int(_saved("hold", hold, CreditHold))
+
+
+def lot_id(lot: Any) -> int:
+    return int(_saved("lot", lot, CreditLot))
+
+
+def transaction_id(transaction: Any) -> int:
+    return int(_saved("transaction", transaction, CreditTransaction))
 
 
 def service_id(service: Any) -> int | None:
-    return None if service is None else _saved("service", service, Service)
+    return None if service is None else int(_saved("service", service, Service))
 
 
 def actor_id(actor: Any) -> str | None:
+    """The user's key as text: its type is the site's own."""
     return None if actor is None else str(_saved("actor", actor, get_user_model()))
 
 
@@ -71,6 +90,42 @@ def moment(name: str, value: Any) -> datetime | None:
         return None
     if not isinstance(value, datetime) or value.utcoffset() is None:
         raise InvalidRequestError(name, f"{value!r} is not a datetime with a time zone.")
+    return value
+
+
+def period(value: Any) -> tuple[datetime | None, datetime | None]:
+    """Begin and end of a billing period, or twice ``None``."""
+    if value is None:
+        return None, None
+    if not isinstance(value, tuple) or len(value) != 2:
+        raise InvalidRequestError("period", "use a tuple of begin and end.")
+    return moment("period", value[0]), moment("period", value[1])
+
+
+def cost(value: Any) -> tuple[int | None, str]:
+    """Money in the currency's smallest unit and its three-letter code."""
+    if value is None:
+        return None, ""
+    if not isinstance(value, tuple) or len(value) != 2:
+        raise InvalidRequestError("cost", "use a tuple of an int and a currency.")
+    money, currency = value
+    if not isinstance(money, int) or isinstance(money, bool) or not 0 <= money < 2**63:
+        raise InvalidRequestError("cost", f"{money!r} is not a number of the smallest unit.")
+    if not isinstance(currency, str) or len(currency) != 3 or not currency.isalpha():
+        raise InvalidRequestError("cost", f"{currency!r} is not the code of a currency.")
+    return money, currency.lower()
+
+
+def priority(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**15 - 1:
+        raise InvalidRequestError("priority", f"{value!r} is not an int from 0 to {2**15 - 2}.")
+    return value
+
+
+def ttl(value: Any) -> timedelta:
+    """How long a hold lasts: up to 100 years."""
+    if not isinstance(value, timedelta) or not timedelta(0) < value <= timedelta(days=36500):
+        raise InvalidRequestError("ttl", f"{value!r} is not a timedelta above zero.")
     return value
 
 

@@ -8,13 +8,32 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.RunSQL(read("outcome.1.sql"), "DROP TYPE quickscale_credits_outcome"),
-        install("clock"),
-        install("post"),
-        install("close_hold"),
-        install("post_due"),
-        install("pick"),
-        install("repay"),
-        install("same_lot"),
-        install("grant"),
-        install("spend"),
+        migrations.RunSQL(read("hold_outcome.1.sql"), "DROP TYPE quickscale_credits_hold_outcome"),
+        *[
+            install(name)
+            for name in [
+                "clock",
+                "tell",
+                "post",
+                "replay",
+                "opening",
+                "close_hold",
+                "post_due",
+                "overdraft",
+                "pick",
+                "repay",
+                "grant",
+                "spend",
+                "hold",
+                "capture",
+                "release",
+                "reverse",
+                "revoke",
+                "move",
+                "set_status",
+                "set_overdraft",
+                "expire_due",
+                "rebuild",
+            ]
+        ],
     ]

@@ -1,18 +1,18 @@
--- End a hold: its credits are free again, and the account is touched anew when one of their lots ends.
+-- End a hold: its credits are free again. Returns when the account has something due next, which is
+-- at once when a lot of the hold has ended.
 CREATE FUNCTION quickscale_credits_close_hold(
     p_hold quickscale_credits_credithold,
     p_status text,
     p_captured numeric,
     p_at timestamptz
-) RETURNS quickscale_credits_credithold LANGUAGE plpgsql AS $$
+) RETURNS timestamptz LANGUAGE plpgsql AS $$
 DECLARE
-    hold quickscale_credits_credithold;
     lots_end timestamptz;
+    due_at timestamptz;
 BEGIN
     UPDATE quickscale_credits_credithold
        SET status = p_status, captured = p_captured, closed_at = p_at
-     WHERE id = p_hold.id
-    RETURNING * INTO hold;
+     WHERE id = p_hold.id;
 
     WITH freed AS (
         UPDATE quickscale_credits_creditlot lot
@@ -26,7 +26,8 @@ BEGIN
        SET held = held - p_hold.amount,
            next_due_at = least(next_due_at, lots_end),
            updated_at = p_at
-     WHERE id = p_hold.account_id;
-    RETURN hold;
+     WHERE id = p_hold.account_id
+    RETURNING next_due_at INTO due_at;
+    RETURN due_at;
 END
 $$;

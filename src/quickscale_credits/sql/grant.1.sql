@@ -20,7 +20,6 @@ CREATE FUNCTION quickscale_credits_grant(
 ) RETURNS quickscale_credits_outcome LANGUAGE plpgsql AS $$
 DECLARE
     account quickscale_credits_creditaccount;
-    entry quickscale_credits_credittransaction;
     lot quickscale_credits_creditlot;
     result quickscale_credits_outcome;
     moment timestamptz;
@@ -28,38 +27,38 @@ BEGIN
     SELECT * INTO account FROM quickscale_credits_creditaccount
      WHERE id = p_account FOR NO KEY UPDATE;
     IF NOT FOUND THEN
-        result.status := 'missing';
+        result.answer := 'missing';
         RETURN result;
     END IF;
     moment := quickscale_credits_clock();
 
     IF p_key <> '' THEN
-        SELECT * INTO entry FROM quickscale_credits_credittransaction
-         WHERE account_id = p_account AND idempotency_key = p_key;
-        IF FOUND THEN
-            result.status := CASE
-                WHEN entry.fingerprint = p_fingerprint THEN 'replayed' ELSE 'conflict' END;
-            result.entry := entry;
+        result := quickscale_credits_replay(p_account, p_key, p_fingerprint);
+        IF result.answer IS NOT NULL THEN
             RETURN result;
         END IF;
     END IF;
-
     IF p_source_type <> '' THEN
         SELECT * INTO lot FROM quickscale_credits_creditlot
          WHERE source_type = p_source_type AND source_id = p_source_id;
         IF FOUND THEN
-            RETURN quickscale_credits_same_lot(lot, p_account, p_amount, p_type, p_expires_at);
+            IF lot.account_id = p_account AND lot.amount = p_amount AND lot.credit_type = p_type
+                    AND lot.expires_at IS NOT DISTINCT FROM p_expires_at THEN
+                RETURN quickscale_credits_opening(lot.id);
+            END IF;
+            result.answer := 'conflict';
+            RETURN result;
         END IF;
     END IF;
 
     IF account.next_due_at <= moment THEN
         account := quickscale_credits_post_due(p_account, moment);
     END IF;
-    result.status := CASE
+    result.answer := CASE
         WHEN account.status = 'closed' THEN 'closed'
         WHEN p_expires_at <= greatest(moment, p_effective_at) THEN 'ended'
         WHEN account.posted + p_amount >= 10 ^ 15 THEN 'overflow' END;
-    IF result.status IS NOT NULL THEN
+    IF result.answer IS NOT NULL THEN
         RETURN result;
     END IF;
 
@@ -74,28 +73,19 @@ BEGIN
     RETURNING * INTO lot;
     IF NOT FOUND THEN
         -- Another account took the source a moment ago.
-        result.status := 'conflict';
+        result.answer := 'conflict';
         RETURN result;
     END IF;
-
-    UPDATE quickscale_credits_creditaccount
-       SET next_due_at = least(next_due_at, p_expires_at)
+    UPDATE quickscale_credits_creditaccount SET next_due_at = least(next_due_at, p_expires_at)
      WHERE id = p_account AND p_expires_at IS NOT NULL;
 
-    entry.account_id := p_account;
-    entry.kind := 'grant';
-    entry.amount := p_amount;
-    entry.description := p_description;
-    entry.actor_id := p_actor;
-    entry.idempotency_key := p_key;
-    entry.fingerprint := p_fingerprint;
-    entry.metadata := p_metadata;
-    entry.created_at := moment;
-    result.entry := quickscale_credits_post(entry, ARRAY[lot.id], ARRAY[p_amount]);
+    result := quickscale_credits_post(
+        p_account, 'grant', p_amount, p_description, ARRAY[lot.id], ARRAY[p_amount], moment,
+        p_actor => p_actor, p_key => p_key, p_fingerprint => p_fingerprint,
+        p_metadata => p_metadata);
     IF account.overdraft_limit > 0 THEN
-        PERFORM quickscale_credits_repay(p_account, moment);
+        PERFORM quickscale_credits_repay(account, moment);
     END IF;
-    result.status := 'posted';
     RETURN result;
 END
 $$;

@@ -1,6 +1,5 @@
--- Choose the lots that pay: by priority, then soonest end, then id; what they lack comes from the
--- overdraft, as far as its limit goes. available is what there was, set only when it is too little;
--- parts are then empty.
+-- Choose the lots that pay: by priority, then soonest end, then id; the overdraft gives the rest, as
+-- far as its limit goes. parts are negative. available is set only when there is too little.
 CREATE FUNCTION quickscale_credits_pick(
     p_account quickscale_credits_creditaccount,
     p_amount numeric,
@@ -22,23 +21,18 @@ BEGIN
     LOOP
         part := least(lot.free, wanted);
         lots := lots || lot.id;
-        parts := parts || part;
+        parts := parts || -part;
         wanted := wanted - part;
         EXIT WHEN wanted = 0;
     END LOOP;
 
     IF wanted > 0 AND p_account.overdraft_limit > 0 THEN
-        INSERT INTO quickscale_credits_creditlot (
-            account_id, credit_type, priority, amount, remaining, effective_at, created_at)
-        VALUES (p_account.id, 'overdraft', 32767, 0, 0, p_at, p_at)
-        ON CONFLICT (account_id) WHERE credit_type = 'overdraft' DO NOTHING;
-        SELECT id, p_account.overdraft_limit + remaining - held AS free INTO lot
-          FROM quickscale_credits_creditlot
-         WHERE account_id = p_account.id AND credit_type = 'overdraft';
+        SELECT * INTO lot
+          FROM quickscale_credits_overdraft(p_account.id, p_account.overdraft_limit, p_at);
         part := least(lot.free, wanted);
         IF part > 0 THEN
-            lots := lots || lot.id;
-            parts := parts || part;
+            lots := lots || lot.lot_id;
+            parts := parts || -part;
             wanted := wanted - part;
         END IF;
     END IF;

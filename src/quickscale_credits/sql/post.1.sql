@@ -1,83 +1,82 @@
--- Write one line of the journal, and what follows from it. The caller holds the account's lock and
--- has filled the entry's account, kind, amount, description, created_at and links.
--- p_lots and p_amounts: what each lot gets (positive) or gives (negative); they sum to the amount.
+-- Write one line of the journal and what follows from it. The caller holds the account's lock.
+-- p_parts is what each of p_lots gets (positive) or gives (negative), and sums to p_amount.
 CREATE FUNCTION quickscale_credits_post(
-    p_entry quickscale_credits_credittransaction,
+    p_account bigint,
+    p_kind text,
+    p_amount numeric,
+    p_description text,
     p_lots bigint[],
-    p_amounts numeric[]
-) RETURNS quickscale_credits_credittransaction LANGUAGE plpgsql AS $$
+    p_parts numeric[],
+    p_at timestamptz,
+    p_service bigint DEFAULT NULL,
+    p_actor text DEFAULT NULL,
+    p_hold bigint DEFAULT NULL,
+    p_reverses bigint DEFAULT NULL,
+    p_shortfall numeric DEFAULT 0,
+    p_key text DEFAULT '',
+    p_fingerprint text DEFAULT '',
+    p_metadata jsonb DEFAULT '{}'
+) RETURNS quickscale_credits_outcome LANGUAGE plpgsql AS $$
 DECLARE
-    entry quickscale_credits_credittransaction := p_entry;
+    actor quickscale_credits_credittransaction.actor_id%TYPE := p_actor;
+    place bigint;
+    balance numeric;
     threshold numeric;
-    was_armed boolean;
-    is_low boolean;
+    armed boolean;
+    result quickscale_credits_outcome;
 BEGIN
     UPDATE quickscale_credits_creditlot lot
        SET remaining = lot.remaining + part.amount
-      FROM unnest(p_lots, p_amounts) part (lot_id, amount)
-     WHERE lot.id = part.lot_id AND part.amount <> 0;
+      FROM unnest(p_lots, p_parts) part (lot_id, amount)
+     WHERE lot.id = part.lot_id;
 
-    UPDATE quickscale_credits_creditaccount account
-       SET posted = account.posted + entry.amount,
-           next_sequence = account.next_sequence + 1,
-           updated_at = entry.created_at
-     WHERE account.id = entry.account_id
-    RETURNING account.next_sequence - 1, account.posted,
-              account.low_balance_threshold, account.low_balance_armed
-      INTO entry.sequence, entry.balance_after, threshold, was_armed;
+    UPDATE quickscale_credits_creditaccount
+       SET posted = posted + p_amount, next_sequence = next_sequence + 1, updated_at = p_at
+     WHERE id = p_account
+    RETURNING next_sequence - 1, posted, low_balance_threshold, low_balance_armed
+      INTO place, balance, threshold, armed;
 
     INSERT INTO quickscale_credits_credittransaction (
         account_id, sequence, kind, amount, balance_after, shortfall, description, service_id,
         actor_id, hold_id, reverses_id, idempotency_key, fingerprint, metadata, created_at)
     VALUES (
-        entry.account_id, entry.sequence, entry.kind, entry.amount, entry.balance_after,
-        coalesce(entry.shortfall, 0), entry.description, entry.service_id, entry.actor_id,
-        entry.hold_id, entry.reverses_id, coalesce(entry.idempotency_key, ''),
-        coalesce(entry.fingerprint, ''), coalesce(entry.metadata, '{}'), entry.created_at)
-    RETURNING * INTO entry;
+        p_account, place, p_kind, p_amount, balance, p_shortfall, p_description, p_service,
+        actor, p_hold, p_reverses, p_key, p_fingerprint, p_metadata, p_at)
+    RETURNING 'posted', NULL, NULL, id, account_id, sequence, kind, amount, balance_after,
+        shortfall, description, service_id, actor_id, hold_id, reverses_id, idempotency_key,
+        fingerprint, metadata, created_at
+    INTO result;
 
     INSERT INTO quickscale_credits_creditallocation (account_id, transaction_id, lot_id, amount)
-    SELECT entry.account_id, entry.id, part.lot_id, part.amount
-      FROM unnest(p_lots, p_amounts) part (lot_id, amount);
+    SELECT p_account, result.id, part.lot_id, part.amount
+      FROM unnest(p_lots, p_parts) part (lot_id, amount);
 
-    INSERT INTO quickscale_credits_creditevent (
-        account_id, kind, payload, created_at, next_attempt_at)
-    VALUES (
-        entry.account_id,
-        CASE entry.kind
-            WHEN 'grant' THEN 'granted' WHEN 'consume' THEN 'consumed'
-            WHEN 'expire' THEN 'expired' WHEN 'revoke' THEN 'revoked'
-            WHEN 'reverse' THEN 'reversed' WHEN 'adjust' THEN 'adjusted' ELSE 'converted' END,
+    PERFORM quickscale_credits_tell(
+        p_account,
+        CASE p_kind
+            WHEN 'grant' THEN 'granted' WHEN 'consume' THEN 'consumed' WHEN 'expire' THEN 'expired'
+            WHEN 'revoke' THEN 'revoked' WHEN 'reverse' THEN 'reversed'
+            WHEN 'adjust' THEN 'adjusted' ELSE 'converted' END,
         jsonb_build_object(
-            'transaction', entry.id, 'amount', entry.amount::text,
-            'balance', entry.balance_after::text),
-        entry.created_at, entry.created_at);
+            'transaction', result.id, 'amount', result.amount::text, 'balance', balance::text),
+        p_at);
 
-    IF entry.amount < 0 AND entry.balance_after <= 0
-            AND entry.balance_after - entry.amount > 0 THEN
-        INSERT INTO quickscale_credits_creditevent (
-            account_id, kind, payload, created_at, next_attempt_at)
-        VALUES (
-            entry.account_id, 'depleted',
-            jsonb_build_object('balance', entry.balance_after::text),
-            entry.created_at, entry.created_at);
+    IF balance <= 0 AND balance - p_amount > 0 THEN
+        PERFORM quickscale_credits_tell(
+            p_account, 'depleted', jsonb_build_object('balance', balance::text), p_at);
     END IF;
-
-    is_low := entry.balance_after <= threshold;
-    IF is_low = was_armed AND (entry.amount < 0 OR NOT is_low) THEN
-        UPDATE quickscale_credits_creditaccount
-           SET low_balance_armed = NOT is_low
-         WHERE id = entry.account_id;
-        IF is_low THEN
-            INSERT INTO quickscale_credits_creditevent (
-                account_id, kind, payload, created_at, next_attempt_at)
-            VALUES (
-                entry.account_id, 'low_balance',
-                jsonb_build_object(
-                    'balance', entry.balance_after::text, 'threshold', threshold::text),
-                entry.created_at, entry.created_at);
+    -- Low is told once: again only after the balance was above the threshold.
+    IF (balance > threshold) <> armed AND (p_amount < 0 OR balance > threshold) THEN
+        UPDATE quickscale_credits_creditaccount SET low_balance_armed = NOT armed
+         WHERE id = p_account;
+        IF armed THEN
+            PERFORM quickscale_credits_tell(
+                p_account,
+                'low_balance',
+                jsonb_build_object('balance', balance::text, 'threshold', threshold::text),
+                p_at);
         END IF;
     END IF;
-    RETURN entry;
+    RETURN result;
 END
 $$;

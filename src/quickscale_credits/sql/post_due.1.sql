@@ -7,8 +7,7 @@ CREATE FUNCTION quickscale_credits_post_due(
 DECLARE
     account quickscale_credits_creditaccount;
     hold quickscale_credits_credithold;
-    lot quickscale_credits_creditlot;
-    entry quickscale_credits_credittransaction;
+    lot record;
 BEGIN
     FOR hold IN
         SELECT * FROM quickscale_credits_credithold
@@ -19,17 +18,12 @@ BEGIN
     END LOOP;
 
     FOR lot IN
-        SELECT * FROM quickscale_credits_creditlot
+        SELECT id, held - remaining AS lost FROM quickscale_credits_creditlot
          WHERE account_id = p_account AND is_open AND expires_at <= p_at AND remaining > held
          ORDER BY expires_at, id
     LOOP
-        entry := NULL;
-        entry.account_id := p_account;
-        entry.kind := 'expire';
-        entry.amount := lot.held - lot.remaining;
-        entry.description := 'Expired';
-        entry.created_at := p_at;
-        PERFORM quickscale_credits_post(entry, ARRAY[lot.id], ARRAY[entry.amount]);
+        PERFORM quickscale_credits_post(
+            p_account, 'expire', lot.lost, 'Expired', ARRAY[lot.id], ARRAY[lot.lost], p_at);
     END LOOP;
 
     UPDATE quickscale_credits_creditaccount

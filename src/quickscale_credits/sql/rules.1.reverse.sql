@@ -1,5 +1,5 @@
 DROP FUNCTION quickscale_credits_check_hold CASCADE;
-DROP FUNCTION quickscale_credits_check_allocation CASCADE;
+DROP FUNCTION quickscale_credits_check_allocations CASCADE;
 DROP FUNCTION quickscale_credits_check_transaction CASCADE;
 DROP FUNCTION quickscale_credits_refuse_truncate CASCADE;
 DROP FUNCTION quickscale_credits_refuse_change CASCADE;

@@ -68,39 +68,49 @@ CREATE TRIGGER quickscale_credits_no_truncate
     AFTER TRUNCATE ON quickscale_credits_creditallocation
     FOR EACH STATEMENT EXECUTE FUNCTION quickscale_credits_refuse_truncate();
 
--- At commit, each new transaction follows the one before it and is explained by its allocations.
+-- Whenever allocations are written, they sum to their transaction's amount: one statement writes all
+-- of a transaction, and nothing is added later.
+
+CREATE FUNCTION quickscale_credits_check_allocations() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM FROM (SELECT DISTINCT transaction_id AS id FROM added) touched
+      JOIN quickscale_credits_credittransaction entry USING (id)
+     WHERE entry.amount <> (
+         SELECT sum(part.amount) FROM quickscale_credits_creditallocation part
+          WHERE part.transaction_id = entry.id);
+    IF FOUND THEN
+        RAISE EXCEPTION 'the allocations of a transaction do not sum to its amount'
+            USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER quickscale_credits_explains
+    AFTER INSERT ON quickscale_credits_creditallocation
+    REFERENCING NEW TABLE AS added
+    FOR EACH STATEMENT EXECUTE FUNCTION quickscale_credits_check_allocations();
+
+-- At commit, each new transaction has its allocations and follows the one before it.
 
 CREATE FUNCTION quickscale_credits_check_transaction() RETURNS trigger LANGUAGE plpgsql AS $$
-DECLARE
-    explained numeric;
-    before numeric;
 BEGIN
-    SELECT coalesce(sum(amount), 0) INTO explained
-      FROM quickscale_credits_creditallocation
-     WHERE transaction_id = NEW.id;
-    IF explained <> NEW.amount THEN
-        RAISE EXCEPTION 'transaction % is of %, and its allocations sum to %',
-            NEW.id, NEW.amount, explained
+    IF NOT EXISTS (
+        SELECT FROM quickscale_credits_creditallocation WHERE transaction_id = NEW.id
+    ) THEN
+        RAISE EXCEPTION 'transaction % of account % has no allocation', NEW.sequence, NEW.account_id
             USING ERRCODE = 'integrity_constraint_violation';
     END IF;
-
-    IF NEW.sequence = 1 THEN
-        before := 0;
-    ELSE
-        SELECT balance_after INTO before
-          FROM quickscale_credits_credittransaction
-         WHERE account_id = NEW.account_id AND sequence = NEW.sequence - 1;
-    END IF;
-    IF before IS NULL OR before + NEW.amount <> NEW.balance_after THEN
-        RAISE EXCEPTION 'transaction % does not follow the one before it in account %',
+    IF NEW.balance_after - NEW.amount IS DISTINCT FROM (
+        CASE NEW.sequence WHEN 1 THEN 0 ELSE (
+            SELECT balance_after FROM quickscale_credits_credittransaction
+             WHERE account_id = NEW.account_id AND sequence = NEW.sequence - 1) END)
+    OR NOT EXISTS (
+        SELECT FROM quickscale_credits_creditaccount
+         WHERE id = NEW.account_id AND next_sequence > NEW.sequence
+    ) THEN
+        RAISE EXCEPTION 'transaction % of account % does not follow the one before it',
             NEW.sequence, NEW.account_id
-            USING ERRCODE = 'integrity_constraint_violation';
-    END IF;
-
-    PERFORM FROM quickscale_credits_creditaccount
-      WHERE id = NEW.account_id AND next_sequence > NEW.sequence;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION 'account % does not count transaction %', NEW.account_id, NEW.sequence
             USING ERRCODE = 'integrity_constraint_violation';
     END IF;
     RETURN NULL;
@@ -111,31 +121,6 @@ CREATE CONSTRAINT TRIGGER quickscale_credits_explained
     AFTER INSERT ON quickscale_credits_credittransaction
     DEFERRABLE INITIALLY DEFERRED
     FOR EACH ROW EXECUTE FUNCTION quickscale_credits_check_transaction();
-
--- An allocation belongs to a transaction of the same database transaction: nothing is added later.
-
-CREATE FUNCTION quickscale_credits_check_allocation() RETURNS trigger LANGUAGE plpgsql AS $$
-DECLARE
-    difference numeric;
-BEGIN
-    SELECT entry.amount - sum(part.amount) INTO difference
-      FROM quickscale_credits_credittransaction entry
-      JOIN quickscale_credits_creditallocation part ON part.transaction_id = entry.id
-     WHERE entry.id = NEW.transaction_id
-     GROUP BY entry.amount;
-    IF difference <> 0 THEN
-        RAISE EXCEPTION 'the allocations of transaction % do not sum to its amount',
-            NEW.transaction_id
-            USING ERRCODE = 'integrity_constraint_violation';
-    END IF;
-    RETURN NULL;
-END
-$$;
-
-CREATE CONSTRAINT TRIGGER quickscale_credits_explains
-    AFTER INSERT ON quickscale_credits_creditallocation
-    DEFERRABLE INITIALLY DEFERRED
-    FOR EACH ROW EXECUTE FUNCTION quickscale_credits_check_allocation();
 
 -- At commit, what a hold sets aside is what its allocations say.
 

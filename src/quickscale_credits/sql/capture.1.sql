@@ -1,0 +1,58 @@
+-- Take a hold's credits, or a part of them (p_amount; null is all, 0 takes nothing), and free the
+-- rest. A hold is captured once. Capturing 0 writes no transaction.
+CREATE FUNCTION quickscale_credits_capture(
+    p_hold bigint,
+    p_amount numeric
+) RETURNS quickscale_credits_outcome LANGUAGE plpgsql AS $$
+DECLARE
+    account quickscale_credits_creditaccount;
+    hold quickscale_credits_credithold;
+    taken numeric;
+    lots bigint[];
+    parts numeric[];
+    due_at timestamptz;
+    result quickscale_credits_outcome;
+    moment timestamptz;
+BEGIN
+    SELECT * INTO account FROM quickscale_credits_creditaccount
+     WHERE id = (SELECT account_id FROM quickscale_credits_credithold WHERE id = p_hold)
+       FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        result.answer := 'missing';
+        RETURN result;
+    END IF;
+    moment := quickscale_credits_clock();
+    IF account.next_due_at <= moment THEN
+        account := quickscale_credits_post_due(account.id, moment);
+    END IF;
+
+    SELECT * INTO hold FROM quickscale_credits_credithold WHERE id = p_hold;
+    taken := coalesce(p_amount, hold.amount);
+    result.answer := CASE
+        WHEN hold.status <> 'open' THEN 'hold ' || hold.status
+        WHEN taken > hold.amount THEN 'insufficient' END;
+    IF result.answer IS NOT NULL THEN
+        result.available := hold.amount;
+        result.required := taken;
+        RETURN result;
+    END IF;
+
+    due_at := quickscale_credits_close_hold(hold, 'captured', taken, moment);
+    IF taken > 0 THEN
+        SELECT array_agg(lot_id ORDER BY id), array_agg(-part ORDER BY id) INTO lots, parts
+          FROM (SELECT id, lot_id,
+                       least(amount, taken - (sum(amount) OVER (ORDER BY id) - amount)) AS part
+                  FROM quickscale_credits_creditholdallocation WHERE hold_id = p_hold) split
+         WHERE part > 0;
+        result := quickscale_credits_post(
+            account.id, 'consume', -taken, hold.description, lots, parts, moment,
+            hold.service_id, hold.actor_id::text, hold.id, p_metadata => hold.metadata);
+    ELSE
+        result.answer := 'posted';
+    END IF;
+    IF due_at <= moment THEN
+        PERFORM quickscale_credits_post_due(account.id, moment);
+    END IF;
+    RETURN result;
+END
+$$;

@@ -1,0 +1,66 @@
+-- Take credits back from the lot that was paid for, as far as they are free. p_policy says what is
+-- done about the rest: 'overdraft' takes it from the overdraft, as far as its limit goes, and
+-- 'freeze' freezes the account; what is still missing is the transaction's shortfall.
+CREATE FUNCTION quickscale_credits_revoke(
+    p_lot bigint,
+    p_amount numeric,
+    p_description text,
+    p_policy text,
+    p_actor text,
+    p_key text,
+    p_fingerprint text,
+    p_metadata jsonb
+) RETURNS quickscale_credits_outcome LANGUAGE plpgsql AS $$
+DECLARE
+    account quickscale_credits_creditaccount;
+    overdraft record;
+    part numeric;
+    missing numeric;
+    lots bigint[] := ARRAY[p_lot];
+    parts numeric[];
+    result quickscale_credits_outcome;
+    moment timestamptz;
+BEGIN
+    SELECT * INTO account FROM quickscale_credits_creditaccount
+     WHERE id = (SELECT account_id FROM quickscale_credits_creditlot WHERE id = p_lot)
+       FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        result.answer := 'missing';
+        RETURN result;
+    END IF;
+    moment := quickscale_credits_clock();
+    IF p_key <> '' THEN
+        result := quickscale_credits_replay(account.id, p_key, p_fingerprint);
+        IF result.answer IS NOT NULL THEN
+            RETURN result;
+        END IF;
+    END IF;
+    IF account.next_due_at <= moment THEN
+        account := quickscale_credits_post_due(account.id, moment);
+    END IF;
+
+    SELECT least(p_amount, remaining - held) INTO part
+      FROM quickscale_credits_creditlot WHERE id = p_lot;
+    parts := ARRAY[-part];
+    missing := p_amount - part;
+    IF missing > 0 AND p_policy = 'overdraft' AND account.overdraft_limit > 0 THEN
+        SELECT * INTO overdraft
+          FROM quickscale_credits_overdraft(account.id, account.overdraft_limit, moment);
+        part := least(overdraft.free, missing);
+        IF part > 0 THEN
+            lots := lots || overdraft.lot_id;
+            parts := parts || -part;
+            missing := missing - part;
+        END IF;
+    END IF;
+    result := quickscale_credits_post(
+        account.id, 'revoke', missing - p_amount, p_description, lots, parts, moment,
+        p_actor => p_actor, p_shortfall => missing, p_key => p_key,
+        p_fingerprint => p_fingerprint, p_metadata => p_metadata);
+    IF missing > 0 AND p_policy = 'freeze' THEN
+        UPDATE quickscale_credits_creditaccount SET status = 'frozen'
+         WHERE id = account.id AND status = 'active';
+    END IF;
+    RETURN result;
+END
+$$;

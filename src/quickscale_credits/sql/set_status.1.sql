@@ -1,0 +1,26 @@
+-- Freeze, thaw or close an account. Closing is refused while a hold is open, and is for good.
+CREATE FUNCTION quickscale_credits_set_status(p_account bigint, p_status text)
+RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    account quickscale_credits_creditaccount;
+    moment timestamptz;
+BEGIN
+    SELECT * INTO account FROM quickscale_credits_creditaccount
+     WHERE id = p_account FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        RETURN 'missing';
+    END IF;
+    moment := quickscale_credits_clock();
+    IF account.next_due_at <= moment THEN
+        account := quickscale_credits_post_due(p_account, moment);
+    END IF;
+    IF account.status = 'closed' AND p_status <> 'closed' THEN
+        RETURN 'closed';
+    ELSIF account.held > 0 AND p_status = 'closed' THEN
+        RETURN 'held';
+    END IF;
+    UPDATE quickscale_credits_creditaccount SET status = p_status, updated_at = moment
+     WHERE id = p_account;
+    RETURN 'posted';
+END
+$$;
