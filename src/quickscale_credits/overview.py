@@ -37,6 +37,11 @@ class BalanceOverview:
     by_type: list[TypeBalance]
     ending: list[CreditLot]
 
+    @property
+    def has_more_endings(self) -> bool:
+        """Whether the ends by type leave one out."""
+        return len(self.ending) > sum(bool(type_.ends_at) for type_ in self.by_type)
+
 
 def balance_overview(account: CreditAccount) -> BalanceOverview:
     """The balance of an account: 2 queries."""

@@ -57,7 +57,7 @@ class Summarise(BaseService):
 class WordCount(BaseService):
     code = "word-count"
     name = _("Count words")
-    description = _("Counts words, sentences and characters. Free.")
+    description = _("Counts words, sentences and characters.")
     form_class = TextForm
 
     def run(self, *, text: str) -> dict[str, int]:

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from datetime import timedelta
+from random import Random
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
+from django.utils import timezone
+
+from quickscale_credits.lookup import OwnerNotFoundError, find_owner
+from quickscale_credits.models import CreditAccount, CreditEvent, Service, ServiceUsage
+from quickscale_credits.samples import credit_services
+from quickscale_credits.services import create_missing_rows
+from quickscale_credits.testing import Clock, moving_clock
+
+MONTHS = 4
+MONTH = timedelta(days=30)
+PLAN_CREDITS = 200
+PACK = 100
+
+
+class Command(BaseCommand):
+    help = "Give users without credit history some months of it. For development only."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("emails", nargs="+", metavar="EMAIL", help="of users that exist")
+
+    def handle(self, *, emails: list[str], **options: Any) -> None:
+        if not settings.DEBUG:
+            raise CommandError("Sample credits are for development, and DEBUG is off.")
+        create_missing_rows()
+        for email in emails:
+            self.load(email)
+
+    @transaction.atomic
+    def load(self, email: str) -> None:
+        try:
+            owner = find_owner(email)
+        except OwnerNotFoundError as error:
+            raise CommandError(str(error)) from error
+        if CreditAccount.objects.filter(owner=owner, transactions__isnull=False).exists():
+            self.stdout.write(f"{email} has a credit history already.")
+            return
+        with moving_clock(timezone.now() - MONTHS * MONTH) as clock:
+            account = CreditAccount.objects.for_owner(owner)
+            for month in range(MONTHS):
+                live_through(month, account, clock, Random(f"{email} {month}"))  # noqa: S311
+        # Nobody should be told today of what happened months ago.
+        CreditEvent.objects.filter(account=account).update(delivered_at=timezone.now())
+        self.stdout.write(f"{email} has {account.transactions.count()} entries now.")
+
+
+def live_through(month: int, account: CreditAccount, clock: Clock, chance: Random) -> None:
+    """A month of a plan: credits come in, are used, and what is left of them ends."""
+    start = clock.now
+    account.add_credits(
+        PLAN_CREDITS,
+        f"Starter plan, {start:%B %Y}",
+        credit_type="subscription",
+        expires_at=start + MONTH,
+    )
+    if month == 0:
+        account.add_credits(25, "Welcome gift", credit_type="bonus")
+    if month % 2:
+        clock.move(timedelta(days=2))
+        account.add_credits(PACK, f"{PACK} credits bought")
+    services = list(
+        Service.objects.filter(
+            slug__in=[credit_services.Summarise.code, credit_services.WordCount.code]
+        )
+    )
+    end = start + MONTH * 0.9
+    while clock.now < end:
+        clock.move(timedelta(hours=chance.randint(6, 40)))
+        use(chance.choice(services), chance.randint(1, 8), account, clock)
+    clock.move(start + MONTH - clock.now)
+
+
+def use(service: Service, units: int, account: CreditAccount, clock: Clock) -> None:
+    cost = service.cost_of(units)
+    if cost > account.get_available_balance():
+        return
+    entry = account.consume_credits(cost, service.name, service=service) if cost else None
+    usage = ServiceUsage.objects.create(
+        service=service, account=account, transaction=entry, units=units, cost=cost
+    )
+    ServiceUsage.objects.filter(pk=usage.pk).update(created_at=clock.now)
