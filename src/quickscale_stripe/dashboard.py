@@ -24,10 +24,7 @@ def can_buy(request: HttpRequest) -> bool:
 
 
 def payments_context(request: HttpRequest) -> dict[str, Any]:
-    return {
-        "payments": Payment.objects.for_owner(get_owner(request))[:RECENT],
-        "payments_are_on": payments_are_on(),
-    }
+    return {"payments": Payment.objects.for_owner(get_owner(request))[:RECENT]}
 
 
 register(NavItem(_("Buy credits"), "quickscale_stripe:buy_credits", order=40, access=can_buy))

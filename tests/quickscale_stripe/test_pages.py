@@ -1,0 +1,277 @@
+from __future__ import annotations
+
+import re
+import uuid
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.test import Client
+from django.utils import timezone, translation
+from stripe import APIConnectionError, HTTPClient
+
+from quickscale_stripe.models import Payment, StripePrice
+from quickscale_stripe.sandbox import Sandbox
+from tests.quickscale_stripe.shopping import balance, open_checkout
+
+pytestmark = pytest.mark.django_db
+
+BUY = "/dashboard/buy-credits/"
+CHECKOUT = "/dashboard/buy-credits/checkout/"
+DONE = "/dashboard/buy-credits/done/"
+PAYMENTS = "/dashboard/payments/"
+
+
+def text_of(response: Any) -> str:
+    """What a reader sees of a page, without its tags."""
+    return " ".join(re.sub(r"<[^>]+>", " ", response.text).split())
+
+
+@pytest.fixture
+def paid(shop: Sandbox, owner: Any, package: StripePrice) -> Payment:
+    shop.pay(open_checkout(owner, package))
+    shop.deliver()
+    return Payment.objects.get()
+
+
+class Unreachable(HTTPClient):
+    name = "unreachable"
+
+    def request(self, *args: Any, **kwargs: Any) -> Any:
+        raise APIConnectionError("down")
+
+
+@pytest.fixture
+def stripe_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("quickscale_stripe.sandbox.SandboxHTTPClient", lambda _: Unreachable())
+
+
+@pytest.mark.parametrize("path", [BUY, DONE, PAYMENTS, "/dashboard/buy-credits/cancelled/"])
+def test_pages_ask_for_a_login(sandbox: Sandbox, client: Client, path: str) -> None:
+    response = client.get(path)
+    assert response.status_code == 302
+    assert "login" in response["Location"]
+
+
+def test_packages_show_price_credits_and_savings(shop: Sandbox, buyer: Client) -> None:
+    page = text_of(buyer.get(BUY))
+
+    for fact in ("Starter pack", "$9.00", "100 credits", "$0.09 for each credit", "Buy 100 credits"):
+        assert fact in page
+    assert "$129.00" in page
+    assert "$0.0645 for each credit" in page
+    assert "Save 28%" in page
+
+
+def test_amounts_are_in_the_reader_s_locale(shop: Sandbox, buyer: Client) -> None:
+    with translation.override("de"):
+        page = text_of(buyer.get(BUY, headers={"Accept-Language": "de"}))
+    assert "9,00\xa0$" in page.replace("&nbsp;", "\xa0") or "9,00 $" in page
+
+
+def test_buying_goes_to_the_hosted_page_and_back_to_the_result(
+    shop: Sandbox, buyer: Client, owner: Any, package: StripePrice
+) -> None:
+    response = buyer.post(CHECKOUT, {"price": package.pk, "reference": uuid.uuid4()})
+    assert response.status_code == 302
+    session = re.search(r"cs_\w+", response["Location"])
+    assert session
+
+    back = shop.pay(session[0])
+    page = buyer.get(back.url)
+
+    assert "Your payment is complete" in text_of(page)
+    assert "Credits added 100" in text_of(page)
+    assert "Your balance 100" in text_of(page)
+    assert balance(owner) == 100
+
+    shop.deliver()
+    assert balance(owner) == 100
+
+
+def test_an_htmx_request_is_sent_there_by_a_header(
+    shop: Sandbox, buyer: Client, package: StripePrice
+) -> None:
+    data = {"price": package.pk, "reference": uuid.uuid4()}
+    response = buyer.post(CHECKOUT, data, headers={"HX-Request": "true"})
+    assert response.status_code == 200
+    assert "/c/pay/cs_test_" in response["HX-Redirect"]
+
+
+@pytest.mark.parametrize("price", ["", "0", "999999", "x"])
+def test_a_price_that_is_not_for_sale(shop: Sandbox, buyer: Client, price: str) -> None:
+    response = buyer.post(CHECKOUT, {"price": price, "reference": uuid.uuid4()}, follow=True)
+    assert "no longer for sale" in text_of(response)
+
+
+def test_success_and_cancel_addresses_by_settings(
+    shop: Sandbox, buyer: Client, package: StripePrice, settings: Any
+) -> None:
+    settings.QUICKSCALE_STRIPE_SUCCESS_URL = "https://example.com/thanks?from=stripe"
+    response = buyer.post(CHECKOUT, {"price": package.pk, "reference": uuid.uuid4()})
+    session = re.search(r"cs_\w+", response["Location"])
+    assert session
+    back = shop.pay(session[0])
+    assert back.url == f"https://example.com/thanks?from=stripe&session_id={session[0]}"
+
+
+def test_a_pending_payment_checks_again_by_itself_and_by_link(
+    shop: Sandbox, buyer: Client, owner: Any, package: StripePrice
+) -> None:
+    session = open_checkout(owner, package)
+    shop.pay(session, "bank_success")
+
+    page = buyer.get(DONE, {"session_id": session})
+    assert "being confirmed" in text_of(page)
+    assert f"session_id={session}&amp;check=1" in page.text
+    last = buyer.get(
+        DONE, {"session_id": session, "check": "10"}, headers={"HX-Request": "true"}
+    )
+    assert "hx-get" not in last.text
+    assert "Check again" in text_of(last)
+
+    shop.settle(Payment.objects.get().payment_intent_id or "")
+    assert "complete" in text_of(buyer.get(DONE, {"session_id": session}))
+
+
+def test_a_failed_payment_says_so(
+    shop: Sandbox, buyer: Client, owner: Any, package: StripePrice
+) -> None:
+    session = open_checkout(owner, package)
+    shop.pay(session, "bank_failure")
+    buyer.get(DONE, {"session_id": session})
+    shop.settle(Payment.objects.get().payment_intent_id or "")
+
+    page = text_of(buyer.get(DONE, {"session_id": session}))
+
+    assert "Your payment failed" in page
+    assert "not been charged" in page
+
+
+@pytest.mark.parametrize("session", ["", "cs_test_unknown", "x", "cs_../../v1/customers"])
+def test_an_unknown_session_is_not_found(shop: Sandbox, buyer: Client, session: str) -> None:
+    assert buyer.get(DONE, {"session_id": session}).status_code == 404
+
+
+def test_the_session_of_somebody_else_is_not_found(
+    shop: Sandbox, owner: Any, package: StripePrice
+) -> None:
+    session = open_checkout(owner, package)
+    shop.pay(session)
+    stranger = Client()
+    stranger.force_login(get_user_model().objects.create_user(email="eve@example.com"))
+
+    assert stranger.get(DONE, {"session_id": session}).status_code == 404
+
+
+def test_without_keys_pages_say_that_payments_are_not_set_up(
+    buyer: Client, package: StripePrice, settings: Any
+) -> None:
+    settings.QUICKSCALE_STRIPE_SANDBOX = False
+    page = buyer.get(BUY)
+    assert page.status_code == 200
+    assert "Payments are not set up" in text_of(page)
+    assert "QUICKSCALE" not in page.text
+    assert "not set up" in text_of(buyer.post(CHECKOUT, {"price": package.pk}))
+    assert buyer.get(PAYMENTS).status_code == 200
+
+
+def test_while_stripe_is_down_nothing_breaks(
+    shop: Sandbox, buyer: Client, owner: Any, package: StripePrice, stripe_is_down: None
+) -> None:
+    page = buyer.post(CHECKOUT, {"price": package.pk, "reference": uuid.uuid4()})
+    assert page.status_code == 503
+    assert "try again in a few minutes" in text_of(page)
+    assert "being confirmed" in text_of(buyer.get(DONE, {"session_id": "cs_test_1"}))
+    assert balance(owner) == 0
+
+
+def test_a_payment_that_is_known_is_shown_while_stripe_is_down(
+    paid: Payment, buyer: Client, stripe_is_down: None
+) -> None:
+    page = buyer.get(DONE, {"session_id": paid.checkout_session_id})
+    assert "complete" in text_of(page)
+
+
+def test_payments_are_listed_with_their_receipts(paid: Payment, buyer: Client) -> None:
+    page = text_of(buyer.get(PAYMENTS))
+    for fact in ("Starter pack", "Paid", "$9.00", "100", paid.receipt_number):
+        assert fact
+        assert fact in page
+
+
+def test_payments_of_others_are_hidden(paid: Payment) -> None:
+    stranger = Client()
+    stranger.force_login(get_user_model().objects.create_user(email="eve@example.com"))
+    assert "No payments to show" in text_of(stranger.get(PAYMENTS))
+    assert stranger.get(f"{PAYMENTS}{paid.pk}/").status_code == 404
+    assert stranger.get(f"{PAYMENTS}{paid.pk}/receipt/").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("query", "shown"),
+    [
+        ({"status": "succeeded"}, True),
+        ({"status": "failed"}, False),
+        ({"kind": "subscription"}, False),
+        ({"since": "2000-01-01", "until": "2000-01-02"}, False),
+        ({"since": "2000-01-01"}, True),
+        ({"status": "nonsense", "since": "yesterday"}, True),
+    ],
+)
+def test_payments_can_be_filtered(
+    paid: Payment, buyer: Client, query: dict[str, str], shown: bool
+) -> None:
+    assert ("Starter pack" in text_of(buyer.get(PAYMENTS, query))) is shown
+
+
+def test_the_list_is_paged_with_a_bounded_number_of_queries(
+    owner: Any, buyer: Client, settings: Any, django_assert_max_num_queries: Any
+) -> None:
+    settings.QUICKSCALE_STRIPE_PAGE_SIZE = 10
+    Payment.objects.bulk_create(
+        Payment(
+            owner=owner, kind="invoice", description=f"Number {number}", amount=number,
+            currency="jpy", created_at=timezone.now(),
+        )
+        for number in range(25)
+    )  # fmt: skip
+    with django_assert_max_num_queries(8):
+        page = buyer.get(PAYMENTS, {"page": 2, "kind": "invoice"})
+    assert "Page 2 of 3" in text_of(page)
+    assert "?kind=invoice&amp;page=3" in page.text
+    fragment = buyer.get(PAYMENTS, {"page": 3}, headers={"HX-Request": "true"})
+    assert "<html" not in fragment.text
+    assert "HX-Request" in fragment["Vary"]
+
+
+def test_the_detail_and_the_receipt(paid: Payment, buyer: Client) -> None:
+    detail = buyer.get(f"{PAYMENTS}{paid.pk}/")
+    assert "$9.00" in text_of(detail)
+    assert paid.receipt_url in detail.text
+
+    receipt = text_of(buyer.get(f"{PAYMENTS}{paid.pk}/receipt/"))
+    for fact in (f"Receipt {paid.receipt_number}", "ada@example.com", "Total paid $9.00"):
+        assert fact in receipt
+
+
+def test_a_payment_that_is_not_paid_has_no_receipt(owner: Any, buyer: Client) -> None:
+    payment = Payment.objects.create(
+        owner=owner, kind="one_time", amount=1, currency="usd", created_at=timezone.now()
+    )
+    assert buyer.get(f"{PAYMENTS}{payment.pk}/").status_code == 200
+    assert buyer.get(f"{PAYMENTS}{payment.pk}/receipt/").status_code == 404
+
+
+def test_the_dashboard_shows_recent_payments_and_a_way_to_buy(
+    paid: Payment, buyer: Client, settings: Any
+) -> None:
+    page = text_of(buyer.get("/dashboard/"))
+    assert "Starter pack $9.00" in page
+    nav = "Buy credits Payments"
+    assert nav in page
+
+    settings.QUICKSCALE_STRIPE_ENABLED = False
+    page = text_of(buyer.get("/dashboard/"))
+    assert "Starter pack $9.00" in page
+    assert nav not in page
