@@ -74,6 +74,11 @@ class Page(HTMLParser):
         self.problems.append(f"line {line}, column {column}: {text}")
 
 
+def flat(html: str) -> str:
+    """The same with every run of white space as one space."""
+    return " ".join(html.split())
+
+
 def problems_of_fragment(html: str) -> list[str]:
     """Inline code, unbalanced tags, double ids and the like in a part of a page."""
     return Page(html).problems

@@ -46,7 +46,8 @@ def careless(request: HttpRequest) -> HttpResponse:
         '<!DOCTYPE html><html lang="en"><title>Careless</title>'
         '<link rel="icon" href="/static/quickscale_dashboard/mark.svg">'
         '<script>console.error("inline")</script><script src="/careless.js"></script>'
-        '<p style="color: red">Red</p><img src="/static/quickscale_dashboard/mark.svg" width="5000">'
+        '<p style="color: red">Red</p>'
+        '<img src="/static/quickscale_dashboard/mark.svg" width="5000">'
     )
 
 
