@@ -21,9 +21,9 @@ class CreditsConfig(AppConfig):
         post_migrate.connect(make_service_rows, sender=self)
 
 
-def make_service_rows(using: str, apps: Apps, **kwargs: Any) -> None:
+def make_service_rows(using: str, apps: Apps | None = None, **kwargs: Any) -> None:
     """After every ``migrate`` that leaves the table: each registered service has its row."""
     from quickscale_credits.services import create_missing_rows
 
-    if "service" in apps.all_models["quickscale_credits"]:
+    if apps is None or "service" in apps.all_models["quickscale_credits"]:
         create_missing_rows(using)

@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 
 from django.db import connections, models, router, transaction
 
-from quickscale_credits import requests
+from quickscale_credits import outbox, requests
 from quickscale_credits.amounts import LIMIT, Amount, parse_amount
 from quickscale_credits.conf import SHORTFALL_POLICIES, app_settings
 from quickscale_credits.exceptions import (
@@ -581,7 +581,11 @@ def _written(outcome: Outcome[ModelT], key: str, account: CreditAccount | None =
 
 def _refuse(outcome: Outcome[Any], key: str) -> None:
     match outcome.answer.split():
-        case ["posted"] | ["replayed"]:
+        case ["posted"]:
+            if outcome.row is not None:
+                outbox.deliver_after_commit(outcome.row.account_id, using=outcome.row._state.db)
+            return
+        case ["replayed"]:
             return
         case ["insufficient"]:
             raise InsufficientCreditsError(available=outcome.available, required=outcome.required)

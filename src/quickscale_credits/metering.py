@@ -16,6 +16,7 @@ from __future__ import annotations
 import inspect
 from asyncio import shield
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -25,7 +26,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 from asgiref.sync import async_to_sync, sync_to_async
 from django.contrib.auth.views import redirect_to_login
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
@@ -36,7 +37,13 @@ from quickscale_credits.exceptions import (
     IdempotencyConflictError,
     InsufficientCreditsError,
 )
-from quickscale_credits.models import CreditAccount, CreditTransaction, Service, ServiceUsage
+from quickscale_credits.models import (
+    CreditAccount,
+    CreditHold,
+    CreditTransaction,
+    Service,
+    ServiceUsage,
+)
 from quickscale_credits.responses import announce_change, insufficient_credits_response
 from quickscale_credits.services import BaseService
 
@@ -48,7 +55,9 @@ Units = Decimal | int | str
 class Charge:
     """One use of a service while it goes on; :func:`charge` makes it.
 
-    Inside the block ``units`` may be lowered to what was really used, and ``metadata`` filled.
+    Inside the block ``units`` may be set to what was really used, as long as it isn't more than
+    was held; where nothing was held (0 units) it is all paid at the end. ``metadata`` may be
+    filled.
     After it, ``usage`` is the :class:`~quickscale_credits.models.ServiceUsage`.
     ``replayed`` is true when the idempotency key was charged before: nothing is charged again, and
     ``usage`` is the first one, already inside the block.
@@ -58,6 +67,7 @@ class Charge:
     account: CreditAccount
     usage: ServiceUsage | None = None
     replayed = False
+    _hold: CreditHold | None = None
 
     def __init__(
         self,
@@ -85,9 +95,16 @@ class Charge:
             self.replayed = True
             return self
         cost = self.service.cost_of(self.units, owner=self._owner)
-        available = self.account.get_available_balance()
-        if cost > available:
-            raise InsufficientCreditsError(available=available, required=cost)
+        if cost:
+            self._hold = self.account.hold_credits(
+                cost,
+                self.service.name,
+                ttl=self._ttl,
+                service=self.service,
+                idempotency_key=self._key,
+            )
+            if self._hold.status != CreditHold.Status.OPEN:
+                raise HoldStateError(self._hold.status)
         return self
 
     def __exit__(
@@ -96,8 +113,16 @@ class Charge:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if exc is None and not self.replayed:
+        if self.replayed:
+            return
+        if exc is not None:
+            self._release()
+            return
+        try:
             self._finish()
+        except InsufficientCreditsError:
+            self._release()
+            raise
 
     async def __aenter__(self) -> Charge:
         return await sync_to_async(self.__enter__)()
@@ -116,7 +141,15 @@ class Charge:
             return None
         return ServiceUsage.objects.filter(account=self.account, idempotency_key=self._key).first()
 
-    def _spend(self, cost: Decimal) -> CreditTransaction | None:
+    def _release(self) -> None:
+        # In a broken transaction nothing can be written; its rollback undoes the hold as well.
+        if self._hold is not None and not connection.needs_rollback:
+            with suppress(HoldStateError):  # it has timed out by itself
+                self._hold.release()
+
+    def _take(self, cost: Decimal) -> CreditTransaction | None:
+        if self._hold is not None:
+            return self._hold.capture(cost)
         if not cost:
             return None
         return self.account.consume_credits(
@@ -130,7 +163,7 @@ class Charge:
                 self.usage = ServiceUsage.objects.create(
                     service=self.service,
                     account=self.account,
-                    transaction=self._spend(cost),
+                    transaction=self._take(cost),
                     units=Decimal(self.units),
                     cost=cost,
                     idempotency_key=self._key or "",

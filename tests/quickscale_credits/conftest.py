@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import pytest
-from django.contrib.auth import get_user_model
 
 from quickscale_credits.models import CreditAccount, Service
 from quickscale_credits.services import create_missing_rows, register_temporarily
@@ -9,8 +8,8 @@ from tests.quickscale_credits.surface import Shout, Whisper
 
 
 @pytest.fixture
-def owner(db):
-    return get_user_model().objects.create_user(email="owner@example.com", password="pw")
+def owner(db, make_owner):
+    return make_owner("owner@example.com")
 
 
 @pytest.fixture
