@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 from quickscale.conf import AppSettings
 
@@ -37,7 +38,7 @@ class CreditsSettings(AppSettings):
     @property
     def low_balance(self) -> Decimal | None:
         """Where a new account's balance counts as low; ``None`` never warns."""
-        value = self._get("LOW_BALANCE", None)
+        value: Any = self._get("LOW_BALANCE", None)
         return None if value is None else Decimal(value)
 
     @property

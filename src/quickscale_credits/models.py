@@ -290,7 +290,7 @@ class CreditLot(models.Model):
     )
     created_at = models.DateTimeField(_("created"))
 
-    objects: ClassVar[LotManager] = LotManager()
+    objects: ClassVar[LotManager[CreditLot]] = LotManager()
 
     class Meta:
         verbose_name = _("lot of credits")
@@ -594,7 +594,7 @@ class CreditHold(models.Model):
     expires_at = models.DateTimeField(_("times out"))
     closed_at = models.DateTimeField(_("closed"), null=True, blank=True)
 
-    objects: ClassVar[HoldManager] = HoldManager()
+    objects: ClassVar[HoldManager[CreditHold]] = HoldManager()
 
     class Meta:
         verbose_name = _("hold")
@@ -735,7 +735,7 @@ class Service(models.Model):
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     updated_at = models.DateTimeField(_("changed"), auto_now=True)
 
-    objects: ClassVar[ServiceManager] = ServiceManager()
+    objects: ClassVar[ServiceManager[Service]] = ServiceManager()
 
     class Meta:
         verbose_name = _("service")
@@ -756,10 +756,10 @@ class Service(models.Model):
         The hook named by ``cost_hook`` is called as ``hook(service=..., units=..., owner=...)``.
 
         Raises:
-            InvalidAmountError: the units aren't a number above zero.
+            InvalidAmountError: the units aren't a number from zero up.
             ImportError: the hook can't be loaded.
         """
-        count = parse_amount(units, name="units")
+        count = parse_amount(units, name="units", zero=True)
         if self.cost_hook:
             hook = import_string(self.cost_hook)
             cost = Decimal(hook(service=self, units=count, owner=owner))

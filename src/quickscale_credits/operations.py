@@ -31,15 +31,16 @@ class Operation(Generic[ModelT]):
     def __init__(self, model: type[ModelT], name: str, *types: str) -> None:
         function = f"quickscale_credits_{name}"
         fields = model._meta.concrete_fields
-        columns = ", ".join(["answer", "available", "required", *(f.column for f in fields)])
+        columns = ", ".join(["answer", "available", "required", *(str(f.column) for f in fields)])
         parameters = ", ".join(f"%s::{type_}" for type_ in types)
         self.model = model
         self.names = [f.attname for f in fields]
-        # An outcome holds JSON, and keys of the site's own models, as text.
-        self.texts = [
-            (index, f)
-            for index, f in enumerate(fields)
-            if isinstance(f, models.JSONField) or f.name == "actor"
+        # These come as text: JSON, and the key of a user, whose type is the site's own.
+        self.json: list[tuple[int, Any]] = [
+            (index, f) for index, f in enumerate(fields) if isinstance(f, models.JSONField)
+        ]
+        self.users: list[tuple[int, Any]] = [
+            (index, f) for index, f in enumerate(fields) if f.name == "actor"
         ]
         self.sql = f"SELECT {columns} FROM {function}({parameters})"  # noqa: S608
 
@@ -73,9 +74,8 @@ class Operation(Generic[ModelT]):
         answer, available, required, *row = values
         if row[0] is None:
             return Outcome(answer, available, required, None)
-        for index, field in self.texts:
-            if isinstance(field, models.JSONField):
-                row[index] = field.from_db_value(row[index], None, connections[using])
-            else:
-                row[index] = field.to_python(row[index])
+        for index, field in self.json:
+            row[index] = field.from_db_value(row[index], None, connections[using])
+        for index, field in self.users:
+            row[index] = field.to_python(row[index])
         return Outcome(answer, available, required, self.model.from_db(using, self.names, row))

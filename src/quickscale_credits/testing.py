@@ -1,52 +1,41 @@
-"""For a site's own tests: a ledger whose clock can be moved."""
+"""For a site's own tests: factories, and a ledger whose clock can be moved. Needs factory-boy."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS, connections
+import factory
+from factory.django import DjangoModelFactory
 
-SETTING = "quickscale_credits.now"
+from quickscale_credits.clock import Clock, ledger_clock
+from quickscale_credits.models import CreditAccount, Service
 
-
-class Clock:
-    """The ledger's time while it stands still between moves."""
-
-    def __init__(self, now: datetime, using: str) -> None:
-        self.now = now
-        self._using = using
-        self._set()
-
-    def move(self, by: timedelta) -> None:
-        """Let time pass; the ledger knows no way back."""
-        self.now += by
-        self._set()
-
-    def _set(self) -> None:
-        with connections[self._using].cursor() as cursor:
-            cursor.execute("SELECT set_config(%s, %s, true)", [SETTING, self.now.isoformat()])
+__all__ = ["Clock", "CreditAccountFactory", "ServiceFactory", "ledger_clock"]
 
 
-@contextmanager
-def moving_clock(start: datetime, *, using: str = DEFAULT_DB_ALIAS) -> Iterator[Clock]:
-    """Replace the ledger's clock inside a transaction; nobody else sees it.
+class CreditAccountFactory(DjangoModelFactory):  # type: ignore[misc]
+    """The account of ``owner``, which you give; ``credits=100`` puts pay-as-you-go credits in."""
 
-    ::
+    class Meta:
+        model = CreditAccount
 
-        with transaction.atomic(), moving_clock(timezone.now()) as clock:
-            account.add_credits(5, "Trial", credit_type="trial", expires_at=tomorrow)
-            clock.move(timedelta(days=2))
-            assert account.get_balance() == 0
-    """
-    with connections[using].cursor() as cursor:
-        cursor.execute("SELECT pg_get_functiondef('quickscale_credits_clock'::regproc)")
-        [real] = cursor.fetchone()
-        cursor.execute(
-            "CREATE OR REPLACE FUNCTION quickscale_credits_clock() RETURNS timestamptz "
-            f"LANGUAGE sql VOLATILE AS $$ SELECT current_setting('{SETTING}')::timestamptz $$"
-        )
-    yield Clock(start, using)
-    with connections[using].cursor() as cursor:
-        cursor.execute(real)
+    @classmethod
+    def _create(cls, model_class: type[CreditAccount], *args: Any, **kwargs: Any) -> CreditAccount:
+        return model_class.objects.for_owner(kwargs["owner"])
+
+    @factory.post_generation  # type: ignore[untyped-decorator]
+    def credits(self: CreditAccount, create: bool, extracted: Any, **kwargs: Any) -> None:
+        if extracted:
+            self.add_credits(extracted, "Credits of a test", **kwargs)
+
+
+class ServiceFactory(DjangoModelFactory):  # type: ignore[misc]
+    """An active service that costs 1 credit."""
+
+    class Meta:
+        model = Service
+
+    name = factory.Sequence(lambda n: f"Service {n}")
+    slug = factory.Sequence(lambda n: f"service-{n}")
+    cost = Decimal(1)

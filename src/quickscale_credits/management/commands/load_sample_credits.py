@@ -10,11 +10,11 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 from django.utils import timezone
 
+from quickscale_credits.clock import Clock, ledger_clock
 from quickscale_credits.lookup import OwnerNotFoundError, find_owner
 from quickscale_credits.models import CreditAccount, CreditEvent, Service, ServiceUsage
 from quickscale_credits.samples import credit_services
 from quickscale_credits.services import create_missing_rows
-from quickscale_credits.testing import Clock, moving_clock
 
 MONTHS = 4
 MONTH = timedelta(days=30)
@@ -44,7 +44,7 @@ class Command(BaseCommand):
         if CreditAccount.objects.filter(owner=owner, transactions__isnull=False).exists():
             self.stdout.write(f"{email} has a credit history already.")
             return
-        with moving_clock(timezone.now() - MONTHS * MONTH) as clock:
+        with ledger_clock(timezone.now() - MONTHS * MONTH) as clock:
             account = CreditAccount.objects.for_owner(owner)
             for month in range(MONTHS):
                 live_through(month, account, clock, Random(f"{email} {month}"))  # noqa: S311

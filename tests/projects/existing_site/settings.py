@@ -1,0 +1,9 @@
+"""A site that had its users, with usernames and UUIDs, before it took the ledger."""
+
+from __future__ import annotations
+
+from tests.projects.credits_only.settings import *  # noqa: F403
+from tests.projects.credits_only.settings import INSTALLED_APPS
+
+AUTH_USER_MODEL = "people.Person"
+INSTALLED_APPS = ["tests.projects.existing_site.people", *INSTALLED_APPS]
