@@ -11,18 +11,24 @@ from pathlib import Path
 import pytest
 
 from quickscale.postgres import embedded_url
+from tests.folders import server_folder
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "example_project"
 
 pytestmark = pytest.mark.xdist_group("example project")
 
 
+@pytest.fixture(scope="module")
+def database():
+    with server_folder() as temporary:
+        yield embedded_url(temporary / "postgres")
+
+
 @pytest.mark.parametrize(
     "command", ["check --fail-level WARNING", "makemigrations --check --dry-run", "test"]
 )
-def test_the_example_is_sound(command, tmp_path_factory):
-    data = embedded_url(tmp_path_factory.getbasetemp() / "example-postgres")
-    environment = {**os.environ, "DATABASE_URL": data}
+def test_the_example_is_sound(command, database):
+    environment = {**os.environ, "DATABASE_URL": database}
     environment.pop("DJANGO_SETTINGS_MODULE", None)
     result = subprocess.run(
         [sys.executable, "-W", "error", "manage.py", *command.split()],

@@ -9,7 +9,8 @@ import sys
 
 import pytest
 
-from quickscale_cli.project import create_project
+from quickscale_cli.project import create_project, documented_variables
+from tests.folders import server_folder
 
 pytestmark = pytest.mark.xdist_group("generated project")
 
@@ -17,20 +18,15 @@ PRODUCTION = {"DEBUG": "false", "ALLOWED_HOSTS": "example.com"}
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("generated") / "my_site"
-    create_project("my_site", folder)
-    return folder
-
-
-def documented_variables(project):
-    example = (project / ".env.example").read_text()
-    return set(re.findall(r"^#?([A-Z][A-Z_]+)=", example, re.MULTILINE))
+def project():
+    with server_folder() as temporary:
+        create_project("my_site", temporary / "my_site")
+        yield temporary / "my_site"
 
 
 def run(project, *arguments, **variables):
     """Run Python in the project, with nothing of this test's environment that a site reads."""
-    ours = {*documented_variables(project), "DJANGO_SETTINGS_MODULE", "PYTHONPATH"}
+    ours = {*documented_variables(), "DJANGO_SETTINGS_MODULE", "PYTHONPATH"}
     environment = {name: value for name, value in os.environ.items() if name not in ours}
     return subprocess.run(
         [sys.executable, "-W", "error", *arguments],
@@ -69,7 +65,7 @@ def test_every_variable_that_the_settings_read_is_documented(project):
     code = "from my_site.settings import env; print(*env.dump())"
     result = run(project, "-c", code)
     assert result.returncode == 0, result.stderr
-    assert set(result.stdout.split()) == documented_variables(project)
+    assert set(result.stdout.split()) == documented_variables()
 
 
 def test_all_problems_of_the_environment_are_told_at_once(project):

@@ -1,0 +1,96 @@
+"""``quickscale demo`` itself: it starts, keeps what was done, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from quickscale_cli.ports import HOST, free_port, listens
+from tests.folders import server_folder
+from tests.journeys.site import Demo
+
+pytestmark = pytest.mark.xdist_group("demo")
+
+
+@pytest.fixture
+def taken() -> Iterator[str]:
+    with socket.create_server((HOST, 0)) as server:
+        yield str(server.getsockname()[1])
+
+
+def processes_of(folder: Path) -> list[str]:
+    """What runs in the folder or was told of it, PostgreSQL included."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "cwd"]):
+        command = " ".join(process.info["cmdline"] or [])
+        if str(folder) in command or str(process.info["cwd"] or "").startswith(str(folder)):
+            found.append(command)
+    return found
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with server_folder() as temporary:
+        yield temporary / "demo"
+
+
+def test_a_demo_starts_keeps_its_data_and_leaves_nothing_behind(folder, taken, monkeypatch):
+    monkeypatch.setenv("DATABASE_URL", "postgres://nobody@192.0.2.1/somebodys-data")
+    monkeypatch.setenv("STRIPE_SECRET_KEY", "sk_live_never_used")
+
+    first = Demo(folder, "--port", str(free_port(0)), "--sandbox-port", str(free_port(0)))
+    try:
+        first.wait_until_ready()
+        with urllib.request.urlopen(f"{first.url}/healthz", timeout=10) as answer:
+            assert answer.status == 200
+        with urllib.request.urlopen(f"{first.url}/readyz", timeout=10) as answer:
+            assert answer.status == 200
+        assert "user@test.com / userpasswd" in first.output
+        assert "admin@test.com / adminpasswd" in first.output
+        assert any("postgres" in command for command in processes_of(folder))
+    finally:
+        code = first.stop(signal.SIGINT)
+    assert code == 0, first.output
+    assert processes_of(folder) == []
+
+    second = Demo(folder, "--port", taken, "--sandbox-port", taken)
+    try:
+        second.wait_until_ready()
+        assert second.output.count(f"Port {taken} is taken.") == 2
+        assert taken not in second.url
+        assert "with its data" in second.output
+        assert "Loading" not in second.output
+    finally:
+        code = second.stop(signal.SIGTERM)
+    assert code == 0, second.output
+    assert processes_of(folder) == []
+    assert not listens(int(second.url.rpartition(":")[2]))
+
+
+def test_a_step_that_fails_is_told_and_leaves_nothing_behind(folder):
+    broken = Demo(folder, "--port", str(free_port(0)), "--sandbox-port", str(free_port(0)))
+    broken.stop()
+    (folder / "users" / "models.py").write_text("this is not Python")
+
+    again = Demo(folder, "--port", str(free_port(0)), "--sandbox-port", str(free_port(0)))
+    again.process.wait(60)
+    assert again.stop() == 1
+    assert "Error: manage.py migrate --no-input failed:" in again.output
+    assert "SyntaxError" in again.output
+    assert processes_of(folder) == []
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path):
+    (tmp_path / "mine.txt").write_text("mine")
+    demo = Demo(tmp_path)
+    demo.process.wait(60)
+    assert demo.stop() == 1
+    assert demo.output == f"Error: {tmp_path} exists already.\n"
+    assert os.listdir(tmp_path) == ["mine.txt"]
