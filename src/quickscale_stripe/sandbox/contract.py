@@ -55,6 +55,7 @@ ABSENT = {
         "next_action", "pending_reason", "presentment_details",
     },
     "subscription": {"presentment_details", "status_details"},
+    "subscription_item": {"billed_until", "current_trial"},
     "webhook_endpoint": {"secret"},
 }  # fmt: skip
 #: Never in an answer of an object that exists.

@@ -39,6 +39,7 @@ class Sandbox:
         transport: deliveries.Transport = deliveries.send_over_http,
         background: bool = False,
     ) -> None:
+        routes.operations()
         self.store = Store(path)
         self.base_url = base_url.rstrip("/")
         self.transport = transport

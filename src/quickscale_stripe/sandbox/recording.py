@@ -97,10 +97,11 @@ def strict_reads() -> Iterator[None]:
     """
     read, contains = StripeObject.__getitem__, StripeObject.__contains__
 
-    def check(value: Any, key: object) -> None:
-        declared = contract.fields_of_class(type(value))
+    def check(value: StripeObject, key: object) -> None:
+        cls: Any = type(value)
+        declared = contract.fields_of_class(cls)
         if declared and key not in declared and key not in {"id", "object"}:
-            raise AssertionError(f"{type(value).__qualname__} declares no field {key!r}")
+            raise AssertionError(f"{cls.__qualname__} declares no field {key!r}")
 
     def strict_read(self: StripeObject, key: str) -> Any:
         check(self, key)

@@ -12,7 +12,10 @@ from quickscale_stripe.sandbox import contract
 #: Gets the world, the checked parameters and the ids in the address; gives the answer's object.
 Handler: TypeAlias = Callable[..., dict[str, Any]]
 
-_MODULES = ("catalogue", "checkout", "customers", "payments", "webhooks")
+_MODULES = (
+    "catalogue", "checkout", "customers", "invoices", "payments", "portal", "refunds", "setups",
+    "signups", "subscriptions", "webhooks",
+)  # fmt: skip
 _handlers: dict[str, Handler] = {}
 
 

@@ -56,6 +56,16 @@ def public(value: Any) -> Any:
     return value
 
 
+def part(kind: str, **fields: Any) -> Object:
+    """A complete object that is kept within another one, such as an invoice's line."""
+    value: Object = {"object": kind} | fields
+    declared = contract.declared_fields(kind)
+    for key, default in (("livemode", False), ("metadata", {})):
+        if key in declared:
+            value.setdefault(key, default)
+    return contract.complete(value)
+
+
 class World:
     """The account as one request sees and changes it.
 
@@ -104,15 +114,8 @@ class World:
         """A complete, stored object. ``fields`` give all that isn't null."""
         value: Object = {"id": f"{prefix}_{token()}", "object": kind, "created": self.now}
         value |= fields
-        declared = contract.declared_fields(kind)
-        if "livemode" in declared:
-            value.setdefault("livemode", False)
-        if "metadata" in declared:
-            value.setdefault("metadata", {})
-        if "created" not in declared:
-            del value["created"]
         notes = {key: value.pop(key) for key in list(value) if key[0] == "_"}
-        value = contract.complete(value) | notes
+        value = part(value.pop("object"), **value) | notes
         self.rows.put(value)
         return value
 

@@ -31,8 +31,10 @@ class Step:
     error: str = ""
 
 
-#: What paying does in each mode: function of the world, the session, its customer and the method.
+#: What paying does in each mode: function of the world, the session and the payment method.
 MODES: dict[str, Callable[[World, Object, Object], Step]] = {}
+#: What a session makes in each mode when the person has done their part, given the intent.
+RESULTS: dict[str, Callable[[World, Object, Object], None]] = {}
 
 
 # Making and reading ------------------------------------------------------------------------------
@@ -51,6 +53,8 @@ def create(world: World, params: Object) -> Object:
             raise invalid("You may only specify one of these parameters: customer, customer_email.")
         customer = get_customer(world, params["customer"])
     items = _line_items(world, params.get("line_items", []), mode)
+    data = params.get("subscription_data", {})
+    on_trial = bool(data.get("trial_period_days") or data.get("trial_end"))
     expires_at = params.get("expires_at", world.now + _DAY)
     if not world.now + 29 * 60 <= expires_at <= world.now + _DAY + 60:
         raise invalid(
@@ -58,8 +62,7 @@ def create(world: World, params: Object) -> Object:
             " Session creation.",
             "expires_at",
         )
-    subtotal = sum(item["amount_subtotal"] for item in items)
-    total = sum(item["amount_total"] for item in items)
+    total = 0 if on_trial else sum(item["amount_total"] for item in items)
     session_id = f"cs_test_a1{token(56)}"
     email = customer["email"] if customer else params.get("customer_email")
     session = world.new(
@@ -69,10 +72,10 @@ def create(world: World, params: Object) -> Object:
         _line_items=items,
         _intent=params.get("payment_intent_data", {}),
         _setup=params.get("setup_intent_data", {}),
-        _subscription=params.get("subscription_data", {}),
+        _subscription=data,
         adaptive_pricing={"enabled": False},
         allow_promotion_codes=params.get("allow_promotion_codes"),
-        amount_subtotal=subtotal if items else None,
+        amount_subtotal=total if items else None,
         amount_total=total if items else None,
         automatic_tax={
             "enabled": params.get("automatic_tax", {}).get("enabled", False),
@@ -118,13 +121,15 @@ def create(world: World, params: Object) -> Object:
         submit_type=params.get("submit_type"),
         success_url=params.get("success_url"),
         tax_id_collection=_tax_ids(params),
-        total_details={"amount_discount": subtotal - total, "amount_shipping": 0, "amount_tax": 0}
+        total_details={"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0}
         if items
         else None,
         ui_mode=ui_mode,
         url=f"{world.base_url}/c/pay/{session_id}" if ui_mode == "hosted_page" else None,
     )
     world.schedule(expires_at, expire_session, session_id)
+    if mode == "setup":
+        RESULTS["setup"](world, session, {})
     return session
 
 
@@ -164,6 +169,8 @@ def _line_items(world: World, given: list[Object], mode: str) -> list[Object]:
             " `subscription` mode or use only one-time prices.",
             "line_items",
         )
+    if mode == "subscription" and any(recurring) and not all(recurring):
+        raise invalid("The sandbox can't mix one-time and recurring prices.", "line_items")
     if mode == "subscription" and not any(recurring):
         raise invalid(
             "You must provide at least one recurring price in `subscription` mode when using"
@@ -324,19 +331,22 @@ def _pay_once(world: World, session: Object, method: Object) -> Step:
     if session["payment_status"] == "no_payment_required":
         complete(world, session)
         return Step(url=success_url(session))
-    intent = world.find(session["payment_intent"]) or _new_intent(world, session)
+    intent = world.find(session["payment_intent"])
+    if intent is None:
+        intent = new_intent(world, session, session["_intent"])
+        session["payment_intent"] = intent["id"]
+        world.save(session)
     if session["customer"] and intent["setup_future_usage"]:
         method = payments.attach(world, method, session["customer"])
-    intent = payments.confirm(world, intent, method)
-    return _next_step(world.get("checkout.session", session["id"]), intent)
+    return confirm(world, session, intent, method)
 
 
 MODES["payment"] = _pay_once
 
 
-def _new_intent(world: World, session: Object) -> Object:
-    data = session["_intent"]
-    intent = payments.new_intent(
+def new_intent(world: World, session: Object, data: Object) -> Object:
+    """The intent that pays for a session; ``data`` as ``payment_intent_data``."""
+    return payments.new_intent(
         world,
         session["amount_total"],
         session["currency"],
@@ -350,9 +360,12 @@ def _new_intent(world: World, session: Object) -> Object:
         setup_future_usage=data.get("setup_future_usage"),
         statement_descriptor=data.get("statement_descriptor"),
     )
-    session["payment_intent"] = intent["id"]
-    world.save(session)
-    return intent
+
+
+def confirm(world: World, session: Object, intent: Object, method: Object) -> Step:
+    """Try to take the money for a session."""
+    intent = payments.confirm(world, intent, method)
+    return _next_step(world.get("checkout.session", session["id"]), intent)
 
 
 def _next_step(session: Object, intent: Object) -> Step:
@@ -368,6 +381,8 @@ def _payment_changed(world: World, session: Object, intent: Object) -> None:
     paid = intent["status"] == "succeeded"
     if session["status"] == "open" and (paid or intent["status"] == "processing"):
         session["payment_status"] = "paid" if paid else "unpaid"
+        if session["mode"] in RESULTS:
+            RESULTS[session["mode"]](world, session, intent)
         complete(world, session)
     elif session["status"] == "complete" and session["payment_status"] == "unpaid":
         if paid:
