@@ -19,6 +19,7 @@ RECENT = 5
 class TypeBalance:
     """The credits of one type; ``ends_at`` is when the first of them end, if any do."""
 
+    code: str
     label: str
     amount: Decimal
     ends_at: datetime | None
@@ -65,6 +66,7 @@ def balance_overview(account: CreditAccount) -> BalanceOverview:
         held=held,
         by_type=[
             TypeBalance(
+                code=row["credit_type"],
                 label=str(CreditLot.CreditType(row["credit_type"]).label),
                 amount=row["total"],
                 ends_at=row["ends_at"],
@@ -88,6 +90,7 @@ def paid_by_type(transaction: CreditTransaction) -> list[TypeBalance]:
     )
     return [
         TypeBalance(
+            code=row["lot__credit_type"],
             label=str(CreditLot.CreditType(row["lot__credit_type"]).label),
             amount=-row["total"],
             ends_at=None,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 from django.core.exceptions import ValidationError
-from django.db.models import Field, Model, Q, QuerySet
+from django.db.models import Model, Q, QuerySet
 
 ModelT = TypeVar("ModelT", bound=Model)
 
@@ -82,7 +82,7 @@ class Keyset(Generic[ModelT]):
             return None
         try:
             return [
-                cast("Field", meta.get_field(field)).to_python(part)
+                meta.get_field(field).to_python(part)  # type: ignore[union-attr]
                 for field, part in zip(self.fields, parts, strict=True)
             ]
         except ValidationError:

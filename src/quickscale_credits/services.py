@@ -18,7 +18,7 @@ row and no class: see :mod:`quickscale_credits.metering`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any, ClassVar, TypeVar
@@ -119,8 +119,13 @@ def register_temporarily(*classes: type[BaseService]) -> Iterator[None]:
             del _services[cls.code]
 
 
-def create_missing_rows(using: str = DEFAULT_DB_ALIAS) -> None:
-    """Make the row of each registered service that has none; runs after every ``migrate``."""
+def create_missing_rows(
+    using: str = DEFAULT_DB_ALIAS, *, services: Iterable[BaseService] | None = None
+) -> None:
+    """Make the rows of services that have none: of the registered ones, or of those given.
+
+    Runs after every ``migrate``.
+    """
     if not router.allow_migrate_model(using, Service):
         return
     rows = Service.objects.using(using)
@@ -133,7 +138,7 @@ def create_missing_rows(using: str = DEFAULT_DB_ALIAS) -> None:
             cost=Decimal(service.cost),
             unit=str(service.unit),
         )
-        for code, service in sorted(_services.items())
-        if code not in existing
+        for service in (_services.values() if services is None else services)
+        if service.code not in existing
     ]
     rows.bulk_create(missing, ignore_conflicts=True)

@@ -1,19 +1,254 @@
 from __future__ import annotations
 
+import json
+from contextlib import contextmanager
+from datetime import timedelta
+from decimal import Decimal
 from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
+from django.db.models import F
+from django.utils import timezone
 
-from quickscale_credits.models import CreditAccount, CreditEvent, CreditTransaction, ServiceUsage
+from quickscale_credits.clock import ledger_clock
+from quickscale_credits.models import (
+    CreditAccount,
+    CreditEvent,
+    CreditTransaction,
+    Service,
+    ServiceUsage,
+)
 
 pytestmark = pytest.mark.django_db
 
 
-def run(name: str, *args: object, **options: object) -> str:
+def run(command: str, *args: object, **options: object) -> str:
     out = StringIO()
-    call_command(name, *args, stdout=out, **options)
+    call_command(command, *args, stdout=out, **options)
     return out.getvalue()
+
+
+def run_json(command: str, *args: object, **options: object) -> object:
+    return json.loads(run(command, *args, json=True, **options))
+
+
+@contextmanager
+def unguarded():
+    """Lets a test plant corruption, which PostgreSQL refuses otherwise."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET session_replication_role = replica")
+        yield cursor
+        cursor.execute("SET session_replication_role = DEFAULT")
+
+
+class TestExpireCredits:
+    @pytest.fixture
+    def ended(self, account):
+        with ledger_clock(timezone.now()) as clock:
+            end = clock.now + timedelta(hours=1)
+            account.add_credits(5, "Trial", credit_type="trial", expires_at=end)
+            clock.move(timedelta(hours=2))
+            yield account
+
+    def test_posts_what_is_due(self, ended):
+        assert run_json("expire_credits") == {"accounts": 1, "dry_run": False}
+        assert ended.transactions.get(kind="expire").amount == -5
+        assert run_json("expire_credits") == {"accounts": 0, "dry_run": False}
+
+    def test_a_dry_run_posts_nothing(self, ended):
+        assert run("expire_credits", dry_run=True) == "1 accounts are due.\n"
+        assert not ended.transactions.filter(kind="expire").exists()
+
+    def test_a_limit(self, ended):
+        assert run_json("expire_credits", limit=0) == {"accounts": 0, "dry_run": False}
+
+
+class TestVerifyLedger:
+    def test_says_that_all_is_sound(self, account):
+        account.add_credits(5, "Bought")
+
+        assert run("verify_ledger") == "The ledger is sound.\n"
+        assert run_json("verify_ledger") == {"sound": True, "discrepancies": []}
+
+    def test_finds_what_is_wrong_and_ends_with_status_1(self, owner, account, capsys):
+        account.add_credits(5, "Bought")
+        with unguarded() as cursor:
+            cursor.execute("UPDATE quickscale_credits_creditaccount SET posted = 7")
+
+        out = StringIO()
+        with pytest.raises(CommandError, match="2 figures are wrong") as caught:
+            call_command("verify_ledger", owner.email, json=True, stdout=out)
+
+        answer = json.loads(out.getvalue())
+        assert caught.value.returncode == 1
+        assert answer["sound"] is False
+        assert {row["actual"] for row in answer["discrepancies"]} == {"7.0000"}
+
+
+class TestRebuildBalances:
+    @pytest.fixture
+    def broken(self, account):
+        account.add_credits(5, "Bought")
+        with unguarded() as cursor:
+            cursor.execute("UPDATE quickscale_credits_creditaccount SET posted = 7")
+            cursor.execute("UPDATE quickscale_credits_creditlot SET remaining = 4")
+        return account
+
+    def test_mends_every_account_that_is_not_sound(self, broken):
+        answer = run_json("rebuild_balances", all=True)
+
+        broken.refresh_from_db()
+        assert broken.posted == 5
+        assert broken.get_balance() == 5
+        assert answer["accounts"] == 1
+        assert len(answer["mended"]) == 3
+        assert answer["left"] == []
+
+    def test_a_dry_run_mends_nothing(self, broken, owner):
+        assert "Would mend 3 figures." in run("rebuild_balances", owner.email, dry_run=True)
+        broken.refresh_from_db()
+        assert broken.posted == 7
+
+    def test_a_wrong_journal_is_left_to_people(self, account):
+        account.add_credits(5, "Bought")
+        with unguarded() as cursor:
+            cursor.execute("UPDATE quickscale_credits_credittransaction SET sequence = 3")
+
+        with pytest.raises(CommandError, match="Only a person can mend"):
+            run("rebuild_balances", all=True)
+
+    @pytest.mark.parametrize("arguments", [[], ["someone@example.com", "--all"]])
+    def test_needs_owners_or_all(self, arguments, db):
+        with pytest.raises(CommandError, match="Name owners, or use --all"):
+            run("rebuild_balances", *arguments)
+
+
+class TestAddCredits:
+    def test_adds(self, owner, account):
+        assert "Added 12.5000 credits" in run("add_credits", owner.email, "12.5", "Gift")
+        assert account.get_balance_by_type()["payg"] == Decimal("12.5")
+
+    def test_a_type_that_ends(self, owner, account):
+        run("add_credits", owner.email, "5", "Trial", "--type=trial", "--expires=2999-01-31")
+
+        lot = account.lots.get()
+        assert lot.credit_type == "trial"
+        assert timezone.localtime(lot.expires_at).date().isoformat() == "2999-01-31"
+
+    def test_finds_an_owner_by_key(self, owner, account):
+        answer = run_json("add_credits", str(owner.pk), "5", "Gift")
+
+        assert (answer["amount"], answer["available"]) == ("5.0000", "5.0000")
+
+    def test_a_key_adds_once(self, owner, account):
+        for _ in range(2):
+            run("add_credits", owner.email, "5", "Gift", key="gift-1")
+
+        assert account.get_balance() == 5
+
+    def test_a_dry_run_adds_nothing(self, owner, account):
+        assert "Would add 5.0000" in run("add_credits", owner.email, "5", "Gift", dry_run=True)
+        assert not CreditTransaction.objects.exists()
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["x@y.z", "5", "Gift"], "No user has the e-mail address"),
+            (["nonsense", "5", "Gift"], "There is no user with the key"),
+            (["owner@example.com", "-5", "Gift"], "not above zero"),
+            (["owner@example.com", "5", " "], "description"),
+            (["owner@example.com", "5", "Plan", "--type=subscription"], "expires_at"),
+            (["owner@example.com", "5", "Gift", "--expires=soon"], "invalid moment value"),
+        ],
+    )
+    def test_says_what_is_wrong(self, owner, arguments, message):
+        with pytest.raises(CommandError, match=message):
+            call_command("add_credits", "--", *arguments) if "-5" in arguments else run(
+                "add_credits", *arguments
+            )
+        assert not CreditTransaction.objects.exists()
+
+
+class TestCheckCredits:
+    def test_shows_the_balance(self, owner, account):
+        end = timezone.now() + timedelta(days=3)
+        account.add_credits(5, "Trial", credit_type="trial", expires_at=end)
+        account.add_credits(10, "Bought")
+        account.hold_credits(2, "Work", ttl=timedelta(minutes=5))
+
+        [row] = run_json("check_credits", owner.email)
+
+        assert (row["available"], row["held"]) == ("13.0000", "2.0000")
+        assert row["expiring_in_7_days"] == "3.0000"
+        assert {type_["type"]: type_["amount"] for type_ in row["by_type"]} == {
+            "trial": "5.0000",
+            "payg": "10.0000",
+        }
+        assert "13.0000 available, 2.0000 held" in run("check_credits", owner.email)
+
+    def test_ends_with_status_1_below_a_limit(self, owner, account):
+        account.add_credits(5, "Bought")
+
+        run("check_credits", owner.email, at_least=Decimal(5))
+        with pytest.raises(CommandError, match=r"Fewer than 5\.5 credits: owner@example\.com"):
+            run("check_credits", owner.email, "--at-least=5.5")
+
+
+class TestConfigureService:
+    def test_makes_and_changes_a_service(self, db):
+        run("configure_service", "ocr", name="Read a page", cost="1.5", unit="page")
+        run("configure_service", "ocr", "--cost=2", "--off", "--order=3")
+
+        service = Service.objects.get(slug="ocr")
+        assert (service.name, service.cost, service.unit) == ("Read a page", 2, "page")
+        assert (service.is_active, service.display_order) == (False, 3)
+
+    def test_shows_one_and_all(self, services):
+        assert run("configure_service", "shout") == "shout: Shout, 2.0000 credits for each letter\n"
+        assert "whisper: Whisper, 0.0000 credits" in run("configure_service")
+        codes = [row["code"] for row in run_json("configure_service")]
+        assert codes == ["shout", "whisper"]
+
+    def test_a_dry_run_changes_nothing(self, services):
+        assert "Would be: shout: Shout, 9 credits" in run(
+            "configure_service", "shout", cost="9", dry_run=True
+        )
+        assert Service.objects.get(slug="shout").cost == 2
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["ocr"], "a new one needs --name, --cost"),
+            (["shout", "--cost=-1"], "cost"),
+            (["shout", "--cost=cheap"], "cost"),
+            (["not a code", "--name=X", "--cost=1"], "slug"),
+        ],
+    )
+    def test_says_what_is_wrong(self, services, arguments, message):
+        with pytest.raises(CommandError, match=message):
+            run("configure_service", *arguments)
+
+
+class TestDeliverCreditEvents:
+    def test_delivers_what_is_left(self, account):
+        account.add_credits(5, "Bought")
+
+        assert run_json("deliver_credit_events", dry_run=True)["left"] == 1
+        assert run_json("deliver_credit_events") == {
+            "delivered": 1,
+            "purged": 0,
+            "left": 0,
+            "dry_run": False,
+        }
+
+    def test_purges_what_is_old(self, account):
+        account.add_credits(5, "Bought")
+        run("deliver_credit_events")
+        CreditEvent.objects.update(delivered_at=F("created_at") - timedelta(days=40))
+
+        assert "deleted 1" in run("deliver_credit_events", purge=30)
 
 
 class TestLoadSampleCredits:

@@ -13,13 +13,14 @@ from django.utils import timezone
 from quickscale_credits.clock import Clock, ledger_clock
 from quickscale_credits.lookup import OwnerNotFoundError, find_owner
 from quickscale_credits.models import CreditAccount, CreditEvent, Service, ServiceUsage
-from quickscale_credits.samples import credit_services
+from quickscale_credits.samples.text import Summarise, WordCount
 from quickscale_credits.services import create_missing_rows
 
 MONTHS = 4
 MONTH = timedelta(days=30)
 PLAN_CREDITS = 200
 PACK = 100
+SERVICES = [Summarise(), WordCount()]
 
 
 class Command(BaseCommand):
@@ -31,7 +32,7 @@ class Command(BaseCommand):
     def handle(self, *, emails: list[str], **options: Any) -> None:
         if not settings.DEBUG:
             raise CommandError("Sample credits are for development, and DEBUG is off.")
-        create_missing_rows()
+        create_missing_rows(services=SERVICES)
         for email in emails:
             self.load(email)
 
@@ -67,11 +68,7 @@ def live_through(month: int, account: CreditAccount, clock: Clock, chance: Rando
     if month % 2:
         clock.move(timedelta(days=2))
         account.add_credits(PACK, f"{PACK} credits bought")
-    services = list(
-        Service.objects.filter(
-            slug__in=[credit_services.Summarise.code, credit_services.WordCount.code]
-        )
-    )
+    services = list(Service.objects.filter(slug__in=[service.code for service in SERVICES]))
     end = start + MONTH * 0.9
     while clock.now < end:
         clock.move(timedelta(hours=chance.randint(6, 40)))

@@ -1,0 +1,93 @@
+"""What the commands of credits have in common."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime, time
+from typing import Any, TypeVar
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import transaction
+from django.utils import timezone
+from django.utils.dateparse import parse_date, parse_datetime
+
+from quickscale_credits.exceptions import CreditsError
+from quickscale_credits.lookup import OwnerNotFoundError, find_owner
+from quickscale_credits.models import CreditAccount
+
+T = TypeVar("T")
+
+
+class CreditsCommand(BaseCommand):
+    """A command with ``--json``: one JSON document on standard output, and nothing else there.
+
+    It ends with status 0, or 1 when it could not do its work or what it checks is not so.
+    """
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--json", action="store_true", help="answer in JSON")
+
+    def answer(self, options: dict[str, Any], data: Any, text: str) -> None:
+        """Print ``data`` as JSON where that was asked for, else ``text``."""
+        if options["json"]:
+            self.stdout.write(json.dumps(data, cls=DjangoJSONEncoder, indent=2))
+        elif text:
+            self.stdout.write(text)
+
+    def progress(self, items: Sequence[T]) -> Iterator[T]:
+        """The items, with a count on the terminal while they are worked on."""
+        visible = self.stderr.isatty()
+        for number, item in enumerate(items, start=1):
+            if visible:
+                self.stderr.write(f"\r{number}/{len(items)}", ending="")
+                self.stderr.flush()
+            yield item
+        if visible and items:
+            self.stderr.write("")
+
+
+def add_dry_run(parser: CommandParser) -> None:
+    parser.add_argument(
+        "--dry-run", action="store_true", help="show what would happen, write nothing"
+    )
+
+
+@contextmanager
+def writing(*, dry_run: bool) -> Iterator[None]:
+    """A transaction for the writes of a command, undone at the end of a dry run.
+
+    Raises:
+        CommandError: the ledger refuses.
+    """
+    try:
+        with transaction.atomic():
+            yield
+            if dry_run:
+                transaction.set_rollback(True)
+    except CreditsError as error:
+        raise CommandError(str(error)) from error
+
+
+def find_account(name: str) -> CreditAccount:
+    """The account of an owner, by a user's e-mail address or the owner's primary key.
+
+    Raises:
+        CommandError: there is no such owner.
+    """
+    try:
+        return CreditAccount.objects.for_owner(find_owner(name))
+    except OwnerNotFoundError as error:
+        raise CommandError(str(error)) from error
+
+
+def moment(text: str) -> datetime:
+    """A time from the command line: ``2027-01-31`` (its end) or ``2027-01-31T12:00``, local."""
+    value: date | datetime | None = parse_datetime(text) if "T" in text else parse_date(text)
+    if value is None:
+        raise ValueError(text)
+    if not isinstance(value, datetime):
+        value = datetime.combine(value, time.max)
+    return value if timezone.is_aware(value) else timezone.make_aware(value)

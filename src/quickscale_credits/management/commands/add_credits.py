@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from quickscale_credits.management.base import (
+    CreditsCommand,
+    add_dry_run,
+    find_account,
+    moment,
+    writing,
+)
+from quickscale_credits.requests import GRANTABLE_TYPES
+
+
+class Command(CreditsCommand):
+    help = "Put credits into an owner's account."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        add_dry_run(parser)
+        parser.add_argument("owner", metavar="OWNER", help="a user's e-mail, or the owner's key")
+        parser.add_argument("amount", metavar="AMOUNT", help="up to 4 decimal places")
+        parser.add_argument("description", metavar="REASON", help="the owner sees it")
+        parser.add_argument(
+            "--type", choices=sorted(GRANTABLE_TYPES), default="payg", help="default: payg"
+        )
+        parser.add_argument(
+            "--expires", type=moment, metavar="DATE", help="2027-01-31 or 2027-01-31T12:00"
+        )
+        parser.add_argument("--key", help="idempotency key: the same again adds nothing")
+
+    def handle(
+        self,
+        *,
+        owner: str,
+        amount: str,
+        description: str,
+        expires: datetime | None,
+        dry_run: bool,
+        **options: Any,
+    ) -> None:
+        account = find_account(owner)
+        with writing(dry_run=dry_run):
+            entry = account.add_credits(
+                amount,
+                description,
+                credit_type=options["type"],
+                expires_at=expires,
+                idempotency_key=options["key"],
+            )
+            balance = account.get_available_balance()
+        verb = "Would add" if dry_run else "Added"
+        self.answer(
+            options,
+            {
+                "owner": owner,
+                "amount": entry.amount,
+                "available": balance,
+                "sequence": entry.sequence,
+                "dry_run": dry_run,
+            },
+            f"{verb} {entry.amount} credits; {balance} are available to {owner}.",
+        )

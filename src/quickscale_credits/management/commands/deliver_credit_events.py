@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from quickscale_credits import outbox
+from quickscale_credits.management.base import CreditsCommand, add_dry_run
+from quickscale_credits.models import CreditEvent
+
+
+class Command(CreditsCommand):
+    help = "Deliver the events that are still to be delivered. Run it every minute or so."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        add_dry_run(parser)
+        parser.add_argument("--limit", type=int, metavar="N", help="of at most N accounts")
+        parser.add_argument(
+            "--purge", type=int, metavar="DAYS", help="also delete those delivered DAYS days ago"
+        )
+
+    def handle(
+        self, *, dry_run: bool, limit: int | None, purge: int | None, **options: Any
+    ) -> None:
+        delivered = 0 if dry_run else outbox.deliver_due(limit=limit)
+        purged = 0
+        if purge is not None and not dry_run:
+            purged = outbox.purge(older_than=timedelta(days=purge))
+        left = CreditEvent.objects.filter(delivered_at=None).count()
+        self.answer(
+            options,
+            {"delivered": delivered, "purged": purged, "left": left, "dry_run": dry_run},
+            f"Delivered {delivered} events, deleted {purged}; {left} are left.",
+        )

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+
+from quickscale_credits import ledger
+from quickscale_credits.management.base import (
+    CreditsCommand,
+    add_dry_run,
+    find_account,
+    writing,
+)
+from quickscale_credits.models import CreditAccount
+
+
+class Command(CreditsCommand):
+    help = (
+        "Set the stored figures to what the journal says; the journal is never changed. Status 1 "
+        "when something is wrong that this can't mend."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        add_dry_run(parser)
+        parser.add_argument("owners", nargs="*", metavar="OWNER", help="e-mail or key")
+        parser.add_argument("--all", action="store_true", help="every account that is not sound")
+
+    def handle(self, *, owners: list[str], dry_run: bool, **options: Any) -> None:
+        if bool(owners) == options["all"]:
+            raise CommandError("Name owners, or use --all.")
+        accounts = [find_account(owner) for owner in owners] or self.unsound()
+        mended: list[ledger.Discrepancy] = []
+        left: list[ledger.Discrepancy] = []
+        for account in self.progress(accounts):
+            with writing(dry_run=dry_run):
+                mended += ledger.rebuild(account)
+                left += ledger.verify(account)
+        verb = "Would mend" if dry_run else "Mended"
+        self.answer(
+            options,
+            {
+                "accounts": len(accounts),
+                "dry_run": dry_run,
+                "mended": [asdict(discrepancy) for discrepancy in mended],
+                "left": [asdict(discrepancy) for discrepancy in left],
+            },
+            "\n".join([*map(str, mended), f"{verb} {len(mended)} figures."]),
+        )
+        if left:
+            raise CommandError("Only a person can mend:\n" + "\n".join(map(str, left)))
+
+    def unsound(self) -> list[CreditAccount]:
+        keys = {discrepancy.account_id for discrepancy in ledger.verify()}
+        return list(CreditAccount.objects.filter(pk__in=keys).order_by("pk"))
