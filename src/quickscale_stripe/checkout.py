@@ -6,11 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import stripe
 
-from quickscale_stripe import customers
+from quickscale_stripe import customers, subscriptions
 from quickscale_stripe.client import get_client
 from quickscale_stripe.conf import app_settings
-from quickscale_stripe.exceptions import NotForSaleError, StripeRefusedError, stripe_errors
+from quickscale_stripe.exceptions import (
+    AlreadySubscribedError,
+    NotForSaleError,
+    StripeRefusedError,
+    stripe_errors,
+)
 from quickscale_stripe.models import Payment, StripeCustomer, StripePrice
+from quickscale_stripe.stripe_objects import id_of
 
 if TYPE_CHECKING:
     from stripe.params.checkout import SessionCreateParams
@@ -37,48 +43,79 @@ def buy(
     """
     if not StripePrice.objects.offered().one_time().filter(pk=price.pk).exists():
         raise NotForSaleError(f"{price.stripe_id} is not for sale.")
-    customer = customers.ensure(owner)
-    try:
-        session = _open_payment(customer, price, success_url, cancel_url, reference)
-    except StripeRefusedError as error:
-        if not (error.is_missing and error.param == "customer" and customer.stripe_id):
-            raise
-        customers.detach(customer.stripe_id)
-        customer = customers.ensure(owner)
-        session = _open_payment(customer, price, success_url, cancel_url, reference)
+    session = _open(owner, price, success_url, cancel_url, reference)
     if Payment.objects.filter(checkout_session_id=session.id).exists():
         # The buyer went back to the page of a purchase that is done, and buys once more.
-        again = f"{reference}:{session.id}"
-        session = _open_payment(customer, price, success_url, cancel_url, again)
+        session = _open(owner, price, success_url, cancel_url, f"{reference}:{session.id}")
     return session
 
 
-def _open_payment(
+def subscribe(
+    *, owner: Any, price: StripePrice, success_url: str, cancel_url: str, reference: str
+) -> stripe.checkout.Session:
+    """Open a Checkout for a plan. The arguments are those of :func:`buy`.
+
+    An owner has one subscription at a time: Stripe is asked whether there is one, for it may have
+    been made elsewhere or a moment ago, and other open Checkouts for plans are closed.
+
+    Raises:
+        NotForSaleError: the price isn't offered as a plan.
+        AlreadySubscribedError: the owner has a subscription; change its plan instead.
+        PaymentsOffError, StripeUnavailableError, StripeRefusedError
+    """
+    if not StripePrice.objects.offered().recurring().filter(pk=price.pk).exists():
+        raise NotForSaleError(f"{price.stripe_id} is not for sale.")
+    customer = customers.ensure(owner)
+    if subscriptions.sync_all_of(customer):
+        raise AlreadySubscribedError("The owner has a subscription.")
+    session = _open(owner, price, success_url, cancel_url, reference)
+    _expire_others(session)
+    return session
+
+
+def _open(
+    owner: Any, price: StripePrice, success_url: str, cancel_url: str, reference: str
+) -> stripe.checkout.Session:
+    """Open a session for the owner's customer; one that was deleted at Stripe is made anew."""
+    customer = customers.ensure(owner)
+    try:
+        return _create(customer, price, success_url, cancel_url, reference)
+    except StripeRefusedError as error:
+        if not (error.is_missing and error.param == "customer"):
+            raise
+    customers.detach(customer.stripe_id or "")
+    return _create(customers.ensure(owner), price, success_url, cancel_url, reference)
+
+
+def _create(
     customer: StripeCustomer, price: StripePrice, success_url: str, cancel_url: str, reference: str
 ) -> stripe.checkout.Session:
-    metadata = customers.metadata_for(customer) | {"credits": f"{price.credits.normalize():f}"}
-    params: SessionCreateParams = {
-        **_common(customer, success_url, cancel_url),
-        "mode": "payment",
-        "line_items": [{"price": price.stripe_id, "quantity": 1}],
-        "metadata": metadata,
-        "payment_intent_data": {"metadata": metadata},
-    }
+    key = f"checkout:{customer.stripe_id}:{price.stripe_id}:{reference}"
+    params = _params(customer, price, success_url, cancel_url)
     with stripe_errors():
-        return get_client().v1.checkout.sessions.create(
-            params,
-            {"idempotency_key": f"checkout:{customer.stripe_id}:{price.stripe_id}:{reference}"},
-        )
+        return get_client().v1.checkout.sessions.create(params, {"idempotency_key": key})
 
 
-def _common(customer: StripeCustomer, success_url: str, cancel_url: str) -> SessionCreateParams:
+def _params(
+    customer: StripeCustomer, price: StripePrice, success_url: str, cancel_url: str
+) -> SessionCreateParams:
+    metadata = customers.metadata_for(customer)
     params: SessionCreateParams = {
         "ui_mode": "hosted_page",
         "customer": customer.stripe_id or "",
         "client_reference_id": str(customer.owner_id),
         "success_url": success_url,
         "cancel_url": cancel_url,
+        "line_items": [{"price": price.stripe_id, "quantity": 1}],
     }
+    if price.is_subscription:
+        params["mode"] = "subscription"
+        params["subscription_data"] = {"metadata": metadata}
+    else:
+        metadata["credits"] = f"{price.credits.normalize():f}"
+        params["mode"] = "payment"
+        params["payment_intent_data"] = {"metadata": metadata}
+    params["metadata"] = metadata
     if app_settings.allow_promotion_codes:
         params["allow_promotion_codes"] = True
     if app_settings.automatic_tax:
@@ -88,3 +125,13 @@ def _common(customer: StripeCustomer, success_url: str, cancel_url: str) -> Sess
         params["tax_id_collection"] = {"enabled": True}
         params.setdefault("customer_update", {})["name"] = "auto"
     return params
+
+
+def _expire_others(session: stripe.checkout.Session) -> None:
+    """Close the customer's other open Checkouts for plans, so that only one can be paid."""
+    sessions = get_client().v1.checkout.sessions
+    with stripe_errors():
+        still_open = sessions.list({"customer": id_of(session.customer) or "", "status": "open"})
+        for other in still_open.auto_paging_iter():
+            if other.mode == "subscription" and other.id != session.id:
+                sessions.expire(other.id)

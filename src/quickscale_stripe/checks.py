@@ -16,7 +16,7 @@ from quickscale_stripe.conf import app_settings
 from quickscale_stripe.models import StripeCustomer
 from quickscale_stripe.sandbox.checks import check_sandbox
 
-HOOKS = ("fulfil", "balance")
+HOOKS = ("fulfil", "revoke", "restore", "balance")
 
 
 @register(Tags.database)

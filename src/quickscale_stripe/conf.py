@@ -171,6 +171,19 @@ class StripeSettings(AppSettings):
         return self._hook("FULFIL", _bridge("fulfil"))
 
     @property
+    def revoke(self) -> Callable[..., Any]:
+        """What a refund or a dispute takes: see :func:`quickscale_stripe.hooks.revoke`."""
+        return self._hook("REVOKE", _bridge("revoke"))
+
+    @property
+    def restore(self) -> Callable[..., Any]:
+        """What a failed refund or a won dispute gives back.
+
+        See :func:`quickscale_stripe.hooks.restore`.
+        """
+        return self._hook("RESTORE", _bridge("restore"))
+
+    @property
     def balance(self) -> Callable[..., Any]:
         """The owner's balance for the page after a purchase.
 

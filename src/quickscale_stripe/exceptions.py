@@ -23,6 +23,10 @@ class NotForSaleError(PaymentsError):
     """The price is not offered: inactive, of the other mode, or outside the allowed amounts."""
 
 
+class AlreadySubscribedError(PaymentsError):
+    """The owner has a subscription, which is to be changed and not doubled."""
+
+
 class StripeUnavailableError(PaymentsError):
     """Stripe did not answer, was too slow or asked to slow down; the same call may work later."""
 

@@ -8,7 +8,7 @@ import stripe
 from django.db import transaction
 from django.utils import timezone
 
-from quickscale_stripe import catalogue, customers, signals
+from quickscale_stripe import catalogue, customers, invoices, signals, subscriptions
 from quickscale_stripe.client import get_client
 from quickscale_stripe.conf import app_settings
 from quickscale_stripe.exceptions import stripe_errors
@@ -17,7 +17,9 @@ from quickscale_stripe.stripe_objects import at, id_of
 
 
 def fulfil(session_id: str) -> Payment | None:
-    """Record a finished one-time Checkout, and deliver what it bought once it is paid.
+    """Record a finished Checkout, and deliver what it bought once it is paid.
+
+    A subscription is linked and mirrored, and its first invoice recorded as its payment.
 
     Safe to call any number of times, at once and in any order: Stripe's current state decides,
     the payment's row is locked, and the delivery has the session as its source.
@@ -26,8 +28,8 @@ def fulfil(session_id: str) -> Payment | None:
         session_id: ``cs_...``.
 
     Returns:
-        The payment, pending, paid or failed; ``None`` when the session isn't finished, isn't a
-        purchase or isn't this site's.
+        The payment, pending, paid or failed; ``None`` when the session isn't finished, takes no
+        payment or isn't this site's.
 
     Raises:
         StripeUnavailableError, StripeRefusedError: also for an unknown session.
@@ -36,7 +38,11 @@ def fulfil(session_id: str) -> Payment | None:
         session = get_client().v1.checkout.sessions.retrieve(
             session_id, {"expand": ["line_items", "payment_intent.latest_charge"]}
         )
-    if session.mode != "payment" or session.status != "complete":
+    if session.status != "complete":
+        return None
+    if session.mode == "subscription":
+        return _fulfil_subscription(session)
+    if session.mode != "payment":
         return None
     customer = customers.find(metadata=session.metadata, stripe_id=id_of(session.customer))
     if customer is None or session.livemode != app_settings.live_mode:
@@ -44,6 +50,13 @@ def fulfil(session_id: str) -> Payment | None:
     prices = _prices(session)
     with transaction.atomic():
         return _record(session, customer, prices)
+
+
+def _fulfil_subscription(session: stripe.checkout.Session) -> Payment | None:
+    """The credits come from the invoice alone, so that no two facts bring the same ones."""
+    subscriptions.sync(id_of(session.subscription) or "")
+    invoice_id = id_of(session.invoice)
+    return invoices.sync(invoice_id) if invoice_id else None
 
 
 def _prices(session: stripe.checkout.Session) -> list[tuple[StripePrice, int]]:
@@ -108,7 +121,7 @@ def _deliver(payment: Payment) -> None:
         price=payment.price,
         amount=payment.credits,
         source=("checkout", payment.checkout_session_id),
-        expires_at=None,
+        period=None,
     )
     payment.fulfilled_at = timezone.now()
     payment.save()

@@ -20,7 +20,7 @@ def fulfil(
     price: StripePrice | None,
     amount: Decimal,
     source: tuple[str, str],
-    expires_at: datetime | None,
+    period: tuple[datetime, datetime] | None,
 ) -> None:
     """Deliver what was paid for; ``QUICKSCALE_STRIPE_FULFIL`` names another.
 
@@ -31,7 +31,25 @@ def fulfil(
         amount: the credits that were promised for it, 0 or more.
         source: (kind, id), the same each time for the same money: ``("checkout", session)`` or
             ``("invoice", "<invoice>:<line>")``.
-        expires_at: end of the period that was paid, or ``None`` for a one-time purchase.
+        period: begin and end of the time that was paid; ``None`` for a one-time purchase.
+    """
+
+
+def revoke(*, payment: Payment, amount: Decimal, key: str, reason: str) -> None:
+    """Take back of what a payment brought; ``QUICKSCALE_STRIPE_REVOKE`` names another.
+
+    Args:
+        payment: the payment, locked.
+        amount: how many of its credits to take back, above 0.
+        key: the same each time for the same fact, such as ``refund:re_123``.
+        reason: a sentence for the history.
+    """
+
+
+def restore(*, payment: Payment, key: str, reason: str) -> None:
+    """Give back exactly what was taken under ``key``; ``QUICKSCALE_STRIPE_RESTORE``.
+
+    For a refund that failed and a dispute that was won.
     """
 
 

@@ -229,8 +229,8 @@ class Subscription(models.Model):
 class Payment(models.Model):
     """One payment of an owner: a Checkout of its own, or an invoice.
 
-    ``credits`` is what the payment brings once it is paid, ``credits_revoked`` what refunds and
-    disputes claim back of it. ``fulfilled_at`` is set when the hook has run.
+    ``credits`` is what the payment brings once it is paid; ``fulfilled_at`` is set when the hook
+    has run.
     """
 
     class Kind(models.TextChoices):
@@ -276,7 +276,6 @@ class Payment(models.Model):
     amount_refunded = models.BigIntegerField(_("refunded"), default=0)
     currency = models.CharField(_("currency"), max_length=3)
     credits = credits_field(_("credits"), default=Decimal(0))
-    credits_revoked = credits_field(_("credits revoked"), default=Decimal(0))
     checkout_session_id = optional_id_field(_("Checkout session"))
     payment_intent_id = optional_id_field(_("payment intent"))
     charge_id = optional_id_field(_("charge"))
@@ -309,8 +308,7 @@ class Payment(models.Model):
                 name="quickscale_stripe_pay_amounts",
             ),
             models.CheckConstraint(
-                condition=Q(credits_revoked__gte=0) & Q(credits_revoked__lte=F("credits")),
-                name="quickscale_stripe_pay_credits",
+                condition=Q(credits__gte=0), name="quickscale_stripe_pay_credits"
             ),
             models.CheckConstraint(
                 condition=Q(paid_at__isnull=True) | Q(receipt_number__isnull=False),
@@ -339,6 +337,8 @@ class Payment(models.Model):
 
 
 class Refund(models.Model):
+    """A refund of a payment; ``credits_revoked`` is what it claims of the payment's credits."""
+
     class Status(models.TextChoices):
         PENDING = "pending", _("Pending")
         REQUIRES_ACTION = "requires_action", _("Waiting for the customer")
@@ -355,6 +355,7 @@ class Refund(models.Model):
     status = models.CharField(_("status"), max_length=16, choices=Status)
     reason = models.CharField(_("reason"), max_length=64, blank=True)
     failure_reason = models.CharField(_("reason of the failure"), max_length=255, blank=True)
+    credits_revoked = credits_field(_("credits revoked"), default=Decimal(0))
     created_at = models.DateTimeField(_("created"))
     synced_at = models.DateTimeField(_("last synced"), editable=False)
 
@@ -367,7 +368,10 @@ class Refund(models.Model):
 
 
 class Dispute(models.Model):
-    """A dispute of a payment. ``withdrawn_at`` is set while Stripe holds the money back."""
+    """A dispute of a payment.
+
+    ``is_withdrawn`` while Stripe has taken the money back, and ``credits_revoked`` with it.
+    """
 
     stripe_id = stripe_id_field()
     payment = models.ForeignKey(
@@ -378,7 +382,8 @@ class Dispute(models.Model):
     status = models.CharField(_("status"), max_length=32)
     reason = models.CharField(_("reason"), max_length=64, blank=True)
     evidence_due_by = models.DateTimeField(_("evidence due by"), null=True, blank=True)
-    withdrawn_at = models.DateTimeField(_("money withdrawn"), null=True, blank=True)
+    is_withdrawn = models.BooleanField(_("money withdrawn"), default=False)
+    credits_revoked = credits_field(_("credits revoked"), default=Decimal(0))
     created_at = models.DateTimeField(_("created"))
     synced_at = models.DateTimeField(_("last synced"), editable=False)
 

@@ -6,10 +6,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from django.db.models import Q, QuerySet
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from quickscale_credits import ledger
-from quickscale_credits.models import CreditAccount
+from quickscale_credits.models import CreditAccount, CreditLot, CreditTransaction
 from quickscale_stripe.models import Payment, StripePrice
 
 
@@ -20,28 +22,71 @@ def fulfil(
     price: StripePrice | None,
     amount: Decimal,
     source: tuple[str, str],
-    expires_at: datetime | None,
+    period: tuple[datetime, datetime] | None,
 ) -> None:
-    """Add the credits: pay-as-you-go without an end, else a subscription's until that end.
+    """Add the credits: pay-as-you-go for a purchase, a subscription's for a period.
 
     See :func:`quickscale_stripe.hooks.fulfil`. The lot's source makes a second call change
     nothing.
     """
     if not amount:
         return
+    # An event that comes after the period's end still leaves its trace: added, and ended.
+    begins = min(period[0], timezone.now()) if period else None
     ledger.add_credits(
         account=CreditAccount.objects.for_owner(owner),
         amount=amount,
         description=payment.description or _("Purchase"),
-        credit_type="payg" if expires_at is None else "subscription",
-        expires_at=expires_at,
+        credit_type="subscription" if period else "payg",
+        effective_at=begins,
+        expires_at=period[1] if period else None,
+        period=period,
         source=source,
         cost=(payment.amount, payment.currency),
         metadata={"receipt": payment.receipt_number},
     )
 
 
+def revoke(*, payment: Payment, amount: Decimal, key: str, reason: str) -> None:
+    """Take credits back from the lots of the payment, the newest first.
+
+    What was spent already is a shortfall, for ``QUICKSCALE_CREDITS_SHORTFALL_POLICY``.
+    """
+    for number, lot in enumerate(_lots(payment).order_by("-pk")):
+        part = min(amount, lot.amount)
+        if part > 0:
+            ledger.revoke(
+                lot=lot, amount=part, reason=reason, idempotency_key=_numbered(key, number)
+            )
+        amount -= part
+
+
+def restore(*, payment: Payment, key: str, reason: str) -> None:
+    """Give back exactly the credits that were taken under ``key``."""
+    taken = CreditTransaction.objects.filter(
+        Q(idempotency_key=key) | Q(idempotency_key__startswith=f"{key}:part-"),
+        account__owner=payment.owner_id,
+        kind=CreditTransaction.Kind.REVOKE,
+    )
+    for transaction in taken.exclude(amount=0):
+        ledger.reverse(
+            transaction=transaction,
+            reason=reason,
+            idempotency_key=f"{transaction.idempotency_key}:returned",
+        )
+
+
 def balance(*, owner: Any) -> Decimal | None:
     """The credits that the owner can use now."""
-    available: Decimal = CreditAccount.objects.for_owner(owner).get_available_balance()
-    return available
+    return CreditAccount.objects.for_owner(owner).get_available_balance()
+
+
+def _lots(payment: Payment) -> QuerySet[CreditLot]:
+    lots = CreditLot.objects.filter(account__owner=payment.owner_id)
+    if payment.invoice_id:
+        return lots.filter(source_type="invoice", source_id__startswith=f"{payment.invoice_id}:")
+    return lots.filter(source_type="checkout", source_id=payment.checkout_session_id)
+
+
+def _numbered(key: str, number: int) -> str:
+    return f"{key}:part-{number}" if number else key

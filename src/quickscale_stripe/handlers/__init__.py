@@ -9,7 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from quickscale_stripe.handlers import catalogue, checkout, customers
+from quickscale_stripe.handlers import (
+    catalogue,
+    checkout,
+    customers,
+    reversals,
+    subscriptions,
+)
 from quickscale_stripe.models import StripeEvent
 
 Handler: TypeAlias = Callable[[StripeEvent], None]
@@ -18,6 +24,8 @@ HANDLERS: dict[str, Handler] = {
     **catalogue.HANDLERS,
     **checkout.HANDLERS,
     **customers.HANDLERS,
+    **reversals.HANDLERS,
+    **subscriptions.HANDLERS,
 }
 
 

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from quickscale_stripe import invoices, subscriptions
+from quickscale_stripe.models import StripeEvent
+
+
+def subscription(event: StripeEvent) -> None:
+    subscriptions.sync(event.object_id)
+
+
+def invoice(event: StripeEvent) -> None:
+    invoices.sync(event.object_id)
+
+
+HANDLERS = {
+    **dict.fromkeys(
+        (
+            "customer.subscription.created",
+            "customer.subscription.updated",
+            "customer.subscription.deleted",
+            "customer.subscription.paused",
+            "customer.subscription.resumed",
+            "customer.subscription.pending_update_applied",
+            "customer.subscription.pending_update_expired",
+            "customer.subscription.trial_will_end",
+        ),
+        subscription,
+    ),
+    **dict.fromkeys(
+        (
+            "invoice.paid",
+            "invoice.payment_failed",
+            "invoice.payment_action_required",
+            "invoice.finalization_failed",
+            "invoice.marked_uncollectible",
+            "invoice.voided",
+        ),
+        invoice,
+    ),
+}

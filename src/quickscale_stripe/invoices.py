@@ -1,0 +1,165 @@
+"""Invoices: each becomes a payment, and a paid period of a plan brings its credits."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import TypeAlias
+
+import stripe
+from django.db import transaction
+from django.utils import timezone
+
+from quickscale_stripe import catalogue, customers, signals, subscriptions
+from quickscale_stripe.client import get_client
+from quickscale_stripe.conf import app_settings
+from quickscale_stripe.exceptions import stripe_errors
+from quickscale_stripe.models import Payment, StripeCustomer, StripePrice, Subscription
+from quickscale_stripe.stripe_objects import at, id_of
+
+_PERIODS = ("subscription_create", "subscription_cycle")
+_KINDS = {
+    "subscription_create": Payment.Kind.SUBSCRIPTION,
+    "subscription_cycle": Payment.Kind.SUBSCRIPTION,
+    "subscription_update": Payment.Kind.PLAN_CHANGE,
+}
+_CLOSED = ("void", "uncollectible")
+
+Allotment: TypeAlias = tuple[str, StripePrice, Decimal, tuple[datetime, datetime]]
+"""A line's id, its price, the credits it brings and the period it pays."""
+
+
+def sync(invoice_id: str) -> Payment | None:
+    """Record an invoice, and once it is paid, deliver the periods of the plans in it.
+
+    Safe to call any number of times: each line's delivery has the line as its source.
+
+    Returns:
+        The payment; ``None`` for a draft and for what isn't this site's.
+
+    Raises:
+        StripeUnavailableError, StripeRefusedError
+    """
+    with stripe_errors():
+        invoice = get_client().v1.invoices.retrieve(
+            invoice_id, {"expand": ["payments.data.payment.payment_intent"]}
+        )
+    details = invoice.parent.subscription_details if invoice.parent else None
+    customer = customers.find(
+        metadata=details.metadata if details else None, stripe_id=id_of(invoice.customer)
+    )
+    if customer is None or invoice.status == "draft" or invoice.livemode != app_settings.live_mode:
+        return None
+    subscription = subscriptions.sync(id_of(details.subscription) or "") if details else None
+    allotments = _allotments(invoice) if invoice.billing_reason in _PERIODS else []
+    with transaction.atomic():
+        return _record(invoice, customer, subscription, allotments)
+
+
+def _record(
+    invoice: stripe.Invoice,
+    customer: StripeCustomer,
+    subscription: Subscription | None,
+    allotments: list[Allotment],
+) -> Payment:
+    price = subscription.price if subscription else None
+    price = allotments[0][1] if allotments else price
+    intent = _intent(invoice)
+    if intent is not None:
+        # The invoice of a one-time Checkout tells of a payment that is here already.
+        Payment.objects.filter(payment_intent_id=intent.id, invoice_id=None).update(
+            invoice_id=invoice.id
+        )
+    payment, _ = Payment.objects.get_or_create(
+        invoice_id=invoice.id,
+        defaults={
+            "owner": customer.owner,
+            "kind": _KINDS.get(invoice.billing_reason or "", Payment.Kind.INVOICE),
+            "description": price.product.name if price else invoice.number or "",
+            "price": price,
+            "subscription": subscription,
+            "amount": max(0, invoice.total),
+            "currency": invoice.currency,
+            "credits": sum((amount for _, _, amount, _ in allotments), Decimal(0)),
+            "livemode": invoice.livemode,
+            "created_at": at(invoice.created),
+        },
+    )
+    payment = Payment.objects.select_for_update().get(pk=payment.pk)
+    if payment.is_paid:
+        return payment
+    payment.invoice_url = invoice.hosted_invoice_url or ""
+    payment.invoice_pdf = invoice.invoice_pdf or ""
+    payment.tax = sum(tax.amount for tax in invoice.total_taxes or [])
+    payment.amount = max(0, invoice.total)
+    if intent is not None:
+        payment.payment_intent_id = intent.id
+        payment.charge_id = id_of(intent.latest_charge)
+    if invoice.status == "paid":
+        payment.mark_paid(at(invoice.status_transitions.paid_at or invoice.created))
+        payment.save()
+        _deliver(payment, allotments)
+    else:
+        _follow(payment, invoice, intent)
+    return payment
+
+
+def _deliver(payment: Payment, allotments: list[Allotment]) -> None:
+    for line_id, price, amount, period in allotments:
+        app_settings.fulfil(
+            owner=payment.owner,
+            payment=payment,
+            price=price,
+            amount=amount,
+            source=("invoice", f"{payment.invoice_id}:{line_id}"),
+            period=period,
+        )
+    payment.fulfilled_at = timezone.now()
+    payment.save()
+    signals.send_after_commit(signals.payment_succeeded, Payment, payment=payment)
+
+
+def _follow(payment: Payment, invoice: stripe.Invoice, intent: stripe.PaymentIntent | None) -> None:
+    """An invoice that isn't paid: due, tried in vain, or given up."""
+    was_failed = payment.status == Payment.Status.FAILED
+    failed = invoice.status in _CLOSED or invoice.attempted
+    payment.status = Payment.Status.FAILED if failed else Payment.Status.PENDING
+    error = intent.last_payment_error if intent else None
+    payment.failure_message = (error.message or "") if failed and error else ""
+    payment.save()
+    if failed and not was_failed:
+        signals.send_after_commit(signals.payment_failed, Payment, payment=payment)
+
+
+def _allotments(invoice: stripe.Invoice) -> list[Allotment]:
+    """What the plans' lines bring; prorations bring nothing."""
+    found = []
+    for line in _lines(invoice):
+        details = line.parent.subscription_item_details if line.parent else None
+        pricing = line.pricing.price_details if line.pricing else None
+        if details is None or details.proration or pricing is None:
+            continue
+        price = catalogue.get_price(id_of(pricing.price) or "")
+        if price is not None:
+            amount = price.credits * (line.quantity or 1)
+            found.append((line.id, price, amount, (at(line.period.start), at(line.period.end))))
+    return found
+
+
+def _lines(invoice: stripe.Invoice) -> list[stripe.InvoiceLineItem]:
+    """All lines; an invoice itself carries only the first ten."""
+    if not invoice.lines.has_more:
+        return invoice.lines.data
+    with stripe_errors():
+        lines = get_client().v1.invoices.line_items.list(invoice.id, {"limit": 100})
+        return list(lines.auto_paging_iter())
+
+
+def _intent(invoice: stripe.Invoice) -> stripe.PaymentIntent | None:
+    """The payment intent that paid the invoice, or that tries to."""
+    payments = invoice.payments.data if invoice.payments else []
+    for payment in sorted(payments, key=lambda payment: payment.status != "paid"):
+        intent = payment.payment.payment_intent if "payment_intent" in payment.payment else None
+        if isinstance(intent, stripe.PaymentIntent):
+            return intent
+    return None
