@@ -61,6 +61,8 @@ def test_sign_up_to_sign_out(live_server, browser_page, javascript):
 
     page.goto(next(line for line in mail.outbox[0].body.splitlines() if "://" in line))
     page.get_by_role("button", name="Confirm").click()
+    page.wait_for_url("**" + reverse("account_login"))
+    fill_in(page, "correct horse battery")
     page.wait_for_url("**/dashboard/")
 
     page.goto(live_server.url + reverse("account_logout"))
