@@ -159,6 +159,18 @@ def test_a_request_that_fails_is_told(live_server: LiveServer, browser_page: Bro
     expect(page.locator("#target")).to_be_empty()
 
 
+def test_swapping_a_field_that_was_resized_sets_no_inline_style(
+    live_server: LiveServer, browser_page: BrowserPages
+) -> None:
+    page = browser_page()
+    page.goto(f"{live_server.url}/contact/")
+    page.evaluate("document.getElementById('id_message').style.height = '500px'")
+    how = "{target: 'form', swap: 'outerHTML', select: 'form'}"
+    page.evaluate(f"htmx.ajax('GET', '/contact/', {how})")
+    expect(page.locator("#id_message")).not_to_have_css("height", "500px")
+    page.wait_for_timeout(100)  # the policy's complaint would come with HTMX's settling
+
+
 @pytest.mark.usefixtures("empty_registry")
 def test_a_panel_shows_the_new_balance_without_a_reload(
     live_server: LiveServer,
