@@ -49,7 +49,7 @@ def _delivery(sandbox: Sandbox, form: Object) -> None:
 
 
 def _release(sandbox: Sandbox, form: Object) -> None:
-    sandbox.release(backwards=str(form.get("backwards", "")).lower() == "true")
+    sandbox.release(backwards=_truth(form.get("backwards")))
 
 
 def _resend(sandbox: Sandbox, form: Object) -> None:
@@ -74,6 +74,23 @@ def _pay(sandbox: Sandbox, form: Object) -> Object:
     return {"url": step.url, "error": step.error}
 
 
+def _truth(value: Any) -> bool:
+    return str(value).lower() == "true"
+
+
+def _dispute(sandbox: Sandbox, form: Object) -> Object:
+    inquiry = _truth(form.get("inquiry"))
+    return {"dispute": sandbox.dispute(form["charge"], inquiry=inquiry)}
+
+
+def _close_dispute(sandbox: Sandbox, form: Object) -> None:
+    sandbox.close_dispute(form["dispute"], won=_truth(form["won"]))
+
+
+def _fail_refund(sandbox: Sandbox, form: Object) -> None:
+    sandbox.fail_refund(form["refund"])
+
+
 def _seed(sandbox: Sandbox, form: Object) -> None:
     sandbox.seed()
 
@@ -82,7 +99,10 @@ _ACTIONS: dict[str, Callable[[Sandbox, Object], Object | None]] = {
     "advance": _advance,
     "deliver": _deliver,
     "delivery": _delivery,
+    "dispute": _dispute,
+    "close_dispute": _close_dispute,
     "endpoint": _endpoint,
+    "fail_refund": _fail_refund,
     "pay": _pay,
     "release": _release,
     "resend": _resend,

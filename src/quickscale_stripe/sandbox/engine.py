@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from quickscale_stripe.sandbox import contract, deliveries, pages, routes, seed
+from quickscale_stripe.sandbox import contract, deliveries, routes, seed, web
 from quickscale_stripe.sandbox.answers import Request, SandboxResponse
 from quickscale_stripe.sandbox.errors import ApiError, invalid
 from quickscale_stripe.sandbox.methods import find_method
-from quickscale_stripe.sandbox.operations import checkout, payments, webhooks
+from quickscale_stripe.sandbox.operations import checkout, payments, refunds, webhooks
 from quickscale_stripe.sandbox.store import Store
 from quickscale_stripe.sandbox.world import API_VERSION, Object, World, public, token
 
@@ -71,7 +71,7 @@ class Sandbox:
         request = Request(method.upper(), path, query, names, body, base)
         if path.startswith(("/v1/", "/v2/")):
             return self._api(request)
-        return pages.respond(self, request)
+        return web.respond(self, request)
 
     def _api(self, request: Request) -> SandboxResponse:
         request_id = f"req_{token(14)}"
@@ -202,6 +202,26 @@ class Sandbox:
         """Let the bank answer to a debit at once."""
         with self.world() as world:
             payments.settle(world, intent_id)
+
+    def fail_refund(self, refund_id: str) -> None:
+        """Let the bank send a refund back."""
+        with self.world() as world:
+            refunds.fail(world, world.get("refund", refund_id))
+
+    def dispute(self, charge_id: str, *, amount: int | None = None, inquiry: bool = False) -> str:
+        """Let a buyer's bank dispute a charge; an inquiry moves no money. Returns the id.
+
+        ``amount`` is in minor units; what isn't refunded yet when not given.
+        """
+        with self.world() as world:
+            charge = world.get("charge", charge_id)
+            opened = refunds.open_dispute(world, charge, amount=amount, inquiry=inquiry)
+        return str(opened["id"])
+
+    def close_dispute(self, dispute_id: str, *, won: bool) -> None:
+        """Let the bank decide."""
+        with self.world() as world:
+            refunds.close_dispute(world, world.get("dispute", dispute_id), won=won)
 
     def seed(self) -> bool:
         """Make a small catalogue, unless there is one; tells whether it did."""

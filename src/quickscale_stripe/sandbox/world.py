@@ -63,6 +63,8 @@ def part(kind: str, **fields: Any) -> Object:
     for key, default in (("livemode", False), ("metadata", {})):
         if key in declared:
             value.setdefault(key, default)
+    if "created" not in declared:
+        value.pop("created", None)
     return contract.complete(value)
 
 

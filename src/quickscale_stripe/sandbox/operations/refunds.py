@@ -50,7 +50,7 @@ def create(world: World, params: Object) -> Object:
         charge=charge["id"],
         currency=charge["currency"],
         customer=charge["customer"],
-        destination_details={"type": kind, kind: _destination(kind)},
+        destination_details=_destination(kind),
         metadata=params.get("metadata", {}) or {},
         payment_intent=charge["payment_intent"],
         payment_method=charge["payment_method"],
@@ -66,10 +66,15 @@ def create(world: World, params: Object) -> Object:
 
 
 def _destination(kind: str) -> Object:
-    if kind == "card":
-        return {"reference_status": "pending", "reference_type": "acquirer_reference_number",
-                "type": "refund"}  # fmt: skip
-    return {"reference": None, "reference_status": None}
+    if kind != "card":
+        unknown = {"reference": None, "reference_status": None}
+        return {"type": "us_bank_transfer", "us_bank_transfer": unknown}
+    arrival = {
+        "reference_status": "pending",
+        "reference_type": "acquirer_reference_number",
+        "type": "refund",
+    }
+    return {"type": "card", "card": arrival}
 
 
 def _change_charge(world: World, charge: Object, amount: int) -> None:

@@ -2,62 +2,20 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING
 
 from quickscale.brand import brand_name
 from quickscale_stripe.money import format_money
-from quickscale_stripe.sandbox import control, render
+from quickscale_stripe.sandbox import render
 from quickscale_stripe.sandbox.answers import Request, SandboxResponse, redirect
-from quickscale_stripe.sandbox.errors import ApiError
 from quickscale_stripe.sandbox.methods import METHODS
 from quickscale_stripe.sandbox.operations.checkout import success_url
+from quickscale_stripe.sandbox.web import at, message
 from quickscale_stripe.sandbox.world import Object, World
 
 if TYPE_CHECKING:
     from quickscale_stripe.sandbox.engine import Sandbox
-
-View: TypeAlias = "Callable[[Sandbox, Request, str], SandboxResponse]"
-
-_views: list[tuple[re.Pattern[str], View]] = []
-
-
-def at(pattern: str) -> Callable[[View], View]:
-    """Register a page; the pattern's group is the id of what it shows."""
-
-    def register(view: View) -> View:
-        _views.append((re.compile(pattern), view))
-        return view
-
-    return register
-
-
-def respond(sandbox: Sandbox, request: Request) -> SandboxResponse:
-    """Answer a request for anything but the API."""
-    if request.method not in {"GET", "HEAD", "POST"}:
-        return SandboxResponse(405, {"Allow": "GET, HEAD, POST"})
-    if request.method == "POST" and request.headers.get("sec-fetch-site") == "cross-site":
-        return _message(request, 403, "Not from here", "Another site sent this form.")
-    if request.path.startswith("/_sandbox/"):
-        return control.respond(sandbox, request)
-    for pattern, view in _views:
-        if found := pattern.fullmatch(request.path):
-            try:
-                return view(sandbox, request, found.group(1))
-            except ApiError as error:
-                return _message(request, error.status, "This can't be shown", str(error))
-            except ValueError as error:
-                return _message(request, 400, "This can't be done", str(error))
-    return _message(request, 404, "No such page", "The sandbox has no page at this address.")
-
-
-def _message(
-    request: Request, status: int, heading: str, text: str, **context: Any
-) -> SandboxResponse:
-    return render.page(request, "message", status, heading=heading, text=text, **context)
-
 
 # The payment page --------------------------------------------------------------------------------
 
@@ -90,7 +48,8 @@ def _payment_form(
         return _closed(request, session)
     known = (customer and customer["email"]) or session["customer_email"] or ""
     form = request.form
-    total = _amount(session["amount_total"], session) if items else ""
+    price = sum(item["amount_subtotal"] for item in session["_line_items"])
+    total = shown_amount(price, session) if items else ""
     trial_days = session["_subscription"].get("trial_period_days", 0)
     due = format_money(0, session["currency"]) if trial_days else total
     return render.page(
@@ -125,7 +84,7 @@ def _closed(request: Request, session: Object) -> SandboxResponse:
     else:
         heading, text = "This page has expired", "Go back and start again."
         link, link_text = session["cancel_url"], f"Back to {brand_name()}"
-    return _message(request, 200, heading, text, link=link, link_text=link_text)
+    return message(request, 200, heading, text, link=link, link_text=link_text)
 
 
 def _shown_item(world: World, item: Object) -> Object:
@@ -134,27 +93,27 @@ def _shown_item(world: World, item: Object) -> Object:
     return {
         "name": product["name"],
         "description": product["description"],
-        "amount": _amount(item["amount_subtotal"], item),
+        "amount": shown_amount(item["amount_subtotal"], item),
         "quantity": str(item["quantity"]) if item["quantity"] > 1 else "",
-        "unit": _amount(item["price"]["unit_amount"], item),
-        "interval": _interval(recurring) if recurring else "",
+        "unit": shown_amount(item["price"]["unit_amount"], item),
+        "interval": interval_of(recurring) if recurring else "",
     }
 
 
-def _interval(recurring: Object) -> str:
+def interval_of(recurring: Object) -> str:
     count = recurring["interval_count"]
     return (
         f"per {recurring['interval']}" if count == 1 else f"every {count} {recurring['interval']}s"
     )
 
 
-def _amount(amount: int, value: Object) -> str:
+def shown_amount(amount: int, value: Object) -> str:
     return format_money(amount, value["currency"])
 
 
 def _discount(session: Object) -> str:
     amount = (session["total_details"] or {}).get("amount_discount")
-    return _amount(-amount, session) if amount else ""
+    return shown_amount(-amount, session) if amount else ""
 
 
 def _heading(session: Object) -> str:
@@ -188,14 +147,14 @@ def bank_page(sandbox: Sandbox, request: Request, intent_id: str) -> SandboxResp
             return redirect(step.url)
         if session:
             return _payment_form(sandbox, request, session["id"], step.error)
-        return _message(request, 200, "The payment failed", step.error)
+        return message(request, 200, "The payment failed", step.error)
     if intent["status"] != "requires_action":
-        return _message(request, 200, "Nothing to approve", "The bank has had its answer.")
+        return message(request, 200, "Nothing to approve", "The bank has had its answer.")
     return render.page(
         request,
         "bank",
         leads_to=intent.get("_return_url") or request.base,
-        total=_amount(intent["amount"], intent),
+        total=shown_amount(intent["amount"], intent),
     )
 
 
@@ -209,11 +168,11 @@ def receipt_page(sandbox: Sandbox, request: Request, charge_id: str) -> SandboxR
     details = charge["payment_method_details"]
     paid_with = details[details["type"]]
     rows = [
-        ("Amount paid", _amount(charge["amount_captured"], charge)),
+        ("Amount paid", shown_amount(charge["amount_captured"], charge)),
         ("Date", f"{datetime.fromtimestamp(charge['created'], UTC):%d %B %Y}"),
         ("Payment method", f"•••• {paid_with['last4']}"),
     ]
     if charge["amount_refunded"]:
-        rows.append(("Refunded", _amount(charge["amount_refunded"], charge)))
+        rows.append(("Refunded", shown_amount(charge["amount_refunded"], charge)))
     text = f"Charge {charge_id}"
-    return _message(request, 200, f"Receipt from {brand_name()}", text, rows=rows)
+    return message(request, 200, f"Receipt from {brand_name()}", text, rows=rows)

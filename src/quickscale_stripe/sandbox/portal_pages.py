@@ -1,0 +1,145 @@
+"""The customer portal and the hosted invoice."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from quickscale.brand import brand_name
+from quickscale_stripe.sandbox import render
+from quickscale_stripe.sandbox.answers import Request, SandboxResponse, redirect
+from quickscale_stripe.sandbox.methods import METHODS, find_method
+from quickscale_stripe.sandbox.operations import invoices, payments, portal, subscriptions
+from quickscale_stripe.sandbox.payment_pages import interval_of, shown_amount
+from quickscale_stripe.sandbox.web import at, message
+from quickscale_stripe.sandbox.world import Object, World
+
+if TYPE_CHECKING:
+    from quickscale_stripe.sandbox.engine import Sandbox
+
+_SAVEABLE = [method for method in METHODS if "setup" in method.modes]
+
+
+@at(r"/p/session/([^/]+)")
+def portal_page(sandbox: Sandbox, request: Request, session_id: str) -> SandboxResponse:
+    with sandbox.world(request.base) as world:
+        session = world.get("billing_portal.session", session_id)
+        if request.method == "POST":
+            _act(world, session["customer"], request.form)
+            return redirect(session["url"])
+        customer_id = session["customer"]
+        running = [
+            _shown_subscription(world, value)
+            for value in world.all("subscription", customer=customer_id)
+            if value["status"] not in {"canceled", "incomplete_expired"}
+        ]
+        billed = [_shown_invoice(value) for value in world.all("invoice", customer=customer_id)]
+        saved = [
+            _shown_method(value) for value in world.all("payment_method", customer=customer_id)
+        ]
+    return render.page(
+        request,
+        "portal",
+        leads_to=session["return_url"] or "",
+        invoices=billed,
+        methods=_SAVEABLE,
+        return_url=session["return_url"],
+        saved=[_shown_method(method) for method in methods],
+        subscriptions=running,
+    )
+
+
+def _act(world: World, customer_id: str, form: Object) -> None:
+    action = form.get("action")
+    if action in {"cancel", "keep"}:
+        portal.set_cancel(world, customer_id, form["subscription"], cancel=action == "cancel")
+    elif action == "change":
+        portal.change_plan(world, customer_id, form["subscription"], form["price"])
+    elif action == "method":
+        method = find_method(form.get("method", ""))
+        if method is None:
+            raise ValueError("There is no such payment method.")
+        portal.save_method(world, customer_id, method)
+    else:
+        raise ValueError("The portal can't do this.")
+
+
+def _shown_subscription(world: World, subscription: Object) -> Object:
+    items = subscriptions.items_of(subscription)
+    current = items[0]["price"]
+    ends = subscription["cancel_at"]
+    return {
+        "id": subscription["id"],
+        "name": ", ".join(world.get("product", item["price"]["product"])["name"] for item in items),
+        "price": f"{shown_amount(current['unit_amount'], current)}"
+        f" {interval_of(current['recurring'])}",
+        "status": subscription["status"].replace("_", " "),
+        "ends": _date(ends) if ends else "",
+        "renews": _date(subscriptions.period_end(subscription)),
+        "others": [
+            {
+                "id": price["id"],
+                "name": f"{world.get('product', price['product'])['name']}:"
+                f" {shown_amount(price['unit_amount'], price)} {interval_of(price['recurring'])}",
+            }
+            for price in reversed(world.all("price", active=True, type="recurring"))
+            if price["id"] != current["id"] and price["currency"] == current["currency"]
+        ],
+    }
+
+
+def _shown_invoice(invoice: Object) -> Object:
+    return {
+        "url": invoice["hosted_invoice_url"],
+        "number": invoice["number"] or "Draft",
+        "date": _date(invoice["created"]),
+        "total": shown_amount(invoice["total"], invoice),
+        "status": invoice["status"],
+    }
+
+
+def _shown_method(method: Object) -> str:
+    details = method[method["type"]]
+    name = details.get("brand") or details.get("bank_name")
+    return f"{name.capitalize()} •••• {details['last4']}"
+
+
+def _date(timestamp: int) -> str:
+    return f"{datetime.fromtimestamp(timestamp, UTC):%d %B %Y}"
+
+
+@at(r"/i/([^/]+)(?:/pdf)?")
+def invoice_page(sandbox: Sandbox, request: Request, invoice_id: str) -> SandboxResponse:
+    with sandbox.world(request.base) as world:
+        invoice = world.get("invoice", invoice_id)
+        if request.method == "POST":
+            method = find_method(request.form.get("method", "card"))
+            if method is None:
+                raise ValueError("There is no such payment method.")
+            saved = payments.new_method(world, method, email=invoice["customer_email"])
+            payments.attach(world, saved, invoice["customer"])
+            invoice = invoices.charge(world, invoice, saved, off_session=False)
+            intent = invoices.prepare(world, invoice) if invoice["status"] == "open" else {}
+            if action := intent.get("next_action"):
+                return redirect(action["redirect_to_url"]["url"])
+    rows = [
+        *[
+            (line["description"], shown_amount(line["amount"], line))
+            for line in invoice["lines"]["data"]
+        ],
+        ("Total", shown_amount(invoice["total"], invoice)),
+        ("Amount due", shown_amount(invoice["amount_remaining"], invoice)),
+    ]
+    heading = f"Invoice {invoice['number'] or ''} from {brand_name()}"
+    if invoice["status"] != "open":
+        text = f"This invoice is {invoice['status']}."
+        return message(request, 200, heading, text, rows=rows)
+    return render.page(
+        request,
+        "invoice",
+        error="The payment failed." if request.method == "POST" else "",
+        heading=heading,
+        invoice_id=invoice_id,
+        methods=_SAVEABLE,
+        rows=rows,
+    )
