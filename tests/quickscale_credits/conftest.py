@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
+from quickscale_credits.clock import ledger_clock
 from quickscale_credits.models import CreditAccount, Service
 from quickscale_credits.services import create_missing_rows, register_temporarily
 from tests.quickscale_credits.surface import Shout, Whisper
@@ -15,6 +18,13 @@ def owner(db, make_owner):
 @pytest.fixture
 def account(owner):
     return CreditAccount.objects.for_owner(owner)
+
+
+@pytest.fixture
+def clock(db):
+    """The ledger's clock, which stands still until the test moves it."""
+    with ledger_clock(datetime(2030, 1, 1, tzinfo=UTC)) as clock:
+        yield clock
 
 
 @pytest.fixture

@@ -57,7 +57,7 @@ BEGIN
     result.answer := CASE
         WHEN account.status = 'closed' THEN 'closed'
         WHEN p_expires_at <= greatest(moment, p_effective_at) THEN 'ended'
-        WHEN account.posted + p_amount >= 10 ^ 15 THEN 'overflow' END;
+        WHEN account.posted + p_amount >= 1e15 THEN 'overflow' END;
     IF result.answer IS NOT NULL THEN
         RETURN result;
     END IF;

@@ -1,0 +1,210 @@
+"""PostgreSQL itself refuses what the ledger would never write."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.apps import apps
+from django.core.management import call_command
+from django.db import IntegrityError, connection, transaction
+from django.db.models import ProtectedError
+
+from quickscale_credits import ledger
+from quickscale_credits.models import CreditAccount
+from tests.owners import make_owner
+
+pytestmark = pytest.mark.django_db
+
+TABLES = {
+    "account": "quickscale_credits_creditaccount",
+    "lot": "quickscale_credits_creditlot",
+    "entry": "quickscale_credits_credittransaction",
+    "allocation": "quickscale_credits_creditallocation",
+    "hold": "quickscale_credits_credithold",
+    "hold_allocation": "quickscale_credits_creditholdallocation",
+}
+NEW_ENTRY = """
+    INSERT INTO {entry} (account_id, sequence, kind, amount, balance_after, description, metadata,
+                         created_at)
+    VALUES (%(account)s, {sequence}, '{kind}', {amount}, {balance}, 'Forged', '{{}}', now())
+    RETURNING id
+"""
+NEW_LOT = """
+    INSERT INTO {lot} (account_id, credit_type, priority, amount, remaining, effective_at,
+                       expires_at, source_type, source_id, created_at)
+    VALUES (%(account)s, '{type}', 1, 5, 0, now(), {end}, '{source}', '1', now())
+"""
+EXPLAIN_ENTRY = """
+    WITH entry AS ({new_entry})
+    INSERT INTO {allocation} (account_id, transaction_id, lot_id, amount)
+    SELECT %(account)s, id, %(lot)s, {part} FROM entry
+"""
+
+
+@pytest.fixture
+def ids(account):
+    """An account with 100 credits of a source, 10 used and 20 held, and the lot of another."""
+    account.add_credits(100, "Bought", source=("checkout", "1"))
+    used = account.consume_credits(10, "Work")
+    hold = account.hold_credits(20, "Work", ttl=timedelta(days=1))
+    other = CreditAccount.objects.for_owner(make_owner())
+    foreign = other.add_credits(100, "Bought")
+    with connection.cursor() as cursor:  # what a commit would check
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED")
+    return {
+        "account": account.pk,
+        "lot": account.lots.get().pk,
+        "used": used.pk,
+        "hold": hold.pk,
+        "other": other.pk,
+        "foreign_lot": foreign.allocations.get().lot_id,
+        "foreign_entry": foreign.pk,
+    }
+
+
+def attack(sql, ids, **names):
+    with transaction.atomic(), connection.cursor() as cursor:
+        new_entry = NEW_ENTRY.format(
+            **{"kind": "consume", "amount": -5, "balance": 85, "sequence": 3, **TABLES, **names}
+        )
+        cursor.execute(sql.format(**{**TABLES, "new_entry": new_entry, **names}), ids)
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+
+
+ATTACKS = {
+    "overspend an account": "UPDATE {account} SET posted = -1, held = 0 WHERE id = %(account)s",
+    "hold more than there is": "UPDATE {account} SET held = 101 WHERE id = %(account)s",
+    "hold less than nothing": "UPDATE {account} SET held = -1 WHERE id = %(account)s",
+    "overspend a lot": "UPDATE {lot} SET remaining = -1, held = 0 WHERE id = %(lot)s",
+    "fill a lot beyond its amount": "UPDATE {lot} SET remaining = 101 WHERE id = %(lot)s",
+    "hold more than a lot has": "UPDATE {lot} SET held = 91 WHERE id = %(lot)s",
+    "edit history": "UPDATE {entry} SET amount = -1 WHERE id = %(used)s",
+    "reword history": "UPDATE {entry} SET description = 'x' WHERE id = %(used)s",
+    "delete history": "DELETE FROM {entry} WHERE id = %(used)s",
+    "edit an allocation": "UPDATE {allocation} SET amount = -1 WHERE transaction_id = %(used)s",
+    "delete an allocation": "DELETE FROM {allocation} WHERE transaction_id = %(used)s",
+    "empty the journal": "TRUNCATE {entry} CASCADE",
+    "empty the allocations": "TRUNCATE {allocation}",
+    "delete an account": "DELETE FROM {account} WHERE id = %(account)s",
+    "delete a lot": "DELETE FROM {lot} WHERE id = %(lot)s",
+    "draw on another account's lot": (
+        "INSERT INTO {allocation} (account_id, transaction_id, lot_id, amount)"
+        " VALUES (%(account)s, %(used)s, %(foreign_lot)s, 0)"
+    ),
+    "explain another account's transaction": (
+        "INSERT INTO {allocation} (account_id, transaction_id, lot_id, amount)"
+        " VALUES (%(account)s, %(foreign_entry)s, %(lot)s, 0)"
+    ),
+    "add to an explanation later": (
+        "INSERT INTO {allocation} (account_id, transaction_id, lot_id, amount)"
+        " VALUES (%(other)s, %(foreign_entry)s, %(foreign_lot)s, -5)"
+    ),
+    "write a line without explanation": "{new_entry}",
+    "change what a hold has": "UPDATE {hold} SET amount = 21 WHERE id = %(hold)s",
+    "change what a hold sets aside": (
+        "UPDATE {hold_allocation} SET amount = 19 WHERE hold_id = %(hold)s"
+    ),
+    "delete what a hold sets aside": "DELETE FROM {hold_allocation} WHERE hold_id = %(hold)s",
+    "hold another account's lot": (
+        "UPDATE {hold_allocation} SET lot_id = %(foreign_lot)s WHERE hold_id = %(hold)s"
+    ),
+    "capture more than was held": (
+        "UPDATE {hold} SET status = 'captured', captured = 21, closed_at = now()"
+        " WHERE id = %(hold)s"
+    ),
+    "close a hold without a time": "UPDATE {hold} SET status = 'released' WHERE id = %(hold)s",
+    "a line of another account's hold": (
+        "INSERT INTO {entry} (account_id, sequence, kind, amount, balance_after, description,"
+        " metadata, created_at, hold_id)"
+        " VALUES (%(other)s, 2, 'consume', -1, 99, 'Forged', '{{}}', now(), %(hold)s)"
+    ),
+}
+
+
+@pytest.mark.parametrize("sql", ATTACKS.values(), ids=ATTACKS.keys())
+def test_attacks_are_refused(ids, sql):
+    with pytest.raises(IntegrityError):
+        attack(sql, ids)
+    assert ledger.verify() == []
+
+
+FORGERIES = {
+    "that its allocations don't explain": {"part": -4},
+    "with the number of another": {"sequence": 2},
+    "after a gap": {"sequence": 4},
+    "with a wrong balance": {"balance": 84},
+    "that the account doesn't count": {},
+    "of use that adds": {"amount": 5, "balance": 95, "part": 5},
+    "of a grant that takes": {"kind": "grant"},
+    "of a conversion that takes": {"kind": "convert"},
+    "of a reversal of nothing": {"kind": "reverse", "amount": 5, "balance": 95, "part": 5},
+}
+
+
+@pytest.mark.parametrize("forgery", FORGERIES.values(), ids=FORGERIES.keys())
+def test_forged_lines_are_refused(ids, forgery):
+    with pytest.raises(IntegrityError):
+        attack(EXPLAIN_ENTRY, ids, **{"part": -5, **forgery})
+
+
+LOTS = {
+    "a subscription without end": {"type": "subscription", "end": "NULL", "source": ""},
+    "pay-as-you-go with an end": {"type": "payg", "end": "now() + '1 day'", "source": ""},
+    "an end before the begin": {"type": "bonus", "end": "now() - interval '1 day'", "source": ""},
+    "a source that has its lot": {"type": "payg", "end": "NULL", "source": "checkout"},
+}
+
+
+@pytest.mark.parametrize("lot", LOTS.values(), ids=LOTS.keys())
+def test_lots_are_refused(ids, lot):
+    with pytest.raises(IntegrityError):
+        attack(NEW_LOT, ids, **lot)
+
+
+def test_the_same_key_twice_is_refused(account):
+    account.add_credits(5, "Bought", idempotency_key="k")
+    with pytest.raises(IntegrityError):
+        attack(
+            "INSERT INTO {entry} (account_id, sequence, kind, amount, balance_after, description,"
+            " metadata, created_at, idempotency_key)"
+            " VALUES (%(account)s, 2, 'grant', 1, 6, 'Forged', '{{}}', now(), 'k')",
+            {"account": account.pk},
+        )
+
+
+def test_an_owner_with_credits_is_protected(account, owner):
+    with pytest.raises(ProtectedError):
+        owner.delete()
+
+
+def test_every_key_has_a_constraint_but_the_outboxs():
+    """Keys that a model leaves without one get it from the ledger's own rules."""
+    unguarded = set()
+    for model in apps.get_app_config("quickscale_credits").get_models():
+        with connection.cursor() as cursor:
+            constraints = connection.introspection.get_constraints(cursor, model._meta.db_table)
+        guarded = {
+            c for each in constraints.values() if each["foreign_key"] for c in each["columns"]
+        }
+        unguarded |= {
+            (model.__name__, field.name)
+            for field in model._meta.local_fields
+            if field.remote_field and field.column not in guarded
+        }
+    assert unguarded == {("CreditEvent", "account")}
+
+
+def test_the_schema_can_be_taken_back():
+    call_command("migrate", "quickscale_credits", "zero", verbosity=0)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT relname FROM pg_class WHERE relname LIKE 'quickscale_credits%%'"
+            " UNION SELECT proname FROM pg_proc WHERE proname LIKE 'quickscale_credits%%'"
+            " UNION SELECT typname FROM pg_type WHERE typname LIKE 'quickscale_credits%%'"
+        )
+        assert cursor.fetchall() == []
+    call_command("migrate", verbosity=0)
+    account = CreditAccount.objects.for_owner(make_owner())
+    account.add_credits(1, "Bought")
+    assert account.get_balance() == 1
