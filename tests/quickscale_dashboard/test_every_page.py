@@ -1,0 +1,40 @@
+"""Whatever apps the test project has: each of its pages is sound HTML with nothing inline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from django.test import Client
+from django.urls import URLResolver, get_resolver
+
+from tests.markup import problems_of_fragment, problems_of_page
+
+pytestmark = pytest.mark.django_db
+
+OURS = ("quickscale_", "allauth.")
+
+
+def addresses(resolver: URLResolver, above: str = "/") -> Iterator[str]:
+    """The paths of our views that need no argument."""
+    for entry in resolver.url_patterns:
+        path = above + str(entry.pattern).removeprefix("^").removesuffix("$")
+        if isinstance(entry, URLResolver):
+            yield from addresses(entry, path)
+        elif entry.callback.__module__.startswith(OURS) and not entry.pattern.regex.groups:
+            yield path
+
+
+@pytest.mark.parametrize("path", sorted(set(addresses(get_resolver()))))
+def test_it_is_sound_html_without_anything_inline(
+    client: Client, customer: Client, path: str
+) -> None:
+    for visitor in (client, customer):
+        response = visitor.get(path)
+        assert response.status_code < 500
+        if response.status_code == 200 and response["Content-Type"].startswith("text/html"):
+            assert problems_of_page(response.text) == []
+            assert "unsafe" not in response["Content-Security-Policy"]
+            fragment = visitor.get(path, headers={"HX-Request": "true"})
+            if "<html" not in fragment.text:
+                assert problems_of_fragment(fragment.text) == []
