@@ -65,7 +65,9 @@ def _settle(sandbox: Sandbox, form: Object) -> None:
 
 
 def _endpoint(sandbox: Sandbox, form: Object) -> Object:
-    secret = sandbox.add_endpoint(form["url"], secret=form.get("secret") or None)
+    secret = sandbox.add_endpoint(
+        form["url"], secret=form.get("secret") or None, thin=_truth(form.get("thin"))
+    )
     return {"secret": secret}
 
 
@@ -76,6 +78,11 @@ def _pay(sandbox: Sandbox, form: Object) -> Object:
 
 def _truth(value: Any) -> bool:
     return str(value).lower() == "true"
+
+
+def _refund(sandbox: Sandbox, form: Object) -> Object:
+    amount = int(form["amount"]) if form.get("amount") else None
+    return {"refund": sandbox.refund(form["charge"], amount=amount)}
 
 
 def _dispute(sandbox: Sandbox, form: Object) -> Object:
@@ -104,6 +111,7 @@ _ACTIONS: dict[str, Callable[[Sandbox, Object], Object | None]] = {
     "endpoint": _endpoint,
     "fail_refund": _fail_refund,
     "pay": _pay,
+    "refund": _refund,
     "release": _release,
     "resend": _resend,
     "seed": _seed,
@@ -148,7 +156,7 @@ def _mode(world: World) -> Object:
 
 def _endpoints(world: World) -> list[Object]:
     return [
-        {"url": endpoint["url"], "secret": endpoint["_secret"]}
+        {"url": endpoint["url"], "secret": endpoint["_secret"], "thin": endpoint["_thin"]}
         for endpoint in world.all("webhook_endpoint")
     ]
 
@@ -160,6 +168,7 @@ def _control_page(sandbox: Sandbox, request: Request) -> SandboxResponse:
         return render.page(
             request,
             "control",
+            charges=[_shown_charge(world, charge) for charge in world.all("charge")[:_SHOWN]],
             clock=_time(world.now),
             copies=str(mode["copies"]),
             delay=f"{mode['delay']:g}",
@@ -191,6 +200,26 @@ def _shown_event(event: Object) -> Object:
         "object": value.get("id", ""),
         "id": event["id"],
         "time": _time(event["created"]),
+    }
+
+
+def _shown_charge(world: World, charge: Object) -> Object:
+    [dispute] = world.all("dispute", charge=charge["id"])[:1] or [{}]
+    refunds = world.all("refund", charge=charge["id"])
+    left = charge["amount"] - charge["amount_refunded"]
+    return {
+        "id": charge["id"],
+        "amount": format_money(charge["amount"], charge["currency"]),
+        "status": charge["status"],
+        "refunded": format_money(charge["amount_refunded"], charge["currency"])
+        if charge["amount_refunded"]
+        else "",
+        "can_refund": charge["paid"] and left > 0,
+        "can_dispute": charge["paid"] and not dispute,
+        "dispute": dispute.get("id", ""),
+        "dispute_status": dispute.get("status", "").replace("_", " "),
+        "dispute_is_open": "response" in dispute.get("status", ""),
+        "refund": next((one["id"] for one in refunds if one["status"] != "failed"), ""),
     }
 
 

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 from stripe import WebhookSignature
 
 from quickscale_stripe.sandbox.store import Store
+from quickscale_stripe.sandbox.thin import notification
 from quickscale_stripe.sandbox.world import public
 
 #: Sends a body to an address with headers and gives the status and the answer's text.
@@ -74,7 +75,7 @@ def _claim(store: Store) -> dict[str, Any] | None:
         "attempts": row["attempts"] + 1,
         "url": endpoint["url"],
         "secret": endpoint["_secret"],
-        "body": json.dumps(public(event), indent=2),
+        "body": json.dumps(notification(event) if endpoint["_thin"] else public(event), indent=2),
     }
 
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from quickscale_stripe.sandbox import contract, deliveries, routes, seed, web
+from quickscale_stripe.sandbox import contract, deliveries, routes, seed, thin, web
 from quickscale_stripe.sandbox.answers import Request, SandboxResponse
 from quickscale_stripe.sandbox.errors import ApiError, invalid
 from quickscale_stripe.sandbox.methods import find_method
@@ -130,6 +130,8 @@ class Sandbox:
         return status, text, request_id
 
     def _run(self, world: World, method: str, path: str, raw: Object) -> tuple[int, str]:
+        if method == "GET" and path.startswith("/v2/core/events/"):
+            return 200, json.dumps(thin.retrieve(world, path.rpartition("/")[2]))
         found = routes.match(method, path)
         if found is None:
             raise ApiError(
@@ -203,6 +205,12 @@ class Sandbox:
         with self.world() as world:
             payments.settle(world, intent_id)
 
+    def refund(self, charge_id: str, *, amount: int | None = None) -> str:
+        """Refund a charge, or a part of it in minor units, as by Stripe's dashboard."""
+        params = {"charge": charge_id} | ({} if amount is None else {"amount": amount})
+        with self.world() as world:
+            return str(refunds.create(world, params)["id"])
+
     def fail_refund(self, refund_id: str) -> None:
         """Let the bank send a refund back."""
         with self.world() as world:
@@ -234,13 +242,21 @@ class Sandbox:
             world.advance(days * 86400 + seconds)
 
     def add_endpoint(
-        self, url: str, *, secret: str | None = None, events: tuple[str, ...] = ("*",)
+        self,
+        url: str,
+        *,
+        secret: str | None = None,
+        events: tuple[str, ...] = ("*",),
+        thin: bool = False,
     ) -> str:
-        """Register a webhook endpoint, or the one at this address anew; returns its secret."""
+        """Register a webhook endpoint, or the one at this address anew; returns its secret.
+
+        A ``thin`` one gets notifications that only name the object, beside any other endpoint.
+        """
         with self.world() as world:
-            for endpoint in world.all("webhook_endpoint", url=url):
+            for endpoint in world.all("webhook_endpoint", url=url, _thin=thin):
                 world.rows.remove(endpoint["id"])
-            created = webhooks.new_endpoint(world, url, list(events), secret)
+            created = webhooks.new_endpoint(world, url, list(events), secret, _thin=thin)
         return str(created["secret"])
 
     def set_delivery(

@@ -44,7 +44,7 @@ def portal_page(sandbox: Sandbox, request: Request, session_id: str) -> SandboxR
         invoices=billed,
         methods=_SAVEABLE,
         return_url=session["return_url"],
-        saved=[_shown_method(method) for method in methods],
+        saved=saved,
         subscriptions=running,
     )
 

@@ -171,6 +171,30 @@ def test_an_endpoint_that_is_registered_again_replaces_itself(
     assert sandbox.deliveries() == []
 
 
+def test_thin_events_name_the_object_and_their_snapshot(
+    sandbox: Sandbox, client: stripe.StripeClient, site: Site
+) -> None:
+    thin_secret = sandbox.add_endpoint(URL, events=("customer.created",), thin=True)
+    create(client, "a")
+    notes: list[Any] = []
+
+    def receive(url: str, headers: dict[str, str], body: bytes) -> tuple[int, str]:
+        try:
+            site(url, headers, body)
+        except stripe.SignatureVerificationError:
+            signature = headers["Stripe-Signature"]
+            notes.append(client.parse_event_notification(body, signature, thin_secret))
+        return 200, ""
+
+    sandbox.deliver(receive)
+    [event], [note] = site.events, notes
+    assert note.type == "v1.customer.created"
+    assert note.related_object.id == event.data.object.id
+    assert note.fetch_related_object().name == "a"
+    assert note.fetch_event().snapshot_event == event.id
+    assert note.reason.request.id == event.request.id
+
+
 class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))

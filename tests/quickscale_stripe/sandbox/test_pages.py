@@ -109,7 +109,7 @@ def test_the_control_page_speaks_json(
     assert act(sandbox, "pay", session=session.id)["url"].startswith("http://site.example/")
     state = json.loads(sandbox.respond("GET", "/_sandbox/state", {}).body)
     assert state["delivery"] == {"when": "hold", "copies": 2, "delay": 0}
-    assert state["endpoints"] == [{"url": "http://127.0.0.1:1/", "secret": secret}]
+    assert state["endpoints"] == [{"url": "http://127.0.0.1:1/", "secret": secret, "thin": False}]
     events = json.loads(sandbox.respond("GET", "/_sandbox/events", {}).body)
     assert events[-1]["type"] == "checkout.session.completed"
     assert act(sandbox, "deliver") == {"delivered": 0}
@@ -122,6 +122,88 @@ def test_the_control_page_speaks_json(
     assert later["now"] >= state["now"] + 86400
     act(sandbox, "seed")
     assert len(client.v1.products.list().data) == 1
+
+
+def test_money_goes_back_by_the_control_page(
+    client: stripe.StripeClient, price: stripe.Price, sandbox: Sandbox
+) -> None:
+    sandbox.pay(open_session(client, price).id)
+    [charge] = client.v1.charges.list().data
+    refund = act(sandbox, "refund", charge=charge.id, amount=500)["refund"]
+    dispute = act(sandbox, "dispute", charge=charge.id)["dispute"]
+    page = sandbox.respond("GET", "/_sandbox/", {}).body.decode()
+    assert all(f'value="{value}"' in page for value in (charge.id, refund, dispute))
+    act(sandbox, "fail_refund", refund=refund)
+    act(sandbox, "close_dispute", dispute=dispute, won=True)
+    assert client.v1.refunds.retrieve(refund).status == "failed"
+    assert client.v1.disputes.retrieve(dispute).status == "won"
+
+
+@pytest.fixture
+def monthly(client: stripe.StripeClient) -> list[stripe.Price]:
+    """A basic and a pro plan."""
+    return [
+        client.v1.prices.create(
+            {
+                "currency": "usd",
+                "unit_amount": amount,
+                "recurring": {"interval": "month"},
+                "product_data": {"name": name},
+            }
+        )
+        for name, amount in (("Basic", 1000), ("Pro", 3000))
+    ]
+
+
+def test_the_portal(
+    client: stripe.StripeClient, monthly: list[stripe.Price], sandbox: Sandbox
+) -> None:
+    session = open_session(client, monthly[0], mode="subscription")
+    sandbox.pay(session.id)
+    [subscription] = client.v1.subscriptions.list().data
+    assert isinstance(subscription.customer, str)
+    portal = client.v1.billing_portal.sessions.create(
+        {"customer": subscription.customer, "return_url": "http://site.example/back"}
+    )
+    path = portal.url.removeprefix(sandbox.base_url)
+    page = sandbox.respond("GET", path, {}).body.decode()
+    assert "http://site.example/back" in page
+    assert "Pro: $30.00 per month" in page
+
+    def press(form: str) -> Any:
+        answer = post(sandbox, path, f"subscription={subscription.id}&{form}")
+        assert answer.status == 303
+        return client.v1.subscriptions.retrieve(subscription.id)
+
+    assert press("action=cancel").cancel_at_period_end
+    assert not press("action=keep").cancel_at_period_end
+    changed = press(f"action=change&price={monthly[1].id}")
+    assert changed.items.data[0].price.id == monthly[1].id
+    method = changed.default_payment_method
+    assert press("action=method&method=renewal_declined").default_payment_method != method
+    other = client.v1.customers.create({})
+    foreign = client.v1.billing_portal.sessions.create({"customer": other.id})
+    answer = post(
+        sandbox,
+        foreign.url.removeprefix(sandbox.base_url),
+        f"subscription={subscription.id}&action=cancel",
+    )
+    assert answer.status == 404
+
+
+def test_an_open_invoice_is_paid_on_its_page(
+    client: stripe.StripeClient, monthly: list[stripe.Price], sandbox: Sandbox
+) -> None:
+    session = open_session(client, monthly[0], mode="subscription")
+    sandbox.pay(session.id, "renewal_declined")
+    sandbox.advance(days=32)
+    invoice = client.v1.invoices.list({"status": "open"}).data[0]
+    assert invoice.hosted_invoice_url
+    path = invoice.hosted_invoice_url.removeprefix(sandbox.base_url)
+    assert b"Pay invoice" in sandbox.respond("GET", path, {}).body
+    assert b'role="alert"' in post(sandbox, path, "method=declined").body
+    assert b"This invoice is paid" in post(sandbox, path, "method=card").body
+    assert client.v1.subscriptions.list().data[0].status == "active"
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ def new_endpoint(
         enabled_events=events,
         status="enabled",
         url=url,
-        **{"api_version": API_VERSION} | fields,
+        **{"_thin": False, "api_version": API_VERSION} | fields,
     )
     return endpoint | {"secret": secret}
 
