@@ -12,7 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from quickscale_cli.demo import PACKAGE
 from quickscale_cli.ports import HOST, free_port, listens
+from quickscale_cli.project import create_project
 from tests.folders import server_folder
 from tests.journeys.site import Demo
 
@@ -75,15 +77,14 @@ def test_a_demo_starts_keeps_its_data_and_leaves_nothing_behind(folder, taken, m
 
 
 def test_a_step_that_fails_is_told_and_leaves_nothing_behind(folder):
-    broken = Demo(folder, "--port", str(free_port(0)), "--sandbox-port", str(free_port(0)))
-    broken.stop()
-    (folder / "users" / "models.py").write_text("this is not Python")
+    create_project(PACKAGE, folder)
+    (folder / "users" / "models.py").write_text("raise SystemExit('out of order')")
 
-    again = Demo(folder, "--port", str(free_port(0)), "--sandbox-port", str(free_port(0)))
-    again.process.wait(60)
-    assert again.stop() == 1
-    assert "Error: manage.py migrate --no-input failed:" in again.output
-    assert "SyntaxError" in again.output
+    broken = Demo(folder, "--port", str(free_port(0)), "--sandbox-port", str(free_port(0)))
+    broken.process.wait(60)
+    assert broken.stop() == 1
+    assert "Error: manage.py migrate --no-input failed:" in broken.output
+    assert "out of order" in broken.output
     assert processes_of(folder) == []
 
 
