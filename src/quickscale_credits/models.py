@@ -212,19 +212,19 @@ class CreditAccount(models.Model):
 
     def get_balance(self) -> Decimal:
         """Credits that have begun and have not ended, held ones included."""
-        return CreditLot.objects.filter(account=self).balance()
+        return self.lots.balance()
 
     def get_available_balance(self) -> Decimal:
         """What a spend can use now without an overdraft: the balance less what is held."""
-        return CreditLot.objects.filter(account=self).available()
+        return self.lots.available()
 
     def get_balance_by_type(self) -> dict[str, Decimal]:
         """The balance of each type of credit, every type included."""
-        return CreditLot.objects.filter(account=self).balance_by_type()
+        return self.lots.balance_by_type()
 
     def get_expiring_credits(self, within: timedelta = timedelta(days=7)) -> Decimal:
         """The part of the available balance that ends within that time."""
-        return CreditLot.objects.filter(account=self).expiring(within)
+        return self.lots.expiring(within)
 
     aadd_credits = sync_to_async(add_credits)
     aconsume_credits = sync_to_async(consume_credits)

@@ -46,7 +46,7 @@ class BalanceOverview:
 
 def balance_overview(account: CreditAccount) -> BalanceOverview:
     """The balance of an account: 2 queries."""
-    lots = CreditLot.objects.filter(account=account).live()
+    lots = account.lots.live()
     rows = list(
         lots.filter(~Q(live_remaining=0))
         .order_by()
