@@ -1,0 +1,88 @@
+"""``python -m benchmarks``: measures the credit ledger and prints a table."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import django
+from django.db import connections
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def main() -> int:
+    arguments = parse()
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "benchmarks.settings")
+    django.setup()
+    from benchmarks import report, suite
+
+    size = suite.QUICK if arguments.quick else suite.FULL
+    with databases():
+        facts = describe(size)
+        measures = list(suite.Suite(size, say).run())
+    report.write_json(arguments.output, facts, measures)
+    if arguments.docs:
+        report.write_docs(arguments.docs, facts, measures)
+    print(report.table(facts, measures))
+    return 0 if all(measure.is_met for measure in measures) else 1
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument(
+        "--quick", action="store_true", help="a minute to see that all of it runs; no figures"
+    )
+    parser.add_argument("--output", type=Path, default=RESULTS / "latest.json", metavar="JSON")
+    parser.add_argument(
+        "--docs", type=Path, metavar="FOLDER", help="write the documentation's table and chart"
+    )
+    return parser.parse_args()
+
+
+def say(text: str) -> None:
+    print(f"{text} …", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def databases() -> Iterator[None]:
+    """Two databases that exist for the run only."""
+    made = []
+    try:
+        for connection in connections.all():
+            name = connection.settings_dict["NAME"]
+            connection.creation.create_test_db(verbosity=0, autoclobber=True)
+            made.append((connection, name))
+        yield
+    finally:
+        for connection, name in made:
+            connection.creation.destroy_test_db(name, verbosity=0)
+
+
+def describe(size: object) -> dict[str, object]:
+    """What the figures depend on."""
+    with connections["default"].cursor() as cursor:
+        cursor.execute(
+            "SELECT current_setting('server_version'), current_setting('fsync'),"
+            " current_setting('synchronous_commit')"
+        )
+        version, fsync, commit = cursor.fetchone()
+    return {
+        "postgresql": version,
+        "fsync": fsync,
+        "synchronous_commit": commit,
+        "django": django.get_version(),
+        "python": platform.python_version(),
+        "processors": os.cpu_count(),
+        "rounds": size.rounds,
+        "seconds_per_turn": size.seconds,
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,93 @@
+"""Accounts with a long past, written in bulk: the database's rules check every row of it."""
+
+from __future__ import annotations
+
+from django.contrib.auth import get_user_model
+from django.db import connections, transaction
+
+from quickscale_credits.models import CreditAccount
+
+BATCH = 20_000
+BALANCE = 100_000_000
+
+SPENDS = """
+WITH entries AS (
+    INSERT INTO quickscale_credits_credittransaction
+        (account_id, sequence, kind, amount, balance_after, description, metadata, created_at)
+    SELECT account.id, account.next_sequence + n, 'consume', -1, account.posted - n - 1,
+           'Request', '{}', now()
+      FROM quickscale_credits_creditaccount account, generate_series(0, %(rows)s - 1) n
+     WHERE account.id = %(account)s
+    RETURNING id, account_id),
+allocations AS (
+    INSERT INTO quickscale_credits_creditallocation (account_id, transaction_id, lot_id, amount)
+    SELECT entries.account_id, entries.id, lot.id, -1
+      FROM entries,
+           (SELECT id FROM quickscale_credits_creditlot
+             WHERE account_id = %(account)s AND is_open ORDER BY id LIMIT 1) lot),
+taken AS (
+    UPDATE quickscale_credits_creditlot SET remaining = remaining - %(rows)s
+     WHERE id = (SELECT id FROM quickscale_credits_creditlot
+                  WHERE account_id = %(account)s AND is_open ORDER BY id LIMIT 1))
+UPDATE quickscale_credits_creditaccount
+   SET posted = posted - %(rows)s, next_sequence = next_sequence + %(rows)s
+ WHERE id = %(account)s
+"""
+
+USED_UP_LOTS = """
+WITH lots AS (
+    INSERT INTO quickscale_credits_creditlot
+        (account_id, credit_type, priority, amount, remaining, effective_at, expires_at, created_at)
+    SELECT %(account)s, 'subscription', 10, 1, 0, now(), now() + interval '1 month', now()
+      FROM generate_series(1, %(rows)s)
+    RETURNING id),
+steps AS (
+    SELECT lots.id AS lot_id, account.id AS account_id, account.posted, step.kind, step.amount,
+           account.next_sequence - 1
+               + row_number() OVER (ORDER BY lots.id, step.amount DESC) AS sequence
+      FROM lots, (VALUES ('grant', 1), ('consume', -1)) step (kind, amount),
+           quickscale_credits_creditaccount account
+     WHERE account.id = %(account)s),
+entries AS (
+    INSERT INTO quickscale_credits_credittransaction
+        (account_id, sequence, kind, amount, balance_after, description, metadata, created_at)
+    SELECT account_id, sequence, kind, amount, posted + greatest(amount, 0), 'Period', '{}', now()
+      FROM steps
+    RETURNING id, sequence),
+allocations AS (
+    INSERT INTO quickscale_credits_creditallocation (account_id, transaction_id, lot_id, amount)
+    SELECT steps.account_id, entries.id, steps.lot_id, steps.amount
+      FROM entries JOIN steps USING (sequence))
+UPDATE quickscale_credits_creditaccount SET next_sequence = next_sequence + 2 * %(rows)s
+ WHERE id = %(account)s
+"""
+
+
+def open_account(name: str, *, using: str) -> CreditAccount:
+    """An account with one lot of pay-as-you-go credits that a run can't use up."""
+    owner = get_user_model().objects.db_manager(using).create_user(name)
+    account = CreditAccount.objects.db_manager(using).for_owner(owner)
+    account.add_credits(BALANCE, "Bought")
+    return account
+
+
+def add_spends(account: CreditAccount, rows: int, *, using: str) -> None:
+    """So many spends of one credit, from the account's open lot."""
+    _in_batches(SPENDS, account, rows, using)
+
+
+def add_used_up_lots(account: CreditAccount, rows: int, *, using: str) -> None:
+    """So many lots that came and were spent to the last credit."""
+    _in_batches(USED_UP_LOTS, account, rows, using)
+
+
+def settle(*, using: str) -> None:
+    """Do what autovacuum would have done by the time that a site has such a history."""
+    with connections[using].cursor() as cursor:
+        cursor.execute("VACUUM ANALYZE")
+
+
+def _in_batches(sql: str, account: CreditAccount, rows: int, using: str) -> None:
+    for begin in range(0, rows, BATCH):
+        with transaction.atomic(using=using), connections[using].cursor() as cursor:
+            cursor.execute(sql, {"account": account.pk, "rows": min(BATCH, rows - begin)})

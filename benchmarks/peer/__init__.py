@@ -1,0 +1,1 @@
+"""What the ledger is compared with: the same rules written with the ORM, and the bare statement."""
