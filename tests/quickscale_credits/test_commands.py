@@ -160,7 +160,7 @@ class TestAddCredits:
             (["owner@example.com", "-5", "Gift"], "not above zero"),
             (["owner@example.com", "5", " "], "description"),
             (["owner@example.com", "5", "Plan", "--type=subscription"], "expires_at"),
-            (["owner@example.com", "5", "Gift", "--expires=soon"], "invalid moment value"),
+            (["owner@example.com", "5", "Gift", "--expires=soon"], "invalid parse_moment value"),
         ],
     )
     def test_says_what_is_wrong(self, owner, arguments, message):
@@ -298,3 +298,31 @@ class TestLoadSampleCredits:
     def test_needs_users_that_exist(self, owner):
         with pytest.raises(CommandError, match=r"No user has the e-mail address x@y\.z"):
             run("load_sample_credits", "x@y.z")
+
+
+class TestImportCredits:
+    @pytest.fixture
+    def file(self, owner, tmp_path):
+        path = tmp_path / "credits.csv"
+        path.write_text(f"owner,amount,description\n{owner.email},5,Gift\n")
+        return str(path)
+
+    def test_adds_once(self, account, file):
+        for _ in range(2):
+            assert "Added 5.0000 credits to 1 accounts." in run("import_credits", file)
+
+        assert account.get_balance() == 5
+
+    def test_a_dry_run_adds_nothing(self, account, file):
+        answer = run_json("import_credits", file, dry_run=True)
+
+        assert (answer["rows"], answer["credits"], answer["problems"]) == (1, "5.0000", [])
+        assert account.get_balance() == 0
+
+    def test_a_wrong_line_stops_all(self, account, file):
+        with open(file, "a") as lines:
+            lines.write("x@y.z,5,Gift\n")
+
+        with pytest.raises(CommandError, match="Nothing was added:\nline 3: No user"):
+            run("import_credits", file)
+        assert account.get_balance() == 0

@@ -5,14 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date, datetime, time
 from typing import Any, TypeVar
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import transaction
-from django.utils import timezone
-from django.utils.dateparse import parse_date, parse_datetime
 
 from quickscale_credits.exceptions import CreditsError
 from quickscale_credits.lookup import OwnerNotFoundError, find_owner
@@ -81,13 +78,3 @@ def find_account(name: str) -> CreditAccount:
         return CreditAccount.objects.for_owner(find_owner(name))
     except OwnerNotFoundError as error:
         raise CommandError(str(error)) from error
-
-
-def moment(text: str) -> datetime:
-    """A time from the command line: ``2027-01-31`` (its end) or ``2027-01-31T12:00``, local."""
-    value: date | datetime | None = parse_datetime(text) if "T" in text else parse_date(text)
-    if value is None:
-        raise ValueError(text)
-    if not isinstance(value, datetime):
-        value = datetime.combine(value, time.max)
-    return value if timezone.is_aware(value) else timezone.make_aware(value)

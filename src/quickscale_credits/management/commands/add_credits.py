@@ -5,11 +5,11 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
+from quickscale_credits.imports import parse_moment
 from quickscale_credits.management.base import (
     CreditsCommand,
     add_dry_run,
     find_account,
-    moment,
     writing,
 )
 from quickscale_credits.requests import GRANTABLE_TYPES
@@ -28,7 +28,7 @@ class Command(CreditsCommand):
             "--type", choices=sorted(GRANTABLE_TYPES), default="payg", help="default: payg"
         )
         parser.add_argument(
-            "--expires", type=moment, metavar="DATE", help="2027-01-31 or 2027-01-31T12:00"
+            "--expires", type=parse_moment, metavar="DATE", help="2027-01-31 or 2027-01-31T12:00"
         )
         parser.add_argument("--key", help="idempotency key: the same again adds nothing")
 

@@ -1,0 +1,654 @@
+"""The ledger in Django's admin: looked at, never edited; writes go through the ledger."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from django.contrib import admin, messages
+from django.core.exceptions import FieldDoesNotExist, PermissionDenied
+from django.db import models
+from django.db.models import Avg, Count, DecimalField, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce, TruncDate
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from quickscale.owner import get_owner_model
+from quickscale_credits import ledger, outbox
+from quickscale_credits.admin_forms import GrantForm, ImportForm, ReasonForm
+from quickscale_credits.bulk import AT_ONCE, BulkGrant
+from quickscale_credits.csv_export import csv_response, safe_text
+from quickscale_credits.exceptions import CreditsError
+from quickscale_credits.imports import BadFileError, import_credits
+from quickscale_credits.models import (
+    CreditAccount,
+    CreditAllocation,
+    CreditEvent,
+    CreditHold,
+    CreditLot,
+    CreditTransaction,
+    Service,
+    ServiceUsage,
+)
+from quickscale_credits.overview import balance_overview, recent_activity
+from quickscale_credits.paging import Keyset
+from quickscale_credits.templatetags.quickscale_credits import plain_credits, signed_credits
+
+if TYPE_CHECKING:
+    ModelAdmin = admin.ModelAdmin[Any]
+    TabularInline = admin.TabularInline[Any, Any]
+else:
+    ModelAdmin = admin.ModelAdmin
+    TabularInline = admin.TabularInline
+
+ANALYSED = timedelta(days=30)
+EXPORT_AT_ONCE = 2000
+
+
+class ReadOnlyMixin:
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+def amount(field: str, description: Any, *, signed: bool = False) -> Callable[..., str]:
+    """A column of a list that shows a number of credits as people read it."""
+    show = signed_credits if signed else plain_credits
+
+    @admin.display(description=description, ordering=field)
+    def column(obj: Any) -> str:
+        return show(getattr(obj, field) or Decimal(0))
+
+    return column
+
+
+def owner_search_fields(prefix: str) -> list[str]:
+    """How an account is searched for: by the texts of its owner that people know, or the key."""
+    owner = get_owner_model()
+    known = []
+    for name in ("email", "username", "name", "slug"):
+        try:
+            field = owner._meta.get_field(name)
+        except FieldDoesNotExist:
+            continue
+        if isinstance(field, models.CharField):
+            known.append(f"{prefix}{name}")
+    return [*known, f"={prefix}pk"]
+
+
+class OwnerSearchMixin:
+    owner_prefix = "account__owner__"
+
+    def get_search_fields(self, request: HttpRequest) -> list[str]:
+        return owner_search_fields(self.owner_prefix)
+
+
+class CsvExportMixin:
+    """The action "Download as CSV": the columns ``export_fields`` of what is selected."""
+
+    export_fields: tuple[str, ...]
+    actions: Any = ["download_csv"]
+
+    @admin.action(description=gettext_lazy("Download as CSV"), permissions=["view"])
+    def download_csv(
+        self, request: HttpRequest, queryset: QuerySet[models.Model]
+    ) -> HttpResponseBase:
+        meta = queryset.model._meta
+        return csv_response(request, f"{meta.model_name}.csv", self._rows(queryset))
+
+    def _rows(self, queryset: QuerySet[models.Model]) -> Iterator[list[Any]]:
+        yield list(self.export_fields)
+        rows = Keyset(queryset, field="pk", tie="pk", descending=False, size=EXPORT_AT_ONCE)
+        for row in rows:
+            yield [self._cell(row, name) for name in self.export_fields]
+
+    def _cell(self, row: models.Model, name: str) -> Any:
+        value = getattr(row, name)
+        return value if isinstance(value, Decimal | int) else safe_text(str(value or ""))
+
+
+@admin.register(CreditAccount)
+class CreditAccountAdmin(CsvExportMixin, OwnerSearchMixin, ModelAdmin):
+    """Balances by type; credits are added and removed with a reason."""
+
+    owner_prefix = "owner__"
+    list_display = ["owner", "available", "subscription", "payg", "others", "on_hold", "status"]
+    list_filter = ["status"]
+    list_select_related = ["owner"]
+    show_full_result_count = False
+    ordering = ["-pk"]
+    fields = [
+        "owner",
+        "status",
+        "low_balance_threshold",
+        "overdraft_limit",
+        "created_at",
+        "updated_at",
+    ]
+    readonly_fields = ["owner", "status", "overdraft_limit", "created_at", "updated_at"]
+    actions = ["add_to_selected", "freeze", "unfreeze", "download_csv"]
+    export_fields = ("pk", "owner", "status", "posted", "held", "created_at")
+    on_hold = staticmethod(amount("held", gettext_lazy("on hold")))
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        obj.save(update_fields=["low_balance_threshold"])
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """The list, with the balances of its accounts: one query for all of them."""
+        changelist = super().get_changelist_instance(request)
+        accounts = {account.pk: account for account in changelist.result_list}
+        for account in accounts.values():
+            account.credits = {"available": Decimal(0)}
+        totals = (
+            CreditLot.objects.filter(account__in=accounts)
+            .live()
+            .order_by()
+            .values_list("account", "credit_type")
+            .annotate(total=Sum("live_remaining"), held=Sum("live_held"))
+        )
+        for key, type_, total, held in totals:
+            balances = accounts[key].credits
+            balances[type_] = total
+            balances["available"] += total - held
+        return changelist
+
+    @admin.display(description=gettext_lazy("available"), ordering="posted")
+    def available(self, account: Any) -> str:
+        return plain_credits(account.credits["available"])
+
+    @admin.display(description=gettext_lazy("subscription"))
+    def subscription(self, account: Any) -> str:
+        return plain_credits(account.credits.get("subscription", 0))
+
+    @admin.display(description=gettext_lazy("pay as you go"))
+    def payg(self, account: Any) -> str:
+        return plain_credits(account.credits.get("payg", 0))
+
+    @admin.display(description=gettext_lazy("other types"))
+    def others(self, account: Any) -> str:
+        shown = ("available", "subscription", "payg")
+        rest = (value for type_, value in account.credits.items() if type_ not in shown)
+        return plain_credits(sum(rest, Decimal(0)))
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view
+        return [
+            path(
+                "import/",
+                view(self.import_view),
+                name="quickscale_credits_creditaccount_import",
+            ),
+            path(
+                "bulk/<uuid:job>/",
+                view(self.bulk_view),
+                name="quickscale_credits_creditaccount_bulk",
+            ),
+            path(
+                "bulk/<uuid:job>/run/",
+                view(self.bulk_run_view),
+                name="quickscale_credits_creditaccount_bulk_run",
+            ),
+            path(
+                "<path:object_id>/add-credits/",
+                view(self.add_view_credits),
+                name="quickscale_credits_creditaccount_add_credits",
+            ),
+            path(
+                "<path:object_id>/remove-credits/",
+                view(self.remove_view_credits),
+                name="quickscale_credits_creditaccount_remove_credits",
+            ),
+            *super().get_urls(),
+        ]
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        account = self.get_object(request, object_id)
+        context = dict(extra_context or {})
+        if account is not None:
+            context["overview"] = balance_overview(account)
+            context["recent"] = recent_activity(account)
+        return super().change_view(request, object_id, form_url, context)
+
+    def add_view_credits(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        account = self._account(request, object_id)
+        form = GrantForm(request.POST or None, initial={"key": uuid.uuid4()})
+        if form.is_valid():
+
+            def write() -> CreditTransaction:
+                key = f"admin:{form.cleaned_data['key']}"
+                return account.add_credits(**form.grant, idempotency_key=key, actor=request.user)
+
+            if done := self._write(request, account, form, write):
+                return done
+        return self._form(request, form, account, _("Add credits to %s") % account)
+
+    def remove_view_credits(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        account = self._account(request, object_id)
+        form = ReasonForm(request.POST or None, initial={"key": uuid.uuid4()})
+        if form.is_valid():
+
+            def write() -> CreditTransaction:
+                data = form.cleaned_data
+                key = f"admin:{data['key']}"
+                return account.remove_credits(
+                    data["amount"], data["description"], idempotency_key=key, actor=request.user
+                )
+
+            if done := self._write(request, account, form, write):
+                return done
+        return self._form(request, form, account, _("Remove credits from %s") % account)
+
+    def _account(self, request: HttpRequest, object_id: str) -> CreditAccount:
+        if not self.has_change_permission(request):
+            raise PermissionDenied
+        return get_object_or_404(CreditAccount, pk=object_id)
+
+    def _write(
+        self,
+        request: HttpRequest,
+        account: CreditAccount,
+        form: ReasonForm,
+        write: Callable[[], CreditTransaction],
+    ) -> HttpResponse | None:
+        """Run a write; where to go after it, or ``None`` when the form says why not."""
+        try:
+            entry = write()
+        except CreditsError as error:
+            form.add_error(None, str(error))
+            return None
+        self.log_change(request, account, f"{entry.amount}: {entry.description}")
+        text = _("%(amount)s credits: the balance is %(balance)s now.")
+        amounts = {
+            "amount": signed_credits(entry.amount),
+            "balance": plain_credits(entry.balance_after),
+        }
+        messages.success(request, text % amounts)
+        return HttpResponseRedirect(
+            reverse("admin:quickscale_credits_creditaccount_change", args=[account.pk])
+        )
+
+    def _form(
+        self,
+        request: HttpRequest,
+        form: Any,
+        account: CreditAccount | None,
+        title: str,
+        **more: Any,
+    ) -> HttpResponse:
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": title,
+            "form": form,
+            "original": account,
+            **more,
+        }
+        return TemplateResponse(request, "admin/quickscale_credits/form.html", context)
+
+    @admin.action(description=gettext_lazy("Add credits …"), permissions=["change"])
+    def add_to_selected(
+        self, request: HttpRequest, queryset: QuerySet[CreditAccount]
+    ) -> HttpResponse:
+        bulk = BulkGrant.begin(request.session, queryset.values_list("pk", flat=True))
+        return HttpResponseRedirect(
+            reverse("admin:quickscale_credits_creditaccount_bulk", args=[bulk.job])
+        )
+
+    def bulk_view(self, request: HttpRequest, job: uuid.UUID) -> HttpResponse:
+        bulk = self._bulk(request, job)
+        if isinstance(bulk, HttpResponse):
+            return bulk
+        form = GrantForm(request.POST or None, initial={"key": bulk.job})
+        refused = None
+        if form.is_valid():
+            bulk.set_grant(form.grant)
+            if "start" in request.POST:
+                bulk.save(request.session)
+                return HttpResponseRedirect(
+                    reverse("admin:quickscale_credits_creditaccount_bulk_run", args=[bulk.job])
+                )
+            refused = bulk.run(0, actor=request.user, dry_run=True)
+        count = len(bulk.accounts)
+        title = ngettext("Add credits to %d account", "Add credits to %d accounts", count) % count
+        return self._form(
+            request,
+            form,
+            None,
+            title,
+            is_bulk=True,
+            preview=refused is not None,
+            refused=refused,
+            granted=count - len(refused or []),
+        )
+
+    def bulk_run_view(self, request: HttpRequest, job: uuid.UUID) -> HttpResponse:
+        bulk = self._bulk(request, job)
+        if isinstance(bulk, HttpResponse):
+            return bulk
+        if bulk.grant is None:
+            return HttpResponseRedirect(
+                reverse("admin:quickscale_credits_creditaccount_bulk", args=[bulk.job])
+            )
+        done = int(request.POST.get("done", 0)) if request.POST.get("done", "0").isdigit() else 0
+        if request.method == "POST":
+            for account, reason in bulk.run(done, actor=request.user):
+                messages.warning(request, f"{account}: {reason}")
+            done = min(done + AT_ONCE, len(bulk.accounts))
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": _("Adding credits"),
+            "done": done,
+            "total": len(bulk.accounts),
+            "finished": done >= len(bulk.accounts),
+        }
+        return TemplateResponse(request, "admin/quickscale_credits/bulk_run.html", context)
+
+    def _bulk(self, request: HttpRequest, job: uuid.UUID) -> BulkGrant | HttpResponse:
+        if not self.has_change_permission(request):
+            raise PermissionDenied
+        bulk = BulkGrant.load(request.session, str(job))
+        if bulk is None:
+            messages.error(request, _("Select the accounts again, please."))
+            return HttpResponseRedirect(
+                reverse("admin:quickscale_credits_creditaccount_changelist")
+            )
+        return bulk
+
+    def import_view(self, request: HttpRequest) -> HttpResponse:
+        if not self.has_change_permission(request):
+            raise PermissionDenied
+        form = ImportForm(request.POST or None, request.FILES or None)
+        result = None
+        if request.method == "POST" and form.is_valid():
+            content = form.cleaned_data["content"]
+            dry_run = "start" not in request.POST
+            try:
+                result = import_credits(content, actor=request.user, dry_run=dry_run)
+            except BadFileError as error:
+                form.add_error("file", str(error))
+            else:
+                if not dry_run and not result.problems:
+                    text = _("%(credits)s credits were added to %(accounts)s accounts.")
+                    figures = {
+                        "credits": plain_credits(result.credits),
+                        "accounts": len(result.accounts),
+                    }
+                    messages.success(request, text % figures)
+                    return HttpResponseRedirect(
+                        reverse("admin:quickscale_credits_creditaccount_changelist")
+                    )
+                form = ImportForm(initial={"content": content})
+        return self._form(request, form, None, _("Import credits"), is_import=True, result=result)
+
+    @admin.action(description=gettext_lazy("Freeze: no uses"), permissions=["change"])
+    def freeze(self, request: HttpRequest, queryset: QuerySet[CreditAccount]) -> None:
+        self._each(request, queryset, ledger.freeze)
+
+    @admin.action(description=gettext_lazy("Unfreeze"), permissions=["change"])
+    def unfreeze(self, request: HttpRequest, queryset: QuerySet[CreditAccount]) -> None:
+        self._each(request, queryset, ledger.unfreeze)
+
+    def _each(
+        self,
+        request: HttpRequest,
+        queryset: QuerySet[CreditAccount],
+        change: Callable[..., CreditAccount],
+    ) -> None:
+        changed = 0
+        for account in queryset.order_by("pk"):
+            try:
+                change(account=account)
+            except CreditsError as error:
+                messages.warning(request, f"{account}: {error}")
+            else:
+                self.log_change(request, account, str(account.get_status_display()))
+                changed += 1
+        text = ngettext("%d account was changed.", "%d accounts were changed.", changed)
+        messages.success(request, text % changed)
+
+
+class AllocationInline(ReadOnlyMixin, TabularInline):
+    model = CreditAllocation
+    fields: ClassVar[Any] = ["lot", "credit_type", "ends", "share"]
+    readonly_fields: ClassVar[Any] = fields
+    verbose_name_plural = gettext_lazy("which credits")
+    share = staticmethod(amount("amount", gettext_lazy("amount"), signed=True))
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        allocations: QuerySet[Any] = super().get_queryset(request)
+        return allocations.select_related("lot")
+
+    @admin.display(description=gettext_lazy("type"))
+    def credit_type(self, allocation: CreditAllocation) -> str:
+        return str(allocation.lot.get_credit_type_display())
+
+    @admin.display(description=gettext_lazy("ends"))
+    def ends(self, allocation: CreditAllocation) -> Any:
+        return allocation.lot.expires_at
+
+
+@admin.register(CreditTransaction)
+class CreditTransactionAdmin(CsvExportMixin, OwnerSearchMixin, ReadOnlyMixin, ModelAdmin):
+    list_display: Any = [
+        "created_at",
+        "account",
+        "sequence",
+        "kind",
+        "change",
+        "after",
+        "description",
+        "service",
+    ]
+    list_display_links = ["created_at", "sequence"]
+    list_filter = ["kind", "service", "created_at"]
+    list_select_related = ["account__owner", "service"]
+    ordering = ["-pk"]
+    show_full_result_count = False
+    inlines = [AllocationInline]
+    export_fields = (
+        "pk",
+        "account",
+        "sequence",
+        "kind",
+        "amount",
+        "balance_after",
+        "description",
+        "service",
+        "actor",
+        "created_at",
+    )
+    change = staticmethod(amount("amount", gettext_lazy("amount"), signed=True))
+    after = staticmethod(amount("balance_after", gettext_lazy("balance after")))
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).select_related("account__owner", "service", "actor")
+
+
+@admin.register(CreditLot)
+class CreditLotAdmin(OwnerSearchMixin, ReadOnlyMixin, ModelAdmin):
+    list_display = ["account", "credit_type", "granted", "left", "effective_at", "expires_at"]
+    list_filter = ["credit_type", "is_open"]
+    list_select_related = ["account__owner"]
+    ordering = ["-pk"]
+    show_full_result_count = False
+    granted = staticmethod(amount("amount", gettext_lazy("amount")))
+    left = staticmethod(amount("remaining", gettext_lazy("remaining")))
+
+
+@admin.register(CreditHold)
+class CreditHoldAdmin(OwnerSearchMixin, ReadOnlyMixin, ModelAdmin):
+    list_display = ["created_at", "account", "set_aside", "status", "description", "expires_at"]
+    list_filter = ["status", "service"]
+    list_select_related = ["account__owner"]
+    ordering = ["-pk"]
+    show_full_result_count = False
+    set_aside = staticmethod(amount("amount", gettext_lazy("amount")))
+
+
+@admin.register(Service)
+class ServiceAdmin(CsvExportMixin, ModelAdmin):
+    """Services and how much they were used in the last 30 days."""
+
+    list_display = ["name", "slug", "price", "is_active", "uses", "spent", "accounts", "analytics"]
+    list_filter = ["is_active"]
+    search_fields = ["name", "slug"]
+    prepopulated_fields = {"slug": ["name"]}
+    actions = ["switch_on", "switch_off", "download_csv"]
+    export_fields = ("slug", "name", "cost", "unit", "is_active", "uses", "spent", "accounts")
+    price = staticmethod(amount("cost", gettext_lazy("cost")))
+    spent = staticmethod(amount("spent", gettext_lazy("credits in 30 days")))
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        used = (
+            ServiceUsage.objects.filter(
+                service=OuterRef("pk"), created_at__gte=timezone.now() - ANALYSED
+            )
+            .order_by()
+            .values("service")
+        )
+        services: QuerySet[Any] = super().get_queryset(request)
+        annotated: QuerySet[Any] = services.annotate(
+            uses=Coalesce(Subquery(used.annotate(n=Count("pk")).values("n")), 0),
+            accounts=Coalesce(
+                Subquery(used.annotate(n=Count("account", distinct=True)).values("n")), 0
+            ),
+            spent=Coalesce(
+                Subquery(used.annotate(n=Sum("cost")).values("n")),
+                Decimal(0),
+                output_field=DecimalField(),
+            ),
+        )
+        return annotated
+
+    @admin.display(description=gettext_lazy("uses in 30 days"), ordering="uses")
+    def uses(self, service: Any) -> int:
+        count: int = service.uses
+        return count
+
+    @admin.display(description=gettext_lazy("accounts in 30 days"), ordering="accounts")
+    def accounts(self, service: Any) -> int:
+        count: int = service.accounts
+        return count
+
+    @admin.display(description=gettext_lazy("usage"))
+    def analytics(self, service: Service) -> str:
+        url = reverse("admin:quickscale_credits_service_usage", args=[service.pk])
+        return format_html('<a href="{}">{}</a>', url, _("By day"))
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """What was used stays in the history; switch a service off instead."""
+        return False
+
+    @admin.action(description=gettext_lazy("Switch on"), permissions=["change"])
+    def switch_on(self, request: HttpRequest, queryset: QuerySet[Service]) -> None:
+        self._switch(request, queryset, is_active=True)
+
+    @admin.action(description=gettext_lazy("Switch off"), permissions=["change"])
+    def switch_off(self, request: HttpRequest, queryset: QuerySet[Service]) -> None:
+        self._switch(request, queryset, is_active=False)
+
+    def _switch(
+        self, request: HttpRequest, queryset: QuerySet[Service], *, is_active: bool
+    ) -> None:
+        changed = Service.objects.filter(pk__in=queryset.values("pk")).update(
+            is_active=is_active, updated_at=timezone.now()
+        )
+        text = ngettext("%d service was changed.", "%d services were changed.", changed)
+        messages.success(request, text % changed)
+
+    def get_urls(self) -> list[URLPattern]:
+        return [
+            path(
+                "<path:object_id>/usage/",
+                self.admin_site.admin_view(self.usage_view),
+                name="quickscale_credits_service_usage",
+            ),
+            *super().get_urls(),
+        ]
+
+    def usage_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        service = get_object_or_404(Service, pk=object_id)
+        usages = service.usages.filter(created_at__gte=timezone.now() - ANALYSED)
+        figures = {
+            "uses": Count("pk"),
+            "total_units": Sum("units"),
+            "spent": Sum("cost"),
+            "accounts": Count("account", distinct=True),
+        }
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": _("Usage of %s") % service,
+            "original": service,
+            "days": ANALYSED.days,
+            "total": usages.order_by().aggregate(**figures, average=Avg("cost")),
+            "by_day": usages.order_by()
+            .annotate(day=TruncDate("created_at"))
+            .values("day")
+            .annotate(**figures)
+            .order_by("-day"),
+        }
+        return TemplateResponse(request, "admin/quickscale_credits/usage.html", context)
+
+
+@admin.register(ServiceUsage)
+class ServiceUsageAdmin(CsvExportMixin, OwnerSearchMixin, ReadOnlyMixin, ModelAdmin):
+    list_display = ["created_at", "service", "account", "units", "price"]
+    list_filter = ["service", "created_at"]
+    list_select_related = ["service", "account__owner"]
+    ordering = ["-pk"]
+    show_full_result_count = False
+    export_fields = ("pk", "service", "account", "units", "cost", "created_at")
+    price = staticmethod(amount("cost", gettext_lazy("cost")))
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).select_related("service", "account__owner")
+
+
+@admin.register(CreditEvent)
+class CreditEventAdmin(OwnerSearchMixin, ReadOnlyMixin, ModelAdmin):
+    list_display = ["created_at", "kind", "account", "delivered_at", "attempts", "last_error"]
+    list_filter = ["kind", ("delivered_at", admin.EmptyFieldListFilter)]
+    list_select_related = ["account__owner"]
+    ordering = ["-pk"]
+    show_full_result_count = False
+    actions = ["deliver"]
+
+    @admin.action(description=gettext_lazy("Deliver now"), permissions=["view"])
+    def deliver(self, request: HttpRequest, queryset: QuerySet[CreditEvent]) -> None:
+        waiting = queryset.filter(Q(delivered_at=None))
+        accounts = set(waiting.values_list("account_id", flat=True))
+        waiting.update(next_attempt_at=timezone.now())
+        delivered = sum(outbox.deliver_account(account) for account in sorted(accounts))
+        text = ngettext("%d event was delivered.", "%d events were delivered.", delivered)
+        messages.success(request, text % delivered)

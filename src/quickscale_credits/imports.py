@@ -1,0 +1,145 @@
+"""Credits from a CSV file: read it whole, say all that is wrong, then write it whole or not at all.
+
+The first line names the columns: ``owner`` (a user's e-mail address, or the owner's key),
+``amount`` and ``description``; and if you like ``type`` (``payg`` without it), ``expires``
+(``2027-01-31`` or ``2027-01-31T12:00``) and ``key``, which makes a line safe to import again.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from dataclasses import dataclass, field
+from datetime import date, datetime, time
+from decimal import Decimal
+from io import StringIO
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.dateparse import parse_date, parse_datetime
+
+from quickscale_credits.exceptions import CreditsError
+from quickscale_credits.lookup import OwnerNotFoundError, find_owner
+from quickscale_credits.models import CreditAccount, CreditTransaction
+
+REQUIRED = ("owner", "amount", "description")
+OPTIONAL = ("type", "expires", "key")
+MAX_ROWS = 10_000
+
+
+@dataclass
+class Import:
+    """What an import did or would do: ``problems`` are (line, text), and stop it altogether."""
+
+    rows: int = 0
+    credits: Decimal = Decimal(0)
+    accounts: set[int] = field(default_factory=set)
+    problems: list[tuple[int, str]] = field(default_factory=list)
+
+
+class BadFileError(ValueError):
+    """The file as a whole can't be read; the message says why."""
+
+
+def import_credits(content: str, *, actor: Any = None, dry_run: bool = False) -> Import:
+    """Add the credits of a CSV file in one transaction; with ``dry_run``, only say what it would.
+
+    The same file again adds nothing: a line without a key of its own has one made of the file's
+    content and its number.
+
+    Raises:
+        BadFileError: there is no header, a column is missing, or the file has too many lines.
+    """
+    rows = _read(content)
+    digest = hashlib.sha256(content.encode()).hexdigest()[:32]
+    result = Import(rows=len(rows))
+    with transaction.atomic():
+        for account, line, row in _by_account(rows, result):
+            try:
+                entry = _add(account, row, f"import:{digest}:{line}", actor)
+            except (CreditsError, ValueError) as error:
+                result.problems.append((line, str(error)))
+            else:
+                result.credits += entry.amount
+                result.accounts.add(entry.account_id)
+        if dry_run or result.problems:
+            transaction.set_rollback(True)
+    result.problems.sort()
+    return result
+
+
+def _by_account(
+    rows: list[tuple[int, dict[str, str]]], result: Import
+) -> list[tuple[CreditAccount, int, dict[str, str]]]:
+    """The rows with their accounts, in the order in which accounts are locked: by their ids."""
+    accounts: dict[str, CreditAccount | OwnerNotFoundError] = {}
+    found = []
+    for line, row in rows:
+        name = row["owner"]
+        if name not in accounts:
+            accounts[name] = _account(name)
+        account = accounts[name]
+        if isinstance(account, OwnerNotFoundError):
+            result.problems.append((line, str(account)))
+        else:
+            found.append((account, line, row))
+    return sorted(found, key=lambda item: item[0].pk)
+
+
+def _account(name: str) -> CreditAccount | OwnerNotFoundError:
+    try:
+        return CreditAccount.objects.for_owner(find_owner(name))
+    except OwnerNotFoundError as error:
+        return error
+
+
+def _read(content: str) -> list[tuple[int, dict[str, str]]]:
+    reader = csv.DictReader(StringIO(content.removeprefix("\ufeff")), strict=True)
+    try:
+        names = [name.strip().lower() for name in reader.fieldnames or []]
+        missing = [name for name in REQUIRED if name not in names]
+        if missing:
+            raise BadFileError(f"The first line must name the columns {', '.join(missing)}.")
+        unknown = [name for name in names if name not in (*REQUIRED, *OPTIONAL)]
+        if unknown:
+            raise BadFileError(f"There are no columns {', '.join(unknown)}.")
+        reader.fieldnames = names
+        rows = [
+            (reader.line_num, {name: (value or "").strip() for name, value in row.items() if name})
+            for row in reader
+        ]
+    except csv.Error as error:
+        raise BadFileError(f"Line {reader.line_num + 1}: {error}.") from error
+    if len(rows) > MAX_ROWS:
+        raise BadFileError(f"The file has more than {MAX_ROWS} lines.")
+    return rows
+
+
+def _add(
+    account: CreditAccount, row: dict[str, str], default_key: str, actor: Any
+) -> CreditTransaction:
+    expires = row.get("expires")
+    return account.add_credits(
+        row["amount"],
+        row["description"],
+        credit_type=row.get("type") or "payg",
+        expires_at=parse_moment(expires) if expires else None,
+        idempotency_key=row.get("key") or default_key,
+        actor=actor,
+        metadata={"imported": True},
+    )
+
+
+def parse_moment(text: str) -> datetime:
+    """A local time: ``2027-01-31`` (its end) or ``2027-01-31T12:00``.
+
+    Raises:
+        ValueError: it is none.
+    """
+    value: date | datetime | None = parse_datetime(text) if "T" in text else parse_date(text)
+    if value is None:
+        raise ValueError(f"{text!r} is no date such as 2027-01-31.")
+    if not isinstance(value, datetime):
+        value = datetime.combine(value, time.max)
+    return value if timezone.is_aware(value) else timezone.make_aware(value)

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from argparse import FileType
+from typing import Any, TextIO
+
+from django.core.management.base import CommandError, CommandParser
+
+from quickscale_credits.imports import BadFileError, import_credits
+from quickscale_credits.management.base import CreditsCommand, add_dry_run
+
+
+class Command(CreditsCommand):
+    help = (
+        "Add the credits of a CSV file with the columns owner, amount, description and, if you "
+        "like, type, expires and key: all of it, or nothing when a line is wrong."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        add_dry_run(parser)
+        parser.add_argument("file", type=FileType(encoding="utf-8"), help="- is standard input")
+
+    def handle(self, *, file: TextIO, dry_run: bool, **options: Any) -> None:
+        try:
+            result = import_credits(file.read(), dry_run=dry_run)
+        except (BadFileError, UnicodeDecodeError) as error:
+            raise CommandError(str(error)) from error
+        verb = "Would add" if dry_run else "Added"
+        self.answer(
+            options,
+            {
+                "rows": result.rows,
+                "credits": result.credits,
+                "accounts": len(result.accounts),
+                "problems": [{"line": line, "problem": text} for line, text in result.problems],
+                "dry_run": dry_run,
+            },
+            ""
+            if result.problems
+            else f"{verb} {result.credits} credits to {len(result.accounts)} accounts.",
+        )
+        if result.problems:
+            lines = "\n".join(f"line {line}: {text}" for line, text in result.problems)
+            raise CommandError(f"Nothing was added:\n{lines}")
