@@ -16,7 +16,8 @@ from quickscale_stripe.conf import app_settings
 from quickscale_stripe.models import StripeCustomer
 from quickscale_stripe.sandbox.checks import check_sandbox
 
-HOOKS = ("fulfil", "revoke", "restore", "balance")
+HOOKS = ("fulfil", "change_plan", "revoke", "restore", "balance")
+PLAN_CHANGE_POLICIES = ("convert", "keep", "expire")
 
 
 @register(Tags.database)
@@ -98,3 +99,16 @@ def check_hooks(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[
         except ImproperlyConfigured as error:
             found.append(Error(str(error), id="quickscale_stripe.E007"))
     return found
+
+
+@register
+def check_policy(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    if app_settings.plan_change_policy in PLAN_CHANGE_POLICIES:
+        return []
+    return [
+        Error(
+            f"QUICKSCALE_STRIPE_PLAN_CHANGE_POLICY is {app_settings.plan_change_policy!r}.",
+            hint=f"Use one of {', '.join(PLAN_CHANGE_POLICIES)}.",
+            id="quickscale_stripe.E008",
+        )
+    ]

@@ -131,6 +131,20 @@ class StripeSettings(AppSettings):
         """Whether Checkout asks businesses for their tax id. ``False``."""
         return self._get("TAX_ID_COLLECTION", False)
 
+    @property
+    def plan_change_policy(self) -> str:
+        """What becomes of a period's left-over credits when an upgrade was paid.
+
+        ``"convert"`` (default) makes them pay-as-you-go, ``"keep"`` leaves them until their
+        period ends, ``"expire"`` takes them away.
+        """
+        return self._get("PLAN_CHANGE_POLICY", "convert")
+
+    @property
+    def plan_change_cap(self) -> int | None:
+        """At most so many credits are converted of each period, or ``None`` (default) for all."""
+        return self._get("PLAN_CHANGE_CAP", None)
+
     # Webhooks
 
     @property
@@ -169,6 +183,15 @@ class StripeSettings(AppSettings):
         The default adds credits when ``quickscale_credits`` is installed, else does nothing.
         """
         return self._hook("FULFIL", _bridge("fulfil"))
+
+    @property
+    def change_plan(self) -> Callable[..., Any]:
+        """What happens to left-over credits on an upgrade that was paid.
+
+        See :func:`quickscale_stripe.hooks.change_plan`; the default follows
+        ``PLAN_CHANGE_POLICY``.
+        """
+        return self._hook("CHANGE_PLAN", _bridge("change_plan"))
 
     @property
     def revoke(self) -> Callable[..., Any]:

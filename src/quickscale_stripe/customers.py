@@ -13,6 +13,7 @@ from quickscale_stripe.client import get_client
 from quickscale_stripe.conf import app_settings
 from quickscale_stripe.exceptions import StripeRefusedError, stripe_errors
 from quickscale_stripe.models import StripeCustomer
+from quickscale_stripe.stripe_objects import optional
 
 REFERENCE_KEY = "quickscale_customer"
 """The metadata key under which every object made for an owner carries the reference."""
@@ -57,7 +58,7 @@ def sync(stripe_id: str) -> StripeCustomer | None:
         return None
     with stripe_errors():
         remote = get_client().v1.customers.retrieve(stripe_id)
-    if "deleted" in remote and remote.deleted:
+    if optional(remote, "deleted"):
         detach(stripe_id)
         return None
     with transaction.atomic():

@@ -35,6 +35,17 @@ def fulfil(
     """
 
 
+def change_plan(*, payment: Payment, before: list[Payment]) -> None:
+    """Decide on what is left of earlier periods when a dearer plan was paid for.
+
+    ``QUICKSCALE_STRIPE_CHANGE_PLAN`` names another. Called before :func:`fulfil`.
+
+    Args:
+        payment: the payment of the change, more than nothing, locked.
+        before: the subscription's earlier payments of more than nothing.
+    """
+
+
 def revoke(*, payment: Payment, amount: Decimal, key: str, reason: str) -> None:
     """Take back of what a payment brought; ``QUICKSCALE_STRIPE_REVOKE`` names another.
 

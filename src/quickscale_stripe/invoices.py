@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from decimal import Decimal
-from typing import TypeAlias
 
 import stripe
 from django.db import transaction
 from django.utils import timezone
 
-from quickscale_stripe import catalogue, customers, signals, subscriptions
+from quickscale_stripe import customers, signals, subscriptions
+from quickscale_stripe.allotments import (
+    CHANGE_REASON,
+    PERIOD_REASONS,
+    Allotment,
+    change_allotments,
+    period_allotments,
+)
 from quickscale_stripe.client import get_client
 from quickscale_stripe.conf import app_settings
 from quickscale_stripe.exceptions import stripe_errors
-from quickscale_stripe.models import Payment, StripeCustomer, StripePrice, Subscription
-from quickscale_stripe.stripe_objects import at, id_of
+from quickscale_stripe.models import Payment, StripeCustomer, Subscription
+from quickscale_stripe.stripe_objects import at, id_of, optional
 
-_PERIODS = ("subscription_create", "subscription_cycle")
 _KINDS = {
     "subscription_create": Payment.Kind.SUBSCRIPTION,
     "subscription_cycle": Payment.Kind.SUBSCRIPTION,
     "subscription_update": Payment.Kind.PLAN_CHANGE,
 }
 _CLOSED = ("void", "uncollectible")
-
-Allotment: TypeAlias = tuple[str, StripePrice, Decimal, tuple[datetime, datetime]]
-"""A line's id, its price, the credits it brings and the period it pays."""
 
 
 def sync(invoice_id: str) -> Payment | None:
@@ -51,7 +52,7 @@ def sync(invoice_id: str) -> Payment | None:
     if customer is None or invoice.status == "draft" or invoice.livemode != app_settings.live_mode:
         return None
     subscription = subscriptions.sync(id_of(details.subscription) or "") if details else None
-    allotments = _allotments(invoice) if invoice.billing_reason in _PERIODS else []
+    allotments = _allotments(invoice)
     with transaction.atomic():
         return _record(invoice, customer, subscription, allotments)
 
@@ -63,7 +64,7 @@ def _record(
     allotments: list[Allotment],
 ) -> Payment:
     price = subscription.price if subscription else None
-    price = allotments[0][1] if allotments else price
+    price = allotments[0].price if allotments else price
     intent = _intent(invoice)
     if intent is not None:
         # The invoice of a one-time Checkout tells of a payment that is here already.
@@ -80,7 +81,6 @@ def _record(
             "subscription": subscription,
             "amount": max(0, invoice.total),
             "currency": invoice.currency,
-            "credits": sum((amount for _, _, amount, _ in allotments), Decimal(0)),
             "livemode": invoice.livemode,
             "created_at": at(invoice.created),
         },
@@ -95,6 +95,7 @@ def _record(
     if intent is not None:
         payment.payment_intent_id = intent.id
         payment.charge_id = id_of(intent.latest_charge)
+    payment.credits = sum((allotment.amount for allotment in allotments), Decimal(0))
     if invoice.status == "paid":
         payment.mark_paid(at(invoice.status_transitions.paid_at or invoice.created))
         payment.save()
@@ -105,18 +106,26 @@ def _record(
 
 
 def _deliver(payment: Payment, allotments: list[Allotment]) -> None:
-    for line_id, price, amount, period in allotments:
+    if payment.kind == Payment.Kind.PLAN_CHANGE and payment.amount and allotments:
+        app_settings.change_plan(payment=payment, before=_paid_before(payment))
+    for allotment in allotments:
         app_settings.fulfil(
             owner=payment.owner,
             payment=payment,
-            price=price,
-            amount=amount,
-            source=("invoice", f"{payment.invoice_id}:{line_id}"),
-            period=period,
+            price=allotment.price,
+            amount=allotment.amount,
+            source=("invoice", f"{payment.invoice_id}:{allotment.line_id}"),
+            period=allotment.period,
         )
     payment.fulfilled_at = timezone.now()
     payment.save()
     signals.send_after_commit(signals.payment_succeeded, Payment, payment=payment)
+
+
+def _paid_before(payment: Payment) -> list[Payment]:
+    """Earlier payments of the same subscription that money was paid for."""
+    paid = Payment.objects.paid().filter(subscription=payment.subscription, amount__gt=0)
+    return list(paid.exclude(pk=payment.pk).filter(created_at__lte=payment.created_at))
 
 
 def _follow(payment: Payment, invoice: stripe.Invoice, intent: stripe.PaymentIntent | None) -> None:
@@ -132,34 +141,19 @@ def _follow(payment: Payment, invoice: stripe.Invoice, intent: stripe.PaymentInt
 
 
 def _allotments(invoice: stripe.Invoice) -> list[Allotment]:
-    """What the plans' lines bring; prorations bring nothing."""
-    found = []
-    for line in _lines(invoice):
-        details = line.parent.subscription_item_details if line.parent else None
-        pricing = line.pricing.price_details if line.pricing else None
-        if details is None or details.proration or pricing is None:
-            continue
-        price = catalogue.get_price(id_of(pricing.price) or "")
-        if price is not None:
-            amount = price.credits * (line.quantity or 1)
-            found.append((line.id, price, amount, (at(line.period.start), at(line.period.end))))
-    return found
-
-
-def _lines(invoice: stripe.Invoice) -> list[stripe.InvoiceLineItem]:
-    """All lines; an invoice itself carries only the first ten."""
-    if not invoice.lines.has_more:
-        return invoice.lines.data
-    with stripe_errors():
-        lines = get_client().v1.invoices.line_items.list(invoice.id, {"limit": 100})
-        return list(lines.auto_paging_iter())
+    """What the invoice brings: by its plans' lines, or by what a change of plan is worth."""
+    if invoice.billing_reason in PERIOD_REASONS:
+        return period_allotments(invoice)
+    if invoice.billing_reason == CHANGE_REASON and invoice.status == "paid":
+        return change_allotments(invoice)
+    return []
 
 
 def _intent(invoice: stripe.Invoice) -> stripe.PaymentIntent | None:
     """The payment intent that paid the invoice, or that tries to."""
     payments = invoice.payments.data if invoice.payments else []
     for payment in sorted(payments, key=lambda payment: payment.status != "paid"):
-        intent = payment.payment.payment_intent if "payment_intent" in payment.payment else None
+        intent = optional(payment.payment, "payment_intent")
         if isinstance(intent, stripe.PaymentIntent):
             return intent
     return None

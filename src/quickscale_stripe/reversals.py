@@ -19,7 +19,7 @@ from quickscale_stripe.client import get_client
 from quickscale_stripe.conf import app_settings
 from quickscale_stripe.exceptions import NotYetKnownError, stripe_errors
 from quickscale_stripe.models import Dispute, Payment, Refund
-from quickscale_stripe.stripe_objects import at, id_of, maybe_at
+from quickscale_stripe.stripe_objects import at, id_of, maybe_at, optional
 
 _GIVEN_UP = (Refund.Status.FAILED, Refund.Status.CANCELED)
 
@@ -47,7 +47,7 @@ def sync_refund(refund_id: str) -> Refund | None:
         row.amount, row.currency = refund.amount, refund.currency
         row.status = refund.status or Refund.Status.PENDING
         row.reason = refund.reason or ""
-        row.failure_reason = refund.failure_reason or ""
+        row.failure_reason = optional(refund, "failure_reason") or ""
         row.synced_at = fetched_at
         row.save()
         _follow_refund(payment, row)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Any, Protocol
+
+import stripe
 
 
 class HasId(Protocol):
@@ -22,3 +24,8 @@ def at(timestamp: int) -> datetime:
 
 def maybe_at(timestamp: int | None) -> datetime | None:
     return None if timestamp is None else at(timestamp)
+
+
+def optional(value: stripe.StripeObject, field: str) -> Any:
+    """A field that Stripe leaves out of some objects, and not only sets to null; or ``None``."""
+    return value[field] if field in value else None  # noqa: SIM401  (it has no get)

@@ -66,13 +66,13 @@ def sync_all_of(customer: StripeCustomer) -> list[Subscription]:
 
 def cancel_at_period_end(subscription: Subscription) -> Subscription | None:
     """Let the subscription end with the period that is paid; a change to come is dropped."""
-    _release_schedule(subscription)
-    return _update(subscription, {"cancel_at_period_end": True})
+    release_schedule(subscription)
+    return _end_with_period(subscription, True)
 
 
 def reactivate(subscription: Subscription) -> Subscription | None:
     """Take a cancellation back before the period ends."""
-    return _update(subscription, {"cancel_at_period_end": False})
+    return _end_with_period(subscription, False)
 
 
 def cancel_now(subscription: Subscription) -> Subscription | None:
@@ -82,15 +82,20 @@ def cancel_now(subscription: Subscription) -> Subscription | None:
     return sync(subscription.stripe_id)
 
 
-def _update(
-    subscription: Subscription, params: stripe.params.SubscriptionUpdateParams
-) -> Subscription | None:
+def _end_with_period(subscription: Subscription, ends: bool) -> Subscription | None:
+    # The state it starts from makes the key: pressed twice it is one request, done again another.
+    state = f"{subscription.stripe_id}:{ends}:{subscription.synced_at.timestamp()}"
     with stripe_errors():
-        get_client().v1.subscriptions.update(subscription.stripe_id, params)
+        get_client().v1.subscriptions.update(
+            subscription.stripe_id,
+            {"cancel_at_period_end": ends},
+            {"idempotency_key": f"cancel:{state}"},
+        )
     return sync(subscription.stripe_id)
 
 
-def _release_schedule(subscription: Subscription) -> None:
+def release_schedule(subscription: Subscription) -> None:
+    """Drop a change that was to come; a schedule doesn't let the subscription be changed else."""
     if subscription.schedule_id:
         with stripe_errors():
             get_client().v1.subscription_schedules.release(subscription.schedule_id)

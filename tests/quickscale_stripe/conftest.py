@@ -10,19 +10,26 @@ from django.test import Client
 from quickscale_stripe import catalogue
 from quickscale_stripe.models import StripePrice
 from quickscale_stripe.sandbox import Sandbox
+from quickscale_stripe.sandbox.recording import RecordingHTTPClient, strict_reads
 
 SECRET = "whsec_of_the_tests"
 
 
 @pytest.fixture
 def sandbox(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
-    """A Stripe of this test's own; its events wait until ``sandbox.deliver()``."""
+    """A Stripe of this test's own; its events wait until ``sandbox.deliver()``.
+
+    Requests and reads that the SDK doesn't declare fail the test, as does a money-making POST
+    without an idempotency key.
+    """
     settings.QUICKSCALE_STRIPE_SANDBOX = True
     settings.QUICKSCALE_STRIPE_WEBHOOK_SECRET = SECRET
     stripe = Sandbox(":memory:", transport=_post)
     stripe.add_endpoint("http://testserver/stripe/webhook/", secret=SECRET)
     monkeypatch.setattr("quickscale_stripe.sandbox.get_sandbox", lambda: stripe)
-    yield stripe
+    monkeypatch.setattr("quickscale_stripe.sandbox.SandboxHTTPClient", RecordingHTTPClient)
+    with strict_reads():
+        yield stripe
     stripe.close()
 
 

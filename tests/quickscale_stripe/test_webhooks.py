@@ -444,9 +444,7 @@ json_values = st.recursive(
 @hypothesis_settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@given(
-    key=st.sampled_from([*snapshot(), "request"]), value=json_values, thin_format=st.booleans()
-)
+@given(key=st.sampled_from([*snapshot(), "request"]), value=json_values, thin_format=st.booleans())
 def test_no_mutation_of_an_event_is_a_server_error(
     sandbox: Sandbox, handled: list[StripeEvent], key: str, value: Any, thin_format: bool
 ) -> None:

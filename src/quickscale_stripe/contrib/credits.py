@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 
 from quickscale_credits import ledger
 from quickscale_credits.models import CreditAccount, CreditLot, CreditTransaction
+from quickscale_stripe.conf import app_settings
 from quickscale_stripe.models import Payment, StripePrice
 
 
@@ -45,6 +46,30 @@ def fulfil(
         cost=(payment.amount, payment.currency),
         metadata={"receipt": payment.receipt_number},
     )
+
+
+def change_plan(*, payment: Payment, before: list[Payment]) -> None:
+    """Apply ``QUICKSCALE_STRIPE_PLAN_CHANGE_POLICY`` to the lots of the periods paid before.
+
+    Only lots that money was paid for, and each once: a cycle of plans can't turn the same credits
+    into permanent ones twice.
+    """
+    policy = app_settings.plan_change_policy
+    if policy == "keep":
+        return
+    for earlier in before:
+        for lot in _lots(earlier).filter(remaining__gt=0, expires_at__gt=timezone.now()):
+            if policy == "convert":
+                cap = app_settings.plan_change_cap
+                ledger.convert(lot=lot, description=_("Kept at the change of plan"), cap=cap)
+            else:
+                ledger.revoke(
+                    lot=lot,
+                    amount=lot.remaining,
+                    reason=_("Change of plan"),
+                    policy="write_off",
+                    idempotency_key=f"plan_change:{payment.invoice_id}:{lot.pk}",
+                )
 
 
 def revoke(*, payment: Payment, amount: Decimal, key: str, reason: str) -> None:

@@ -1,0 +1,23 @@
+"""Stripe's own pages for payment methods, billing details and invoices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from quickscale_stripe import customers
+from quickscale_stripe.client import get_client
+from quickscale_stripe.exceptions import stripe_errors
+
+
+def open_portal(*, owner: Any, return_url: str) -> str:
+    """The address of the owner's Billing Portal; send the browser there at once.
+
+    Raises:
+        PaymentsOffError, StripeUnavailableError, StripeRefusedError
+    """
+    customer = customers.ensure(owner)
+    with stripe_errors():
+        session = get_client().v1.billing_portal.sessions.create(
+            {"customer": customer.stripe_id or "", "return_url": return_url}
+        )
+    return session.url

@@ -1,0 +1,259 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from quickscale_credits.models import CreditAccount, CreditLot
+from quickscale_stripe import checkout, fulfilment, plan_changes, subscriptions
+from quickscale_stripe.client import get_client
+from quickscale_stripe.exceptions import AlreadySubscribedError, NotForSaleError
+from quickscale_stripe.models import Payment, StripePrice, Subscription
+from quickscale_stripe.sandbox import Sandbox
+from tests.quickscale_stripe.shopping import balance
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def basic(shop: Sandbox) -> StripePrice:
+    """300 credits a month for 19.00 USD."""
+    return StripePrice.objects.get(product__name="Basic plan", interval="month")
+
+
+@pytest.fixture
+def pro(shop: Sandbox) -> StripePrice:
+    """1000 credits a month for 49.00 USD."""
+    return StripePrice.objects.get(product__name="Pro plan", interval="month")
+
+
+def open_signup(owner: Any, price: StripePrice, reference: str = "first") -> str:
+    return checkout.subscribe(
+        owner=owner,
+        price=price,
+        success_url="http://testserver/done/?session_id={CHECKOUT_SESSION_ID}",
+        cancel_url="http://testserver/cancelled/",
+        reference=reference,
+    ).id
+
+
+@pytest.fixture
+def subscribed(shop: Sandbox, owner: Any, basic: StripePrice) -> Subscription:
+    shop.pay(open_signup(owner, basic))
+    shop.deliver()
+    return Subscription.objects.get()
+
+
+def by_type(owner: Any) -> dict[str, Decimal]:
+    balances = CreditAccount.objects.for_owner(owner).get_balance_by_type()
+    return {kind: amount for kind, amount in balances.items() if amount}
+
+
+def test_a_signup_brings_the_first_period_once(
+    shop: Sandbox, owner: Any, subscribed: Subscription, basic: StripePrice
+) -> None:
+    assert (subscribed.owner, subscribed.price, subscribed.status) == (owner, basic, "active")
+    payment = Payment.objects.get()
+    assert (payment.kind, payment.status, payment.amount) == ("subscription", "succeeded", 1900)
+    assert (payment.subscription, payment.credits) == (subscribed, 300)
+    assert payment.charge_id
+    assert payment.invoice_url
+    lot = CreditLot.objects.get()
+    assert (lot.credit_type, lot.amount) == ("subscription", 300)
+    assert lot.source_type == "invoice"
+    assert lot.source_id.startswith(f"{payment.invoice_id}:")
+    assert lot.expires_at == subscribed.current_period_end
+
+
+def test_the_page_after_the_signup_alone_is_enough(
+    shop: Sandbox, owner: Any, basic: StripePrice
+) -> None:
+    session = open_signup(owner, basic)
+    shop.pay(session)
+    payment = fulfilment.fulfil(session)
+    assert payment is not None
+    assert payment.is_paid
+    assert balance(owner) == 300
+    shop.deliver()
+    assert balance(owner) == 300
+
+
+@pytest.mark.parametrize("backwards", [True, False])
+def test_events_in_either_order_and_twice_end_the_same(
+    shop: Sandbox, owner: Any, basic: StripePrice, backwards: bool
+) -> None:
+    shop.set_delivery("hold", copies=2)
+    shop.pay(open_signup(owner, basic))
+    shop.release(backwards=backwards)
+    shop.deliver()
+    assert {row["state"] for row in shop.deliveries()} == {"delivered"}
+    assert Subscription.objects.get().status == "active"
+    assert Payment.objects.get().credits == 300
+    assert balance(owner) == 300
+
+
+def test_a_renewal_brings_the_next_period(
+    shop: Sandbox, owner: Any, subscribed: Subscription
+) -> None:
+    shop.advance(days=32)
+    shop.deliver()
+    subscribed_until = subscribed.current_period_end
+    subscribed.refresh_from_db()
+    assert subscribed_until
+    assert subscribed.current_period_end
+    assert subscribed.current_period_end > subscribed_until
+    assert [payment.credits for payment in Payment.objects.all()] == [300, 300]
+    ends = list(CreditLot.objects.order_by("pk").values_list("expires_at", flat=True))
+    assert ends == [subscribed_until, subscribed.current_period_end]
+
+
+def test_a_renewal_that_fails_and_recovers(shop: Sandbox, owner: Any, basic: StripePrice) -> None:
+    shop.pay(open_signup(owner, basic), "renewal_declined")
+    shop.advance(days=32)
+    shop.deliver()
+    assert Subscription.objects.get().status == "past_due"
+    failed = Payment.objects.get(status="failed")
+    assert failed.failure_message
+    assert CreditLot.objects.count() == 1
+
+
+def test_one_subscription_for_each_owner(
+    shop: Sandbox, owner: Any, subscribed: Subscription, pro: StripePrice
+) -> None:
+    with pytest.raises(AlreadySubscribedError):
+        open_signup(owner, pro, "second")
+
+
+def test_of_two_open_signups_the_older_is_closed(
+    shop: Sandbox, owner: Any, basic: StripePrice, pro: StripePrice
+) -> None:
+    older = open_signup(owner, basic)
+    newer = open_signup(owner, pro)
+    assert get_client().v1.checkout.sessions.retrieve(older).status == "expired"
+    shop.pay(newer)
+    shop.deliver()
+    assert [row.price for row in Subscription.objects.all()] == [pro]
+
+
+def test_a_package_is_no_plan(shop: Sandbox, owner: Any, package: StripePrice) -> None:
+    with pytest.raises(NotForSaleError):
+        open_signup(owner, package)
+
+
+def test_cancel_and_reactivate(shop: Sandbox, subscribed: Subscription) -> None:
+    canceled = subscriptions.cancel_at_period_end(subscribed)
+    assert canceled is not None
+    assert (canceled.status, canceled.cancel_at_period_end) == ("active", True)
+    back = subscriptions.reactivate(canceled)
+    assert back is not None
+    assert back.cancel_at_period_end is False
+    again = subscriptions.cancel_at_period_end(back)
+    assert again is not None
+    assert again.cancel_at_period_end is True
+    shop.advance(days=32)
+    shop.deliver()
+    subscribed.refresh_from_db()
+    assert subscribed.status == "canceled"
+    assert subscribed.ended_at
+    assert Payment.objects.count() == 1
+
+
+def test_cancel_at_once(shop: Sandbox, owner: Any, subscribed: Subscription) -> None:
+    ended = subscriptions.cancel_now(subscribed)
+    assert ended is not None
+    assert ended.status == "canceled"
+    assert balance(owner) == 300
+
+
+def test_an_upgrade_costs_what_was_shown_and_brings_the_difference(
+    shop: Sandbox, owner: Any, subscribed: Subscription, pro: StripePrice
+) -> None:
+    shown = plan_changes.preview(subscription=subscribed, price=pro)
+    assert shown.is_upgrade
+    plan_changes.change(subscription=subscribed, price=pro, proration_date=shown.proration_date)
+    shop.deliver()
+
+    subscribed.refresh_from_db()
+    assert subscribed.price == pro
+    payment = Payment.objects.get(kind="plan_change")
+    assert (payment.status, payment.amount) == ("succeeded", shown.due_now)
+    assert Decimal(699) <= payment.credits <= Decimal(700)
+    assert by_type(owner) == {"payg": 300, "subscription": payment.credits}
+
+
+def test_left_over_credits_can_be_kept_until_their_end_or_expire(
+    shop: Sandbox, owner: Any, subscribed: Subscription, pro: StripePrice, settings: Any
+) -> None:
+    settings.QUICKSCALE_STRIPE_PLAN_CHANGE_POLICY = "expire"
+    shown = plan_changes.preview(subscription=subscribed, price=pro)
+    plan_changes.change(subscription=subscribed, price=pro, proration_date=shown.proration_date)
+    assert by_type(owner) == {"subscription": Payment.objects.get(kind="plan_change").credits}
+
+
+def test_a_declined_upgrade_leaves_the_old_plan(
+    shop: Sandbox, owner: Any, basic: StripePrice, pro: StripePrice
+) -> None:
+    shop.pay(open_signup(owner, basic), "renewal_declined")
+    shop.deliver()
+    subscription = Subscription.objects.get()
+    shown = plan_changes.preview(subscription=subscription, price=pro)
+    plan_changes.change(subscription=subscription, price=pro, proration_date=shown.proration_date)
+    shop.deliver()
+    subscription.refresh_from_db()
+    assert subscription.price == basic
+    assert balance(owner) == 300
+    assert Payment.objects.get(kind="plan_change").status == "failed"
+
+
+def test_a_downgrade_comes_with_the_next_period(
+    shop: Sandbox, owner: Any, basic: StripePrice, pro: StripePrice
+) -> None:
+    shop.pay(open_signup(owner, pro))
+    shop.deliver()
+    subscription = Subscription.objects.get()
+    shown = plan_changes.preview(subscription=subscription, price=basic)
+    assert (shown.is_upgrade, shown.due_now) == (False, 0)
+    plan_changes.change(subscription=subscription, price=basic, proration_date=shown.proration_date)
+    subscription.refresh_from_db()
+    assert (subscription.price, subscription.pending_price) == (pro, basic)
+    assert subscription.pending_at == subscription.current_period_end
+
+    shop.advance(days=32)
+    shop.deliver()
+    subscription.refresh_from_db()
+    assert (subscription.price, subscription.pending_price) == (basic, None)
+    assert [payment.credits for payment in Payment.objects.order_by("created_at")] == [1000, 300]
+
+
+def test_changing_to_and_fro_brings_nothing_twice(
+    shop: Sandbox, owner: Any, subscribed: Subscription, basic: StripePrice, pro: StripePrice
+) -> None:
+    """As in Stripe's portal, where a downgrade may come at once and is paid back as a balance."""
+    client = get_client()
+    for number in range(6):
+        item = client.v1.subscriptions.retrieve(subscribed.stripe_id).items.data[0]
+        price = basic if number % 2 else pro
+        client.v1.subscriptions.update(
+            subscribed.stripe_id,
+            {
+                "items": [{"id": item.id, "price": price.stripe_id}],
+                "proration_behavior": "always_invoice",
+            },
+            {"idempotency_key": f"fro-{number}"},
+        )
+        shop.deliver()
+    assert sum(payment.credits for payment in Payment.objects.all()) <= 1000
+    assert balance(owner) <= 1000
+
+
+def test_a_slow_answer_does_not_bring_an_old_state_back(
+    shop: Sandbox, subscribed: Subscription
+) -> None:
+    Subscription.objects.update(
+        synced_at=subscribed.synced_at + timedelta(hours=1), status="paused"
+    )
+    subscriptions.sync(subscribed.stripe_id)
+    subscribed.refresh_from_db()
+    assert subscribed.status == "paused"
