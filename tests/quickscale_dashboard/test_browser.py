@@ -23,6 +23,12 @@ pytestmark = [
 
 LINK = NavItem("A link", "page", access=everyone)
 
+# Resolves when HTMX has settled the answer; only then does it listen to the new element.
+CHANGE_BALANCE = """() => new Promise((done) => {
+  document.addEventListener("htmx:afterSettle", () => done(), {once: true});
+  document.body.dispatchEvent(new CustomEvent("balance-changed"));
+})"""
+
 
 def log_in(page: Page, live_server: LiveServer, user: AbstractBaseUser) -> None:
     client = Client()
@@ -119,7 +125,7 @@ def test_a_chosen_theme_holds_on_the_next_page(
     page.goto(f"{live_server.url}/about/")
     assert ground(page) == dark
     assert_accessible(page)
-    page.get_by_role("button", name="Change to the system").click()
+    page.get_by_role("button", name="Change to automatic").click()
     assert ground(page) == light
 
 
@@ -189,7 +195,7 @@ def test_a_panel_shows_the_new_balance_without_a_reload(
         expect(heading).to_have_text("Asked 1")
         assert_accessible(page)
         for answer in ("Asked 2", "Asked 3"):
-            page.evaluate("document.body.dispatchEvent(new CustomEvent('balance-changed'))")
+            page.evaluate(CHANGE_BALANCE)
             expect(heading).to_have_text(answer)
 
 
