@@ -222,6 +222,12 @@ class CreditAccountAdmin(CsvExportMixin, OwnerSearchMixin, ModelAdmin):
             *super().get_urls(),
         ]
 
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        context = {"may_import": self.has_change_permission(request), **(extra_context or {})}
+        return super().changelist_view(request, context)
+
     def change_view(
         self,
         request: HttpRequest,

@@ -15,10 +15,10 @@ from quickscale_credits.models import CreditAllocation, CreditLot, CreditTransac
 ALL = ("", _("All"))
 # value: (label, field, descending)
 SORTS = {
-    "newest": (_("Newest first"), "sequence", True),
-    "oldest": (_("Oldest first"), "sequence", False),
-    "added": (_("Most added first"), "amount", True),
-    "used": (_("Most used first"), "amount", False),
+    "newest": (_("Newest"), "sequence", True),
+    "oldest": (_("Oldest"), "sequence", False),
+    "added": (_("Most added"), "amount", True),
+    "used": (_("Most used"), "amount", False),
 }
 
 
@@ -38,7 +38,7 @@ class HistoryFilter(forms.Form):
         to_field_name="slug",
         empty_label=_("All"),
     )
-    text = forms.CharField(label=_("Description contains"), required=False, max_length=100)
+    text = forms.CharField(label=_("Text"), required=False, max_length=100)
     since = forms.DateField(
         label=_("From"), required=False, widget=forms.DateInput({"type": "date"}, "%Y-%m-%d")
     )
@@ -46,7 +46,7 @@ class HistoryFilter(forms.Form):
         label=_("To"), required=False, widget=forms.DateInput({"type": "date"}, "%Y-%m-%d")
     )
     sort = forms.ChoiceField(
-        label=_("Sort"),
+        label=_("First"),
         required=False,
         choices=[(value, label) for value, (label, *_rest) in SORTS.items()],
     )

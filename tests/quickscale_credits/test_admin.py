@@ -322,6 +322,7 @@ class TestImport:
         return staff.post(self.url, {"file": file})
 
     def test_a_preview_then_the_import(self, staff, accounts, admin_user):
+        assert f'href="{self.url}"' in staff.get(ACCOUNTS).content.decode()
         preview = self.upload(staff, GOOD)
         assert "3 lines would add 8.5 credits to 2 accounts." in text(preview)
         assert not CreditTransaction.objects.exists()

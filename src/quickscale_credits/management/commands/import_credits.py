@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from argparse import FileType
-from typing import Any, TextIO
+from pathlib import Path
+from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
@@ -18,12 +18,12 @@ class Command(CreditsCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         add_dry_run(parser)
-        parser.add_argument("file", type=FileType(encoding="utf-8"), help="- is standard input")
+        parser.add_argument("file", type=Path, metavar="FILE", help="UTF-8")
 
-    def handle(self, *, file: TextIO, dry_run: bool, **options: Any) -> None:
+    def handle(self, *, file: Path, dry_run: bool, **options: Any) -> None:
         try:
-            result = import_credits(file.read(), dry_run=dry_run)
-        except (BadFileError, UnicodeDecodeError) as error:
+            result = import_credits(file.read_text(encoding="utf-8"), dry_run=dry_run)
+        except (BadFileError, OSError, UnicodeDecodeError) as error:
             raise CommandError(str(error)) from error
         verb = "Would add" if dry_run else "Added"
         self.answer(

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
-from datetime import timedelta
+from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
@@ -18,6 +18,7 @@ from quickscale_credits.services import create_missing_rows
 
 MONTHS = 4
 MONTH = timedelta(days=30)
+SINCE_RENEWAL = timedelta(days=18)
 PLAN_CREDITS = 200
 PACK = 100
 SERVICES = [Summarise(), WordCount()]
@@ -45,17 +46,21 @@ class Command(BaseCommand):
         if CreditAccount.objects.filter(owner=owner, transactions__isnull=False).exists():
             self.stdout.write(f"{email} has a credit history already.")
             return
-        with ledger_clock(timezone.now() - MONTHS * MONTH) as clock:
+        with ledger_clock(timezone.now() - (MONTHS - 1) * MONTH - SINCE_RENEWAL) as clock:
+            today = timezone.now()
             account = CreditAccount.objects.for_owner(owner)
             for month in range(MONTHS):
-                live_through(month, account, clock, Random(f"{email} {month}"))  # noqa: S311
+                chance = Random(f"{email} {month}")  # noqa: S311
+                live_through(month, today, account, clock, chance)
         # Nobody should be told today of what happened months ago.
         CreditEvent.objects.filter(account=account).update(delivered_at=timezone.now())
         self.stdout.write(f"{email} has {account.transactions.count()} entries now.")
 
 
-def live_through(month: int, account: CreditAccount, clock: Clock, chance: Random) -> None:
-    """A month of a plan: credits come in, are used, and what is left of them ends."""
+def live_through(
+    month: int, today: datetime, account: CreditAccount, clock: Clock, chance: Random
+) -> None:
+    """A month of a plan, or what has passed of it: credits come in, are used, and the rest ends."""
     start = clock.now
     account.add_credits(
         PLAN_CREDITS,
@@ -65,15 +70,15 @@ def live_through(month: int, account: CreditAccount, clock: Clock, chance: Rando
     )
     if month == 0:
         account.add_credits(25, "Welcome gift", credit_type="bonus")
-    if month % 2:
+    if month % 2 == 0:
         clock.move(timedelta(days=2))
         account.add_credits(PACK, f"{PACK} credits bought")
     services = list(Service.objects.filter(slug__in=[service.code for service in SERVICES]))
-    end = start + MONTH * 0.9
-    while clock.now < end:
-        clock.move(timedelta(hours=chance.randint(6, 40)))
+    end = min(start + MONTH, today)
+    while (pause := timedelta(hours=chance.randint(6, 40))) < end - clock.now:
+        clock.move(pause)
         use(chance.choice(services), chance.randint(1, 8), account, clock)
-    clock.move(start + MONTH - clock.now)
+    clock.move(end - clock.now)
 
 
 def use(service: Service, units: int, account: CreditAccount, clock: Clock) -> None:
