@@ -93,8 +93,9 @@ class LotQuerySet(models.QuerySet["CreditLot"]):
 
         rows = self.live().values_list("credit_type").annotate(total=Sum("live_remaining"))
         totals = dict.fromkeys(CreditLot.CreditType.values, Decimal(0))
-        del totals[CreditLot.CreditType.OVERDRAFT]
         totals.update(rows.order_by())
+        if not totals[CreditLot.CreditType.OVERDRAFT]:
+            del totals[CreditLot.CreditType.OVERDRAFT]
         return totals
 
     def expiring(self, within: timedelta) -> Decimal:

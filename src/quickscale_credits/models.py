@@ -263,7 +263,7 @@ class CreditLot(models.Model):
     )
     # A column of its own, so that spending a part of a lot changes no index (a HOT update).
     is_open = models.GeneratedField(
-        expression=ExpressionWrapper(~Q(remaining=0), output_field=models.BooleanField()),
+        expression=ExpressionWrapper(~Q(remaining=0, held=0), output_field=models.BooleanField()),
         output_field=models.BooleanField(),
         db_persist=True,
     )

@@ -158,7 +158,9 @@ def fingerprint(operation: str, *parts: Any) -> str:
 
 def _saved(name: str, value: Any, model: Any) -> Any:
     if not isinstance(value, model) or value.pk is None:
-        raise InvalidRequestError(name, f"use a saved {model.__name__}, not {type(value).__name__}.")
+        raise InvalidRequestError(
+            name, f"use a saved {model.__name__}, not {type(value).__name__}."
+        )
     return value.pk
 
 

@@ -314,7 +314,7 @@ class Migration(migrations.Migration):
                     models.GeneratedField(
                         db_persist=True,
                         expression=models.ExpressionWrapper(
-                            models.Q(("remaining", 0), _negated=True),
+                            models.Q(("held", 0), ("remaining", 0), _negated=True),
                             output_field=models.BooleanField(),
                         ),
                         output_field=models.BooleanField(),

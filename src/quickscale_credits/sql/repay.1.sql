@@ -11,7 +11,7 @@ DECLARE
     paid numeric;
 BEGIN
     SELECT id, -remaining AS owed INTO debt FROM quickscale_credits_creditlot
-     WHERE account_id = p_account.id AND credit_type = 'overdraft' AND is_open;
+     WHERE account_id = p_account.id AND credit_type = 'overdraft' AND remaining < 0;
     IF NOT FOUND THEN
         RETURN;
     END IF;

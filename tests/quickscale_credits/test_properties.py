@@ -1,0 +1,248 @@
+"""Random histories on a moving clock: after every step the ledger and a plain model agree.
+
+``HYPOTHESIS_PROFILE=thorough`` tries many more.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from django.db import connection, transaction
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    invariant,
+    multiple,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from quickscale_credits import ledger
+from quickscale_credits.clock import ledger_clock
+from quickscale_credits.exceptions import (
+    HoldStateError,
+    InsufficientCreditsError,
+    InvalidAmountError,
+    ReversalError,
+)
+from quickscale_credits.models import CreditAccount, CreditHold, CreditLot, CreditTransaction
+from tests.owners import make_owner
+from tests.quickscale_credits.model import Model
+
+THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
+HOUR = timedelta(hours=1)
+
+amounts = st.one_of(
+    st.integers(1, 60).map(Decimal),
+    st.integers(1, 600_000).map(lambda n: Decimal(n).scaleb(-4)),
+)
+hours = st.integers(1, 60).map(lambda n: n * HOUR)
+
+
+@contextmanager
+def refused(error, when):
+    if not when:
+        yield
+        return
+    with pytest.raises(error):
+        yield
+
+
+class Ledger(RuleBasedStateMachine):
+    lots = Bundle("lots")
+    holds = Bundle("holds")
+    uses = Bundle("uses")
+
+    def __init__(self):
+        super().__init__()
+        self.atomic = transaction.atomic()
+        self.atomic.__enter__()
+        self.account = CreditAccount.objects.for_owner(make_owner())
+        self.model = Model(datetime(2030, 1, 1, tzinfo=UTC))
+        self.clock = ledger_clock(self.model.now).__enter__()
+        self.numbers = {}  # the model's numbers of the ledger's lots
+
+    def teardown(self):
+        transaction.set_rollback(True)
+        self.atomic.__exit__(None, None, None)
+
+    def parts(self, entry):
+        """The allocations of a transaction in the model's terms."""
+        self.number_new_lots()
+        return [
+            (self.numbers[a.lot_id], -a.amount)
+            for a in entry.allocations.order_by("id")
+            if a.amount
+        ]
+
+    def number_new_lots(self):
+        stored = CreditLot.objects.filter(account=self.account).order_by("id")
+        for number, lot in enumerate(stored):
+            self.numbers[lot.pk] = number
+
+    def expect(self, entry, taken):
+        assert self.parts(entry) == [(lot.number, part) for lot, part in taken.parts]
+
+    @rule(target=lots, amount=amounts, kind=st.sampled_from(["payg", "adjustment", "bonus"]))
+    def add(self, amount, kind):
+        entry = self.account.add_credits(amount, "Added", credit_type=kind)
+        return entry.allocations.get().lot, self.model.add(kind, amount)
+
+    @rule(
+        target=lots,
+        amount=amounts,
+        kind=st.sampled_from(["subscription", "trial", "bonus"]),
+        wait=st.one_of(st.just(timedelta(0)), hours),
+        life=hours,
+    )
+    def add_for_a_time(self, amount, kind, wait, life):
+        begins = self.model.now + wait
+        entry = self.account.add_credits(
+            amount, "Added", credit_type=kind, effective_at=begins, expires_at=begins + life
+        )
+        model = self.model.add(kind, amount, begins, begins + life)
+        return entry.allocations.get().lot, model
+
+    @rule(target=uses, amount=amounts, remove=st.booleans(), keyed=st.booleans())
+    def use(self, amount, remove, keyed):
+        operation = self.account.remove_credits if remove else self.account.consume_credits
+        picked = self.model.pick(amount)
+        key = f"key {CreditTransaction.objects.count()}" if keyed else None
+        if isinstance(picked, Decimal):
+            with pytest.raises(InsufficientCreditsError) as caught:
+                operation(amount, "Work", idempotency_key=key)
+            assert (caught.value.available, caught.value.required) == (picked, amount)
+            return multiple()
+        taken = self.model.take(picked)
+        entry = operation(amount, "Work", idempotency_key=key)
+        if key:
+            assert operation(amount, "Work", idempotency_key=key) == entry
+        self.expect(entry, taken)
+        return entry, taken
+
+    @rule(target=holds, amount=amounts, ttl=hours)
+    def hold(self, amount, ttl):
+        picked = self.model.pick(amount)
+        if isinstance(picked, Decimal):
+            with pytest.raises(InsufficientCreditsError):
+                self.account.hold_credits(amount, "Work", ttl=ttl)
+            return multiple()
+        return self.account.hold_credits(amount, "Work", ttl=ttl), self.model.hold(picked, ttl)
+
+    @rule(target=uses, pair=holds, share=st.sampled_from([None, 0, "0.0001", "half"]))
+    def capture(self, pair, share):
+        hold, model = pair
+        amount = model.amount if share is None else Decimal(0 if share == "half" else share)
+        if share == "half":
+            amount = (model.amount / 2).quantize(Decimal("0.0001"))
+        with refused(HoldStateError, when=not model.open):
+            entry = hold.capture(None if share is None else amount)
+        if not model.open:
+            return multiple()
+        taken = self.model.capture(model, amount)
+        if not amount:
+            assert entry is None
+            return multiple()
+        self.expect(entry, taken)
+        return entry, taken
+
+    @rule(pair=holds)
+    def release(self, pair):
+        hold, model = pair
+        with refused(HoldStateError, when=not model.open):
+            hold.release()
+        if model.open:
+            self.model.release(model)
+
+    @rule(pair=uses, share=st.sampled_from([None, "0.0001", 1, 1000]))
+    def reverse(self, pair, share):
+        entry, taken = pair
+        amount = taken.left if share is None else Decimal(share)
+        bad = amount > taken.left or not taken.left
+        with refused(ReversalError, when=bad):
+            entry.reverse(None if share is None else amount, reason="It failed")
+        if not bad:
+            self.model.reverse(taken, amount)
+
+    @rule(target=uses, pair=lots, amount=amounts, overdraft=st.booleans())
+    def revoke(self, pair, amount, overdraft):
+        lot, model = pair
+        taken, missing = self.model.revoke(model, amount, overdraft=overdraft)
+        entry = ledger.revoke(
+            lot=lot,
+            amount=amount,
+            reason="Refund",
+            policy="overdraft" if overdraft else "write_off",
+        )
+        assert entry.shortfall == missing
+        self.expect(entry, taken)
+        return entry, taken
+
+    @rule(pair=lots)
+    def convert(self, pair):
+        lot, model = pair
+        if model.credit_type == "subscription":
+            ledger.convert(lot=lot, description="Upgrade")
+            self.model.convert(model)
+
+    @rule(limit=st.integers(0, 50).map(Decimal))
+    def set_overdraft_limit(self, limit):
+        debt = self.model.debt
+        bad = debt is not None and debt.held - debt.remaining > limit
+        with refused(InvalidAmountError, when=bad):
+            ledger.set_overdraft_limit(account=self.account, limit=limit)
+        if not bad:
+            self.model.limit = limit
+
+    @rule(by=hours)
+    def time_passes(self, by):
+        self.clock.move(by)
+        self.model.move(by)
+
+    @rule()
+    def sweep(self):
+        ledger.expire_due()
+        assert ledger.expire_due() == 0
+
+    @precondition(lambda self: CreditTransaction.objects.exists())
+    @rule()
+    def rebuild(self):
+        assert ledger.rebuild(self.account) == []
+
+    @invariant()
+    def the_ledger_agrees_with_the_model(self):
+        assert self.account.get_balance() == self.model.balance()
+        assert self.account.get_available_balance() == self.model.available()
+        assert self.account.get_balance_by_type() == self.model.by_type()
+        assert self.model.available() >= -self.model.limit
+
+    @invariant()
+    def the_journal_explains_every_figure(self):
+        assert ledger.verify() == []
+        with connection.cursor() as cursor:  # what a commit would check
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED")
+
+    @invariant()
+    def holds_are_open_as_long_as_the_model_says(self):
+        opened = CreditHold.objects.filter(account=self.account).open().count()
+        assert opened == sum(hold.open for hold in self.model.holds)
+
+
+@pytest.mark.django_db
+def test_random_histories():
+    run_state_machine_as_test(
+        Ledger,
+        settings=settings(
+            max_examples=400 if THOROUGH else 12,
+            stateful_step_count=60 if THOROUGH else 25,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
