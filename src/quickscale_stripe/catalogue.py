@@ -39,6 +39,31 @@ def packages() -> list[Offer]:
     return _compare(StripePrice.objects.offered().one_time().filter(credits__gt=0))
 
 
+def plans() -> list[Offer]:
+    """The plans on sale, in display order.
+
+    ``savings`` is by how much a plan's longer interval is cheaper than its dearest one.
+    """
+    prices = list(StripePrice.objects.offered().recurring())
+    daily = {price: Decimal(price.unit_amount or 0) / price.days for price in prices}
+    dearest: dict[tuple[int, str], Decimal] = {}
+    for price, cost in daily.items():
+        kind = (price.product_id, price.currency)
+        dearest[kind] = max(cost, dearest.get(kind, cost))
+    return [
+        Offer(
+            price,
+            price.price_per_credit and round_unit_price(price.price_per_credit),
+            _percent_less(cost, dearest[price.product_id, price.currency]),
+        )
+        for price, cost in daily.items()
+    ]
+
+
+def _percent_less(cost: Decimal, most: Decimal) -> int:
+    return int(100 * (1 - cost / most)) if most else 0
+
+
 def _compare(prices: Iterable[StripePrice]) -> list[Offer]:
     each = {price: price.price_per_credit for price in prices}
     dearest: dict[str, Decimal] = {}
@@ -49,7 +74,7 @@ def _compare(prices: Iterable[StripePrice]) -> list[Offer]:
         Offer(
             price,
             None if cost is None else round_unit_price(cost),
-            int(100 * (1 - cost / dearest[price.currency])) if cost else 0,
+            _percent_less(cost, dearest[price.currency]) if cost else 0,
         )
         for price, cost in each.items()
     ]

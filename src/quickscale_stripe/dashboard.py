@@ -30,6 +30,15 @@ def payments_context(request: HttpRequest) -> dict[str, Any]:
 register(NavItem(_("Buy credits"), "quickscale_stripe:buy_credits", order=40, access=can_buy))
 register(NavItem(_("Payments"), "quickscale_stripe:payments", order=50, access=acts_for_owner))
 register(
+    NavItem(
+        _("Subscription"),
+        "quickscale_stripe:subscription",
+        order=30,
+        section="account",
+        access=can_buy,
+    )
+)
+register(
     Panel(
         "payments",
         "quickscale_stripe/_payments_panel.html",

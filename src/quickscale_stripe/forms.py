@@ -1,18 +1,45 @@
 from __future__ import annotations
 
+from typing import Any
+
 from django import forms
 
+from quickscale_stripe.managers import StripePriceQuerySet
 from quickscale_stripe.models import StripePrice
 
 
-class PurchaseForm(forms.Form):
-    """What to buy; ``reference`` names the purchase, so that a double click buys once."""
+class PriceForm(forms.Form):
+    """A price on sale."""
 
     price = forms.ModelChoiceField(StripePrice.objects.none())
-    reference = forms.UUIDField()
 
-    def __init__(self, *args: object, **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         field = self.fields["price"]
         assert isinstance(field, forms.ModelChoiceField)  # noqa: S101
-        field.queryset = StripePrice.objects.offered().one_time()
+        field.queryset = self.on_sale()
+
+    def on_sale(self) -> StripePriceQuerySet:
+        return StripePrice.objects.offered().one_time()
+
+
+class PurchaseForm(PriceForm):
+    """What to buy; ``reference`` names the purchase, so that a double click buys once."""
+
+    reference = forms.UUIDField()
+
+
+class SignupForm(PurchaseForm):
+    def on_sale(self) -> StripePriceQuerySet:
+        return StripePrice.objects.offered().recurring()
+
+
+class PlanForm(PriceForm):
+    def on_sale(self) -> StripePriceQuerySet:
+        return StripePrice.objects.offered().recurring()
+
+
+class PlanChangeForm(PlanForm):
+    """The change as it was shown, with the moment that its money was computed for."""
+
+    proration_date = forms.IntegerField(min_value=0)

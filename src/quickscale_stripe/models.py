@@ -152,6 +152,13 @@ class StripePrice(models.Model):
         return not self.interval
 
     @property
+    def days(self) -> int:
+        """About how long an interval is, to compare prices; 0 for a one-time price."""
+        return {"day": 1, "week": 7, "month": 30, "year": 365, "": 0}[self.interval] * (
+            self.interval_count
+        )
+
+    @property
     def price_per_credit(self) -> Decimal | None:
         """Minor units for one credit, exact; ``None`` without an amount or without credits."""
         if self.unit_amount is None or not self.credits:

@@ -18,8 +18,6 @@ from quickscale_stripe.exceptions import NotForSaleError, stripe_errors
 from quickscale_stripe.models import StripePrice, Subscription
 from quickscale_stripe.stripe_objects import at, id_of
 
-_DAYS = {"day": 1, "week": 7, "month": 30, "year": 365}
-
 
 @dataclass(frozen=True)
 class Preview:
@@ -166,4 +164,4 @@ def _item(subscription: Subscription) -> stripe.SubscriptionItem:
 
 
 def _rank(price: StripePrice) -> tuple[int, int]:
-    return _DAYS[price.interval] * price.interval_count, price.unit_amount or 0
+    return price.days, price.unit_amount or 0

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from quickscale_stripe import views
+from quickscale_stripe import subscription_views, views
 
 app_name = "quickscale_stripe"
 urlpatterns = [
@@ -12,6 +12,15 @@ urlpatterns = [
     path(
         "buy-credits/cancelled/", views.CheckoutCancelledView.as_view(), name="checkout_cancelled"
     ),
+    path("plans/", subscription_views.PlansView.as_view(), name="plans"),
+    path("plans/subscribe/", subscription_views.SubscribeView.as_view(), name="subscribe"),
+    path("subscription/", subscription_views.SubscriptionView.as_view(), name="subscription"),
+    path("subscription/change/", subscription_views.ChangePlanView.as_view(), name="change_plan"),
+    path("subscription/cancel/", subscription_views.CancelView.as_view(), name="cancel"),
+    path(
+        "subscription/reactivate/", subscription_views.ReactivateView.as_view(), name="reactivate"
+    ),
+    path("billing/", subscription_views.BillingPortalView.as_view(), name="billing_portal"),
     path("payments/", views.PaymentListView.as_view(), name="payments"),
     path("payments/<int:pk>/", views.PaymentView.as_view(), name="payment"),
     path("payments/<int:pk>/receipt/", views.ReceiptView.as_view(), name="receipt"),

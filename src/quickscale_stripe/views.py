@@ -83,17 +83,17 @@ class CheckoutView(PaymentsMixin):
         form = PurchaseForm(request.POST)
         if not form.is_valid():
             messages.warning(request, _("This package is no longer for sale."))
-            return _go(request, reverse("quickscale_stripe:buy_credits"))
+            return go_to(request, reverse("quickscale_stripe:buy_credits"))
         session = checkout.buy(
             owner=self.owner,
             price=form.cleaned_data["price"],
-            success_url=_success_url(request),
-            cancel_url=_absolute(
+            success_url=success_url(request),
+            cancel_url=absolute_url(
                 request, app_settings.cancel_url, "quickscale_stripe:checkout_cancelled"
             ),
             reference=str(form.cleaned_data["reference"]),
         )
-        return _go(request, session.url or "")
+        return go_to(request, session.url or "")
 
 
 @method_decorator(never_cache, name="dispatch")
@@ -211,16 +211,18 @@ def _is_too_large(request: HttpRequest, limit: int) -> bool:
     return (declared.isdecimal() and int(declared) > limit) or len(request.body) > limit
 
 
-def _go(request: HttpRequest, url: str) -> HttpResponse:
+def go_to(request: HttpRequest, url: str) -> HttpResponse:
+    """Redirect; HTMX is told by a header, for it can't follow a redirect to another site."""
     if request.headers.get("HX-Request") == "true":
         return HttpResponse(headers={"HX-Redirect": url})
     return HttpResponseRedirect(url)
 
 
-def _absolute(request: HttpRequest, setting: str, url_name: str) -> str:
+def absolute_url(request: HttpRequest, setting: str, url_name: str) -> str:
+    """The address that a setting gives, or that of the app's own page."""
     return request.build_absolute_uri(setting or reverse(url_name))
 
 
-def _success_url(request: HttpRequest) -> str:
-    url = _absolute(request, app_settings.success_url, "quickscale_stripe:checkout_done")
+def success_url(request: HttpRequest) -> str:
+    url = absolute_url(request, app_settings.success_url, "quickscale_stripe:checkout_done")
     return f"{url}{'&' if '?' in url else '?'}session_id={{CHECKOUT_SESSION_ID}}"
