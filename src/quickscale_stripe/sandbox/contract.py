@@ -63,6 +63,16 @@ _NEVER = {"deleted"}
 #: Objects with one field for each of many types, of which only the own one is there.
 _NULLABLE = {"payment_method": {"allow_redisplay", "customer", "customer_account"}}
 _MAX_METADATA = 50
+_REMOVED = {"payment_method_types"}
+#: Parameters that are accepted and change nothing here: how pages look, what a bank is told.
+_HARMLESS = {
+    "after_expiration", "automatic_payment_methods", "branding_settings", "consent_collection",
+    "custom_text", "customer_update", "invoice_settings", "name_collection", "origin_context",
+    "payment_method_configuration", "payment_method_options", "payment_settings",
+    "phone_number_collection", "redirect_on_completion", "return_url",
+    "saved_payment_method_options", "shipping", "statement_descriptor",
+    "statement_descriptor_suffix", "usage", "use_stripe_sdk", "wallet_options",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -138,6 +148,14 @@ def parse_form(text: str) -> dict[str, Any]:
             node, name = child, part or str(len(child))
         node[name] = value
     return root
+
+
+def without_removed(raw: dict[str, Any]) -> dict[str, Any]:
+    """Parameters without those that only versions before the pinned one know.
+
+    A client that names no version, as Stripe's CLI, speaks the account's, which may be older.
+    """
+    return {key: value for key, value in raw.items() if key not in _REMOVED}
 
 
 def check_params(params_type: type | None, raw: dict[str, Any]) -> dict[str, Any]:
@@ -289,6 +307,40 @@ def _scalar(value: Any, hint: Any, name: str) -> Any:
     except (KeyError, ValueError, InvalidOperation):
         code = "parameter_invalid_integer" if hint is int else None
         raise invalid(f"Invalid {noun}: {value}", name, code) from None
+
+
+class Params(dict[str, Any]):
+    """Checked parameters that note which of them an operation has looked at.
+
+    What it has not looked at it can't have obeyed: the sandbox refuses rather than ignores it.
+    """
+
+    def __init__(self, values: dict[str, Any]) -> None:
+        super().__init__(values)
+        self.read: set[str] = set()
+
+    def __getitem__(self, key: str) -> Any:
+        self.read.add(key)
+        return super().__getitem__(key)
+
+    def __contains__(self, key: object) -> bool:
+        self.read.add(str(key))
+        return super().__contains__(key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self.read.add(key)
+        return super().get(key, default)
+
+    def pop(self, key: str, default: Any = None) -> Any:
+        self.read.add(key)
+        return super().pop(key, default)
+
+    def check_read(self) -> None:
+        """Raises:
+        ApiError: a parameter was not looked at, and isn't one that changes looks only.
+        """
+        for name in sorted(self.keys() - self.read - _HARMLESS):
+            raise invalid(f"Stripe knows {name}, but the sandbox doesn't yet.", name)
 
 
 # Answers -----------------------------------------------------------------------------------------

@@ -85,6 +85,8 @@ class Sandbox:
             sent["Stripe-Version"] = API_VERSION
             text = request.body.decode(errors="replace")
             raw = contract.parse_form(text if request.method == "POST" else request.query)
+            if "stripe-version" not in request.headers:
+                raw = contract.without_removed(raw)
             with self.world(request.base, request=request_id, key=key) as world:
                 if key is None:
                     status, text = self._run(world, request.method, request.path, raw)
@@ -139,10 +141,12 @@ class Sandbox:
                 status=404,
             )
         operation, handler, ids = found
-        params = contract.check_params(operation.params, raw)
+        params = contract.Params(contract.check_params(operation.params, raw))
         expand = params.pop("expand", [])
         try:
-            return 200, json.dumps(world.expand(handler(world, params, *ids), expand))
+            answer = handler(world, params, *ids)
+            params.check_read()
+            return 200, json.dumps(world.expand(answer, expand))
         except ApiError as error:
             if not error.keep:
                 raise

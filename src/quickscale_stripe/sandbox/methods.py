@@ -8,7 +8,8 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Method:
     """``outcome`` is ``succeed``, ``authenticate``, ``settle`` or ``bounce`` (a debit that is
-    confirmed or refused some time later), ``succeed_once``, or the code of a decline. ``modes``
+    confirmed or refused some time later), ``succeed_once``, ``dispute``
+    or ``inquiry`` (paid, and then the bank asks), or the code of a decline. ``modes``
     are those of Checkout whose page offers it.
     """
 
@@ -88,7 +89,19 @@ _BY_TOKEN = {method.token: method for method in METHODS} | {
         "mastercard", "pm_card_mastercard", "", "", "succeed", brand="mastercard", last4="4444"
     ),
     "pm_card_visa_chargeDeclined": _BY_NAME["declined"],
+    "pm_card_threeDSecure2Required": _BY_NAME["authenticate"],
+    "pm_card_createDispute": Method(
+        "disputed", "pm_card_createDispute", "", "", "dispute", last4="0259"
+    ),
+    "pm_card_createDisputeInquiry": Method(
+        "inquired", "pm_card_createDisputeInquiry", "", "", "inquiry", last4="1976"
+    ),
 }
+
+
+def find_token(token: str) -> Method | None:
+    """By Stripe's test token, such as ``pm_card_visa``."""
+    return _BY_TOKEN.get(token)
 
 
 def find_method(name: str) -> Method | None:

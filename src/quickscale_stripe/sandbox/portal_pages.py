@@ -9,7 +9,12 @@ from quickscale.brand import brand_name
 from quickscale_stripe.sandbox import render
 from quickscale_stripe.sandbox.answers import Request, SandboxResponse, redirect
 from quickscale_stripe.sandbox.methods import METHODS, find_method
-from quickscale_stripe.sandbox.operations import invoices, payments, portal, subscriptions
+from quickscale_stripe.sandbox.operations import (
+    invoices,
+    payment_methods,
+    portal,
+    subscriptions,
+)
 from quickscale_stripe.sandbox.payment_pages import interval_of, shown_amount
 from quickscale_stripe.sandbox.web import at, message
 from quickscale_stripe.sandbox.world import Object, World
@@ -116,8 +121,8 @@ def invoice_page(sandbox: Sandbox, request: Request, invoice_id: str) -> Sandbox
             method = find_method(request.form.get("method", "card"))
             if method is None:
                 raise ValueError("There is no such payment method.")
-            saved = payments.new_method(world, method, email=invoice["customer_email"])
-            payments.attach(world, saved, invoice["customer"])
+            saved = payment_methods.new_method(world, method, email=invoice["customer_email"])
+            payment_methods.attach(world, saved, invoice["customer"])
             invoice = invoices.charge(world, invoice, saved, off_session=False)
             intent = invoices.prepare(world, invoice) if invoice["status"] == "open" else {}
             if action := intent.get("next_action"):

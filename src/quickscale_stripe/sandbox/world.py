@@ -124,13 +124,15 @@ class World:
     def find(self, object_id: str | None) -> Object | None:
         return self.rows.get(object_id) if object_id else None
 
-    def get(self, kind: str, object_id: str, param: str = "id") -> Object:
+    def get(self, kind: str, object_id: str, param: str = "id", *, deleted: bool = False) -> Object:
         """The object, or the error that Stripe answers when there is none.
 
-        ``param`` names the parameter that the id came in; ``"id"`` means the address.
+        ``param`` names the parameter that the id came in; ``"id"`` means the address. One that
+        was deleted only counts when ``deleted``.
         """
         value = self.find(object_id)
-        if value is None or value["object"] != kind:
+        gone = value is not None and value.get("deleted") and not deleted
+        if value is None or gone or value["object"] != kind:
             raise missing(kind.split(".")[-1].replace("_", " "), object_id, param)
         return value
 

@@ -34,7 +34,7 @@ def new_product(world: World, **fields: Any) -> Object:
 
 @serves("products.create")
 def create_product(world: World, params: Object) -> Object:
-    fields = {key: value for key, value in params.items() if key in _PRODUCT_FIELDS}
+    fields = {key: params[key] for key in _PRODUCT_FIELDS & params.keys()}
     if "id" in params:
         if world.find(params["id"]):
             raise invalid("Product already exists.", "id", "resource_already_exists")

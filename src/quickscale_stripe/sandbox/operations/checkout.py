@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from quickscale_stripe.sandbox.errors import invalid
 from quickscale_stripe.sandbox.methods import Method
-from quickscale_stripe.sandbox.operations import payments
+from quickscale_stripe.sandbox.operations import payment_methods, payments
 from quickscale_stripe.sandbox.operations.catalogue import price_from
-from quickscale_stripe.sandbox.operations.customers import get_customer, new_customer
+from quickscale_stripe.sandbox.operations.customers import new_customer
 from quickscale_stripe.sandbox.routes import serves
 from quickscale_stripe.sandbox.world import (
     Object,
@@ -51,7 +51,7 @@ def create(world: World, params: Object) -> Object:
     if "customer" in params:
         if "customer_email" in params:
             raise invalid("You may only specify one of these parameters: customer, customer_email.")
-        customer = get_customer(world, params["customer"])
+        customer = world.get("customer", params["customer"], "customer")
     items = _line_items(world, params.get("line_items", []), mode)
     data = params.get("subscription_data", {})
     on_trial = bool(data.get("trial_period_days") or data.get("trial_end"))
@@ -313,7 +313,7 @@ def pay(
         session["customer"] = customer["id"]
     session["customer_details"] = _details(email, name or (customer or {}).get("name"))
     world.save(session)
-    payment_method = payments.new_method(world, method, email=email, name=name)
+    payment_method = payment_methods.new_method(world, method, email=email, name=name)
     return MODES[session["mode"]](world, session, payment_method)
 
 
@@ -337,7 +337,7 @@ def _pay_once(world: World, session: Object, method: Object) -> Step:
         session["payment_intent"] = intent["id"]
         world.save(session)
     if session["customer"] and intent["setup_future_usage"]:
-        method = payments.attach(world, method, session["customer"])
+        method = payment_methods.attach(world, method, session["customer"])
     return confirm(world, session, intent, method)
 
 

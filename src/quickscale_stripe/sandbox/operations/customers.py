@@ -4,19 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from quickscale_stripe.sandbox.errors import missing
+from quickscale_stripe.sandbox.operations import payment_methods
 from quickscale_stripe.sandbox.routes import serves
 from quickscale_stripe.sandbox.world import Object, World, merge_metadata, token
 
 _UNSETTABLE = ("address", "description", "email", "name", "phone", "shipping")
-
-
-def get_customer(world: World, customer_id: str, param: str = "customer") -> Object:
-    """A customer that isn't deleted."""
-    customer = world.get("customer", customer_id, param)
-    if customer.get("deleted"):
-        raise missing("customer", customer_id, param)
-    return customer
 
 
 def new_customer(world: World, **fields: Any) -> Object:
@@ -46,17 +38,25 @@ def new_customer(world: World, **fields: Any) -> Object:
 @serves("customers.create")
 def create(world: World, params: Object) -> Object:
     metadata = {key: text for key, text in (params.pop("metadata", "") or {}).items() if text}
-    return new_customer(world, metadata=metadata, **_fields(params))
+    customer = new_customer(world, metadata=metadata, **_fields(params))
+    settings = params.pop("invoice_settings", {})
+    if method_id := params.get("payment_method"):
+        method = payment_methods.method_from(world, method_id)
+        method = payment_methods.attach(world, method, customer["id"])
+        if settings.get("default_payment_method") == method_id:
+            settings = settings | {"default_payment_method": method["id"]}
+    customer["invoice_settings"] |= settings
+    return world.save(customer)
 
 
 @serves("customers.retrieve")
 def retrieve(world: World, params: Object, customer_id: str) -> Object:
-    return world.get("customer", customer_id)
+    return world.get("customer", customer_id, deleted=True)
 
 
 @serves("customers.update")
 def update(world: World, params: Object, customer_id: str) -> Object:
-    customer = get_customer(world, customer_id, "id")
+    customer = world.get("customer", customer_id)
     merge_metadata(customer, params)
     settings = params.pop("invoice_settings", {})
     customer["invoice_settings"] |= {key: value or None for key, value in settings.items()}
@@ -65,7 +65,7 @@ def update(world: World, params: Object, customer_id: str) -> Object:
 
 @serves("customers.delete")
 def delete(world: World, params: Object, customer_id: str) -> Object:
-    customer = get_customer(world, customer_id, "id")
+    customer = world.get("customer", customer_id)
     for subscription in world.all("subscription", customer=customer_id):
         if subscription["status"] not in {"canceled", "incomplete_expired"}:
             subscription |= {"status": "canceled", "canceled_at": world.now, "ended_at": world.now}
@@ -99,7 +99,7 @@ def _fields(params: Object) -> Object:
         "preferred_locales",
         "tax_exempt",
     }
-    fields = {key: value for key, value in params.items() if key in known}
+    fields = {key: params[key] for key in known & params.keys()}
     return {
         key: None if key in _UNSETTABLE and value == "" else value for key, value in fields.items()
     }

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from quickscale_stripe.sandbox.errors import ApiError, invalid
-from quickscale_stripe.sandbox.operations import payments
-from quickscale_stripe.sandbox.operations.customers import get_customer
+from quickscale_stripe.sandbox.operations import payment_methods, payments
 from quickscale_stripe.sandbox.routes import serves
 from quickscale_stripe.sandbox.world import (
     Object,
@@ -393,9 +392,9 @@ def pay(world: World, params: Object, invoice_id: str) -> Object:
         _mark_paid(world, invoice)
         return world.get("invoice", invoice_id)
     method_id = params.get("payment_method")
-    method = payments.method_from(world, method_id) if method_id else None
+    method = payment_methods.method_from(world, method_id) if method_id else None
     if method and method["customer"] is None:
-        method = payments.attach(world, method, invoice["customer"])
+        method = payment_methods.attach(world, method, invoice["customer"])
     off_session = params.get("off_session", True)
     invoice = charge(world, invoice, method, off_session=off_session)
     if invoice["status"] != "paid":
@@ -448,7 +447,7 @@ def mark_uncollectible(world: World, params: Object, invoice_id: str) -> Object:
 def create(world: World, params: Object) -> Object:
     if "customer" not in params:
         raise invalid("You must provide a customer.", "customer", "parameter_missing")
-    customer = get_customer(world, params["customer"])
+    customer = world.get("customer", params["customer"], "customer")
     pending = [
         item
         for item in reversed(world.all("invoiceitem", customer=customer["id"]))
@@ -473,7 +472,7 @@ def create(world: World, params: Object) -> Object:
 
 @serves("invoice_items.create")
 def create_item(world: World, params: Object) -> Object:
-    customer = get_customer(world, params["customer"])
+    customer = world.get("customer", params["customer"], "customer")
     amount, quantity = params.get("amount"), params.get("quantity", 1)
     price_id = (params.get("pricing") or {}).get("price")
     price = world.get("price", price_id, "pricing[price]") if price_id else None

@@ -1,4 +1,4 @@
-"""Payment methods, payment intents and charges: how money moves."""
+"""Payment intents and charges: how money moves."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from quickscale_stripe.sandbox.errors import ApiError, invalid, missing
-from quickscale_stripe.sandbox.methods import Method, find_method
-from quickscale_stripe.sandbox.operations.customers import get_customer
+from quickscale_stripe.sandbox.operations import payment_methods
 from quickscale_stripe.sandbox.routes import serves
-from quickscale_stripe.sandbox.world import Object, World, merge_metadata, task, token
+from quickscale_stripe.sandbox.world import TASKS, Object, World, merge_metadata, task, token
 
 #: How long a bank debit takes, in seconds of the sandbox's clock.
 SETTLES_AFTER = 10
@@ -35,127 +34,6 @@ def follows_payment(
         return function
 
     return register
-
-
-# Payment methods ---------------------------------------------------------------------------------
-
-
-def new_method(
-    world: World, method: Method, *, email: str | None = None, name: str | None = None
-) -> Object:
-    return world.new(
-        "payment_method",
-        "pm",
-        _outcome=method.outcome,
-        allow_redisplay="unspecified",
-        billing_details=_billing_details(email, name),
-        type=method.type,
-        **{method.type: _card(method) if method.type == "card" else _bank(method)},
-    )
-
-
-def _billing_details(email: str | None, name: str | None) -> Object:
-    fields = ("city", "country", "line1", "line2", "postal_code", "state")
-    address = dict.fromkeys(fields)
-    return {"address": address, "email": email, "name": name, "phone": None, "tax_id": None}
-
-
-def _card(method: Method) -> Object:
-    return {
-        "brand": method.brand,
-        "checks": {
-            "address_line1_check": None,
-            "address_postal_code_check": None,
-            "cvc_check": "pass",
-        },
-        "country": "US",
-        "display_brand": method.brand,
-        "exp_month": 12,
-        "exp_year": 2040,
-        "fingerprint": token(16),
-        "funding": "credit",
-        "generated_from": None,
-        "last4": method.last4,
-        "networks": {"available": [method.brand], "preferred": None},
-        "regulated_status": "unregulated",
-        "three_d_secure_usage": {"supported": True},
-        "wallet": None,
-    }
-
-
-def _bank(method: Method) -> Object:
-    return {
-        "account_holder_type": "individual",
-        "account_type": "checking",
-        "bank_name": "Test Bank",
-        "financial_connections_account": None,
-        "fingerprint": token(16),
-        "last4": method.last4,
-        "networks": {"preferred": "ach", "supported": ["ach"]},
-        "routing_number": "110000000",
-        "status_details": {},
-    }
-
-
-def method_from(world: World, method_id: str, param: str = "payment_method") -> Object:
-    """A stored payment method, or a new one from one of Stripe's test tokens."""
-    known = find_method(method_id)
-    if known and method_id == known.token:
-        return new_method(world, known)
-    return world.get("payment_method", method_id, param)
-
-
-def attach(world: World, method: Object, customer_id: str) -> Object:
-    return world.save(method | {"customer": customer_id}, "payment_method.attached")
-
-
-@serves("payment_methods.create")
-def create_method(world: World, params: Object) -> Object:
-    by_token = {"tok_visa": "pm_card_visa", "tok_chargeDeclined": "pm_card_chargeDeclined"}
-    card = params.get("card", {})
-    name = by_token.get(card.get("token", ""), "pm_card_visa")
-    if params.get("type") == "us_bank_account":
-        name = "pm_usBankAccount"
-    known = find_method(name)
-    if known is None or params.get("type") not in {"card", "us_bank_account"}:
-        raise invalid("The sandbox has payment methods of type card and us_bank_account.", "type")
-    method = new_method(world, known)
-    method["metadata"] = params.get("metadata", {})
-    details = params.get("billing_details", {})
-    method["billing_details"] |= {key: value or None for key, value in details.items()}
-    return world.save(method)
-
-
-@serves("payment_methods.retrieve")
-def retrieve_method(world: World, params: Object, method_id: str) -> Object:
-    return world.get("payment_method", method_id)
-
-
-@serves("payment_methods.attach")
-def attach_method(world: World, params: Object, method_id: str) -> Object:
-    customer = get_customer(world, params["customer"])
-    return attach(world, method_from(world, method_id, "id"), customer["id"])
-
-
-@serves("payment_methods.detach")
-def detach_method(world: World, params: Object, method_id: str) -> Object:
-    method = world.get("payment_method", method_id)
-    if method["customer"] is None:
-        raise invalid("The payment method you provided is not attached to a customer.")
-    customer = world.get("customer", method["customer"])
-    if customer["invoice_settings"]["default_payment_method"] == method_id:
-        customer["invoice_settings"]["default_payment_method"] = None
-        world.save(customer, "customer.updated")
-    return world.save(method | {"customer": None}, "payment_method.detached")
-
-
-@serves("payment_methods.list", "customers.payment_methods.list")
-def list_methods(world: World, params: Object, customer_id: str | None = None) -> Object:
-    customer_id = customer_id or params.get("customer")
-    if customer_id:
-        get_customer(world, customer_id)
-    methods = world.all("payment_method", customer=customer_id, type=params.get("type"))
-    return world.page(methods, params, "/v1/payment_methods")
 
 
 # Payment intents ---------------------------------------------------------------------------------
@@ -208,11 +86,14 @@ def confirm(world: World, intent: Object, method: Object, *, off_session: bool =
         world.save(intent, "payment_intent.processing")
         world.schedule(world.now + SETTLES_AFTER, settle, intent["id"])
         return _follow_up(world, intent)
-    if outcome in {"succeed", "succeed_once"}:
-        if outcome == "succeed_once":
-            world.save(method | {"_outcome": "generic_decline"})
-        return _succeed(world, intent, method)
-    return _fail(world, intent, method, outcome)
+    if outcome in _DECLINES:
+        return _fail(world, intent, method, outcome)
+    if outcome == "succeed_once":
+        world.save(method | {"_outcome": "generic_decline"})
+    _succeed(world, intent, method)
+    if disputes := {"dispute": "dispute_charge", "inquiry": "inquire_charge"}.get(outcome):
+        world.schedule(world.now, TASKS[disputes], intent["latest_charge"])
+    return intent
 
 
 def authenticate(world: World, intent: Object, *, approved: bool) -> Object:
@@ -405,7 +286,7 @@ def create_intent(world: World, params: Object) -> Object:
     if params["amount"] < 1:
         raise invalid("This value must be greater than or equal to 1.", "amount")
     if "customer" in params:
-        get_customer(world, params["customer"])
+        world.get("customer", params["customer"], "customer")
     intent = new_intent(
         world,
         params["amount"],
@@ -419,7 +300,7 @@ def create_intent(world: World, params: Object) -> Object:
         statement_descriptor=params.get("statement_descriptor"),
     )
     if method_id := params.get("payment_method"):
-        method = method_from(world, method_id)
+        method = payment_methods.method_from(world, method_id)
         intent |= {"payment_method": method["id"], "status": "requires_confirmation"}
         world.save(intent)
     if params.get("confirm"):
@@ -439,7 +320,7 @@ def _confirmed(world: World, intent: Object, params: Object) -> Object:
     method_id = params.get("payment_method") or intent["payment_method"]
     if not method_id:
         raise _unexpected_state(intent, "confirm")
-    method = method_from(world, method_id)
+    method = payment_methods.method_from(world, method_id)
     confirm(world, intent, method, off_session=params.get("off_session") is True)
     if error := intent["last_payment_error"]:
         raise ApiError(

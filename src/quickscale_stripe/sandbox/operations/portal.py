@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from quickscale_stripe.sandbox.methods import Method
-from quickscale_stripe.sandbox.operations import invoices, payments, subscriptions
-from quickscale_stripe.sandbox.operations.customers import get_customer
+from quickscale_stripe.sandbox.operations import invoices, payment_methods, subscriptions
 from quickscale_stripe.sandbox.routes import serves
 from quickscale_stripe.sandbox.world import Object, World, merge_metadata
 
@@ -86,7 +85,7 @@ def list_configurations(world: World, params: Object) -> Object:
 
 @serves("billing_portal.sessions.create")
 def create(world: World, params: Object) -> Object:
-    customer = get_customer(world, params.get("customer", ""))
+    customer = world.get("customer", params.get("customer", ""), "customer")
     if "configuration" in params:
         kind = "billing_portal.configuration"
         configuration = world.get(kind, params["configuration"], "configuration")
@@ -123,8 +122,10 @@ def _flow(given: Object | None) -> Object | None:
 def save_method(world: World, customer_id: str, method: Method) -> None:
     """Make a payment method the default for all, and pay what is open with it."""
     customer = world.get("customer", customer_id)
-    saved = payments.new_method(world, method, email=customer["email"], name=customer["name"])
-    payments.attach(world, saved, customer_id)
+    saved = payment_methods.new_method(
+        world, method, email=customer["email"], name=customer["name"]
+    )
+    payment_methods.attach(world, saved, customer_id)
     customer["invoice_settings"]["default_payment_method"] = saved["id"]
     world.save(customer, "customer.updated")
     for subscription in world.all("subscription", customer=customer_id):

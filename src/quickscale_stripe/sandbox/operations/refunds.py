@@ -183,6 +183,16 @@ def open_dispute(
     return dispute
 
 
+@task
+def dispute_charge(world: World, charge_id: str) -> None:
+    open_dispute(world, world.get("charge", charge_id))
+
+
+@task
+def inquire_charge(world: World, charge_id: str) -> None:
+    open_dispute(world, world.get("charge", charge_id), inquiry=True)
+
+
 def close_dispute(world: World, dispute: Object, *, won: bool) -> Object:
     """The bank's decision."""
     inquiry = dispute["status"].startswith("warning_")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from quickscale_stripe.sandbox.errors import invalid
-from quickscale_stripe.sandbox.operations import checkout, payments
+from quickscale_stripe.sandbox.operations import checkout, payment_methods
 from quickscale_stripe.sandbox.routes import serves
 from quickscale_stripe.sandbox.world import Object, World, merge_metadata, token
 
@@ -41,7 +41,7 @@ def confirm(world: World, setup: Object, method: Object) -> Object:
         }
         return world.save(setup, "setup_intent.setup_failed")
     if setup["customer"]:
-        payments.attach(world, method, setup["customer"])
+        payment_methods.attach(world, method, setup["customer"])
     setup |= {"last_setup_error": None, "payment_method": method["id"], "status": "succeeded"}
     return world.save(setup, "setup_intent.succeeded")
 
@@ -80,7 +80,7 @@ def create(world: World, params: Object) -> Object:
     )
     method_id = params.get("payment_method")
     if method_id and params.get("confirm"):
-        return confirm(world, setup, payments.method_from(world, method_id))
+        return confirm(world, setup, payment_methods.method_from(world, method_id))
     return setup
 
 
@@ -90,7 +90,7 @@ def confirm_setup(world: World, params: Object, setup_id: str) -> Object:
     method_id = params.get("payment_method") or setup["payment_method"]
     if not method_id:
         raise invalid("You must provide a payment method.", "payment_method")
-    return confirm(world, setup, payments.method_from(world, method_id))
+    return confirm(world, setup, payment_methods.method_from(world, method_id))
 
 
 @serves("setup_intents.retrieve")

@@ -6,12 +6,17 @@ when the session completes: a declined card leaves none behind.
 
 from __future__ import annotations
 
-from quickscale_stripe.sandbox.operations import checkout, invoices, payments, subscriptions
+from quickscale_stripe.sandbox.operations import (
+    checkout,
+    invoices,
+    payment_methods,
+    subscriptions,
+)
 from quickscale_stripe.sandbox.world import Object, World
 
 
 def _subscribe(world: World, session: Object, method: Object) -> checkout.Step:
-    method = payments.attach(world, method, session["customer"])
+    method = payment_methods.attach(world, method, session["customer"])
     if session["payment_status"] == "no_payment_required":
         _begin(world, session, {"payment_method": method["id"]})
         checkout.complete(world, session)

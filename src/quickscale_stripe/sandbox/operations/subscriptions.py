@@ -10,7 +10,6 @@ from quickscale_stripe.money import format_money
 from quickscale_stripe.sandbox.errors import invalid
 from quickscale_stripe.sandbox.operations import invoices, payments
 from quickscale_stripe.sandbox.operations.catalogue import price_from
-from quickscale_stripe.sandbox.operations.customers import get_customer
 from quickscale_stripe.sandbox.periods import next_end, shift
 from quickscale_stripe.sandbox.routes import serves
 from quickscale_stripe.sandbox.world import (
@@ -585,7 +584,7 @@ def _end_schedule(world: World, schedule: Object, subscription: Object) -> None:
 def create(world: World, params: Object) -> Object:
     if "customer" not in params:
         raise invalid("Missing required param: customer.", "customer", "parameter_missing")
-    customer = get_customer(world, params["customer"])
+    customer = world.get("customer", params["customer"], "customer")
     if not params.get("items"):
         raise invalid("Missing required param: items.", "items", "parameter_missing")
     behavior = params.get("payment_behavior", "allow_incomplete")
@@ -753,7 +752,7 @@ def _preview_new(world: World, params: Object, details: Object) -> Object:
 def _preview(
     world: World, customer_id: str, lines: list[Object], reason: str, subscription: Object | None
 ) -> Object:
-    customer = get_customer(world, customer_id)
+    customer = world.get("customer", customer_id, "customer")
     invoice = invoices.draft(world, customer, lines, reason, subscription)
     invoice_id = f"upcoming_in_{token()}"
     for entry in invoice["lines"]["data"]:
@@ -857,6 +856,8 @@ def update_schedule(world: World, params: Object, schedule_id: str) -> Object:
     if schedule["status"] != "active":
         raise invalid(f"You cannot update a schedule that is {schedule['status']}.")
     merge_metadata(schedule, params)
+    # Phases begin where a period ends, so that nothing is left to prorate.
+    params.pop("proration_behavior", None)
     schedule["end_behavior"] = params.get("end_behavior", schedule["end_behavior"])
     if given := params.get("phases"):
         schedule["phases"] = _phases(world, given, schedule)
