@@ -57,7 +57,10 @@ class LotQuerySet(models.QuerySet["CreditLot"]):
 
         timed_out = (
             CreditHoldAllocation.objects.filter(
-                lot=OuterRef("pk"), hold__status="open", hold__expires_at__lte=LedgerClock()
+                lot=OuterRef("pk"),
+                hold__account=OuterRef("account"),
+                hold__status="open",
+                hold__expires_at__lte=LedgerClock(),
             )
             .order_by()
             .values("lot")

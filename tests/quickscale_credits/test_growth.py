@@ -1,0 +1,203 @@
+"""A long history costs a spend, a balance and a page nothing: PostgreSQL counts what is read."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import timedelta
+from functools import partial
+
+import pytest
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
+
+from benchmarks import history
+from quickscale_credits import ledger
+from quickscale_credits.models import CreditAccount, CreditTransaction
+from quickscale_credits.paging import Keyset
+from tests.owners import make_owner
+
+ROWS = 5000
+USED_UP_LOTS = CLOSED_HOLDS = 1000
+OTHER_ACCOUNTS = 100
+TABLES = [
+    f"quickscale_credits_{name}"
+    for name in (
+        "creditaccount",
+        "creditallocation",
+        "creditevent",
+        "credithold",
+        "creditholdallocation",
+        "creditlot",
+        "credittransaction",
+    )
+]
+ENOUGH = 40  # rows that one operation may read of all tables together
+
+HOLDS = """
+WITH holds AS (
+    INSERT INTO quickscale_credits_credithold
+        (account_id, amount, status, description, metadata, created_at, expires_at, closed_at)
+    SELECT %(account)s, 1, 'released', 'Work', '{}', now(), now() + interval '1 minute', now()
+      FROM generate_series(1, %(holds)s)
+    RETURNING id)
+INSERT INTO quickscale_credits_creditholdallocation (account_id, hold_id, lot_id, amount)
+SELECT %(account)s, id, %(lot)s, 1 FROM holds
+"""
+
+
+def execute(sql, parameters=None):
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        return cursor.fetchall() if cursor.description else []
+
+
+@pytest.fixture(scope="module")
+def site(django_db_setup, django_db_blocker):
+    """The accounts ``long`` and ``short`` of a site that has been in use for long."""
+    with django_db_blocker.unblock(), transaction.atomic():
+        owners = [make_owner() for _ in range(OTHER_ACCOUNTS + 2)]
+        CreditAccount.objects.bulk_create(CreditAccount(owner=owner) for owner in owners)
+        long, short = (CreditAccount.objects.for_owner(owner) for owner in owners[:2])
+        for account, rows, lots, holds in (
+            (short, 10, 3, 3),
+            (long, ROWS, USED_UP_LOTS, CLOSED_HOLDS),
+        ):
+            first = account.add_credits(history.BALANCE, "Bought", source=("test", str(account.pk)))
+            account.consume_credits(1, "Request", idempotency_key="first")
+            history.add_spends(account, rows, using="default")
+            history.add_used_up_lots(account, lots, using="default")
+            lot = account.lots.earliest("pk").pk
+            execute(HOLDS, {"account": account.pk, "lot": lot, "holds": holds})
+            assert account.transactions.earliest("sequence") == first
+        for owner in owners[2:]:
+            account = CreditAccount.objects.for_owner(owner)
+            account.add_credits(1, "Bought")
+            account.hold_credits(1, "Work", ttl=timedelta(hours=1))
+            history.add_used_up_lots(account, 30, using="default")
+        execute("SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED")
+        for table in TABLES:
+            execute(f"ANALYZE {table}")
+        yield {"long": long, "short": short}
+        transaction.set_rollback(True)
+
+
+def reads():
+    """The scans of whole tables in this transaction by table, and how many rows were read."""
+    rows = execute(
+        "SELECT relname, seq_scan, seq_tup_read + coalesce(idx_tup_fetch, 0)"
+        " FROM pg_stat_xact_user_tables WHERE relname = ANY(%s)",
+        [TABLES],
+    )
+    scans = Counter({table: scans for table, scans, _read in rows})
+    return scans, sum(read for _table, _scans, read in rows)
+
+
+def cost(operation):
+    """Which tables an operation scanned, and how many rows it read, its constraints included."""
+    scans, read = reads()
+    operation()
+    execute("SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED")
+    scans_after, read_after = reads()
+    return scans_after - scans, read_after - read
+
+
+def capture(account):
+    account.hold_credits(2, "Work", ttl=timedelta(hours=1)).capture(1)
+
+
+def release(account):
+    account.hold_credits(2, "Work", ttl=timedelta(hours=1)).release()
+
+
+def balance_with_a_hold(account):
+    account.hold_credits(2, "Work", ttl=timedelta(hours=1))
+    account.get_balance()
+
+
+def reverse(account):
+    account.transactions.get(sequence=3).reverse(reason="It failed")
+
+
+def revoke(account):
+    ledger.revoke(lot=account.lots.order_by("pk")[0], amount=1, reason="Refund")
+
+
+WRITES = {
+    "spend": lambda account: account.consume_credits(1, "Request"),
+    "spend with a new key": lambda account: account.consume_credits(
+        1, "Request", idempotency_key="new"
+    ),
+    "spend again with an old key": lambda account: account.consume_credits(
+        1, "Request", idempotency_key="first"
+    ),
+    "add": lambda account: account.add_credits(1, "Bought"),
+    "add again for an old source": lambda account: account.add_credits(
+        history.BALANCE, "Bought", source=("test", str(account.pk))
+    ),
+    "remove": lambda account: account.remove_credits(1, "Mistake"),
+    "hold and capture": capture,
+    "hold and release": release,
+    "reverse the oldest": reverse,
+    "revoke from the oldest": revoke,
+    "spend many": lambda account: ledger.consume_many(
+        [{"account": account, "amount": 1, "description": "Request"}]
+    ),
+}
+READS = {
+    "balance": CreditAccount.get_balance,
+    "balance with a hold": balance_with_a_hold,
+    "available balance": CreditAccount.get_available_balance,
+    "balance by type": CreditAccount.get_balance_by_type,
+    "expiring credits": CreditAccount.get_expiring_credits,
+}
+
+
+def pages(account):
+    entries = account.transactions.select_related("service")
+    return Keyset(entries, field="sequence", tie="sequence", descending=True)
+
+
+@pytest.mark.parametrize("name", [*WRITES, *READS])
+def test_an_operation_reads_as_little_of_a_long_history_as_of_a_short_one(site, db, name):
+    operation = {**WRITES, **READS}[name]
+    scans, read = cost(partial(operation, site["long"]))
+    assert not scans
+    assert 0 < read <= ENOUGH
+
+
+@pytest.mark.parametrize("depth", ["first", "deep"])
+def test_a_page_of_the_history_reads_its_own_rows_only(site, db, depth):
+    after = str(ROWS // 10) if depth == "deep" else ""
+    scans, read = cost(lambda: pages(site["long"]).page(after=after))
+    assert not scans
+    assert read == 26
+
+
+def test_verifying_an_account_reads_that_account_only(site, db):
+    entries = CreditTransaction.objects.filter(account=site["short"]).count()
+    scans, read = cost(lambda: ledger.verify(site["short"]))
+    assert not scans
+    assert read <= 12 * entries
+
+
+def plan(queries):
+    """The plan of the one query that was made."""
+    [query] = queries
+    return "\n".join(line for [line] in execute(f"EXPLAIN {query['sql']}"))
+
+
+def test_the_balance_is_one_query_and_one_probe_of_the_index_of_open_lots(site, db):
+    with CaptureQueriesContext(connection) as queries:
+        site["long"].get_balance()
+    text = plan(queries)
+    assert text.count("qs_credits_lot_open") == 1
+    assert "Seq Scan" not in text
+
+
+def test_a_deep_page_begins_in_the_index(site, db):
+    with CaptureQueriesContext(connection) as queries:
+        pages(site["long"]).page(after=str(ROWS // 10))
+    text = plan(queries)
+    assert "Index Scan Backward using quickscale_credits_transaction_sequence" in text
+    assert "(sequence < " in text
+    assert "Sort" not in text
