@@ -75,11 +75,11 @@ METHODS = [
     ),
     Method(
         "renewal_declined",
-        "pm_card_chargeCustomerFail",
+        "pm_card_sandboxWorksOnce",
         "Card that works once",
-        "Visa •••• 0341, declined from the second charge on",
+        "Visa •••• 0077, declined from the second charge on",
         "succeed_once",
-        last4="0341",
+        last4="0077",
         modes=frozenset({"subscription", "setup"}),
     ),
 ]
@@ -89,6 +89,9 @@ _BY_TOKEN = {method.token: method for method in METHODS} | {
         "mastercard", "pm_card_mastercard", "", "", "succeed", brand="mastercard", last4="4444"
     ),
     "pm_card_visa_chargeDeclined": _BY_NAME["declined"],
+    "pm_card_chargeCustomerFail": Method(
+        "customer_fail", "pm_card_chargeCustomerFail", "", "", "generic_decline", last4="0341"
+    ),
     "pm_card_threeDSecure2Required": _BY_NAME["authenticate"],
     "pm_card_createDispute": Method(
         "disputed", "pm_card_createDispute", "", "", "dispute", last4="0259"

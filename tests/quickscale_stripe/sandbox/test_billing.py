@@ -144,7 +144,7 @@ def test_renewals(client: stripe.StripeClient, customer: Any, plans: Any, sandbo
 def test_a_failed_renewal_recovers(
     client: stripe.StripeClient, plans: Any, sandbox: Sandbox
 ) -> None:
-    customer = customer_with(client, "pm_card_chargeCustomerFail")
+    customer = customer_with(client, "pm_card_sandboxWorksOnce")
     subscription = subscribe(client, customer, plans["basic"])
     assert subscription.status == "active"
     sandbox.advance(days=32)
@@ -163,7 +163,7 @@ def test_a_failed_renewal_recovers(
 def test_a_failed_renewal_ends_the_subscription_at_last(
     client: stripe.StripeClient, plans: Any, sandbox: Sandbox
 ) -> None:
-    customer = customer_with(client, "pm_card_chargeCustomerFail")
+    customer = customer_with(client, "pm_card_sandboxWorksOnce")
     subscription = subscribe(client, customer, plans["basic"])
     sandbox.advance(days=31 + 16)
     ended = client.v1.subscriptions.retrieve(subscription.id)
@@ -259,7 +259,7 @@ def test_an_upgrade_is_charged_by_the_second_as_the_preview_said(
 def test_a_declined_upgrade_leaves_the_old_plan(
     client: stripe.StripeClient, plans: Any, sandbox: Sandbox
 ) -> None:
-    customer = customer_with(client, "pm_card_chargeCustomerFail")
+    customer = customer_with(client, "pm_card_sandboxWorksOnce")
     subscription = subscribe(client, customer, plans["basic"])
     wanted = change(subscription, plans["pro"], proration_behavior="always_invoice")
     wanted["payment_behavior"] = "pending_if_incomplete"
@@ -277,7 +277,7 @@ def test_a_declined_upgrade_leaves_the_old_plan(
 def test_a_declined_upgrade_is_forgotten_after_a_day(
     client: stripe.StripeClient, plans: Any, sandbox: Sandbox
 ) -> None:
-    customer = customer_with(client, "pm_card_chargeCustomerFail")
+    customer = customer_with(client, "pm_card_sandboxWorksOnce")
     subscription = subscribe(client, customer, plans["basic"])
     wanted = change(subscription, plans["pro"], proration_behavior="always_invoice")
     wanted["payment_behavior"] = "pending_if_incomplete"
