@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+
+from quickscale_stripe.exceptions import PaymentsError
+from quickscale_stripe.reconcile import reconcile
+
+
+class Command(BaseCommand):
+    help = "Compare what Stripe has with what is here, mend it, and report; for a daily job."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--days", type=int, default=3, help="how far back; 3")
+        parser.add_argument("--dry-run", action="store_true", help="report only")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        since = timezone.now() - timedelta(days=options["days"])
+        count = errors = 0
+        try:
+            for difference in reconcile(since=since, dry_run=options["dry_run"]):
+                count += 1
+                errors += bool(difference.error)
+                what = difference.error or f"{difference.before} -> {difference.after}"
+                self.stdout.write(f"{difference.kind} {difference.stripe_id}: {what}")
+        except PaymentsError as error:
+            raise CommandError(str(error)) from error
+        verb = "would be mended" if options["dry_run"] else "mended"
+        self.stdout.write(f"{count - errors} {verb}, {errors} could not be.")
+        if errors and not options["dry_run"]:
+            raise CommandError("Some objects could not be compared; see above.")
