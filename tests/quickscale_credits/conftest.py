@@ -7,12 +7,18 @@ import pytest
 from quickscale_credits.clock import ledger_clock
 from quickscale_credits.models import CreditAccount, Service
 from quickscale_credits.services import create_missing_rows, register_temporarily
-from tests.quickscale_credits.surface import Shout, Whisper
+from tests.quickscale_credits.surface import Shout, Whisper, member_of
 
 
 @pytest.fixture
 def owner(db, make_owner):
     return make_owner("owner@example.com")
+
+
+@pytest.fixture
+def member(owner):
+    """A user who acts for the owner."""
+    return member_of(owner, "owner@example.com")
 
 
 @pytest.fixture
@@ -28,9 +34,9 @@ def clock(db):
 
 
 @pytest.fixture
-def browser(client, owner):
-    """A test client that is logged in as the owner."""
-    client.force_login(owner)
+def browser(client, member):
+    """A test client that is logged in and acts for the owner."""
+    client.force_login(member)
     return client
 
 

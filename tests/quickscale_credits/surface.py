@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django import forms
+from django.contrib.auth import get_user_model
 
 from quickscale_credits.services import BaseService, ServiceError
+from tests.owners import make_user
+
+
+def member_of(owner: Any, email: str) -> Any:
+    """A user who acts for the owner: the owner itself, or a member of the team."""
+    if isinstance(owner, get_user_model()):
+        return owner
+    user = make_user(email)
+    owner.members.add(user)
+    return user
 
 
 class EchoForm(forms.Form):

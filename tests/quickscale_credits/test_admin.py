@@ -7,7 +7,6 @@ from io import BytesIO
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -22,6 +21,7 @@ from quickscale_credits.models import (
     Service,
     ServiceUsage,
 )
+from tests.quickscale_credits.surface import member_of
 
 pytestmark = pytest.mark.django_db
 
@@ -44,12 +44,11 @@ def staff(admin_client):
 
 
 @pytest.fixture
-def accounts(db):
-    users = [
-        get_user_model().objects.create_user(email=f"u{number}@example.com", password="pw")
-        for number in range(5)
-    ]
-    return [CreditAccount.objects.for_owner(user) for user in users]
+def accounts(db, make_owner):
+    owners = {name: make_owner(name) for name in (f"u{number}@example.com" for number in range(5))}
+    for name, owner in owners.items():
+        member_of(owner, name)
+    return [CreditAccount.objects.for_owner(owner) for owner in owners.values()]
 
 
 def text(response) -> str:
@@ -213,10 +212,10 @@ class TestAddAndRemove:
 
         assert "2.0000 are missing" in text(response)
 
-    def test_needs_the_permission_to_change(self, client, django_user_model, url):
-        viewer = django_user_model.objects.create_user(
-            email="view@example.com", password="pw", is_staff=True
-        )
+    def test_needs_the_permission_to_change(self, client, make_user, url):
+        viewer = make_user("view@example.com")
+        viewer.is_staff = True
+        viewer.save()
         viewer.user_permissions.set(Permission.objects.filter(codename__startswith="view_credit"))
         client.force_login(viewer)
 

@@ -72,14 +72,14 @@ class TestVerifyLedger:
         assert run("verify_ledger") == "The ledger is sound.\n"
         assert run_json("verify_ledger") == {"sound": True, "discrepancies": []}
 
-    def test_finds_what_is_wrong_and_ends_with_status_1(self, owner, account, capsys):
+    def test_finds_what_is_wrong_and_ends_with_status_1(self, member, account, capsys):
         account.add_credits(5, "Bought")
         with unguarded() as cursor:
             cursor.execute("UPDATE quickscale_credits_creditaccount SET posted = 7")
 
         out = StringIO()
         with pytest.raises(CommandError, match="2 figures are wrong") as caught:
-            call_command("verify_ledger", owner.email, json=True, stdout=out)
+            call_command("verify_ledger", member.email, json=True, stdout=out)
 
         answer = json.loads(out.getvalue())
         assert caught.value.returncode == 1
@@ -106,8 +106,8 @@ class TestRebuildBalances:
         assert len(answer["mended"]) == 3
         assert answer["left"] == []
 
-    def test_a_dry_run_mends_nothing(self, broken, owner):
-        assert "Would mend 3 figures." in run("rebuild_balances", owner.email, dry_run=True)
+    def test_a_dry_run_mends_nothing(self, broken, member):
+        assert "Would mend 3 figures." in run("rebuild_balances", member.email, dry_run=True)
         broken.refresh_from_db()
         assert broken.posted == 7
 
@@ -126,12 +126,12 @@ class TestRebuildBalances:
 
 
 class TestAddCredits:
-    def test_adds(self, owner, account):
-        assert "Added 12.5000 credits" in run("add_credits", owner.email, "12.5", "Gift")
+    def test_adds(self, member, account):
+        assert "Added 12.5000 credits" in run("add_credits", member.email, "12.5", "Gift")
         assert account.get_balance_by_type()["payg"] == Decimal("12.5")
 
-    def test_a_type_that_ends(self, owner, account):
-        run("add_credits", owner.email, "5", "Trial", "--type=trial", "--expires=2999-01-31")
+    def test_a_type_that_ends(self, member, account):
+        run("add_credits", member.email, "5", "Trial", "--type=trial", "--expires=2999-01-31")
 
         lot = account.lots.get()
         assert lot.credit_type == "trial"
@@ -142,43 +142,41 @@ class TestAddCredits:
 
         assert (answer["amount"], answer["available"]) == ("5.0000", "5.0000")
 
-    def test_a_key_adds_once(self, owner, account):
+    def test_a_key_adds_once(self, member, account):
         for _ in range(2):
-            run("add_credits", owner.email, "5", "Gift", key="gift-1")
+            run("add_credits", member.email, "5", "Gift", key="gift-1")
 
         assert account.get_balance() == 5
 
-    def test_a_dry_run_adds_nothing(self, owner, account):
-        assert "Would add 5.0000" in run("add_credits", owner.email, "5", "Gift", dry_run=True)
+    def test_a_dry_run_adds_nothing(self, member, account):
+        assert "Would add 5.0000" in run("add_credits", member.email, "5", "Gift", dry_run=True)
         assert not CreditTransaction.objects.exists()
 
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
             (["x@y.z", "5", "Gift"], "No user has the e-mail address"),
-            (["nonsense", "5", "Gift"], "There is no user with the key"),
-            (["owner@example.com", "-5", "Gift"], "not above zero"),
+            (["nonsense", "5", "Gift"], "There is no [a-z]+ with the key"),
+            (["--", "owner@example.com", "-5", "Gift"], "not above zero"),
             (["owner@example.com", "5", " "], "description"),
             (["owner@example.com", "5", "Plan", "--type=subscription"], "expires_at"),
             (["owner@example.com", "5", "Gift", "--expires=soon"], "invalid parse_moment value"),
         ],
     )
-    def test_says_what_is_wrong(self, owner, arguments, message):
+    def test_says_what_is_wrong(self, member, arguments, message):
         with pytest.raises(CommandError, match=message):
-            call_command("add_credits", "--", *arguments) if "-5" in arguments else run(
-                "add_credits", *arguments
-            )
+            run("add_credits", *arguments)
         assert not CreditTransaction.objects.exists()
 
 
 class TestCheckCredits:
-    def test_shows_the_balance(self, owner, account):
+    def test_shows_the_balance(self, member, account):
         end = timezone.now() + timedelta(days=3)
         account.add_credits(5, "Trial", credit_type="trial", expires_at=end)
         account.add_credits(10, "Bought")
         account.hold_credits(2, "Work", ttl=timedelta(minutes=5))
 
-        [row] = run_json("check_credits", owner.email)
+        [row] = run_json("check_credits", member.email)
 
         assert (row["available"], row["held"]) == ("13.0000", "2.0000")
         assert row["expiring_in_7_days"] == "3.0000"
@@ -186,14 +184,14 @@ class TestCheckCredits:
             "trial": "5.0000",
             "payg": "10.0000",
         }
-        assert "13.0000 available, 2.0000 held" in run("check_credits", owner.email)
+        assert "13.0000 available, 2.0000 held" in run("check_credits", member.email)
 
-    def test_ends_with_status_1_below_a_limit(self, owner, account):
+    def test_ends_with_status_1_below_a_limit(self, owner, member, account):
         account.add_credits(5, "Bought")
 
-        run("check_credits", owner.email, at_least=Decimal(5))
+        run("check_credits", member.email, at_least=Decimal(5))
         with pytest.raises(CommandError, match=r"Fewer than 5\.5 credits: owner@example\.com"):
-            run("check_credits", owner.email, "--at-least=5.5")
+            run("check_credits", member.email, "--at-least=5.5")
 
 
 class TestConfigureService:
@@ -256,8 +254,8 @@ class TestLoadSampleCredits:
     def debug(self, settings):
         settings.DEBUG = True
 
-    def test_gives_months_of_history(self, owner):
-        run("load_sample_credits", owner.email)
+    def test_gives_months_of_history(self, owner, member):
+        run("load_sample_credits", member.email)
 
         account = CreditAccount.objects.for_owner(owner)
         entries = account.transactions.order_by("sequence")
@@ -271,41 +269,41 @@ class TestLoadSampleCredits:
         assert account.get_balance_by_type()["subscription"] > 0
         assert ServiceUsage.objects.filter(account=account, transaction=None).exists()
 
-    def test_a_second_run_adds_nothing(self, owner):
-        run("load_sample_credits", owner.email)
+    def test_a_second_run_adds_nothing(self, member):
+        run("load_sample_credits", member.email)
         before = CreditTransaction.objects.count()
 
-        assert "already" in run("load_sample_credits", owner.email)
+        assert "already" in run("load_sample_credits", member.email)
         assert CreditTransaction.objects.count() == before
 
-    def test_tells_no_receiver_of_the_past(self, owner):
-        run("load_sample_credits", owner.email)
+    def test_tells_no_receiver_of_the_past(self, member):
+        run("load_sample_credits", member.email)
 
         assert not CreditEvent.objects.filter(delivered_at=None).exists()
 
-    def test_the_clock_runs_again_after_it(self, owner):
-        run("load_sample_credits", owner.email)
+    def test_the_clock_runs_again_after_it(self, owner, member):
+        run("load_sample_credits", member.email)
 
         account = CreditAccount.objects.for_owner(owner)
         first, second = (account.add_credits(1, "Now") for _ in range(2))
         assert first.created_at < second.created_at
 
-    def test_needs_debug(self, owner, settings):
+    def test_needs_debug(self, member, settings):
         settings.DEBUG = False
 
         with pytest.raises(CommandError, match="DEBUG is off"):
-            run("load_sample_credits", owner.email)
+            run("load_sample_credits", member.email)
 
-    def test_needs_users_that_exist(self, owner):
+    def test_needs_users_that_exist(self, db):
         with pytest.raises(CommandError, match=r"No user has the e-mail address x@y\.z"):
             run("load_sample_credits", "x@y.z")
 
 
 class TestImportCredits:
     @pytest.fixture
-    def file(self, owner, tmp_path):
+    def file(self, owner, member, tmp_path):
         path = tmp_path / "credits.csv"
-        path.write_text(f"owner,amount,description\n{owner.email},5,Gift\n")
+        path.write_text(f"owner,amount,description\n{member.email},5,Gift\n")
         return str(path)
 
     def test_adds_once(self, account, file):

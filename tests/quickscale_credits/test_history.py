@@ -9,6 +9,7 @@ from itertools import chain
 import pytest
 from asgiref.sync import async_to_sync
 from django.test import AsyncClient
+from django.urls import reverse_lazy
 from django.utils import timezone
 
 from quickscale_credits.models import CreditAccount, CreditTransaction, Service
@@ -16,8 +17,8 @@ from quickscale_credits.paging import Keyset
 
 pytestmark = pytest.mark.django_db
 
-HISTORY = "/dashboard/credits/history/"
-EXPORT = "/dashboard/credits/history/export/"
+HISTORY = reverse_lazy("quickscale_credits:history")
+EXPORT = reverse_lazy("quickscale_credits:history_export")
 HTMX = {"HX-Request": "true"}
 
 
@@ -94,9 +95,8 @@ def test_an_invalid_filter_is_told(browser, story):
     assert "Enter a valid date." in page
 
 
-def test_only_the_owners_entries_are_shown(browser, story, django_user_model):
-    stranger = django_user_model.objects.create_user(email="other@example.com", password="pw")
-    CreditAccount.objects.for_owner(stranger).add_credits(1, "Theirs")
+def test_only_the_owners_entries_are_shown(browser, story, make_owner):
+    CreditAccount.objects.for_owner(make_owner()).add_credits(1, "Theirs")
 
     assert "Theirs" not in shown(browser.get(HISTORY))
 
@@ -221,10 +221,10 @@ class TestExport:
         assert [row[3] for row in rows[1:]] == [f"Entry {n}" for n in range(24, -1, -1)]
 
     @pytest.mark.django_db(transaction=True)
-    def test_streams_under_asgi(self, owner, story):
+    def test_streams_under_asgi(self, member, story):
         async def download() -> bytes:
             client = AsyncClient()
-            await client.aforce_login(owner)
+            await client.aforce_login(member)
             response = await client.get(EXPORT)
             return b"".join([chunk async for chunk in response])
 

@@ -4,11 +4,13 @@ import asyncio
 import threading
 from datetime import timedelta
 from decimal import Decimal
+from importlib import import_module
 
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
 from django.db import IntegrityError, connection, transaction
 from django.http import HttpResponse
+from django.shortcuts import resolve_url
 from django.test import AsyncRequestFactory, override_settings
 from django.urls import path
 
@@ -167,8 +169,8 @@ class TestIdempotencyKey:
         assert account.get_available_balance() == left
         assert ServiceUsage.objects.count() == 1
 
-    def test_a_key_is_of_one_account(self, owner, account, django_user_model):
-        other = django_user_model.objects.create_user(email="other@example.com", password="pw")
+    def test_a_key_is_of_one_account(self, owner, account, make_owner):
+        other = make_owner()
         CreditAccount.objects.for_owner(other).add_credits(10, "Bought")
 
         for payer in (owner, other):
@@ -416,8 +418,7 @@ urlpatterns = [path("plain/", plain_view), path("async/", async_view)]
 
 @pytest.fixture
 def only_metered_views(settings):
-    from tests.projects.everything.urls import urlpatterns as site
-
+    site = import_module(settings.ROOT_URLCONF).urlpatterns
     settings.ROOT_URLCONF = type("urls", (), {"urlpatterns": [*site, *urlpatterns]})
 
 
@@ -433,10 +434,11 @@ class TestMeteredView:
         assert response["HX-Trigger"] == "balance-changed"
         assert account.get_balance() < 10
 
-    def test_a_visitor_is_sent_to_the_login(self, client, url):
+    def test_a_visitor_is_sent_to_the_login(self, client, url, settings):
         response = client.get(url)
 
-        assert (response.status_code, response.url) == (302, f"/accounts/login/?next={url}")
+        login = resolve_url(settings.LOGIN_URL)
+        assert (response.status_code, response.url) == (302, f"{login}?next={url}")
 
     @pytest.mark.parametrize("status", [400, 404, 500])
     def test_failed_work_costs_nothing(self, browser, account, url, status):
@@ -472,10 +474,10 @@ class TestMeteredView:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_async_view_under_asgi(owner, account):
+def test_an_async_view_under_asgi(member, account):
     async def call():
         request = AsyncRequestFactory().get("/async/", {"text": "hi"})
-        request.user = owner
+        request.user = member
         response = await async_view(request)
         return response, await sync_to_async(account.get_balance)()
 

@@ -188,8 +188,8 @@ class TestDelivery:
         assert sick.told == ["First", "Second", "Third"]
         assert well.told == ["First", "Second", "Third"]
 
-    def test_a_failing_account_holds_back_no_other(self, account, django_user_model):
-        stranger = django_user_model.objects.create_user(email="other@example.com", password="pw")
+    def test_a_failing_account_holds_back_no_other(self, account, make_owner):
+        stranger = make_owner()
         account.add_credits(1, "Broken")
         CreditAccount.objects.for_owner(stranger).add_credits(1, "Fine")
         with listening(Receiver("Broken")) as told:

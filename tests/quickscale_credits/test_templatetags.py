@@ -6,6 +6,7 @@ import pytest
 from django import forms
 from django.template import Context, Template
 from django.test import override_settings
+from django.urls import reverse_lazy
 from django.utils import translation
 
 
@@ -52,7 +53,7 @@ def test_an_amount_with_its_word(amount, shown):
 @pytest.mark.parametrize(
     ("setting", "url"),
     [
-        ("quickscale_credits:history", "/dashboard/credits/history/"),
+        ("quickscale_credits:history", reverse_lazy("quickscale_credits:history")),
         ("/shop/", "/shop/"),
         ("https://shop.example/", "https://shop.example/"),
         ("nowhere:to_buy", ""),
