@@ -15,8 +15,6 @@ from tests.folders import server_folder
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "example_project"
 
-pytestmark = pytest.mark.xdist_group("example project")
-
 
 @pytest.fixture(scope="module")
 def database():

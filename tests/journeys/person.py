@@ -44,7 +44,7 @@ class Person:
         self.is_at(path)
 
     def submits(self) -> None:
-        self.main.locator("form button[type=submit]").click()
+        self.main.locator("form button:not([type=button])").click()
 
     # Accounts
 
@@ -62,6 +62,7 @@ class Person:
         self.page.goto(self.demo.link_in_mail_to(email))
         self.is_at("/accounts/confirm-email/")
         self.submits()
+        expect(self.page).not_to_have_url(re.compile("/accounts/confirm-email/"))
 
     def signs_in(self, email: str, password: str = PASSWORD) -> None:
         self.opens("/accounts/login/")

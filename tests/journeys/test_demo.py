@@ -18,8 +18,6 @@ from quickscale_cli.project import create_project
 from tests.folders import server_folder
 from tests.journeys.site import Demo
 
-pytestmark = pytest.mark.xdist_group("demo")
-
 
 @pytest.fixture
 def taken() -> Iterator[str]:

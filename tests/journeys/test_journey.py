@@ -11,7 +11,7 @@ from quickscale_cli.demo import LOGINS
 from tests.journeys.person import PACKAGE, Person
 from tests.journeys.site import Demo
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("journeys")]
+pytestmark = pytest.mark.browser
 
 CUSTOMER = next(iter(LOGINS))
 # The browser's own line about a page that answers 402: too few credits.

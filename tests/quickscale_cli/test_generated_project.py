@@ -12,8 +12,6 @@ import pytest
 from quickscale_cli.project import create_project, documented_variables
 from tests.folders import server_folder
 
-pytestmark = pytest.mark.xdist_group("generated project")
-
 PRODUCTION = {"DEBUG": "false", "ALLOWED_HOSTS": "example.com"}
 
 
@@ -26,7 +24,7 @@ def project():
 
 def run(project, *arguments, **variables):
     """Run Python in the project, with nothing of this test's environment that a site reads."""
-    ours = {*documented_variables(), "DJANGO_SETTINGS_MODULE", "PYTHONPATH"}
+    ours = {*documented_variables(), "DJANGO_SETTINGS_MODULE", "DJANGO_ALLOW_ASYNC_UNSAFE"}
     environment = {name: value for name, value in os.environ.items() if name not in ours}
     return subprocess.run(
         [sys.executable, "-W", "error", *arguments],
