@@ -151,6 +151,7 @@ class ServiceListView(LoginRequiredMixin, ListView):  # type: ignore[type-arg]
 
     template_name = "quickscale_credits/services.html"
     context_object_name = "services"
+    paginate_by = 48
 
     def get_queryset(self) -> QuerySet[Service]:
         return Service.objects.active()

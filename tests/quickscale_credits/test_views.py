@@ -129,11 +129,15 @@ class TestServiceList:
     def test_needs_as_many_queries_for_many_services(
         self, browser, services, django_assert_max_num_queries
     ):
-        for number in range(30):
+        for number in range(50):
             Service.objects.create(name=f"S{number}", slug=f"s{number}", cost=1)
 
         with django_assert_max_num_queries(5):
-            browser.get("/services/")
+            first = browser.get("/services/").content.decode()
+        second = browser.get("/services/?page=2").content.decode()
+        assert first.count("<article") == 48
+        assert 'rel="next" href="?page=2"' in first
+        assert 'rel="prev" href="?page=1"' in second
 
 
 class TestUse:

@@ -1,0 +1,181 @@
+"""The pages in a real browser: accessible, within the window, swapped in place, without scripts."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.apps import apps
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+from playwright.sync_api import Page, expect
+
+from quickscale_credits.models import Service, ServiceUsage
+from tests.browser import assert_accessible, assert_fits
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.skipif(
+        not apps.is_installed("quickscale_dashboard"), reason="pages need a style to look at"
+    ),
+]
+
+TOO_FEW = "status of 402"
+INVALID = "status of 422"
+
+
+@pytest.fixture
+def live(live_server, member):
+    """Opens a URL of the site in a page, logged in as the owner."""
+
+    def visit(page: Page, name: str, *args: object) -> Page:
+        client = Client()
+        client.force_login(member)
+        value = client.cookies["sessionid"].value
+        page.context.add_cookies([{"name": "sessionid", "value": value, "url": live_server.url}])
+        page.goto(live_server.url + reverse(name, args=args))
+        return page
+
+    return visit
+
+
+@pytest.fixture
+def filled(account, services):
+    end = timezone.now() + timedelta(days=9)
+    account.add_credits(40, "Starter plan", credit_type="subscription", expires_at=end)
+    account.add_credits(
+        10,
+        "A gift with a rather long description, as people write them",
+        credit_type="bonus",
+        expires_at=end + timedelta(days=9),
+    )
+    account.add_credits(1000, "Bought")
+    for number in range(30):
+        account.consume_credits(1, f"Use {number}", service=services["shout"])
+    entry = account.transactions.latest("sequence")
+    ServiceUsage.objects.create(
+        service=services["shout"], account=account, transaction=entry, cost=1,
+        metadata={"result": "HEY"},
+    )  # fmt: skip
+    Service.objects.create(
+        name="API call", slug="api-call", cost="0.5", description="Metered.", unit="call"
+    )
+    return account
+
+
+@pytest.mark.parametrize(("width", "dark"), [(390, False), (1280, True)], ids=["phone", "desktop"])
+def test_every_page_is_accessible_and_fits(browser_page, live, filled, width, dark):
+    usage = ServiceUsage.objects.get()
+    page = browser_page(width=width, dark=dark)
+    for name, *arguments in [
+        ("quickscale_credits:balance",),
+        ("quickscale_credits:history",),
+        ("quickscale_credits:transaction", 4),
+        ("quickscale_credits_services:list",),
+        ("quickscale_credits_services:use", "shout"),
+        ("quickscale_credits_services:usage", usage.pk),
+    ]:
+        live(page, name, *arguments)
+        assert_accessible(page)
+        assert_fits(page)
+
+
+def test_empty_pages_are_accessible(browser_page, live, account):
+    Service.objects.all().delete()
+    page = browser_page(width=390, dark=True)
+    for name in ("balance", "history"):
+        assert_accessible(live(page, f"quickscale_credits:{name}"))
+    assert_accessible(live(page, "quickscale_credits_services:list"))
+
+
+def test_a_use_shows_its_result_in_place(browser_page, live, account, services):
+    account.add_credits(10, "Bought")
+    page = live(browser_page(), "quickscale_credits_services:use", "shout")
+    address = page.url
+
+    page.get_by_label("Text").fill("hey")
+    page.get_by_role("button", name="Use").click()
+
+    result = page.get_by_role("region", name="Result")
+    expect(result).to_contain_text("HEY")
+    expect(result).to_contain_text("4 credits")
+    expect(page.get_by_role("heading", name="Result")).to_be_focused()
+    assert page.url == address
+    assert_accessible(page)
+
+
+def test_too_few_credits_keep_the_text_and_offer_to_buy(
+    browser_page, live, account, services, settings
+):
+    settings.QUICKSCALE_CREDITS_BUY_URL = "/shop/"
+    page = live(browser_page(allow=[TOO_FEW]), "quickscale_credits_services:use", "shout")
+
+    page.get_by_label("Text").fill("hey")
+    page.get_by_role("button", name="Use").click()
+
+    notice = page.get_by_role("alert").filter(has_text="You don't have enough credits.")
+    expect(notice.get_by_role("link", name="Buy credits")).to_have_attribute("href", "/shop/")
+    expect(page.get_by_label("Text")).to_have_value("hey")
+    assert_accessible(page)
+
+
+def test_what_cannot_be_done_is_told_in_place(browser_page, live, account, services):
+    account.add_credits(10, "Bought")
+    page = live(browser_page(allow=[INVALID]), "quickscale_credits_services:use", "shout")
+
+    page.get_by_label("Text").fill("no")
+    page.get_by_role("button", name="Use").click()
+
+    expect(page.get_by_role("alert").filter(has_text="I don't shout that.")).to_be_visible()
+    assert_accessible(page)
+
+
+def test_the_history_is_filtered_and_paged_in_place(browser_page, live, filled):
+    page = live(browser_page(), "quickscale_credits:history")
+    entries = page.get_by_role("region", name="Entries").first
+
+    page.get_by_role("link", name="Next page").click()
+    expect(page.get_by_role("link", name="Previous page")).to_be_visible()
+    expect(entries).to_contain_text("Starter plan")
+    assert "after=" in page.url
+
+    page.get_by_label("Kind").select_option("grant")
+    page.get_by_role("button", name="Show").click()
+    expect(page.locator("#credit-history tbody tr")).to_have_count(3)
+    assert "kind=grant" in page.url
+
+    page.go_back()
+    expect(page.get_by_role("link", name="Previous page")).to_be_visible()
+
+
+def test_the_balance_refreshes_after_a_use(browser_page, live, account):
+    page = live(browser_page(), "quickscale_credits:balance")
+    expect(page.locator("#credit-balance")).to_contain_text("0")
+    account.add_credits(77, "Bought elsewhere")
+
+    page.evaluate("document.body.dispatchEvent(new CustomEvent('balance-changed'))")
+
+    expect(page.locator("#credit-balance")).to_contain_text("77")
+
+
+def test_everything_works_without_javascript(browser_page, live, filled, services):
+    page = browser_page(width=390, javascript=False, allow=[TOO_FEW])
+    live(page, "quickscale_credits_services:use", "shout")
+    page.get_by_label("Text").fill("hey")
+    page.get_by_role("button", name="Use").click()
+    assert "/uses/" in page.url
+    expect(page.get_by_role("region", name="Result")).to_contain_text("HEY")
+
+    live(page, "quickscale_credits:history")
+    page.get_by_label("Kind").select_option("grant")
+    page.get_by_role("button", name="Show").click()
+    expect(page.locator("#credit-history tbody tr")).to_have_count(3)
+
+    filled.remove_credits(filled.get_available_balance(), "Gone")
+    live(page, "quickscale_credits_services:use", "shout")
+    page.get_by_label("Text").fill("hey")
+    page.get_by_role("button", name="Use").click()
+    expect(page.get_by_text("You don't have enough credits.")).to_be_visible()
+    expect(page.get_by_label("Text")).to_have_value("hey")
