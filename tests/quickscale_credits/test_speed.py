@@ -1,0 +1,167 @@
+"""What keeps the ledger fast: round trips, indexes, and rows that change without their indexes."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+
+from quickscale_credits import ledger
+from quickscale_credits.models import CreditAccount, CreditLot, CreditTransaction
+
+DAY = timedelta(days=1)
+
+
+def test_an_operation_is_one_query(account, django_assert_num_queries, clock):
+    lot = account.add_credits(100, "Bought").allocations.get().lot
+    used = account.consume_credits(10, "Work")
+    hold, other = (account.hold_credits(5, "Work", ttl=DAY) for _ in range(2))
+    for operation in (
+        lambda: account.add_credits(5, "Bought", source=("checkout", "1")),
+        lambda: account.consume_credits(5, "Work", idempotency_key="k"),
+        lambda: account.consume_credits(5, "Work", idempotency_key="k"),
+        lambda: account.remove_credits(5, "Mistake"),
+        lambda: account.hold_credits(5, "Work", ttl=DAY),
+        hold.capture,
+        other.release,
+        lambda: used.reverse(5, reason="It failed"),
+        lambda: ledger.revoke(lot=lot, amount=5, reason="Refund"),
+        lambda: ledger.consume_many(
+            [{"account": account, "amount": 1, "description": "Work"}] * 10
+        ),
+        account.get_balance,
+        account.get_available_balance,
+        account.get_balance_by_type,
+        account.get_expiring_credits,
+        lambda: ledger.verify(account),
+    ):
+        with django_assert_num_queries(1):
+            operation()
+
+
+def test_an_account_is_found_by_one_query(account, owner, django_assert_num_queries):
+    with django_assert_num_queries(1):
+        assert CreditAccount.objects.for_owner(owner) == account
+
+
+@pytest.fixture
+def crowded(account, make_owner):
+    """An account with many lots that are used up and many holds that are over."""
+    lot = account.add_credits(5, "Bought").allocations.get().lot
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO quickscale_credits_creditlot (account_id, credit_type, priority, amount,
+                remaining, effective_at, created_at)
+            SELECT %s, 'bonus', 20, 1, 0, now(), now() FROM generate_series(1, 2000)
+            """,
+            [account.pk],
+        )
+        cursor.execute(
+            """
+            WITH hold AS (
+                INSERT INTO quickscale_credits_credithold (account_id, amount, status, description,
+                    metadata, created_at, expires_at, closed_at)
+                SELECT %s, 1, 'released', 'Work', '{}', now(), now() + '1 day', now()
+                  FROM generate_series(1, 2000) RETURNING id, account_id)
+            INSERT INTO quickscale_credits_creditholdallocation (account_id, hold_id, lot_id, amount)
+            SELECT account_id, id, %s, 1 FROM hold
+            """,
+            [account.pk, lot.pk],
+        )
+        cursor.execute("ANALYZE quickscale_credits_creditlot, quickscale_credits_credithold")
+    return account
+
+
+def plan_of(sql, *parameters):
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN {sql}", parameters)
+        return "\n".join(row[0] for row in cursor.fetchall())
+
+
+def test_reads_find_open_lots_by_their_index(crowded):
+    plan = CreditLot.objects.filter(account=crowded).live().explain()
+    assert "qs_credits_lot_open" in plan
+    assert "Seq Scan on quickscale_credits_creditlot" not in plan
+
+
+def test_spends_find_open_lots_in_order_by_their_index(crowded):
+    plan = plan_of(
+        "SELECT id FROM quickscale_credits_creditlot WHERE account_id = %s AND is_open"
+        " AND remaining > held ORDER BY priority, expires_at, id",
+        crowded.pk,
+    )
+    assert "Index Scan using qs_credits_lot_open" in plan
+    assert "Sort" not in plan
+
+
+def test_open_holds_are_found_by_their_index(crowded):
+    plan = plan_of(
+        "SELECT id FROM quickscale_credits_credithold"
+        " WHERE account_id = %s AND status = 'open' AND expires_at <= now()",
+        crowded.pk,
+    )
+    assert "qs_credits_hold_open" in plan
+
+
+@pytest.mark.parametrize(
+    ("index", "sql"),
+    [
+        (
+            "qs_credits_account_due",
+            "SELECT id FROM quickscale_credits_creditaccount WHERE next_due_at <= now()"
+            " ORDER BY next_due_at",
+        ),
+        (
+            "quickscale_credits_transaction_idempotency",
+            "SELECT id FROM quickscale_credits_credittransaction"
+            " WHERE account_id = 1 AND idempotency_key = 'k' AND idempotency_key <> ''",
+        ),
+        (
+            "quickscale_credits_transaction_sequence",
+            "SELECT id FROM quickscale_credits_credittransaction"
+            " WHERE account_id = 1 AND sequence < 9 ORDER BY sequence DESC LIMIT 20",
+        ),
+        (
+            "quickscale_credits_lot_source",
+            "SELECT id FROM quickscale_credits_creditlot"
+            " WHERE source_type = 'checkout' AND source_id = '1' AND source_type <> ''",
+        ),
+        (
+            "qs_credits_event_next",
+            "SELECT id FROM quickscale_credits_creditevent"
+            " WHERE delivered_at IS NULL AND next_attempt_at <= now() ORDER BY next_attempt_at",
+        ),
+    ],
+)
+@pytest.mark.django_db
+def test_lookups_have_an_index(index, sql):
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute("SET LOCAL enable_bitmapscan = off")
+    assert index in plan_of(sql)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_spend_changes_no_index_of_account_and_lot(make_owner):
+    account = CreditAccount.objects.for_owner(make_owner())
+    account.add_credits(100, "Bought")
+    tables = ["quickscale_credits_creditaccount", "quickscale_credits_creditlot"]
+
+    def updates():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_stat_force_next_flush()")
+            cursor.execute(
+                "SELECT sum(n_tup_upd), sum(n_tup_hot_upd) FROM pg_stat_user_tables"
+                " WHERE relname = ANY(%s)",
+                [tables],
+            )
+            return cursor.fetchone()
+
+    before = updates()
+    for _ in range(10):
+        account.consume_credits(1, "Work")
+    after = updates()
+    assert after[0] - before[0] == after[1] - before[1] == 20
+    assert CreditTransaction.objects.count() == 11
