@@ -26,15 +26,18 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 from asgiref.sync import async_to_sync, sync_to_async
 from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, connection, transaction
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 
 from quickscale.owner import get_owner
 from quickscale_credits.conf import app_settings
 from quickscale_credits.exceptions import (
+    AccountFrozenError,
     HoldStateError,
     IdempotencyConflictError,
+    InactiveServiceError,
     InsufficientCreditsError,
 )
 from quickscale_credits.models import (
@@ -238,6 +241,14 @@ class _FailedResponse(Exception):
         self.response = response
 
 
+_REFUSALS = (
+    _FailedResponse,
+    AccountFrozenError,
+    InactiveServiceError,
+    InsufficientCreditsError,
+)
+
+
 def metered(
     code: str,
     *,
@@ -249,8 +260,9 @@ def metered(
     ``units`` is a number, or a callable that takes any of the function's arguments by their names.
     ``owner`` is such a callable too; without it the argument ``owner`` pays, else the first one.
     Where that is a request (a view), its owner pays: a visitor who acts for nobody is sent to
-    the login, too few credits are answered by the page for it, and an answer of status 400 or more
-    is failed work, which costs nothing. A method of a class needs ``method_decorator``.
+    the login, too few credits are answered by the page for it, a frozen account with 403, a service
+    that is switched off with 404, and an answer of status 400 or more is failed work, which costs
+    nothing. A method of a class needs ``method_decorator``.
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
@@ -265,7 +277,7 @@ def metered(
             try:
                 with charge(_payer(call), code, units=call.units):
                     response = _checked(function(*args, **kwargs))
-            except (_FailedResponse, InsufficientCreditsError) as error:
+            except _REFUSALS as error:
                 return _answer(call.request, error)
             announce_change(response)
             return response
@@ -280,7 +292,7 @@ def metered(
             try:
                 async with charge(_payer(call), code, units=call.units):
                     response = _checked(await work(*args, **kwargs))
-            except (_FailedResponse, InsufficientCreditsError) as error:
+            except _REFUSALS as error:
                 return await sync_to_async(_answer)(call.request, error)
             announce_change(response)
             return response
@@ -341,9 +353,11 @@ def _checked(response: Any) -> Any:
     return response
 
 
-def _answer(
-    request: HttpRequest, error: _FailedResponse | InsufficientCreditsError
-) -> HttpResponseBase:
+def _answer(request: HttpRequest, error: Exception) -> HttpResponseBase:
     if isinstance(error, _FailedResponse):
         return error.response
-    return insufficient_credits_response(request, error)
+    if isinstance(error, InsufficientCreditsError):
+        return insufficient_credits_response(request, error)
+    if isinstance(error, InactiveServiceError):
+        raise Http404(str(error)) from error
+    raise PermissionDenied(str(error)) from error

@@ -14,6 +14,7 @@ from django.shortcuts import resolve_url
 from django.test import AsyncRequestFactory, override_settings
 from django.urls import path
 
+from quickscale_credits import ledger
 from quickscale_credits.exceptions import (
     HoldStateError,
     IdempotencyConflictError,
@@ -439,6 +440,16 @@ class TestMeteredView:
 
         login = resolve_url(settings.LOGIN_URL)
         assert (response.status_code, response.url) == (302, f"{login}?next={url}")
+
+    def test_a_frozen_account_is_refused(self, browser, account, url):
+        ledger.freeze(account=account)
+
+        assert browser.get(url).status_code == 403
+
+    def test_a_service_that_is_switched_off_is_not_found(self, browser, account, url):
+        Service.objects.update(is_active=False)
+
+        assert browser.get(url).status_code == 404
 
     @pytest.mark.parametrize("status", [400, 404, 500])
     def test_failed_work_costs_nothing(self, browser, account, url, status):
