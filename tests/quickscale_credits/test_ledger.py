@@ -682,6 +682,12 @@ class TestOverdraft:
         assert account.get_balance() == 0
         assert "overdraft" not in account.get_balance_by_type()
 
+    def test_the_limit_forgets_holds_that_timed_out(self, account, clock):
+        ledger.set_overdraft_limit(account=account, limit=5)
+        account.hold_credits(5, "Work", ttl=DAY)
+        clock.move(DAY)
+        assert ledger.set_overdraft_limit(account=account, limit=0).overdraft_limit == 0
+
     def test_the_limit_is_not_set_below_what_is_used(self, account):
         ledger.set_overdraft_limit(account=account, limit=5)
         account.consume_credits(4, "Work")

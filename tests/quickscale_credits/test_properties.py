@@ -240,8 +240,8 @@ def test_random_histories():
     run_state_machine_as_test(
         Ledger,
         settings=settings(
-            max_examples=400 if THOROUGH else 12,
-            stateful_step_count=60 if THOROUGH else 25,
+            max_examples=300 if THOROUGH else 12,
+            stateful_step_count=50 if THOROUGH else 25,
             deadline=None,
             suppress_health_check=list(HealthCheck),
         ),

@@ -65,7 +65,8 @@ def crowded(account, make_owner):
                     metadata, created_at, expires_at, closed_at)
                 SELECT %s, 1, 'released', 'Work', '{}', now(), now() + '1 day', now()
                   FROM generate_series(1, 2000) RETURNING id, account_id)
-            INSERT INTO quickscale_credits_creditholdallocation (account_id, hold_id, lot_id, amount)
+            INSERT INTO quickscale_credits_creditholdallocation
+                (account_id, hold_id, lot_id, amount)
             SELECT account_id, id, %s, 1 FROM hold
             """,
             [account.pk, lot.pk],
@@ -144,6 +145,7 @@ def test_lookups_have_an_index(index, sql):
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif("connection.pg_version < 150000", reason="statistics come late before 15")
 def test_a_spend_changes_no_index_of_account_and_lot(make_owner):
     account = CreditAccount.objects.for_owner(make_owner())
     account.add_credits(100, "Bought")

@@ -1,10 +1,18 @@
 -- Set how far the account may be overdrawn. Below what is used or held already is refused.
 CREATE FUNCTION quickscale_credits_set_overdraft(p_account bigint, p_limit numeric)
 RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    due_at timestamptz;
+    moment timestamptz;
 BEGIN
-    PERFORM FROM quickscale_credits_creditaccount WHERE id = p_account FOR NO KEY UPDATE;
+    SELECT next_due_at INTO due_at FROM quickscale_credits_creditaccount
+     WHERE id = p_account FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         RETURN 'missing';
+    END IF;
+    moment := quickscale_credits_clock();
+    IF due_at <= moment THEN
+        PERFORM quickscale_credits_post_due(p_account, moment);
     END IF;
     PERFORM FROM quickscale_credits_creditlot
      WHERE account_id = p_account AND credit_type = 'overdraft' AND held - remaining > p_limit;
@@ -12,7 +20,7 @@ BEGIN
         RETURN 'used';
     END IF;
     UPDATE quickscale_credits_creditaccount
-       SET overdraft_limit = p_limit, updated_at = quickscale_credits_clock()
+       SET overdraft_limit = p_limit, updated_at = moment
      WHERE id = p_account;
     RETURN 'posted';
 END
