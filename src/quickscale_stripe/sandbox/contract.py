@@ -1,7 +1,7 @@
-"""What the installed ``stripe`` package declares about requests and answers.
+"""What the installed ``stripe`` package declares about requests.
 
 Stripe generates the package from the API's own specification for one pinned version, so its
-parameter types are what the API accepts and its classes are what the API answers.
+parameter types are what the API accepts.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import inspect
 import re
 import typing
-from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from functools import cache
@@ -19,49 +18,11 @@ from typing import Any, Literal, Union
 from urllib.parse import parse_qsl
 
 import typing_extensions
-from stripe import StripeObject, _request_options
-from stripe._object_classes import get_object_class
+from stripe import _request_options
 from stripe._stripe_object import UntypedStripeObject
 
 from quickscale_stripe.sandbox.errors import ApiError, invalid
 
-#: Declared, but in an answer only when the request expands them or when they apply.
-ABSENT = {
-    "charge": {
-        "authorization_code", "level3", "presentment_details", "radar_options", "refunds",
-        "transfer",
-    },
-    "checkout.session": {
-        "allowed_payment_method_types", "branding_settings", "excluded_payment_method_types",
-        "line_items", "name_collection", "optional_items", "presentment_details",
-    },
-    "customer": {
-        "business_name", "cash_balance", "customer_account", "individual_name",
-        "invoice_credit_balance", "sources", "subscriptions", "tax", "tax_ids",
-    },
-    "event": {"account", "context"},
-    "invoice": {
-        "amount_paid_off_stripe", "confirmation_secret", "payments", "status_details",
-        "threshold_reason",
-    },
-    "payment_intent": {
-        "allowed_payment_method_types", "hooks", "payment_details", "payment_record",
-        "presentment_details",
-    },
-    "price": {"currency_options", "tiers"},
-    "product": {"tax_details"},
-    "refund": {
-        "description", "failure_balance_transaction", "failure_reason", "instructions_email",
-        "next_action", "pending_reason", "presentment_details",
-    },
-    "subscription": {"presentment_details", "status_details"},
-    "subscription_item": {"billed_until", "current_trial"},
-    "webhook_endpoint": {"secret"},
-}  # fmt: skip
-#: Never in an answer of an object that exists.
-_NEVER = {"deleted"}
-#: Objects with one field for each of many types, of which only the own one is there.
-_NULLABLE = {"payment_method": {"allow_redisplay", "customer", "customer_account"}}
 _MAX_METADATA = 50
 _REMOVED = {"payment_method_types"}
 #: Parameters that are accepted and change nothing here: how pages look, what a bank is told.
@@ -130,9 +91,6 @@ def _params_type(module: str, parameters: typing.Mapping[str, inspect.Parameter]
     found = re.search(r"\w+Params", str(parameters["params"].annotation))
     package = ".".join(["stripe", "params", *module.split(".")[1:-1]])
     return getattr(import_module(package), found.group()) if found else None
-
-
-# Requests ----------------------------------------------------------------------------------------
 
 
 def parse_form(text: str) -> dict[str, Any]:
@@ -341,66 +299,3 @@ class Params(dict[str, Any]):
         """
         for name in sorted(self.keys() - self.read - _HARMLESS):
             raise invalid(f"Stripe knows {name}, but the sandbox doesn't yet.", name)
-
-
-# Answers -----------------------------------------------------------------------------------------
-
-
-@cache
-def fields_of_class(cls: Any) -> dict[str, bool]:
-    """Every field of a class of the SDK, and whether it may be null or absent."""
-    fields: dict[str, bool] = {}
-    for base in reversed(cls.__mro__):
-        for key, hint in getattr(base, "__annotations__", {}).items():
-            if not key.startswith("_") and typing.get_origin(hint) is not typing.ClassVar:
-                fields[key] = NoneType in typing.get_args(hint)
-    return fields
-
-
-def declared_fields(kind: str) -> dict[str, bool]:
-    """The fields of an object such as ``checkout.session``, and whether each may be null."""
-    cls: Any = get_object_class("V1", kind)
-    return fields_of_class(cls)
-
-
-def complete(values: dict[str, Any]) -> dict[str, Any]:
-    """An answer's object with null for each declared field that it doesn't give.
-
-    Raises:
-        AssertionError: a field that Stripe always fills is not given.
-    """
-    kind = values["object"]
-    absent = ABSENT.get(kind, set()) | _NEVER
-    result = dict(values)
-    for key, optional in declared_fields(kind).items():
-        if key not in result and key not in absent:
-            if not optional:
-                raise AssertionError(f"{kind}.{key} is always present at Stripe")
-            if key in _NULLABLE.get(kind, {key}):
-                result[key] = None
-    return result
-
-
-def undeclared(answer: Any) -> Iterator[str]:
-    """The dotted paths of all fields in an answer that the SDK's classes don't declare."""
-    yield from _undeclared(answer, None, "")
-
-
-def _undeclared(value: Any, cls: Any, path: str) -> Iterator[str]:
-    if isinstance(value, list):
-        for index, member in enumerate(value):
-            yield from _undeclared(member, cls, f"{path}[{index}]")
-    if not isinstance(value, dict):
-        return
-    if isinstance(value.get("object"), str) and "deleted" not in value:
-        cls = get_object_class("V1", value["object"])
-    if cls is None or cls in (StripeObject, UntypedStripeObject):
-        return
-    fields = fields_of_class(cls)
-    inner = getattr(cls, "_inner_class_types", {})
-    for key, member in value.items():
-        here = f"{path}.{key}" if path else key
-        if key not in fields and key != "object":
-            yield here
-        else:
-            yield from _undeclared(member, inner.get(key), here)

@@ -9,12 +9,8 @@ from quickscale.brand import brand_name
 from quickscale_stripe.sandbox import render
 from quickscale_stripe.sandbox.answers import Request, SandboxResponse, redirect
 from quickscale_stripe.sandbox.methods import METHODS, find_method
-from quickscale_stripe.sandbox.operations import (
-    invoices,
-    payment_methods,
-    portal,
-    subscriptions,
-)
+from quickscale_stripe.sandbox.operations import invoices, payment_methods, portal
+from quickscale_stripe.sandbox.operations.subscription_items import items_of, period_end
 from quickscale_stripe.sandbox.payment_pages import interval_of, shown_amount
 from quickscale_stripe.sandbox.web import at, message
 from quickscale_stripe.sandbox.world import Object, World
@@ -70,7 +66,7 @@ def _act(world: World, customer_id: str, form: Object) -> None:
 
 
 def _shown_subscription(world: World, subscription: Object) -> Object:
-    items = subscriptions.items_of(subscription)
+    items = items_of(subscription)
     current = items[0]["price"]
     ends = subscription["cancel_at"]
     return {
@@ -80,7 +76,7 @@ def _shown_subscription(world: World, subscription: Object) -> Object:
         f" {interval_of(current['recurring'])}",
         "status": subscription["status"].replace("_", " "),
         "ends": _date(ends) if ends else "",
-        "renews": _date(subscriptions.period_end(subscription)),
+        "renews": _date(period_end(subscription)),
         "others": [
             {
                 "id": price["id"],

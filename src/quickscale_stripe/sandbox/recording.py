@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from stripe import StripeObject
 
-from quickscale_stripe.sandbox import contract
+from quickscale_stripe.sandbox import contract, shapes
 from quickscale_stripe.sandbox.client import SandboxHTTPClient
 from quickscale_stripe.sandbox.engine import Sandbox
 from quickscale_stripe.sandbox.world import API_VERSION
@@ -76,7 +76,7 @@ class RecordingHTTPClient(SandboxHTTPClient):
             )
             _expect(not broken, f"{method.upper()} {parts.path}: {error['message']}")
         elif status == 200:
-            _expect(not (extra := list(contract.undeclared(answer))), f"undeclared: {extra}")
+            _expect(not (extra := list(shapes.undeclared(answer))), f"undeclared: {extra}")
         return text, status, names
 
 
@@ -99,7 +99,7 @@ def strict_reads() -> Iterator[None]:
 
     def check(value: StripeObject, key: object) -> None:
         cls: Any = type(value)
-        declared = contract.fields_of_class(cls)
+        declared = shapes.fields_of_class(cls)
         if declared and key not in declared and key not in {"id", "object"}:
             raise AssertionError(f"{cls.__qualname__} declares no field {key!r}")
 

@@ -14,7 +14,7 @@ Handler: TypeAlias = Callable[..., dict[str, Any]]
 
 _MODULES = (
     "catalogue", "checkout", "customers", "invoices", "payment_methods", "payments", "portal",
-    "refunds", "setups", "signups", "subscriptions", "webhooks",
+    "previews", "refunds", "schedules", "setups", "signups", "subscriptions", "webhooks",
 )  # fmt: skip
 _handlers: dict[str, Handler] = {}
 

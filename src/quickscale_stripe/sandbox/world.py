@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import stripe
 
-from quickscale_stripe.sandbox import contract
+from quickscale_stripe.sandbox import shapes
 from quickscale_stripe.sandbox.errors import invalid, missing
 from quickscale_stripe.sandbox.store import Rows
 
@@ -59,13 +59,13 @@ def public(value: Any) -> Any:
 def part(kind: str, **fields: Any) -> Object:
     """A complete object that is kept within another one, such as an invoice's line."""
     value: Object = {"object": kind} | fields
-    declared = contract.declared_fields(kind)
+    declared = shapes.declared_fields(kind)
     for key, default in (("livemode", False), ("metadata", {})):
         if key in declared:
             value.setdefault(key, default)
     if "created" not in declared:
         value.pop("created", None)
-    return contract.complete(value)
+    return shapes.complete(value)
 
 
 class World:

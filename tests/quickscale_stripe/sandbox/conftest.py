@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import stripe
 
-from quickscale_stripe.sandbox import Sandbox, SandboxHTTPClient, contract
+from quickscale_stripe.sandbox import Sandbox, SandboxHTTPClient, shapes
 from quickscale_stripe.sandbox.server import make_sandbox_server
 
 KEY = "sk_test_of_the_tests"
@@ -19,7 +19,7 @@ class CheckedClient(SandboxHTTPClient):
 
     def request(self, *args: Any, **kwargs: Any) -> tuple[str, int, Mapping[str, str]]:
         text, status, headers = super().request(*args, **kwargs)
-        assert not list(contract.undeclared(json.loads(text)))
+        assert not list(shapes.undeclared(json.loads(text)))
         return text, status, headers
 
 

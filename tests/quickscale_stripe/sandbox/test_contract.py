@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from quickscale_stripe.sandbox import contract, routes
+from quickscale_stripe.sandbox import contract, routes, shapes
 from quickscale_stripe.sandbox.errors import ApiError
 
 
@@ -89,7 +89,7 @@ def test_metadata_has_stripes_limits() -> None:
 
 def test_an_object_lacks_no_field_that_stripe_always_sends() -> None:
     with pytest.raises(AssertionError, match=r"charge\.amount is always present"):
-        contract.complete({"object": "charge", "id": "ch_1"})
+        shapes.complete({"object": "charge", "id": "ch_1"})
 
 
 def test_undeclared_fields_are_found_at_any_depth() -> None:
@@ -97,4 +97,4 @@ def test_undeclared_fields_are_found_at_any_depth() -> None:
         "object": "list",
         "data": [{"object": "charge", "id": "ch_1", "invoice": None, "outcome": {"odd": 1}}],
     }
-    assert set(contract.undeclared(answer)) == {"data[0].invoice", "data[0].outcome.odd"}
+    assert set(shapes.undeclared(answer)) == {"data[0].invoice", "data[0].outcome.odd"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from quickscale_stripe.sandbox.methods import Method
 from quickscale_stripe.sandbox.operations import invoices, payment_methods, subscriptions
+from quickscale_stripe.sandbox.operations.subscription_items import items_of
 from quickscale_stripe.sandbox.routes import serves
 from quickscale_stripe.sandbox.world import Object, World, merge_metadata
 
@@ -144,7 +145,7 @@ def pay_invoice(world: World, customer_id: str, invoice_id: str) -> Object:
 def change_plan(world: World, customer_id: str, subscription_id: str, price_id: str) -> None:
     """Another price at once, with its invoice, as the portal's default configuration does."""
     subscription = _own(world, customer_id, subscription_id)
-    item = subscriptions.items_of(subscription)[0]
+    item = items_of(subscription)[0]
     params = {
         "items": [{"id": item["id"], "price": price_id}],
         "payment_behavior": "pending_if_incomplete",

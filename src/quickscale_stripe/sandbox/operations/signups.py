@@ -6,12 +6,7 @@ when the session completes: a declined card leaves none behind.
 
 from __future__ import annotations
 
-from quickscale_stripe.sandbox.operations import (
-    checkout,
-    invoices,
-    payment_methods,
-    subscriptions,
-)
+from quickscale_stripe.sandbox.operations import checkout, invoices, lifecycle, payment_methods
 from quickscale_stripe.sandbox.world import Object, World
 
 
@@ -41,7 +36,7 @@ def _begin(world: World, session: Object, intent: Object) -> None:
         for item in session["_line_items"]
     ]
     params = session["_subscription"] | {"default_payment_method": intent["payment_method"]}
-    subscription, invoice = subscriptions.begin(world, session["customer"], given, params)
+    subscription, invoice = lifecycle.begin(world, session["customer"], given, params)
     if "id" in intent:
         invoices.add_payment(world, invoice, intent["id"])
         world.save(intent | {"_for": invoice["id"]})

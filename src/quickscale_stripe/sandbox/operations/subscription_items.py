@@ -1,0 +1,95 @@
+"""A subscription's items: their periods, and the lines they bring to an invoice."""
+
+from __future__ import annotations
+
+from quickscale_stripe.money import format_money
+from quickscale_stripe.sandbox.operations import invoices
+from quickscale_stripe.sandbox.periods import shift
+from quickscale_stripe.sandbox.world import Object, World, part, token
+
+
+def new_item(subscription_id: str, price: Object, given: Object, period: tuple[int, int]) -> Object:
+    return part(
+        "subscription_item",
+        id=f"si_{token(14)}",
+        created=period[0],
+        current_period_start=period[0],
+        current_period_end=period[1],
+        discounts=[],
+        metadata=given.get("metadata", {}) or {},
+        plan=plan_of(price),
+        price=price,
+        quantity=given.get("quantity", 1),
+        subscription=subscription_id,
+        tax_rates=[],
+    )
+
+
+def plan_of(price: Object) -> Object:
+    """The same price in the form that Stripe still sends beside it."""
+    same = ("active", "billing_scheme", "created", "currency", "id", "metadata", "nickname")
+    return part(
+        "plan",
+        amount=price["unit_amount"],
+        amount_decimal=price["unit_amount_decimal"],
+        product=price["product"],
+        **{key: price[key] for key in same},
+        **price["recurring"],
+    )
+
+
+def period_of(price: Object, start: int) -> tuple[int, int]:
+    recurring = price["recurring"]
+    return start, shift(start, recurring["interval"], recurring["interval_count"])
+
+
+def interval_of(price: Object) -> tuple[str, int]:
+    return price["recurring"]["interval"], price["recurring"]["interval_count"]
+
+
+def items_of(subscription: Object) -> list[Object]:
+    items: list[Object] = subscription["items"]["data"]
+    return items
+
+
+def period_end(subscription: Object) -> int:
+    return min(int(item["current_period_end"]) for item in items_of(subscription))
+
+
+def full_lines(world: World, subscription: Object, items: list[Object]) -> list[Object]:
+    """A line for each item's whole period; nothing is due in a trial."""
+    trial = subscription["status"] == "trialing"
+    return [full_line(world, subscription, item, trial) for item in items]
+
+
+def full_line(world: World, subscription: Object, item: Object, trial: bool = False) -> Object:
+    price, quantity = item["price"], item["quantity"]
+    name = world.get("product", price["product"])["name"]
+    money = format_money(price["unit_amount"], price["currency"])
+    described = f"{quantity} \N{MULTIPLICATION SIGN} {name} (at {money} / {interval_of(price)[0]})"
+    return invoices.line(
+        price,
+        quantity,
+        0 if trial else price["unit_amount"] * quantity,
+        f"Trial period for {name}" if trial else described,
+        (item["current_period_start"], item["current_period_end"]),
+        subscription=subscription,
+        item=item["id"],
+    )
+
+
+def part_line(world: World, subscription: Object, item: Object, at: int, *, credit: bool) -> Object:
+    start, end = item["current_period_start"], item["current_period_end"]
+    share = (end - at) / (end - start)
+    amount = round(item["price"]["unit_amount"] * item["quantity"] * share)
+    name = world.get("product", item["price"]["product"])["name"]
+    return invoices.line(
+        item["price"],
+        item["quantity"],
+        -amount if credit else amount,
+        f"Unused time on {name}" if credit else f"Remaining time on {name}",
+        (at, end),
+        subscription=subscription,
+        item=item["id"],
+        proration=True,
+    )
