@@ -55,25 +55,48 @@ def period_allotments(invoice: stripe.Invoice) -> list[Allotment]:
     return [line.as_allotment(line.full) for line in plan_lines(invoice) if not line.proration]
 
 
-def change_allotments(invoice: stripe.Invoice) -> list[Allotment]:
-    """What a paid change of plan brings until the period ends.
+def change_allotments(period: list[stripe.Invoice]) -> list[Allotment]:
+    """What the last of :func:`period_invoices`, a paid change of plan, brings.
 
     A line is worth its price's credits for its share of the period; a line that gives money back
     counts against it. Only what lifts the sum of the period's changes above where it has been
     before is brought, so plans changed to and fro bring nothing twice. Time is the measure and
     not money, for discounts would tell the two directions differently.
     """
-    changes = _changes_until(invoice)
-    total = highest = Decimal(0)
-    period = _period_seconds(changes[0])
-    for lines in changes[1:]:
-        period = _period_seconds(lines) or period
-        total += sum((_worth(line, period) for line in lines), Decimal(0))
+    first, *changes = [plan_lines(invoice) for invoice in period]
+    seconds = _period_seconds(first)
+    total = highest = gain = Decimal(0)
+    for lines in changes:
+        seconds = _period_seconds(lines) or seconds
+        total += sum((_worth(line, seconds) for line in lines), Decimal(0))
         gain, highest = max(total - highest, Decimal(0)), max(highest, total)
-    charged = [line for line in changes[-1] if not line.gives_back]
-    if len(changes) == 1 or not gain or not charged:
+    charged = [line for line in (changes or [[]])[-1] if not line.gives_back]
+    if not gain or not charged:
         return []
     return [charged[0].as_allotment(gain.quantize(Decimal("0.0001"), ROUND_DOWN))]
+
+
+def period_invoices(invoice: stripe.Invoice) -> list[stripe.Invoice]:
+    """The paid invoice that began the period, and those of its changes up to this one."""
+    details = invoice.parent.subscription_details if invoice.parent else None
+    subscription_id = id_of(details.subscription) if details else None
+    found: list[stripe.Invoice] = []
+    with stripe_errors():
+        newest_first = get_client().v1.invoices.list(
+            {
+                "subscription": subscription_id or "",
+                "status": "paid",
+                "created": {"lte": invoice.created},
+                "limit": 100,
+            }
+        )
+        for earlier in newest_first.auto_paging_iter():
+            if earlier.id == invoice.id:
+                found = []
+            found.append(earlier)
+            if earlier.billing_reason in PERIOD_REASONS:
+                break
+    return found[::-1]
 
 
 def plan_lines(invoice: stripe.Invoice) -> list[PlanLine]:
@@ -100,30 +123,6 @@ def plan_lines(invoice: stripe.Invoice) -> list[PlanLine]:
                 )
             )
     return found
-
-
-def _changes_until(invoice: stripe.Invoice) -> list[list[PlanLine]]:
-    """The lines of the invoice that began the period, and of each change up to this one."""
-    details = invoice.parent.subscription_details if invoice.parent else None
-    if details is None:
-        return [[]]
-    with stripe_errors():
-        newest_first = get_client().v1.invoices.list(
-            {
-                "subscription": id_of(details.subscription) or "",
-                "status": "paid",
-                "created": {"lte": invoice.created},
-                "limit": 100,
-            }
-        )
-        found: list[list[PlanLine]] = []
-        for earlier in newest_first.auto_paging_iter():
-            if earlier.id == invoice.id:
-                found = []
-            found.append(plan_lines(earlier))
-            if earlier.billing_reason in PERIOD_REASONS:
-                break
-    return found[::-1]
 
 
 def _period_seconds(lines: list[PlanLine]) -> int:

@@ -15,6 +15,7 @@ from quickscale_stripe.allotments import (
     Allotment,
     change_allotments,
     period_allotments,
+    period_invoices,
 )
 from quickscale_stripe.client import get_client
 from quickscale_stripe.conf import app_settings
@@ -141,12 +142,24 @@ def _follow(payment: Payment, invoice: stripe.Invoice, intent: stripe.PaymentInt
 
 
 def _allotments(invoice: stripe.Invoice) -> list[Allotment]:
-    """What the invoice brings: by its plans' lines, or by what a change of plan is worth."""
+    """What the invoice brings: by its plans' lines, or by what a change of plan is worth.
+
+    A change is about what came before it, so that is recorded first, should its event be late.
+    """
     if invoice.billing_reason in PERIOD_REASONS:
         return period_allotments(invoice)
-    if invoice.billing_reason == CHANGE_REASON and invoice.status == "paid":
-        return change_allotments(invoice)
-    return []
+    if invoice.billing_reason != CHANGE_REASON or invoice.status != "paid":
+        return []
+    period = period_invoices(invoice)
+    known = set(
+        Payment.objects.paid()
+        .values_list("invoice_id", flat=True)
+        .filter(invoice_id__in=[earlier.id for earlier in period])
+    )
+    for earlier in period[:-1]:
+        if earlier.id not in known:
+            sync(earlier.id)
+    return change_allotments(period)
 
 
 def _intent(invoice: stripe.Invoice) -> stripe.PaymentIntent | None:
