@@ -19,7 +19,8 @@ TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en-us"
 STATIC_URL = "/static/"
 DEFAULT_FROM_EMAIL = "site@example.com"
-MAILERS: dict[str, dict[str, str]] = {"default": {}}  # Django 6.1 and later; tests keep mails in memory
+# Django 6.1 and later want it; tests keep mails in memory.
+MAILERS: dict[str, dict[str, str]] = {"default": {}}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 DATABASES = {
