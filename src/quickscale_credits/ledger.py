@@ -17,23 +17,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
-from django.db import connections, models, router, transaction
+from django.db import connections, router, transaction
 
-from quickscale_credits import outbox, requests
+from quickscale_credits import requests
 from quickscale_credits.amounts import LIMIT, Amount, parse_amount
+from quickscale_credits.answers import answered, database_of, refuse
 from quickscale_credits.conf import SHORTFALL_POLICIES, app_settings
 from quickscale_credits.exceptions import (
     AccountClosedError,
-    AccountFrozenError,
     CreditsError,
     HoldStateError,
-    IdempotencyConflictError,
-    InsufficientCreditsError,
     InvalidAmountError,
     InvalidRequestError,
-    ReversalError,
 )
 from quickscale_credits.models import (
     CreditAccount,
@@ -42,7 +39,7 @@ from quickscale_credits.models import (
     CreditTransaction,
     Service,
 )
-from quickscale_credits.operations import Operation, Outcome
+from quickscale_credits.operations import Operation
 from quickscale_credits.verification import Discrepancy, rebuild, verify
 
 __all__ = [
@@ -67,8 +64,6 @@ __all__ = [
     "unfreeze",
     "verify",
 ]
-
-ModelT = TypeVar("ModelT", bound=models.Model)
 
 _REQUEST = ("text", "text", "text", "jsonb")  # actor, key, fingerprint, metadata
 _GRANT = Operation(
@@ -156,7 +151,7 @@ def add_credits(
     period_start, period_end = requests.period(period)
     key = requests.key(idempotency_key)
     outcome = _GRANT.call(
-        _database(account),
+        database_of(account),
         requests.account_id(account),
         value,
         text,
@@ -179,7 +174,7 @@ def add_credits(
         raise InvalidRequestError("expires_at", f"{ends} is in the past, or before the begin.")
     if outcome.answer == "overflow":
         raise InvalidAmountError("amount", f"the balance would not be below {LIMIT:f}.")
-    return _written(outcome, key or f"{source_type}:{source_id}", account)
+    return answered(outcome, key or f"{source_type}:{source_id}", account)
 
 
 def consume_credits(
@@ -200,7 +195,7 @@ def consume_credits(
     request = _spend_request(
         "consume", account, amount, description, service, idempotency_key, actor, metadata
     )
-    return _written(_SPEND.call(_database(account), *request), request[6], account)
+    return answered(_SPEND.call(database_of(account), *request), request[6], account)
 
 
 def remove_credits(
@@ -220,7 +215,7 @@ def remove_credits(
     request = _spend_request(
         "adjust", account, amount, description, None, idempotency_key, actor, metadata
     )
-    return _written(_SPEND.call(_database(account), *request), request[6], account)
+    return answered(_SPEND.call(database_of(account), *request), request[6], account)
 
 
 def consume_many(
@@ -242,11 +237,11 @@ def consume_many(
             answers[position] = error
     if not good:
         return answers
-    database = using or _database(spends[good[0][0]]["account"])
+    database = using or database_of(spends[good[0][0]]["account"])
     outcomes = _SPEND.call_many(database, [request for _, request in good])
     for (position, request), outcome in zip(good, outcomes, strict=True):
         try:
-            answers[position] = _written(outcome, request[6], spends[position]["account"])
+            answers[position] = answered(outcome, request[6], spends[position]["account"])
         except CreditsError as error:
             answers[position] = error
     return answers
@@ -277,7 +272,7 @@ def hold_credits(
     service_id = requests.service_id(service)
     key = requests.key(idempotency_key)
     outcome = _HOLD.call(
-        _database(account),
+        database_of(account),
         requests.account_id(account),
         value,
         text,
@@ -288,7 +283,7 @@ def hold_credits(
         key and requests.fingerprint("hold", value, text, service_id),
         requests.metadata(metadata),
     )
-    return _written(outcome, key, account)
+    return answered(outcome, key, account)
 
 
 def capture(*, hold: CreditHold, amount: Amount | None = None) -> CreditTransaction | None:
@@ -301,8 +296,8 @@ def capture(*, hold: CreditHold, amount: Amount | None = None) -> CreditTransact
         InsufficientCreditsError: more than the hold has.
     """
     value = None if amount is None else parse_amount(amount, zero=True)
-    outcome = _CAPTURE.call(_database(hold), requests.hold_id(hold), value)
-    _refuse(outcome, "")
+    outcome = _CAPTURE.call(database_of(hold), requests.hold_id(hold), value)
+    refuse(outcome, "")
     if outcome.row is None:
         hold.refresh_from_db()
     else:
@@ -319,7 +314,7 @@ def release(*, hold: CreditHold) -> CreditHold:
     Raises:
         HoldStateError: the hold was captured or released before, or has timed out.
     """
-    released = _written(_RELEASE.call(_database(hold), requests.hold_id(hold)), "")
+    released = answered(_RELEASE.call(database_of(hold), requests.hold_id(hold)), "")
     hold.status, hold.closed_at = released.status, released.closed_at
     return hold
 
@@ -346,7 +341,7 @@ def reverse(
     id_ = requests.transaction_id(transaction)
     key = requests.key(idempotency_key)
     outcome = _REVERSE.call(
-        _database(transaction),
+        database_of(transaction),
         id_,
         value,
         text,
@@ -356,7 +351,7 @@ def reverse(
         key and requests.fingerprint("reverse", id_, value, text),
         requests.metadata(metadata),
     )
-    return _written(outcome, key)
+    return answered(outcome, key)
 
 
 def revoke(
@@ -383,7 +378,7 @@ def revoke(
         raise InvalidRequestError("policy", f"{policy!r} is none of {SHORTFALL_POLICIES}.")
     key = requests.key(idempotency_key)
     outcome = _REVOKE.call(
-        _database(lot),
+        database_of(lot),
         id_,
         value,
         text,
@@ -393,7 +388,7 @@ def revoke(
         key and requests.fingerprint("revoke", id_, value, text),
         requests.metadata(metadata),
     )
-    return _written(outcome, key)
+    return answered(outcome, key)
 
 
 def convert(
@@ -531,7 +526,7 @@ def _move(
     metadata: Mapping[str, Any] | None,
 ) -> CreditTransaction | None:
     outcome = _MOVE.call(
-        _database(lot),
+        database_of(lot),
         requests.lot_id(lot),
         LIMIT if cap is None else parse_amount(cap, name="cap"),
         credit_type,
@@ -546,7 +541,7 @@ def _move(
         return None
     if outcome.answer == "ended":
         raise InvalidRequestError("expires_at", f"{ends} is in the past.")
-    return _written(outcome, f"{source_type}:{lot.pk}")
+    return answered(outcome, f"{source_type}:{lot.pk}")
 
 
 def _set_status(account: CreditAccount, status: str) -> CreditAccount:
@@ -561,51 +556,9 @@ def _set_status(account: CreditAccount, status: str) -> CreditAccount:
 
 def _function(account: CreditAccount, name: str, *values: Any) -> str:
     places = ", ".join(["%s"] * len(values))
-    with connections[_database(account)].cursor() as cursor:
+    with connections[database_of(account)].cursor() as cursor:
         cursor.execute(f"SELECT quickscale_credits_{name}({places})", values)
         answer: str = cursor.fetchone()[0]
     if answer == "missing":
         raise CreditAccount.DoesNotExist("The credit account is no longer there.")
     return answer
-
-
-def _written(outcome: Outcome[ModelT], key: str, account: CreditAccount | None = None) -> ModelT:
-    """The row of an outcome, or the error that its answer stands for."""
-    _refuse(outcome, key)
-    row = outcome.row
-    assert row is not None  # noqa: S101  (an answer that is no refusal has a row)
-    if account is not None:
-        row.account = account  # type: ignore[attr-defined]
-    return row
-
-
-def _refuse(outcome: Outcome[Any], key: str) -> None:
-    match outcome.answer.split():
-        case ["posted"]:
-            if outcome.row is not None:
-                outbox.deliver_after_commit(outcome.row.account_id, using=outcome.row._state.db)
-            return
-        case ["replayed"]:
-            return
-        case ["insufficient"]:
-            raise InsufficientCreditsError(available=outcome.available, required=outcome.required)
-        case ["irreversible"]:
-            raise ReversalError(available=outcome.available, required=outcome.required)
-        case ["conflict"]:
-            raise IdempotencyConflictError(key)
-        case ["frozen"]:
-            raise AccountFrozenError("frozen")
-        case ["closed"]:
-            raise AccountClosedError("closed")
-        case ["hold", status]:
-            raise HoldStateError(status)
-        case ["missing"]:
-            raise CreditAccount.DoesNotExist("The credit account is no longer there.")
-    raise AssertionError(f"The ledger answered {outcome.answer!r}.")
-
-
-def _database(instance: models.Model) -> str:
-    """The database of an instance; of anything else the default, before it is refused."""
-    state = getattr(instance, "_state", None)
-    database: str | None = getattr(state, "db", None)
-    return database or router.db_for_write(CreditAccount)

@@ -1,0 +1,64 @@
+"""What the answer of an SQL function means: the row that it wrote, or an error."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from django.db import models, router
+
+from quickscale_credits import outbox
+from quickscale_credits.exceptions import (
+    AccountClosedError,
+    AccountFrozenError,
+    HoldStateError,
+    IdempotencyConflictError,
+    InsufficientCreditsError,
+    ReversalError,
+)
+from quickscale_credits.models import CreditAccount
+from quickscale_credits.operations import Outcome
+
+ModelT = TypeVar("ModelT", bound=models.Model)
+
+
+def answered(outcome: Outcome[ModelT], key: str, account: CreditAccount | None = None) -> ModelT:
+    """The row of an outcome, or the error that its answer stands for."""
+    refuse(outcome, key)
+    row = outcome.row
+    assert row is not None  # noqa: S101  (an answer that is no refusal has a row)
+    if account is not None:
+        row.account = account  # type: ignore[attr-defined]
+    return row
+
+
+def refuse(outcome: Outcome[Any], key: str) -> None:
+    """Raise the error of a refusal; after a write, have its events delivered."""
+    match outcome.answer.split():
+        case ["posted"]:
+            if outcome.row is not None:
+                outbox.deliver_after_commit(outcome.row.account_id, using=outcome.row._state.db)
+            return
+        case ["replayed"]:
+            return
+        case ["insufficient"]:
+            raise InsufficientCreditsError(available=outcome.available, required=outcome.required)
+        case ["irreversible"]:
+            raise ReversalError(available=outcome.available, required=outcome.required)
+        case ["conflict"]:
+            raise IdempotencyConflictError(key)
+        case ["frozen"]:
+            raise AccountFrozenError("frozen")
+        case ["closed"]:
+            raise AccountClosedError("closed")
+        case ["hold", status]:
+            raise HoldStateError(status)
+        case ["missing"]:
+            raise CreditAccount.DoesNotExist("The credit account is no longer there.")
+    raise AssertionError(f"The ledger answered {outcome.answer!r}.")
+
+
+def database_of(instance: models.Model) -> str:
+    """The database of an instance; of anything else the default, before it is refused."""
+    state = getattr(instance, "_state", None)
+    database: str | None = getattr(state, "db", None)
+    return database or router.db_for_write(CreditAccount)
