@@ -1,0 +1,271 @@
+"""Credits that come in portions: so many each month of a term that is paid for, or given, at once.
+
+All portions of the term are put in when it begins, each as a lot with the begin and the end of its
+own period. So what can be spent at a moment follows from the lots alone: no job has to run, and no
+portion can come late, twice, or after the term. See ``docs/decisions/allotments.md``.
+
+The writes are those of :mod:`quickscale_credits.ledger` in kind: keyword-only, one round trip, a
+part of the caller's transaction, with the same errors. ``source`` is the (type, id) of a schedule;
+the lot of its n-th period has the source ``(type, "<id>:<n>")``.
+"""
+
+from __future__ import annotations
+
+from calendar import monthrange
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import ROUND_DOWN, Decimal
+from itertools import count, pairwise
+from typing import Any
+
+from quickscale_credits import requests
+from quickscale_credits.amounts import LIMIT, STEP, Amount, parse_amount
+from quickscale_credits.answers import answered, database_of
+from quickscale_credits.conf import app_settings
+from quickscale_credits.exceptions import InvalidAmountError, InvalidRequestError
+from quickscale_credits.models import CreditAccount, CreditTransaction
+from quickscale_credits.operations import Operation
+
+__all__ = [
+    "MAX_PERIODS",
+    "Period",
+    "cancel_allotment",
+    "change_allotment",
+    "periods",
+    "schedule_allotment",
+    "spread_credits",
+]
+
+MAX_PERIODS = 120
+
+Period = tuple[datetime, datetime]
+
+_SCHEDULE = Operation(
+    CreditTransaction,
+    "schedule",
+    *("bigint", "numeric[]", "timestamptz[]", "timestamptz[]", "text", "text", "smallint"),
+    *("text", "text", "bigint", "text", "text", "jsonb"),
+)
+_WITHDRAW = Operation(
+    CreditTransaction,
+    "withdraw",
+    *("bigint", "text", "text", "timestamptz", "text", "text", "jsonb"),
+)
+_RESCHEDULE = Operation(
+    CreditTransaction,
+    "reschedule",
+    *("bigint", "text", "text", "text", "numeric", "text", "text", "jsonb"),
+)
+
+
+def periods(anchor: datetime, until: datetime, *, months: int = 1) -> list[Period]:
+    """The periods of so many months from ``anchor`` to ``until``; the last one may be shorter.
+
+    Each begins on the anchor's day and time, or on the month's last day when it has no such day:
+    from 31 January on 28 February and 31 March. It is reckoned in the anchor's time zone.
+
+    Raises:
+        InvalidRequestError: ``until`` is not after ``anchor``, or there are more than
+            ``MAX_PERIODS`` periods.
+    """
+    begin, end = requests.moment("anchor", anchor), requests.moment("until", until)
+    if begin is None or end is None or end <= begin:
+        raise InvalidRequestError("until", f"{until!r} is not after {anchor!r}.")
+    if months < 1:
+        raise InvalidRequestError("months", f"{months!r} is not a number of months.")
+    bounds = [begin]
+    for number in count(1):
+        if len(bounds) > MAX_PERIODS:
+            raise InvalidRequestError("until", f"there would be more than {MAX_PERIODS} periods.")
+        following = _months_later(begin, number * months)
+        if following >= end:
+            return list(pairwise([*bounds, end]))
+        bounds.append(following)
+    raise AssertionError
+
+
+def schedule_allotment(
+    *,
+    account: CreditAccount,
+    amount: Amount,
+    description: str,
+    anchor: datetime,
+    until: datetime,
+    source: tuple[str, str],
+    months: int = 1,
+    credit_type: str = "subscription",
+    priority: int | None = None,
+    cost: tuple[int, str] | None = None,
+    actor: Any = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> CreditTransaction:
+    """Put ``amount`` credits in for each of the :func:`periods` from ``anchor`` to ``until``.
+
+    The credits of a period can be spent from its begin to its end. A period that has ended when
+    this is called comes in all the same, and expires at once: nothing depends on when it is.
+    ``credit_type`` is one whose credits may end. ``cost`` is the money paid for the whole term.
+
+    A source has one schedule: the same again answers with the first transaction, another amount,
+    type or period is a conflict.
+    """
+    terms = periods(anchor, until, months=months)
+    return _schedule(
+        account, [parse_amount(amount)] * len(terms), terms, description, source, credit_type,
+        priority, cost, actor, metadata,
+    )  # fmt: skip
+
+
+def spread_credits(
+    *,
+    account: CreditAccount,
+    amount: Amount,
+    description: str,
+    anchor: datetime,
+    until: datetime,
+    source: tuple[str, str],
+    months: int = 1,
+    credit_type: str = "subscription",
+    priority: int | None = None,
+    cost: tuple[int, str] | None = None,
+    actor: Any = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> CreditTransaction:
+    """Share ``amount`` credits out evenly over the periods of a term.
+
+    As :func:`schedule_allotment`, but the amount is that of all periods together; what doesn't
+    divide comes in the first.
+    """
+    terms = periods(anchor, until, months=months)
+    total = parse_amount(amount)
+    share = (total / len(terms)).quantize(STEP, ROUND_DOWN)
+    if not share:
+        raise InvalidAmountError("amount", f"{total} can't be divided by {len(terms)}.")
+    first = total - share * (len(terms) - 1)
+    return _schedule(
+        account, [first, *[share] * (len(terms) - 1)], terms, description, source, credit_type,
+        priority, cost, actor, metadata,
+    )  # fmt: skip
+
+
+def change_allotment(
+    *,
+    account: CreditAccount,
+    source: tuple[str, str],
+    new_source: tuple[str, str],
+    amount: Amount,
+    description: str,
+    actor: Any = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> CreditTransaction | None:
+    """From the next period on, give ``amount`` for each period of a schedule.
+
+    The periods stay as they are; they go over to ``new_source``, which has the same type. The
+    period that has begun keeps its credits. Again answers with the first transaction. ``None``
+    when no period is left to begin.
+    """
+    source_type, source_id = _source("source", source)
+    new_type, new_id = _source("new_source", new_source)
+    if new_type != source_type or new_id == source_id:
+        raise InvalidRequestError("new_source", "use another id of the same type.")
+    value = parse_amount(amount)
+    outcome = _RESCHEDULE.call(
+        database_of(account),
+        requests.account_id(account),
+        source_type,
+        source_id,
+        new_id,
+        value,
+        requests.description(description),
+        requests.actor_id(actor),
+        requests.metadata(metadata),
+    )
+    if outcome.answer == "nothing":
+        return None
+    _check_limit(outcome.answer)
+    return answered(outcome, f"{new_type}:{new_id}", account)
+
+
+def cancel_allotment(
+    *,
+    account: CreditAccount,
+    source: tuple[str, str],
+    reason: str,
+    at: datetime | None = None,
+    actor: Any = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> CreditTransaction | None:
+    """Take back the periods of a schedule that begin at ``at`` or later; else those to come.
+
+    A period that has begun by then keeps its credits until its end. When ``at`` has passed, what
+    was used of a later period since stays used, and what is held stays held. ``None`` when
+    nothing is left to take, so a second call does no harm.
+    """
+    source_type, source_id = _source("source", source)
+    outcome = _WITHDRAW.call(
+        database_of(account),
+        requests.account_id(account),
+        source_type,
+        source_id,
+        requests.moment("at", at),
+        requests.description(reason),
+        requests.actor_id(actor),
+        requests.metadata(metadata),
+    )
+    if outcome.answer == "nothing":
+        return None
+    return answered(outcome, "", account)
+
+
+def _schedule(
+    account: CreditAccount,
+    amounts: Sequence[Decimal],
+    terms: Sequence[Period],
+    description: str,
+    source: tuple[str, str],
+    credit_type: str,
+    priority: int | None,
+    cost: tuple[int, str] | None,
+    actor: Any,
+    metadata: Mapping[str, Any] | None,
+) -> CreditTransaction:
+    type_ = requests.credit_type(credit_type, ends=True)
+    source_type, source_id = _source("source", source)
+    cost_amount, currency = requests.cost(cost)
+    outcome = _SCHEDULE.call(
+        database_of(account),
+        requests.account_id(account),
+        list(amounts),
+        [begin for begin, _ in terms],
+        [end for _, end in terms],
+        requests.description(description),
+        type_,
+        requests.priority(app_settings.priorities[type_] if priority is None else priority),
+        source_type,
+        source_id,
+        cost_amount,
+        currency,
+        requests.actor_id(actor),
+        requests.metadata(metadata),
+    )
+    _check_limit(outcome.answer)
+    return answered(outcome, f"{source_type}:{source_id}", account)
+
+
+def _source(argument: str, value: tuple[str, str]) -> tuple[str, str]:
+    source_type, source_id = requests.source(value)
+    if not source_type:
+        raise InvalidRequestError(argument, "a schedule needs a source.")
+    if len(source_id) + len(f":{MAX_PERIODS}") > requests.MAX_KEY:
+        raise InvalidRequestError(argument, "the id leaves no room for the period's number.")
+    return source_type, source_id
+
+
+def _check_limit(answer: str) -> None:
+    if answer == "overflow":
+        raise InvalidAmountError("amount", f"the balance would not be below {LIMIT:f}.")
+
+
+def _months_later(moment: datetime, months: int) -> datetime:
+    year, month = divmod(moment.year * 12 + moment.month - 1 + months, 12)
+    day = min(moment.day, monthrange(year, month + 1)[1])
+    return moment.replace(year=year, month=month + 1, day=day)

@@ -1,0 +1,507 @@
+"""Credits that come in portions: each period's once, between its own begin and end."""
+
+from __future__ import annotations
+
+from calendar import monthrange
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import partial
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.db import transaction
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from quickscale_credits import allotments, ledger
+from quickscale_credits.allotments import (
+    cancel_allotment,
+    change_allotment,
+    periods,
+    schedule_allotment,
+    spread_credits,
+)
+from quickscale_credits.clock import ledger_clock
+from quickscale_credits.exceptions import (
+    AccountClosedError,
+    CreditsError,
+    IdempotencyConflictError,
+    InsufficientCreditsError,
+    InvalidAmountError,
+    InvalidRequestError,
+)
+from quickscale_credits.models import CreditAccount, CreditEvent, CreditLot, CreditTransaction
+from tests.owners import make_owner
+from tests.quickscale_credits.test_concurrency import at_once, new_account
+
+DAY = timedelta(days=1)
+SOURCE = ("plan", "sub_1")
+NEW_SOURCE = ("plan", "sub_1:pro")
+
+
+def day(year, month, day):
+    return datetime(year, month, day, tzinfo=UTC)
+
+
+def dates(anchor, until, **options):
+    return [begin.date().isoformat()[2:] for begin, _ in periods(anchor, until, **options)]
+
+
+def yearly(account, amount=100, **changes):
+    """Monthly credits of the year that the clock of the tests begins with."""
+    return schedule_allotment(
+        **{
+            "account": account,
+            "amount": amount,
+            "description": "Pro plan",
+            "anchor": day(2030, 1, 1),
+            "until": day(2031, 1, 1),
+            "source": SOURCE,
+            **changes,
+        }
+    )
+
+
+class TestPeriods:
+    def test_ends_of_months_come_from_the_anchor(self):
+        assert dates(day(2029, 10, 31), day(2030, 5, 1)) == [
+            "29-10-31", "29-11-30", "29-12-31", "30-01-31", "30-02-28", "30-03-31", "30-04-30",
+        ]  # fmt: skip
+
+    def test_a_leap_day(self):
+        assert dates(day(2028, 2, 29), day(2028, 5, 1)) == ["28-02-29", "28-03-29", "28-04-29"]
+        assert len(periods(day(2028, 2, 29), day(2029, 2, 28))) == 12
+
+    def test_the_last_period_may_be_shorter(self):
+        assert periods(day(2030, 1, 1), day(2030, 2, 10)) == [
+            (day(2030, 1, 1), day(2030, 2, 1)),
+            (day(2030, 2, 1), day(2030, 2, 10)),
+        ]
+
+    def test_quarters(self):
+        assert dates(day(2029, 11, 30), day(2030, 11, 30), months=3) == [
+            "29-11-30", "30-02-28", "30-05-30", "30-08-30",
+        ]  # fmt: skip
+
+    def test_the_hour_is_that_of_the_anchors_zone(self):
+        zone = ZoneInfo("Europe/Berlin")
+        begins = [
+            begin.astimezone(UTC).hour
+            for begin, _ in periods(
+                datetime(2030, 3, 1, 9, tzinfo=zone), datetime(2030, 5, 1, 9, tzinfo=zone)
+            )
+        ]
+        assert begins == [8, 7]
+
+    @pytest.mark.parametrize(
+        ("anchor", "until", "options"),
+        [
+            (day(2030, 1, 1), day(2030, 1, 1), {}),
+            (day(2030, 1, 1), day(2029, 1, 1), {}),
+            (datetime(2030, 1, 1), day(2031, 1, 1), {}),
+            (day(2030, 1, 1), datetime(2031, 1, 1), {}),
+            (day(2030, 1, 1), None, {}),
+            (day(2030, 1, 1), day(2040, 1, 2), {}),
+            (day(2030, 1, 1), day(2031, 1, 1), {"months": 0}),
+            (day(2030, 1, 1), day(2031, 1, 1), {"months": -1}),
+        ],
+    )
+    def test_what_is_no_term_is_refused(self, anchor, until, options):
+        with pytest.raises(InvalidRequestError):
+            periods(anchor, until, **options)
+
+    def test_as_many_as_are_allowed(self):
+        assert len(periods(day(2030, 1, 1), day(2040, 1, 1))) == allotments.MAX_PERIODS
+
+    @given(
+        anchor=st.datetimes(datetime(2000, 1, 1), datetime(2090, 1, 1), timezones=st.just(UTC)),
+        length=st.timedeltas(timedelta(seconds=1), timedelta(days=3600)),
+    )
+    def test_they_follow_one_another_on_the_anchors_day(self, anchor, length):
+        found = periods(anchor, anchor + length)
+        assert found[0][0] == anchor
+        assert found[-1][1] == anchor + length
+        for number, ((begin, end), (following, _)) in enumerate(pairwise(found), 1):
+            assert end == following
+            assert timedelta(days=28) <= end - begin <= timedelta(days=31)
+            assert (end.year * 12 + end.month) - (anchor.year * 12 + anchor.month) == number
+            assert end.day == min(anchor.day, monthrange(end.year, end.month)[1])
+            assert end.time() == anchor.time()
+
+
+class TestSchedule:
+    def test_each_month_has_its_credits_and_no_job_runs(self, account, clock):
+        yearly(account)
+        for begin, end in periods(day(2030, 1, 1), day(2031, 1, 1)):
+            clock.move(begin - clock.now)
+            assert account.get_available_balance() == 100
+            account.consume_credits(60, "Use")
+            with pytest.raises(InsufficientCreditsError) as refused:
+                account.consume_credits(41, "Use")
+            assert refused.value.available == 40
+            clock.move(end - clock.now - timedelta(microseconds=1))
+            assert account.get_balance() == 40
+        clock.move(DAY)
+        assert account.get_balance() == 0
+        ledger.expire_due()
+        account.refresh_from_db()
+        assert account.posted == 0
+        assert ledger.verify(account) == []
+
+    def test_the_term_is_one_line_of_the_journal(self, account, clock):
+        entry = yearly(account, cost=(10001, "usd"), metadata={"plan": "pro"})
+        assert CreditTransaction.objects.get() == entry
+        assert (entry.kind, entry.amount) == ("grant", 1200)
+        assert entry.metadata == {"plan": "pro"}
+        assert CreditEvent.objects.filter(kind="granted").count() == 1
+        lots = list(CreditLot.objects.order_by("pk"))
+        assert [lot.source_id for lot in lots] == [f"sub_1:{n}" for n in range(1, 13)]
+        assert [lot.amount for lot in lots] == [100] * 12
+        assert sum(lot.cost_amount for lot in lots) == 10001
+        assert {lot.cost_amount for lot in lots} == {833, 834}
+        assert [(lot.period_start, lot.period_end) for lot in lots] == periods(
+            day(2030, 1, 1), day(2031, 1, 1)
+        )
+
+    def test_a_term_that_is_told_late_gives_what_it_would_have_given(self, account, clock):
+        clock.move(day(2030, 4, 10) - clock.now)
+        entry = yearly(account)
+        assert entry.amount == 1200
+        assert account.get_available_balance() == 100
+        expired = CreditTransaction.objects.filter(kind="expire")
+        assert [line.amount for line in expired] == [-100] * 3
+        clock.move(day(2030, 5, 1) - clock.now)
+        assert account.get_available_balance() == 100
+        assert ledger.verify(account) == []
+
+    def test_a_term_that_is_over_gives_nothing(self, account, clock):
+        clock.move(day(2031, 1, 1) - clock.now)
+        yearly(account)
+        account.refresh_from_db()
+        assert (account.posted, account.get_balance()) == (0, 0)
+        assert CreditLot.objects.count() == 12
+
+    def test_again_is_the_same_at_any_later_time(self, account, clock):
+        entry = yearly(account)
+        clock.move(100 * DAY)
+        account.consume_credits(30, "Use")
+        assert yearly(account) == entry
+        clock.move(1000 * DAY)
+        assert yearly(account) == entry
+        assert CreditLot.objects.count() == 12
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"amount": 101},
+            {"credit_type": "bonus"},
+            {"anchor": day(2030, 1, 2)},
+            {"until": day(2030, 12, 31)},
+            {"until": day(2030, 12, 1)},
+            {"until": day(2031, 2, 1)},
+            {"months": 3},
+        ],
+    )
+    def test_another_schedule_for_the_source_is_a_conflict(self, account, clock, changes):
+        yearly(account)
+        with pytest.raises(IdempotencyConflictError):
+            yearly(account, **changes)
+        assert CreditTransaction.objects.count() == 1
+
+    def test_a_source_belongs_to_one_account(self, account, clock):
+        yearly(account)
+        other = CreditAccount.objects.for_owner(make_owner())
+        with pytest.raises(IdempotencyConflictError):
+            yearly(other)
+        assert not other.lots.exists()
+
+    def test_a_lot_that_has_the_source_of_a_period_is_a_conflict(self, account, clock):
+        account.add_credits(5, "By hand", source=("plan", "sub_1:7"))
+        with pytest.raises(IdempotencyConflictError):
+            yearly(account)
+        assert account.get_balance() == 5
+
+    def test_other_credits_go_on_beside_it(self, account, clock):
+        account.add_credits(50, "Bought")
+        yearly(account)
+        account.consume_credits(120, "Use")
+        assert account.get_balance_by_type()["subscription"] == 0
+        assert account.get_balance() == 30
+        clock.move(31 * DAY)
+        assert account.get_balance() == 130
+
+    def test_an_overdraft_is_paid_back_by_the_month_that_has_begun(self, account, clock):
+        ledger.set_overdraft_limit(account=account, limit=500)
+        account.refresh_from_db()
+        account.consume_credits(130, "Use")
+        yearly(account)
+        assert account.get_available_balance() == -30
+        assert ledger.verify(account) == []
+
+    def test_a_closed_account_gets_nothing(self, account, clock):
+        ledger.close(account=account)
+        with pytest.raises(AccountClosedError):
+            yearly(account)
+        assert not account.lots.exists()
+
+    @pytest.mark.parametrize(
+        ("changes", "error"),
+        [
+            ({"amount": 0}, InvalidAmountError),
+            ({"amount": 1.5}, InvalidAmountError),
+            ({"amount": "0.00001"}, InvalidAmountError),
+            ({"amount": 10**14}, InvalidAmountError),
+            ({"credit_type": "payg"}, InvalidRequestError),
+            ({"credit_type": "overdraft"}, InvalidRequestError),
+            ({"source": None}, InvalidRequestError),
+            ({"source": ("plan", "x" * 253)}, InvalidRequestError),
+            ({"description": " "}, InvalidRequestError),
+            ({"cost": (-1, "usd")}, InvalidRequestError),
+        ],
+    )
+    def test_bad_input_writes_nothing(self, account, clock, changes, error):
+        with pytest.raises(error):
+            yearly(account, **changes)
+        assert not CreditTransaction.objects.exists()
+
+    def test_a_rolled_back_caller_leaves_nothing(self, account, clock):
+        with transaction.atomic():
+            yearly(account)
+            transaction.set_rollback(True)
+        assert account.get_balance() == 0
+        assert not account.lots.exists()
+
+
+class TestSpread:
+    def test_what_does_not_divide_comes_first(self, account, clock):
+        spread_credits(
+            account=account,
+            amount=1000,
+            description="Pro plan",
+            anchor=day(2030, 1, 1),
+            until=day(2031, 1, 1),
+            source=SOURCE,
+        )
+        amounts = list(CreditLot.objects.order_by("pk").values_list("amount", flat=True))
+        assert amounts == [Decimal("83.3337"), *[Decimal("83.3333")] * 11]
+        assert sum(amounts) == 1000
+
+    def test_too_little_to_share_is_refused(self, account, clock):
+        with pytest.raises(InvalidAmountError):
+            spread_credits(
+                account=account,
+                amount="0.0011",
+                description="Pro plan",
+                anchor=day(2030, 1, 1),
+                until=day(2031, 1, 1),
+                source=SOURCE,
+            )
+
+
+class TestCancel:
+    def cancel(self, account, **options):
+        return cancel_allotment(account=account, source=SOURCE, reason="Cancelled", **options)
+
+    def test_the_month_that_has_begun_is_kept_and_no_other_comes(self, account, clock):
+        yearly(account)
+        clock.move(40 * DAY)
+        account.consume_credits(10, "Use")
+        entry = self.cancel(account)
+        assert (entry.kind, entry.amount) == ("revoke", -1000)
+        assert account.get_available_balance() == 90
+        clock.move(20 * DAY)
+        assert account.get_available_balance() == 0
+        account.refresh_from_db()
+        ledger.expire_due()
+        assert ledger.verify(account) == []
+
+    def test_from_the_end_of_what_was_paid(self, account, clock):
+        yearly(account)
+        assert self.cancel(account, at=day(2030, 7, 1)).amount == -600
+        clock.move(day(2030, 6, 15) - clock.now)
+        assert account.get_available_balance() == 100
+        clock.move(day(2030, 7, 1) - clock.now)
+        assert account.get_available_balance() == 0
+
+    def test_told_late_what_was_used_stays_used(self, account, clock):
+        yearly(account)
+        clock.move(day(2030, 3, 10) - clock.now)
+        account.consume_credits(30, "Use")
+        account.hold_credits(20, "Work", ttl=DAY)
+        assert self.cancel(account, at=day(2030, 2, 1)).amount == -950
+        assert account.get_balance() == 20
+        assert ledger.verify(account) == []
+
+    def test_twice_is_once(self, account, clock):
+        yearly(account)
+        self.cancel(account)
+        assert self.cancel(account) is None
+        assert yearly(account).amount == 1200  # and the schedule doesn't come back
+        assert account.get_balance() == 100
+        assert CreditTransaction.objects.count() == 2
+
+    def test_another_schedule_is_left_alone(self, account, clock):
+        for source in [("plan", "sub_1:1"), ("plan", "sub_11"), ("gift", "sub_1")]:
+            yearly(account, source=source)
+        assert self.cancel(account) is None
+
+    def test_a_cancellation_can_be_taken_back(self, account, clock):
+        yearly(account)
+        self.cancel(account).reverse(reason="Stays")
+        clock.move(31 * DAY)
+        assert account.get_available_balance() == 100
+        assert ledger.verify(account) == []
+
+
+class TestChange:
+    def change(self, account, amount=250, **options):
+        return change_allotment(
+            **{
+                "account": account,
+                "source": SOURCE,
+                "new_source": NEW_SOURCE,
+                "amount": amount,
+                "description": "Pro plan",
+                **options,
+            }
+        )
+
+    def test_it_counts_from_the_next_month(self, account, clock):
+        yearly(account)
+        clock.move(40 * DAY)
+        entry = self.change(account)
+        assert (entry.kind, entry.amount) == ("grant", 2500)
+        assert account.get_available_balance() == 100
+        for begin, _ in periods(day(2030, 1, 1), day(2031, 1, 1))[2:]:
+            clock.move(begin - clock.now)
+            assert account.get_available_balance() == 250
+        clock.move(day(2031, 1, 1) - clock.now)
+        assert account.get_balance() == 0
+        assert ledger.verify(account) == []
+
+    def test_again_is_the_same_and_another_amount_a_conflict(self, account, clock):
+        yearly(account)
+        entry = self.change(account)
+        clock.move(100 * DAY)
+        assert self.change(account) == entry
+        with pytest.raises(IdempotencyConflictError):
+            self.change(account, amount=251)
+        assert account.get_available_balance() == 250
+
+    def test_the_changed_schedule_can_be_changed_and_cancelled(self, account, clock):
+        yearly(account)
+        self.change(account)
+        self.change(account, 10, source=NEW_SOURCE, new_source=("plan", "sub_1:basic"))
+        clock.move(31 * DAY)
+        assert account.get_available_balance() == 10
+        cancel_allotment(account=account, source=("plan", "sub_1:basic"), reason="Cancelled")
+        clock.move(28 * DAY)
+        assert account.get_available_balance() == 0
+
+    def test_nothing_to_come_is_nothing_to_change(self, account, clock):
+        assert self.change(account) is None
+        yearly(account)
+        clock.move(day(2030, 12, 1) - clock.now)
+        assert self.change(account) is None
+
+    def test_a_refusal_takes_nothing(self, account, clock):
+        yearly(account)
+        with pytest.raises(InvalidAmountError):
+            self.change(account, 10**14)
+        account.refresh_from_db()
+        assert account.posted == 1200
+
+    @pytest.mark.parametrize("new_source", [SOURCE, ("gift", "sub_1:pro"), None])
+    def test_the_new_source_is_another_id_of_the_type(self, account, clock, new_source):
+        with pytest.raises(InvalidRequestError):
+            self.change(account, new_source=new_source)
+
+
+@pytest.mark.django_db
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    anchor=st.datetimes(datetime(2029, 1, 1), datetime(2032, 1, 1), timezones=st.just(UTC)),
+    term=st.integers(1, 500),
+    told_after=st.integers(-40, 500),
+    cancelled=st.none() | st.integers(0, 400),
+    steps=st.lists(
+        st.tuples(st.integers(1, 45), st.integers(0, 12), st.sampled_from(["", "sweep", "again"])),
+        max_size=12,
+    ),
+)
+def test_any_term_gives_each_period_its_own(anchor, term, told_after, cancelled, steps):
+    """Told early, late or again, cancelled or not, with sweeps or without."""
+    with transaction.atomic():
+        account = CreditAccount.objects.for_owner(make_owner())
+        until = anchor + term * DAY
+        schedule = partial(yearly, account, 10, anchor=anchor, until=until)
+        with ledger_clock(anchor + told_after * DAY) as clock:
+            entry = schedule()
+            end = until
+            if cancelled is not None:
+                end = max(clock.now, anchor + cancelled * DAY)
+                cancel_allotment(account=account, source=SOURCE, reason="Cancelled", at=end)
+            granted = [part for part in periods(anchor, until) if part[0] < end]
+            used = {}
+            for days, amount, action in steps:
+                clock.move(days * DAY)
+                current = [part for part in granted if part[0] <= clock.now < part[1]]
+                free = 10 - used.get(current[0], 0) if current else 0
+                if amount > free:
+                    with pytest.raises(InsufficientCreditsError):
+                        account.consume_credits(amount, "Use")
+                elif amount:
+                    account.consume_credits(amount, "Use")
+                    used[current[0]] = used.get(current[0], 0) + amount
+                    free -= amount
+                if action == "sweep":
+                    ledger.expire_due()
+                if action == "again":
+                    assert schedule() == entry
+                assert account.get_available_balance() == free
+            assert ledger.verify(account) == []
+        transaction.set_rollback(True)
+
+
+@pytest.mark.django_db(transaction=True)
+class TestAtOnce:
+    def test_one_schedule_of_many(self):
+        account = new_account()
+        entries = at_once(lambda _: yearly(CreditAccount.objects.get(pk=account.pk)))
+        assert len({entry.pk for entry in entries}) == 1
+        assert account.lots.count() == 12
+        assert ledger.verify(account) == []
+
+    def test_one_account_of_many_gets_the_source(self):
+        accounts = [new_account() for _ in range(8)]
+        answers = at_once(lambda number: yearly(accounts[number]))
+        refused = [answer for answer in answers if isinstance(answer, CreditsError)]
+        assert [type(error) for error in refused] == [IdempotencyConflictError] * 7
+        assert CreditLot.objects.count() == 12
+
+    def test_one_change_of_many(self):
+        account = new_account()
+        yearly(account, anchor=day(2090, 1, 1), until=day(2091, 1, 1))
+        entries = at_once(
+            lambda _: change_allotment(
+                account=CreditAccount.objects.get(pk=account.pk),
+                source=SOURCE,
+                new_source=NEW_SOURCE,
+                amount=7,
+                description="Basic plan",
+            )
+        )
+        assert len({entry.pk for entry in entries}) == 1
+        account.refresh_from_db()
+        assert account.posted == 84
+        assert ledger.verify(account) == []
+
+    def test_one_cancellation_of_many(self):
+        account = new_account()
+        yearly(account, anchor=day(2090, 1, 1), until=day(2091, 1, 1))
+        answers = at_once(
+            lambda _: cancel_allotment(account=account, source=SOURCE, reason="Cancelled")
+        )
+        assert [answer.amount for answer in answers if answer] == [-1200]
+        assert ledger.verify(account) == []
