@@ -262,6 +262,7 @@ def hold_credits(
 
     What is held can be captured even when its lot ends before the hold does. Keys of holds and of
     transactions are apart. Service, actor and metadata go on to the transaction of the capture.
+    ``replayed`` of the hold says whether the key had made it before: its maker works with it.
 
     Raises:
         InsufficientCreditsError: there are too few; nothing was set aside.
@@ -283,7 +284,9 @@ def hold_credits(
         key and requests.fingerprint("hold", value, text, service_id),
         requests.metadata(metadata),
     )
-    return answered(outcome, key, account)
+    hold = answered(outcome, key, account)
+    hold.replayed = outcome.answer == "replayed"
+    return hold
 
 
 def capture(*, hold: CreditHold, amount: Amount | None = None) -> CreditTransaction | None:

@@ -596,6 +596,8 @@ class CreditHold(models.Model):
 
     objects: ClassVar[HoldManager[CreditHold]] = HoldManager()
 
+    replayed = False  # whether hold_credits() answered with a hold that its key made before
+
     class Meta:
         verbose_name = _("hold")
         verbose_name_plural = _("holds")

@@ -464,7 +464,9 @@ class TestHolds:
     def test_replay(self, account):
         account.add_credits(10, "Bought")
         hold = account.hold_credits(4, "Work", ttl=DAY, idempotency_key="h")
-        assert account.hold_credits(4, "Work", ttl=2 * DAY, idempotency_key="h") == hold
+        again = account.hold_credits(4, "Work", ttl=DAY, idempotency_key="h")
+        assert again == hold
+        assert (hold.replayed, again.replayed) == (False, True)
         with pytest.raises(IdempotencyConflictError):
             account.hold_credits(5, "Work", ttl=DAY, idempotency_key="h")
         assert account.get_available_balance() == 6
