@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_CEILING, Decimal, InvalidOperation
 from typing import Any, TypeAlias
 
 from quickscale_credits.exceptions import InvalidAmountError
@@ -24,6 +24,19 @@ def parse_amount(value: Any, *, name: str = "amount", zero: bool = False) -> Dec
     Raises:
         InvalidAmountError: the value can't be used; the message says why.
     """
+    amount = _in_range(value, name=name, zero=zero)
+    exact = amount.quantize(STEP)
+    if exact != amount:
+        raise InvalidAmountError(name, f"{value!r} has more than {PLACES} decimal places.")
+    return exact
+
+
+def round_up(value: Any, *, name: str) -> Decimal:
+    """``value``, zero or above, as :func:`parse_amount` takes it, but rounded up to 4 places."""
+    return _in_range(value, name=name, zero=True).quantize(STEP, rounding=ROUND_CEILING)
+
+
+def _in_range(value: Any, *, name: str, zero: bool) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, Decimal | int | str):
         raise InvalidAmountError(
             name, f"use Decimal, int or str for credits, not {type(value).__name__}."
@@ -38,7 +51,4 @@ def parse_amount(value: Any, *, name: str = "amount", zero: bool = False) -> Dec
         raise InvalidAmountError(name, f"{value!r} is not above zero.")
     if amount >= LIMIT:
         raise InvalidAmountError(name, f"{value!r} is not below {LIMIT:f}.")
-    exact = amount.quantize(STEP)
-    if exact != amount:
-        raise InvalidAmountError(name, f"{value!r} has more than {PLACES} decimal places.")
-    return exact
+    return amount

@@ -7,7 +7,9 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from django.apps import AppConfig
+from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.checks import Warning as CheckWarning
 
 from quickscale import checks
 from quickscale_credits.conf import PRIORITIES, SHORTFALL_POLICIES, app_settings
@@ -69,3 +71,20 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
                 )
             )
     return found
+
+
+@register
+def check_atomic_requests(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    """A warning where requests are transactions: metered work would keep its account locked."""
+    if not any(database.get("ATOMIC_REQUESTS") for database in settings.DATABASES.values()):
+        return []
+    return [
+        CheckWarning(
+            "ATOMIC_REQUESTS keeps an account locked while a view works inside charge().",
+            hint="Decorate views that call charge() with non_atomic_requests, and silence this. "
+            "@metered views and the pages of credits are decorated already.",
+            id="quickscale_credits.W007",
+        )
+    ]

@@ -66,6 +66,10 @@ class HoldStateError(CreditsError):
         super().__init__(f"The hold is not open: it is {status}.")
 
 
+class ChargeInProgressError(HoldStateError):
+    """Work with this idempotency key goes on at this moment; ask again when it is done."""
+
+
 class ReversalError(CreditsError):
     """More should be given back (``required``) than is left to give back (``available``)."""
 

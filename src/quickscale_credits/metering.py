@@ -14,7 +14,8 @@ and as a decorator of functions and views, sync or async::
 from __future__ import annotations
 
 import inspect
-from asyncio import shield
+import json
+from asyncio import CancelledError, Task, create_task, shield
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,14 +28,17 @@ from typing import Any, ParamSpec, TypeVar, cast
 from asgiref.sync import async_to_sync, sync_to_async
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
-from django.db import IntegrityError, connection, transaction
+from django.db import DatabaseError, IntegrityError, transaction
 from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 
 from quickscale.owner import get_owner
+from quickscale_credits import requests
+from quickscale_credits.amounts import parse_amount
 from quickscale_credits.conf import app_settings
 from quickscale_credits.exceptions import (
     AccountFrozenError,
+    ChargeInProgressError,
     HoldStateError,
     IdempotencyConflictError,
     InactiveServiceError,
@@ -71,6 +75,8 @@ class Charge:
     usage: ServiceUsage | None = None
     replayed = False
     _hold: CreditHold | None = None
+    _held_units: Decimal
+    _held_cost: Decimal
 
     def __init__(
         self,
@@ -97,17 +103,21 @@ class Charge:
                 raise IdempotencyConflictError(self._key or "")
             self.replayed = True
             return self
-        cost = self.service.cost_of(self.units, owner=self._owner)
-        if cost:
-            self._hold = self.account.hold_credits(
-                cost,
+        self._held_units = parse_amount(self.units, name="units", zero=True)
+        self._held_cost = self.service.cost_of(self._held_units, owner=self._owner)
+        if self._held_cost:
+            hold = self.account.hold_credits(
+                self._held_cost,
                 self.service.name,
                 ttl=self._ttl,
                 service=self.service,
                 idempotency_key=self._key,
             )
-            if self._hold.status != CreditHold.Status.OPEN:
-                raise HoldStateError(self._hold.status)
+            if hold.status != CreditHold.Status.OPEN:
+                raise HoldStateError(hold.status)
+            if hold.replayed:
+                raise ChargeInProgressError(hold.status)
+            self._hold = hold
         return self
 
     def __exit__(
@@ -123,12 +133,22 @@ class Charge:
             return
         try:
             self._finish()
-        except InsufficientCreditsError:
+        except BaseException:
             self._release()
             raise
 
     async def __aenter__(self) -> Charge:
-        return await sync_to_async(self.__enter__)()
+        entering = create_task(sync_to_async(self.__enter__)())
+        try:
+            return await shield(entering)
+        except CancelledError:
+            await shield(self._leave(entering))
+            raise
+
+    async def _leave(self, entering: Task[Charge]) -> None:
+        with suppress(Exception):
+            await entering
+        await sync_to_async(self._release)()
 
     async def __aexit__(
         self,
@@ -145,10 +165,18 @@ class Charge:
         return ServiceUsage.objects.filter(account=self.account, idempotency_key=self._key).first()
 
     def _release(self) -> None:
-        # In a broken transaction nothing can be written; its rollback undoes the hold as well.
-        if self._hold is not None and not connection.needs_rollback:
-            with suppress(HoldStateError):  # it has timed out by itself
+        # A hold may have timed out. In a broken transaction nothing can be written, and its
+        # rollback undoes the hold; the error that broke it goes on.
+        if self._hold is not None:
+            with suppress(HoldStateError, DatabaseError):
                 self._hold.release()
+
+    def _cost(self, units: Decimal) -> Decimal:
+        """What is to be paid: as held, also where a cost hook says more by now."""
+        if units == self._held_units:
+            return self._held_cost
+        cost = self.service.cost_of(units, owner=self._owner)
+        return min(cost, self._held_cost) if units < self._held_units else cost
 
     def _take(self, cost: Decimal) -> CreditTransaction | None:
         if self._hold is not None:
@@ -160,24 +188,27 @@ class Charge:
         )
 
     def _finish(self) -> None:
-        cost = self.service.cost_of(self.units, owner=self._owner)
+        units = parse_amount(self.units, name="units", zero=True)
+        cost = self._cost(units)
+        metadata = json.loads(requests.metadata(self.metadata))
         try:
             with transaction.atomic():
                 self.usage = ServiceUsage.objects.create(
                     service=self.service,
                     account=self.account,
                     transaction=self._take(cost),
-                    units=Decimal(self.units),
+                    units=units,
                     cost=cost,
                     idempotency_key=self._key or "",
-                    metadata=self.metadata,
+                    metadata=metadata,
                 )
-        except (HoldStateError, IntegrityError):
-            # The same key was charged while this block ran: that usage is the answer.
+        except IntegrityError:
+            # Work that held nothing had the same key and was quicker: its usage is the answer.
             self.usage = self._earlier_usage()
             if self.usage is None:
                 raise
             self.replayed = True
+            self._release()
 
 
 def charge(
@@ -196,9 +227,13 @@ def charge(
     ``QUICKSCALE_CREDITS_HOLD_TTL``; work that may run longer needs more. With an
     ``idempotency_key`` (for each account) the use is charged once: see :class:`Charge`.
 
+    Inside ``atomic()`` it is a part of that transaction: the account stays locked during the work,
+    and the hold is gone when the process dies. Leave it outside where work takes long.
+
     Raises:
         UnknownServiceError, InactiveServiceError: no service has the code, or it is switched off.
         InsufficientCreditsError: the cost is more than is available; nothing has run.
+        ChargeInProgressError: work with the key goes on elsewhere; nothing has run here.
         HoldStateError: the key belongs to a use that failed; a new try needs a new key.
         IdempotencyConflictError: the key was used for another service or cost.
     """
@@ -262,10 +297,16 @@ def metered(
     Where that is a request (a view), its owner pays: a visitor who acts for nobody is sent to
     the login, too few credits are answered by the page for it, a frozen account with 403, a service
     that is switched off with 404, and an answer of status 400 or more is failed work, which costs
-    nothing. A method of a class needs ``method_decorator``.
+    nothing. ``ATOMIC_REQUESTS`` leaves it out. A streamed answer is paid when the view returns it.
+    A method of a class needs ``method_decorator``.
+
+    Raises:
+        TypeError: the function is a generator, or has no such arguments; at decoration.
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            raise TypeError(f"{function.__qualname__} is a generator: call charge() inside it.")
         read = _call_reader(function, units, owner)
 
         @wraps(function)
@@ -298,7 +339,7 @@ def metered(
             return response
 
         wrapper = async_wrapper if inspect.iscoroutinefunction(function) else sync_wrapper
-        return cast("Callable[P, R]", wrapper)
+        return cast("Callable[P, R]", transaction.non_atomic_requests(wrapper))
 
     return decorate
 

@@ -9,10 +9,12 @@ from django import forms
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
+from django.db.transaction import non_atomic_requests
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.utils import timezone
+from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
 from django.views.generic import DetailView, FormView, ListView, TemplateView
 from django.views.generic.base import View
@@ -23,6 +25,7 @@ from quickscale_credits import metering
 from quickscale_credits.csv_export import csv_response, safe_text
 from quickscale_credits.exceptions import (
     AccountFrozenError,
+    ChargeInProgressError,
     HoldStateError,
     IdempotencyConflictError,
     InsufficientCreditsError,
@@ -160,6 +163,7 @@ class ServiceListView(LoginRequiredMixin, ListView):  # type: ignore[type-arg]
         return super().get_context_data(usable=registered_services(), **kwargs)
 
 
+@method_decorator(non_atomic_requests, name="dispatch")
 class ServiceUseView(AccountMixin, FragmentMixin, FormView):  # type: ignore[type-arg]
     """The form of a service. A use leads to its result; with HTMX, to the result in place."""
 
@@ -207,6 +211,8 @@ class ServiceUseView(AccountMixin, FragmentMixin, FormView):  # type: ignore[typ
             form.add_error(None, str(error))
         except AccountFrozenError:
             form.add_error(None, _("Your credits can't be used at present. Please contact us."))
+        except ChargeInProgressError:
+            form.add_error(None, _("This is being worked on already. Please wait for its result."))
         except (HoldStateError, IdempotencyConflictError):
             form.add_error(None, _("This form was used before. Please send it once more."))
         else:

@@ -8,7 +8,7 @@ from importlib import import_module
 
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
-from django.db import IntegrityError, connection, transaction
+from django.db import DataError, IntegrityError, connection, transaction
 from django.http import HttpResponse
 from django.shortcuts import resolve_url
 from django.test import AsyncRequestFactory, override_settings
@@ -16,11 +16,13 @@ from django.urls import path
 
 from quickscale_credits import ledger
 from quickscale_credits.exceptions import (
+    ChargeInProgressError,
     HoldStateError,
     IdempotencyConflictError,
     InactiveServiceError,
     InsufficientCreditsError,
     InvalidAmountError,
+    InvalidRequestError,
     UnknownServiceError,
 )
 from quickscale_credits.metering import charge, metered, use
@@ -157,6 +159,54 @@ class TestCharge:
 
         assert account.get_available_balance() == 10
 
+    def test_the_fault_of_aborted_database_work_comes_through(self, owner, account):
+        with (
+            pytest.raises(DataError),
+            transaction.atomic(),
+            charge(owner, "shout"),
+            connection.cursor() as cursor,
+        ):
+            cursor.execute("SELECT 1 / 0")
+
+        assert account.get_available_balance() == 10
+
+    @pytest.mark.parametrize("metadata", [{"a": object()}, {"a": float("nan")}, {"a": "\0"}])
+    def test_metadata_that_cannot_be_kept_costs_nothing(self, owner, account, metadata):
+        with pytest.raises(InvalidRequestError), charge(owner, "shout") as charging:
+            charging.metadata.update(metadata)
+
+        assert account.get_available_balance() == 10
+
+    @pytest.mark.parametrize("units", [0.5, None, "NaN"])
+    def test_units_that_become_no_number_cost_nothing(self, owner, account, units):
+        with pytest.raises(InvalidAmountError), charge(owner, "shout") as charging:
+            charging.units = units
+
+        assert account.get_available_balance() == 10
+
+    @pytest.mark.parametrize(("units", "cost"), [(4, 8), (2, 8), (0, 0)])
+    def test_a_hook_that_becomes_dearer_takes_no_more_than_was_held(
+        self, owner, account, monkeypatch, units, cost
+    ):
+        hook = "tests.quickscale_credits.test_metering.tariff"
+        Service.objects.filter(slug="shout").update(cost_hook=hook)
+        monkeypatch.setitem(TARIFF, "unit", 2)
+
+        with charge(owner, "shout", units=4) as charging:
+            monkeypatch.setitem(TARIFF, "unit", 20)
+            charging.units = units
+
+        assert charging.usage.cost == cost
+
+    @pytest.mark.parametrize("unit", [0.1, -1, Decimal("NaN")])
+    def test_a_hook_returns_an_exact_number(self, owner, account, monkeypatch, unit):
+        hook = "tests.quickscale_credits.test_metering.tariff"
+        Service.objects.filter(slug="shout").update(cost_hook=hook)
+        monkeypatch.setitem(TARIFF, "unit", unit)
+
+        with pytest.raises(InvalidAmountError), charge(owner, "shout", units="1"):
+            pytest.fail("the work must not run")
+
 
 class TestIdempotencyKey:
     @pytest.mark.parametrize(("code", "left"), [("shout", 8), ("whisper", 10)])
@@ -198,14 +248,25 @@ class TestIdempotencyKey:
         with pytest.raises(HoldStateError), charge(owner, "shout", idempotency_key="k"):
             pytest.fail("the work must not run")
 
+    def test_work_that_goes_on_is_not_begun_again(self, owner, account):
+        with charge(owner, "shout", idempotency_key="k") as charging:
+            with (
+                pytest.raises(ChargeInProgressError),
+                charge(owner, "shout", idempotency_key="k"),
+            ):
+                pytest.fail("the work must not run")
+            assert account.get_available_balance() == 8
+
+        assert charging.usage.cost == 2
+        assert account.get_balance() == 8
+
     @pytest.mark.django_db(transaction=True)
-    @pytest.mark.parametrize("code", ["shout", "whisper"])
-    def test_twice_at_once_is_charged_once(self, owner, account, code):
+    def test_free_work_twice_at_once_leaves_one_usage(self, owner, account):
         together = threading.Barrier(2, timeout=20)
         usages = []
 
         def work():
-            with charge(owner, code, idempotency_key="k") as charging:
+            with charge(owner, "whisper", idempotency_key="k") as charging:
                 together.wait()
             usages.append(charging.usage.pk)
             connection.close()
@@ -219,7 +280,17 @@ class TestIdempotencyKey:
         assert len(usages) == 2
         assert len(set(usages)) == 1
         assert ServiceUsage.objects.count() == 1
-        assert account.get_available_balance() == (8 if code == "shout" else 10)
+
+    def test_a_hold_is_given_back_when_work_without_one_was_quicker(self, owner, account):
+        with (
+            charge(owner, "shout", idempotency_key="k") as slow,
+            charge(owner, "shout", units=0, idempotency_key="k") as quick,
+        ):
+            pass
+
+        assert slow.replayed
+        assert slow.usage == quick.usage
+        assert account.get_available_balance() == 10
 
 
 class TestUse:
@@ -254,6 +325,13 @@ class TestUse:
 
         assert runs == ["a"]
         assert usages[0] == usages[1]
+
+
+TARIFF = {"unit": 1}
+
+
+def tariff(*, service, units, owner):
+    return TARIFF["unit"] * (float(units) if isinstance(TARIFF["unit"], float) else units)
 
 
 def cheap_at_night(*, service, units, owner):
@@ -303,6 +381,17 @@ class TestMeteredFunction:
             @metered("shout", units=lambda pages: pages)
             def shout(owner, text):
                 return text
+
+    def test_a_generator_is_refused_at_once(self):
+        def words(owner):
+            yield "hey"
+
+        async def later(owner):
+            yield "hey"
+
+        for generator in (words, later):
+            with pytest.raises(TypeError, match="is a generator"):
+                metered("shout")(generator)
 
     def test_somebody_must_pay(self):
         with pytest.raises(TypeError, match="nothing that tells who pays"):
@@ -362,6 +451,40 @@ class TestAsyncCharge:
         assert CreditHold.objects.get().status == "released"
         assert account.get_available_balance() == 10
 
+    def test_a_visitor_who_goes_away_before_the_work_pays_nothing(self, owner, account):
+        """The task is cancelled while it waits for the account's lock to take the hold."""
+
+        async def work():
+            async with charge(owner, "shout"):
+                pytest.fail("the work must not run")
+
+        async def leave():
+            locked, release = threading.Event(), threading.Event()
+
+            def lock():
+                with transaction.atomic():
+                    CreditAccount.objects.select_for_update().get(pk=account.pk)
+                    locked.set()
+                    release.wait(10)
+                connection.close()
+
+            locking = threading.Thread(target=lock)
+            locking.start()
+            await asyncio.to_thread(locked.wait)
+            task = asyncio.create_task(work())
+            await asyncio.sleep(0.3)
+            task.cancel()
+            await asyncio.sleep(0.05)
+            release.set()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            await asyncio.to_thread(locking.join)
+
+        async_to_sync(leave)()
+
+        assert CreditHold.objects.get().status == "released"
+        assert account.get_available_balance() == 10
+
     def test_the_event_loop_goes_on_meanwhile(self, owner, account):
         """A spend that waits for the account's lock stops nobody else in the process."""
         beats = []
@@ -409,12 +532,21 @@ def plain_view(request):
     return HttpResponse("done", status=int(request.GET.get("status", 200)))
 
 
+@metered("whisper")
+def locking_view(request):
+    return HttpResponse(str(connection.in_atomic_block))
+
+
 @metered("shout", units=lambda request: len(request.GET.get("text", "hey")))
 async def async_view(request):
     return HttpResponse("done", status=int(request.GET.get("status", 200)))
 
 
-urlpatterns = [path("plain/", plain_view), path("async/", async_view)]
+urlpatterns = [
+    path("plain/", plain_view),
+    path("async/", async_view),
+    path("locking/", locking_view),
+]
 
 
 @pytest.fixture
@@ -482,6 +614,14 @@ class TestMeteredView:
         assert "<html" not in page
         assert "Buy credits" not in page
         assert "HX-Request" in response["Vary"]
+
+
+@pytest.mark.usefixtures("only_metered_views")
+@pytest.mark.django_db(transaction=True)
+def test_work_is_outside_the_transaction_of_its_request(browser, monkeypatch):
+    monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
+
+    assert browser.get("/locking/").content == b"False"
 
 
 @pytest.mark.django_db(transaction=True)
