@@ -133,13 +133,13 @@ def spread_credits(
     """Share ``amount`` credits out evenly over the periods of a term.
 
     As :func:`schedule_allotment`, but the amount is that of all periods together; what doesn't
-    divide comes in the first.
+    divide comes in the first, which is all of an amount too small to share.
     """
     terms = periods(anchor, until, months=months)
     total = parse_amount(amount)
     share = (total / len(terms)).quantize(STEP, ROUND_DOWN)
     if not share:
-        raise InvalidAmountError("amount", f"{total} can't be divided by {len(terms)}.")
+        terms = terms[:1]
     first = total - share * (len(terms) - 1)
     return _schedule(
         account, [first, *[share] * (len(terms) - 1)], terms, description, source, credit_type,

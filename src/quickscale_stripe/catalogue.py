@@ -1,8 +1,8 @@
 """The catalogue: products and prices, mirrored from Stripe.
 
-Metadata that is read: ``credits`` (on the price, else on the product) and ``display_order`` (on
-either). What is archived or deleted at Stripe becomes inactive here and is kept: payments and
-subscriptions refer to it.
+Metadata that is read: ``credits`` and ``credits_interval`` (on the price, else on the product), and
+``display_order`` (on either). What is archived or deleted at Stripe becomes inactive here and is
+kept: payments and subscriptions refer to it.
 """
 
 from __future__ import annotations

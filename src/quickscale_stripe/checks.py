@@ -17,7 +17,7 @@ from quickscale_stripe.models import StripeCustomer
 from quickscale_stripe.sandbox.checks import check_sandbox
 
 HOOKS = ("fulfil", "change_plan", "revoke", "restore", "balance")
-PLAN_CHANGE_POLICIES = ("convert", "keep", "expire")
+PLAN_CHANGE_POLICIES = ("convert", "rollover", "keep", "expire")
 
 
 @register(Tags.database)

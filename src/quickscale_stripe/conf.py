@@ -135,14 +135,15 @@ class StripeSettings(AppSettings):
     def plan_change_policy(self) -> str:
         """What becomes of a period's left-over credits when an upgrade was paid.
 
-        ``"convert"`` (default) makes them pay-as-you-go, ``"keep"`` leaves them until their
-        period ends, ``"expire"`` takes them away.
+        ``"convert"`` (default) makes them pay-as-you-go, ``"rollover"`` lets them live until the
+        new plan's period ends, ``"keep"`` leaves them until their own ends, ``"expire"`` takes
+        them away.
         """
         return self._get("PLAN_CHANGE_POLICY", "convert")
 
     @property
     def plan_change_cap(self) -> int | None:
-        """At most so many credits are converted of each period, or ``None`` (default) for all."""
+        """At most so many credits of each period are converted or rolled over; ``None`` for all."""
         return self._get("PLAN_CHANGE_CAP", None)
 
     # Webhooks

@@ -76,7 +76,10 @@ class StripeCustomer(models.Model):
 
 
 class StripeProduct(models.Model):
-    """A product of the catalogue. Metadata ``display_order`` and ``credits`` are read."""
+    """A product of the catalogue.
+
+    Metadata ``display_order``, ``credits`` and ``credits_interval`` are read.
+    """
 
     stripe_id = stripe_id_field()
     name = models.CharField(_("name"), max_length=512)
@@ -157,6 +160,12 @@ class StripePrice(models.Model):
         return {"day": 1, "week": 7, "month": 30, "year": 365, "": 0}[self.interval] * (
             self.interval_count
         )
+
+    @property
+    def credits_come_monthly(self) -> bool:
+        """Whether a period's credits come in monthly parts: metadata ``credits_interval``."""
+        metadata = {**self.product.metadata, **self.metadata}
+        return metadata.get("credits_interval") == "month"
 
     @property
     def price_per_credit(self) -> Decimal | None:

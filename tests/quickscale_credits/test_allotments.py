@@ -287,16 +287,17 @@ class TestSpread:
         assert amounts == [Decimal("83.3337"), *[Decimal("83.3333")] * 11]
         assert sum(amounts) == 1000
 
-    def test_too_little_to_share_is_refused(self, account, clock):
-        with pytest.raises(InvalidAmountError):
-            spread_credits(
-                account=account,
-                amount="0.0011",
-                description="Pro plan",
-                anchor=day(2030, 1, 1),
-                until=day(2031, 1, 1),
-                source=SOURCE,
-            )
+    def test_too_little_to_share_comes_first(self, account, clock):
+        spread_credits(
+            account=account,
+            amount="0.0011",
+            description="Pro plan",
+            anchor=day(2030, 1, 1),
+            until=day(2031, 1, 1),
+            source=SOURCE,
+        )
+        lot = CreditLot.objects.get()
+        assert (lot.amount, lot.expires_at) == (Decimal("0.0011"), day(2030, 2, 1))
 
 
 class TestCancel:

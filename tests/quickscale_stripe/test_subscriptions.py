@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from quickscale_credits.clock import ledger_clock
 from quickscale_credits.models import CreditAccount, CreditLot
-from quickscale_stripe import checkout, fulfilment, plan_changes, subscriptions
+from quickscale_stripe import catalogue, checkout, fulfilment, plan_changes, subscriptions
 from quickscale_stripe.client import get_client
 from quickscale_stripe.exceptions import AlreadySubscribedError, NotForSaleError
 from quickscale_stripe.models import Payment, StripePrice, Subscription
@@ -190,6 +191,121 @@ def test_left_over_credits_can_be_kept_until_their_end_or_expire(
     shown = plan_changes.preview(subscription=subscribed, price=pro)
     plan_changes.change(subscription=subscribed, price=pro, proration_date=shown.proration_date)
     assert by_type(owner) == {"subscription": Payment.objects.get(kind="plan_change").credits}
+
+
+def test_left_over_credits_can_roll_over_with_a_cap(
+    shop: Sandbox, owner: Any, subscribed: Subscription, settings: Any
+) -> None:
+    settings.QUICKSCALE_STRIPE_PLAN_CHANGE_POLICY = "rollover"
+    settings.QUICKSCALE_STRIPE_PLAN_CHANGE_CAP = 120
+    upgrade(subscribed, StripePrice.objects.get(product__name="Pro plan", interval="year"))
+    subscribed.refresh_from_db()
+    rolled = CreditLot.objects.get(source_type="rollover")
+    assert (rolled.credit_type, rolled.remaining) == ("subscription", 120)
+    assert rolled.expires_at == subscribed.current_period_end
+    assert rolled.parent is not None
+    assert rolled.parent.remaining == 180
+
+
+@pytest.fixture
+def basic_monthly(basic: StripePrice) -> StripePrice:
+    """3600 credits a year, 300 of them each month."""
+    return with_monthly_credits("Basic plan")
+
+
+def with_monthly_credits(product: str) -> StripePrice:
+    price = StripePrice.objects.get(product__name=product, interval="year")
+    metadata = {"metadata": {"credits_interval": "month"}}
+    get_client().v1.prices.update(price.stripe_id, metadata)
+    synced = catalogue.sync_price(price.stripe_id)
+    assert synced is not None
+    return synced
+
+
+def monthly_lots(owner: Any) -> list[CreditLot]:
+    lots = CreditLot.objects.filter(account__owner=owner, credit_type="subscription")
+    return list(lots.order_by("effective_at", "pk"))
+
+
+def test_a_yearly_plan_can_bring_its_credits_monthly(
+    shop: Sandbox, owner: Any, basic_monthly: StripePrice
+) -> None:
+    shop.set_delivery("hold", copies=2)
+    shop.pay(open_signup(owner, basic_monthly))
+    shop.release(backwards=True)
+    shop.deliver()
+    subscription = Subscription.objects.get()
+    lots = monthly_lots(owner)
+    assert [lot.amount for lot in lots] == [300] * 12
+    assert [lot.expires_at for lot in lots[:-1]] == [lot.effective_at for lot in lots[1:]]
+    assert lots[0].effective_at == subscription.current_period_start
+    assert lots[-1].expires_at == subscription.current_period_end
+    payment = Payment.objects.get()
+    assert payment.credits == 3600
+    assert sum(lot.cost_amount or 0 for lot in lots) == payment.amount
+    assert balance(owner) == 300
+
+    with ledger_clock(lots[5].effective_at):
+        assert balance(owner) == 300
+
+
+def test_a_yearly_plan_that_is_cancelled_brings_what_was_paid_and_no_more(
+    shop: Sandbox, owner: Any, basic_monthly: StripePrice
+) -> None:
+    shop.pay(open_signup(owner, basic_monthly))
+    shop.deliver()
+    subscriptions.cancel_at_period_end(Subscription.objects.get())
+    shop.advance(days=367)
+    shop.deliver()
+    subscription = Subscription.objects.get()
+    assert subscription.status == "canceled"
+    lots = monthly_lots(owner)
+    assert len(lots) == 12
+    assert lots[-1].expires_at == subscription.current_period_end
+
+
+def test_a_refund_of_a_yearly_plan_takes_the_months_to_come_first(
+    shop: Sandbox, owner: Any, basic_monthly: StripePrice
+) -> None:
+    shop.pay(open_signup(owner, basic_monthly))
+    shop.deliver()
+    payment = Payment.objects.get()
+    get_client().v1.refunds.create(
+        {"payment_intent": payment.payment_intent_id or "", "amount": payment.amount // 2},
+        {"idempotency_key": "half"},
+    )
+    shop.deliver()
+    assert [lot.remaining for lot in monthly_lots(owner)] == [300] * 6 + [0] * 6
+
+
+@pytest.mark.parametrize(
+    ("policy", "now"),
+    [("convert", 1000), ("rollover", 1000), ("keep", 1000), ("expire", 700)],
+)
+def test_an_upgrade_of_a_yearly_plan_lifts_each_month_to_come(
+    shop: Sandbox,
+    owner: Any,
+    basic_monthly: StripePrice,
+    settings: Any,
+    policy: str,
+    now: int,
+) -> None:
+    settings.QUICKSCALE_STRIPE_PLAN_CHANGE_POLICY = policy
+    shop.pay(open_signup(owner, basic_monthly))
+    shop.deliver()
+    upgrade(Subscription.objects.get(), with_monthly_credits("Pro plan"))
+    assert balance(owner) == pytest.approx(now, abs=1)
+    lots = monthly_lots(owner)
+    coming = lots[-1].effective_at + timedelta(days=10)
+    with ledger_clock(coming):
+        kept = 300 if policy in ("convert", "rollover") else 0
+        assert balance(owner) == pytest.approx(1000 + kept, abs=1)
+
+
+def upgrade(subscription: Subscription, price: StripePrice) -> None:
+    shown = plan_changes.preview(subscription=subscription, price=price)
+    assert shown.is_upgrade
+    plan_changes.change(subscription=subscription, price=price, proration_date=shown.proration_date)
 
 
 def test_a_declined_upgrade_leaves_the_old_plan(

@@ -10,7 +10,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from quickscale_credits import ledger
+from quickscale_credits import allotments, ledger
 from quickscale_credits.models import CreditAccount, CreditLot, CreditTransaction
 from quickscale_stripe.conf import app_settings
 from quickscale_stripe.models import Payment, StripePrice
@@ -28,9 +28,21 @@ def fulfil(
     """Add the credits: pay-as-you-go for a purchase, a subscription's for a period.
 
     See :func:`quickscale_stripe.hooks.fulfil`. The lot's source makes a second call change
-    nothing.
+    nothing. A price whose credits come monthly has them shared out over its period's months.
     """
     if not amount:
+        return
+    if period and price and price.credits_come_monthly:
+        allotments.spread_credits(
+            account=CreditAccount.objects.for_owner(owner),
+            amount=amount,
+            description=payment.description or _("Purchase"),
+            anchor=period[0],
+            until=period[1],
+            source=source,
+            cost=(payment.amount, payment.currency),
+            metadata={"receipt": payment.receipt_number},
+        )
         return
     # An event that comes after the period's end still leaves its trace: added, and ended.
     begins = min(period[0], timezone.now()) if period else None
@@ -52,16 +64,25 @@ def change_plan(*, payment: Payment, before: list[Payment]) -> None:
     """Apply ``QUICKSCALE_STRIPE_PLAN_CHANGE_POLICY`` to the lots of the periods paid before.
 
     Only lots that money was paid for, and each once: a cycle of plans can't turn the same credits
-    into permanent ones twice.
+    into permanent ones twice. Months that have not begun stay as they are: the new plan's credits
+    are what it brings on top of them.
     """
     policy = app_settings.plan_change_policy
     if policy == "keep":
         return
+    now, cap = timezone.now(), app_settings.plan_change_cap
+    kept = _("Kept at the change of plan")
+    ends = payment.subscription.current_period_end if payment.subscription else None
     for earlier in before:
-        for lot in _lots(earlier).filter(remaining__gt=0, expires_at__gt=timezone.now()):
+        lots = _lots(earlier).filter(remaining__gt=0, effective_at__lte=now, expires_at__gt=now)
+        for lot in lots:
             if policy == "convert":
-                cap = app_settings.plan_change_cap
-                ledger.convert(lot=lot, description=_("Kept at the change of plan"), cap=cap)
+                ledger.convert(lot=lot, description=kept, cap=cap)
+            elif policy == "rollover":
+                lot_ends = lot.expires_at or now
+                ledger.roll_over(
+                    lot=lot, expires_at=max(lot_ends, ends or lot_ends), description=kept, cap=cap
+                )
             else:
                 ledger.revoke(
                     lot=lot,
