@@ -76,6 +76,11 @@ def change_allotments(period: list[stripe.Invoice]) -> list[Allotment]:
     return [charged[0].as_allotment(gain.quantize(Decimal("0.0001"), ROUND_DOWN))]
 
 
+def charged_plan(invoice: stripe.Invoice) -> StripePrice | None:
+    """The plan that an invoice charges; ``None`` when it is about no plan."""
+    return next((line.price for line in plan_lines(invoice) if not line.gives_back), None)
+
+
 def period_invoices(invoice: stripe.Invoice) -> list[stripe.Invoice]:
     """The paid invoice that began the period, and those of its changes up to this one."""
     details = invoice.parent.subscription_details if invoice.parent else None

@@ -6,6 +6,7 @@ import uuid
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from quickscale.owner import owner_email
@@ -75,7 +76,7 @@ def find(*, metadata: Any = None, stripe_id: str | None = None) -> StripeCustome
 
     Args:
         metadata: the object's; its reference counts first, for it outlives a deleted customer.
-        stripe_id: the object's customer.
+        stripe_id: the object's customer, the owner's present or a former one.
     """
     customers = StripeCustomer.objects.select_related("owner")
     if metadata and REFERENCE_KEY in metadata:
@@ -84,7 +85,9 @@ def find(*, metadata: Any = None, stripe_id: str | None = None) -> StripeCustome
         except ValueError:
             return None
         return customers.filter(reference=reference).first()
-    return customers.filter(stripe_id=stripe_id).first() if stripe_id else None
+    if not stripe_id:
+        return None
+    return customers.filter(Q(stripe_id=stripe_id) | Q(former_ids__contains=[stripe_id])).first()
 
 
 def metadata_for(customer: StripeCustomer) -> dict[str, str]:
@@ -100,6 +103,8 @@ def _create(customer: StripeCustomer, email: str, name: str) -> None:
             {"email": email, "name": name, "metadata": metadata_for(customer)},
             {"idempotency_key": f"customer:{key}"},
         )
+    if customer.stripe_id:
+        customer.former_ids.append(customer.stripe_id)
     customer.stripe_id, customer.livemode, customer.deleted_at = remote.id, remote.livemode, None
 
 

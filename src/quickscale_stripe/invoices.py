@@ -14,13 +14,14 @@ from quickscale_stripe.allotments import (
     PERIOD_REASONS,
     Allotment,
     change_allotments,
+    charged_plan,
     period_allotments,
     period_invoices,
 )
 from quickscale_stripe.client import get_client
 from quickscale_stripe.conf import app_settings
 from quickscale_stripe.exceptions import stripe_errors
-from quickscale_stripe.models import Payment, StripeCustomer, Subscription
+from quickscale_stripe.models import Payment, StripeCustomer, StripePrice, Subscription
 from quickscale_stripe.stripe_objects import at, id_of, optional
 
 _KINDS = {
@@ -53,19 +54,19 @@ def sync(invoice_id: str) -> Payment | None:
     if customer is None or invoice.status == "draft" or invoice.livemode != app_settings.live_mode:
         return None
     subscription = subscriptions.sync(id_of(details.subscription) or "") if details else None
+    plan = charged_plan(invoice)
     allotments = _allotments(invoice)
     with transaction.atomic():
-        return _record(invoice, customer, subscription, allotments)
+        return _record(invoice, customer, subscription, plan, allotments)
 
 
 def _record(
     invoice: stripe.Invoice,
     customer: StripeCustomer,
     subscription: Subscription | None,
+    plan: StripePrice | None,
     allotments: list[Allotment],
 ) -> Payment:
-    price = subscription.price if subscription else None
-    price = allotments[0].price if allotments else price
     intent = _intent(invoice)
     if intent is not None:
         # The invoice of a one-time Checkout tells of a payment that is here already.
@@ -77,8 +78,8 @@ def _record(
         defaults={
             "owner": customer.owner,
             "kind": _KINDS.get(invoice.billing_reason or "", Payment.Kind.INVOICE),
-            "description": price.product.name if price else invoice.number or "",
-            "price": price,
+            "description": plan.product.name if plan else invoice.number or "",
+            "price": plan,
             "subscription": subscription,
             "amount": max(0, invoice.total),
             "currency": invoice.currency,

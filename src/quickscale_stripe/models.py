@@ -43,7 +43,8 @@ class StripeCustomer(models.Model):
     ``email`` and ``name`` are as Stripe has them, where the customer may change them; what was
     sent last tells whether the owner's own changed since. ``reference`` goes into the metadata of
     all that is made for the owner, so that it is known as this site's even when another site
-    shares the Stripe account or the customer is deleted.
+    shares the Stripe account or the customer is deleted. ``former_ids`` are those of customers
+    that were deleted or are of the other mode, for what was made for them and tells only the id.
     """
 
     owner = models.OneToOneField(
@@ -54,6 +55,7 @@ class StripeCustomer(models.Model):
     )
     reference = models.UUIDField(_("reference"), default=uuid.uuid4, unique=True, editable=False)
     stripe_id = optional_id_field(_("Stripe ID"))
+    former_ids = models.JSONField(default=list, editable=False)
     livemode = models.BooleanField(_("live mode"), default=False)
     email = models.CharField(_("e-mail address"), max_length=512, blank=True)
     name = models.CharField(_("name"), max_length=256, blank=True)

@@ -1,0 +1,328 @@
+"""What happens to owners and their money, step by step, and how each story has to end.
+
+A story yields where time passes: between two steps events may arrive, or not yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from quickscale_stripe import customers, plan_changes, subscriptions
+from tests.quickscale_stripe.proof.world import World
+
+Steps: TypeAlias = Iterator[None]
+
+
+@dataclass(frozen=True)
+class Story:
+    """A story and its end.
+
+    Args:
+        payments: kind, status and rounded credits of each.
+        balance: the rounded credits of each type.
+        subscription: its status, if there is one, and its plan.
+    """
+
+    tell: Callable[[World], Steps]
+    payments: list[tuple[str, str, int]]
+    balance: dict[str, int]
+    subscription: tuple[str, str] | None
+
+
+STORIES: dict[str, Story] = {}
+
+_BOUGHT = ("one_time", "succeeded", 100)
+_BASIC = ("subscription", "succeeded", 300)
+_UPGRADED = ("plan_change", "succeeded", 700)
+
+
+def story(
+    *payments: tuple[str, str, int],
+    subscription: tuple[str, str] | None = None,
+    payg: int = 0,
+    plan: int = 0,
+) -> Callable[[Callable[[World], Steps]], None]:
+    def add(tell: Callable[[World], Steps]) -> None:
+        balance = {"payg": payg, "subscription": plan}
+        STORIES[tell.__name__] = Story(tell, sorted(payments), balance, subscription)
+
+    return add
+
+
+# Packages ----------------------------------------------------------------------------------------
+
+
+@story(_BOUGHT, payg=100)
+def bought_by_card(world: World) -> Steps:
+    yield
+    world.buy()
+
+
+@story(_BOUGHT, payg=100)
+def bought_by_bank(world: World) -> Steps:
+    intent = world.buy("bank_success")
+    yield
+    world.sandbox.settle(intent)
+
+
+@story(("one_time", "failed", 100))
+def refused_by_the_bank(world: World) -> Steps:
+    intent = world.buy("bank_failure")
+    yield
+    world.sandbox.settle(intent)
+
+
+@story(("one_time", "refunded", 100))
+def refunded_in_parts(world: World) -> Steps:
+    intent = world.buy()
+    for amount in (100, 300, 500):
+        yield
+        world.sandbox.refund(world.charge(intent), amount=amount)
+
+
+@story(("one_time", "partially_refunded", 100), payg=25)
+def one_of_several_refunds_failed(world: World) -> Steps:
+    intent = world.buy()
+    yield
+    failing = world.sandbox.refund(world.charge(intent), amount=225)
+    yield
+    world.sandbox.refund(world.charge(intent), amount=675)
+    yield
+    world.sandbox.fail_refund(failing)
+
+
+@story(_BOUGHT, payg=100)
+def dispute_won(world: World) -> Steps:
+    intent = world.buy()
+    yield
+    dispute = world.sandbox.dispute(world.charge(intent))
+    yield
+    world.sandbox.close_dispute(dispute, won=True)
+
+
+@story(_BOUGHT)
+def dispute_lost(world: World) -> Steps:
+    intent = world.buy()
+    yield
+    dispute = world.sandbox.dispute(world.charge(intent))
+    yield
+    world.sandbox.close_dispute(dispute, won=False)
+
+
+@story(("one_time", "partially_refunded", 100))
+def refunded_in_part_and_the_rest_disputed(world: World) -> Steps:
+    intent = world.buy()
+    yield
+    world.sandbox.refund(world.charge(intent), amount=200)
+    yield
+    dispute = world.sandbox.dispute(world.charge(intent))
+    yield
+    world.sandbox.close_dispute(dispute, won=False)
+
+
+# Subscriptions -----------------------------------------------------------------------------------
+
+
+@story(_BASIC, subscription=("active", "Basic plan"), plan=300)
+def subscribed(world: World) -> Steps:
+    yield
+    world.subscribe()
+
+
+@story(_BASIC, _BASIC, subscription=("active", "Basic plan"), plan=600)
+def renewed(world: World) -> Steps:
+    world.subscribe()
+    yield
+    world.sandbox.advance(days=32)
+
+
+@story(_BASIC, _BASIC, subscription=("active", "Basic plan"), plan=600)
+def renewal_failed_and_recovered(world: World) -> Steps:
+    world.subscribe(method="renewal_declined")
+    yield
+    world.sandbox.advance(days=32)
+    yield
+    world.use_card()
+    yield
+    world.sandbox.advance(days=5)
+
+
+@story(
+    _BASIC,
+    ("subscription", "failed", 300),
+    subscription=("canceled", "Basic plan"),
+    plan=300,
+)
+def renewal_failed_for_good(world: World) -> Steps:
+    world.subscribe(method="renewal_declined")
+    yield
+    world.sandbox.advance(days=32)
+    yield
+    world.sandbox.advance(days=20)
+
+
+@story(
+    ("subscription", "succeeded", 300),
+    ("subscription", "succeeded", 300),
+    subscription=("active", "Basic plan"),
+    plan=600,
+)
+def tried_and_stayed(world: World) -> Steps:
+    """A trial's invoice is of nothing and brings the credits of the trial's time."""
+    customer = customers.ensure(world.owner)
+    world.use_card()
+    world.client.v1.subscriptions.create(
+        {
+            "customer": customer.stripe_id or "",
+            "items": [{"price": world.price("Basic plan").stripe_id}],
+            "trial_period_days": 7,
+        },
+        {"idempotency_key": "trial"},
+    )
+    yield
+    world.sandbox.advance(days=5)
+    yield
+    world.sandbox.advance(days=3)
+
+
+@story(_BASIC, subscription=("active", "Basic plan"), plan=300)
+def canceled_and_reactivated(world: World) -> Steps:
+    subscription = world.subscribe()
+    yield
+    row = subscriptions.cancel_at_period_end(world.known(subscription))
+    assert row
+    yield
+    subscriptions.reactivate(row)
+
+
+@story(_BASIC, subscription=("canceled", "Basic plan"), plan=300)
+def canceled_at_the_period_s_end(world: World) -> Steps:
+    subscription = world.subscribe()
+    yield
+    subscriptions.cancel_at_period_end(world.known(subscription))
+    yield
+    world.sandbox.advance(days=32)
+
+
+@story(_BASIC, subscription=("canceled", "Basic plan"), plan=300)
+def canceled_at_once(world: World) -> Steps:
+    subscription = world.subscribe()
+    yield
+    subscriptions.cancel_now(world.known(subscription))
+
+
+@story(("subscription", "refunded", 300), subscription=("active", "Basic plan"))
+def period_refunded(world: World) -> Steps:
+    world.subscribe()
+    yield
+    [invoice] = world.client.v1.invoices.list().data
+    payments = world.client.v1.invoice_payments.list({"invoice": invoice.id})
+    intent = str(payments.data[0].payment.payment_intent)
+    world.sandbox.refund(world.charge(intent))
+
+
+# Changes of plan ---------------------------------------------------------------------------------
+
+
+def _change(world: World, subscription_id: str, plan: str) -> None:
+    row, price = world.known(subscription_id), world.price(plan)
+    shown = plan_changes.preview(subscription=row, price=price)
+    plan_changes.change(subscription=row, price=price, proration_date=shown.proration_date)
+
+
+@story(_BASIC, _UPGRADED, subscription=("active", "Pro plan"), payg=300, plan=700)
+def upgraded(world: World) -> Steps:
+    subscription = world.subscribe()
+    yield
+    _change(world, subscription, "Pro plan")
+
+
+@story(
+    _BASIC,
+    ("plan_change", "failed", 0),
+    subscription=("active", "Basic plan"),
+    plan=300,
+)
+def upgrade_declined(world: World) -> Steps:
+    subscription = world.subscribe(method="renewal_declined")
+    yield
+    _change(world, subscription, "Pro plan")
+    yield
+    world.sandbox.advance(days=2)
+
+
+@story(_BASIC, _UPGRADED, subscription=("active", "Pro plan"), payg=300, plan=700)
+def upgrade_declined_and_then_paid(world: World) -> Steps:
+    subscription = world.subscribe(method="renewal_declined")
+    yield
+    _change(world, subscription, "Pro plan")
+    yield
+    world.use_card()
+    invoice = world.client.v1.invoices.list({"limit": 1}).data[0]
+    yield
+    world.client.v1.invoices.pay(invoice.id, {}, {"idempotency_key": "by the hosted page"})
+
+
+@story(
+    ("subscription", "succeeded", 1000),
+    _BASIC,
+    subscription=("active", "Basic plan"),
+    plan=1300,
+)
+def downgraded(world: World) -> Steps:
+    subscription = world.subscribe("Pro plan")
+    yield
+    _change(world, subscription, "Basic plan")
+    yield
+    world.sandbox.advance(days=32)
+
+
+@story(_BASIC, _UPGRADED, subscription=("active", "Pro plan"), payg=300, plan=700)
+def changed_in_the_portal(world: World) -> Steps:
+    subscription = world.subscribe()
+    yield
+    world.change_in_portal(subscription, "Pro plan")
+
+
+@story(
+    ("subscription", "succeeded", 300),
+    ("plan_change", "succeeded", 700),
+    ("plan_change", "succeeded", 0),
+    ("plan_change", "succeeded", 0),
+    ("subscription", "succeeded", 1000),
+    subscription=("active", "Pro plan"),
+    payg=300,
+    plan=1700,
+)
+def changed_to_and_fro(world: World) -> Steps:
+    subscription = world.subscribe()
+    for plan in ("Pro plan", "Basic plan", "Pro plan"):
+        yield
+        world.change_in_portal(subscription, plan)
+    yield
+    world.sandbox.advance(days=32)
+
+
+# Customers ---------------------------------------------------------------------------------------
+
+
+@story(_BASIC, subscription=("canceled", "Basic plan"), plan=300)
+def customer_deleted(world: World) -> Steps:
+    world.subscribe()
+    yield
+    world.client.v1.customers.delete(world.owner.stripe_customer.stripe_id)
+
+
+@story(_BOUGHT, ("one_time", "refunded", 100), payg=100)
+def customer_deleted_and_made_anew(world: World) -> Steps:
+    intent = world.buy()
+    yield
+    world.sandbox.refund(world.charge(intent))
+    old = world.owner.stripe_customer.stripe_id
+    yield
+    world.client.v1.customers.delete(old)
+    customers.detach(old)
+    yield
+    world.buy(reference="second")
