@@ -36,7 +36,12 @@ def refuse(outcome: Outcome[Any], key: str) -> None:
     match outcome.answer.split():
         case ["posted"]:
             if outcome.row is not None:
-                outbox.deliver_after_commit(outcome.row.account_id, using=outcome.row._state.db)
+                row = outcome.row
+                outbox.deliver_after_commit(
+                    row.account_id,
+                    since=getattr(row, "closed_at", None) or row.created_at,
+                    using=row._state.db,
+                )
             return
         case ["replayed"]:
             return

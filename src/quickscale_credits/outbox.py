@@ -1,15 +1,16 @@
 """Delivery of events: after the commit that wrote them, at least once, in order for each account.
 
-The write that an event tells of delivers it as well, right after its commit. Whatever that could
-not do (the process died, a receiver raised) is left to ``manage.py deliver_credit_events``, which
-a scheduler runs every minute or so.
+The write that an event tells of delivers it as well, right after its commit, unless an older event
+of the account still waits. That, and whatever it could not do (the process died, a receiver raised)
+is left to ``manage.py deliver_credit_events``, which a scheduler runs every minute or so: however
+much waits, a request never pays for it.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
-from datetime import timedelta
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
 from functools import partial
 
 from django.db import DEFAULT_DB_ALIAS, transaction
@@ -49,21 +50,34 @@ SIGNALS: Mapping[str, LedgerSignal] = {
 # A delivery that takes longer than this counts as dead, and the event is delivered again.
 DELIVERY_TIME = timedelta(minutes=5)
 LONGEST_WAIT = timedelta(hours=12)
+ON_COMMIT = 20  # events that a write delivers at most
+BATCH = 500  # events read at once
 
 
-def deliver_after_commit(account_id: int, *, using: str = DEFAULT_DB_ALIAS) -> None:
-    """Deliver the account's events once the transaction that goes on has committed."""
+def deliver_after_commit(
+    account_id: int, *, since: datetime, using: str = DEFAULT_DB_ALIAS
+) -> None:
+    """Once the transaction that goes on has committed, deliver the account's events from it.
+
+    ``since`` is the ledger's time of the write.
+    """
     if app_settings.deliver_on_commit and _anyone_listens():
         transaction.on_commit(
-            partial(deliver_account, account_id, using=using), using=using, robust=True
+            partial(_deliver_new, account_id, since, using), using=using, robust=True
         )
 
 
 def deliver_due(*, limit: int | None = None, using: str = DEFAULT_DB_ALIAS) -> int:
     """Deliver what is due for every account, or for ``limit`` of them; how many were delivered."""
+    unheard = [kind for kind, signal in SIGNALS.items() if not signal.has_listeners(CreditAccount)]
+    delivered = (
+        _open(using)
+        .filter(kind__in=unheard, pending__isnull=True, next_attempt_at__lte=LedgerClock())
+        .update(pending=[], delivered_at=LedgerClock())
+    )
     due = _open(using).filter(next_attempt_at__lte=LedgerClock())
     accounts = due.order_by("account_id").values_list("account_id", flat=True).distinct()[:limit]
-    return sum(deliver_account(account_id, using=using) for account_id in accounts)
+    return delivered + sum(deliver_account(account_id, using=using) for account_id in accounts)
 
 
 def deliver_account(account_id: int, *, using: str = DEFAULT_DB_ALIAS) -> int:
@@ -71,11 +85,27 @@ def deliver_account(account_id: int, *, using: str = DEFAULT_DB_ALIAS) -> int:
 
     A receiver that failed an event gets no later one before it; the others do.
     """
+    return _deliver(_events(account_id, using))
+
+
+def _deliver_new(account_id: int, since: datetime, using: str) -> int:
+    events = list(_open_events(account_id, using)[:ON_COMMIT])
+    if events and events[0].created_at < since:
+        return 0
+    return _deliver(events)
+
+
+def _events(account_id: int, using: str) -> Iterator[CreditEvent]:
+    last = 0
+    while events := list(_open_events(account_id, using).filter(pk__gt=last)[:BATCH]):
+        yield from events
+        last = events[-1].pk
+
+
+def _deliver(events: Iterable[CreditEvent]) -> int:
     waiting: set[str] = set()
     delivered = 0
-    last = 0
-    while event := _next(account_id, last, using):
-        last = event.pk
+    for event in events:
         receivers = SIGNALS[event.kind].named_receivers(CreditAccount)
         if event.pending is not None:
             receivers = [pair for pair in receivers if pair[0] in event.pending]
@@ -86,9 +116,10 @@ def deliver_account(account_id: int, *, using: str = DEFAULT_DB_ALIAS) -> int:
             waiting |= names
             continue
         ready = [pair for pair in receivers if pair[0] not in waiting]
-        if ready and not _claim(event):
-            break
-        waiting |= _send(event, ready)
+        if ready:
+            if not _claim(event):
+                break
+            waiting |= _send(event, ready)
         left = sorted(names & waiting)
         if ready or not left:
             _record(event, left)
@@ -111,10 +142,9 @@ def _open(using: str) -> QuerySet[CreditEvent]:
     return CreditEvent.objects.using(using).filter(delivered_at=None)
 
 
-def _next(account_id: int, last: int, using: str) -> CreditEvent | None:
-    events = _open(using).filter(account_id=account_id, pk__gt=last).select_related("account")
-    is_due = Q(next_attempt_at__lte=LedgerClock())
-    return events.annotate(is_due=is_due).order_by("pk").first()
+def _open_events(account_id: int, using: str) -> QuerySet[CreditEvent]:
+    events = _open(using).filter(account_id=account_id).select_related("account")
+    return events.annotate(is_due=Q(next_attempt_at__lte=LedgerClock())).order_by("pk")
 
 
 def _claim(event: CreditEvent) -> bool:

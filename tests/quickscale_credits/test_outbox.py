@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import contextmanager
 from datetime import timedelta
 from decimal import Decimal
@@ -8,11 +9,13 @@ from decimal import Decimal
 import pytest
 from django.db import connection, transaction
 from django.db.models import F
+from django.utils import timezone
 
 from quickscale_credits import outbox, signals
 from quickscale_credits.models import CreditAccount, CreditEvent, CreditTransaction
 
 pytestmark = pytest.mark.django_db
+DAY = timedelta(days=1)
 
 
 @contextmanager
@@ -80,6 +83,47 @@ class TestAfterCommit:
         assert "failed for the credit event" in caplog.text
         assert "no service" in open_events().get().last_error
 
+    def test_what_waits_is_left_to_the_command(
+        self, account, settings, django_assert_max_num_queries
+    ):
+        account.add_credits(50, "Before")
+        with listening(Receiver("Before", "Late")) as told:
+            for _ in range(30):
+                account.consume_credits(1, "Waits")
+            with django_assert_max_num_queries(4):
+                account.consume_credits(1, "Late")
+            assert told.told == []
+
+            told.broken.clear()
+            outbox.deliver_due()
+
+        assert told.told == ["Before", *["Waits"] * 30, "Late"]
+
+    def test_a_write_delivers_so_many_at_most(self, account, monkeypatch):
+        monkeypatch.setattr(outbox, "ON_COMMIT", 2)
+        ends = timezone.now() + timedelta(seconds=0.3)
+        for _ in range(3):
+            account.add_credits(1, "Gift", credit_type="bonus", expires_at=ends)
+        outbox.deliver_due()
+        time.sleep(0.5)
+        with listening(Receiver(), "credits_expired", "credits_granted") as told:
+            account.add_credits(1, "Bought")
+            assert told.told == ["Expired"] * 2
+            outbox.deliver_due()
+
+        assert told.told == [*["Expired"] * 3, "Bought"]
+
+    def test_an_expiry_that_a_release_posts_is_told(self, account):
+        ends = timezone.now() + timedelta(seconds=0.3)
+        account.add_credits(5, "Gift", credit_type="bonus", expires_at=ends)
+        hold = account.hold_credits(5, "Work", ttl=DAY)
+        outbox.deliver_due()
+        time.sleep(0.5)
+        with listening(Receiver(), "credits_expired") as told:
+            hold.release()
+
+        assert told.told == ["Expired"]
+
     def test_can_be_left_to_the_command(self, account, settings):
         settings.QUICKSCALE_CREDITS_DELIVER_ON_COMMIT = False
         with listening(Receiver()) as told:
@@ -146,11 +190,33 @@ class TestDelivery:
 
         assert told == ["Bought"]
 
-    def test_events_that_nobody_listens_to_are_done_with(self, account):
-        account.add_credits(1, "Bought")
+    def test_events_that_nobody_listens_to_are_done_with(self, account, django_assert_num_queries):
+        for _ in range(10):
+            account.add_credits(1, "Bought")
 
-        assert outbox.deliver_due() == 1
+        with django_assert_num_queries(2):
+            assert outbox.deliver_due() == 10
         assert not open_events().exists()
+
+        with listening(Receiver()) as told:
+            outbox.deliver_due()
+        assert told.told == []
+
+    def test_a_long_queue_behind_a_failure_is_read_at_once(
+        self, account, django_assert_max_num_queries
+    ):
+        for number in range(50):
+            account.add_credits(1, f"Number {number}")
+        with listening(Receiver("Number 0")):
+            outbox.deliver_due()
+            open_events().exclude(pk=open_events().first().pk).update(
+                next_attempt_at=F("created_at")
+            )
+
+            with django_assert_max_num_queries(5):
+                outbox.deliver_due()
+
+        assert open_events().count() == 50
 
     def test_a_failed_receiver_is_tried_again_and_the_others_are_not(self, account):
         sick, well = Receiver("First"), OtherReceiver()
