@@ -68,18 +68,18 @@ def periods(anchor: datetime, until: datetime, *, months: int = 1) -> list[Perio
         InvalidRequestError: ``until`` is not after ``anchor``, or there are more than
             ``MAX_PERIODS`` periods.
     """
-    begin, end = requests.moment("anchor", anchor), requests.moment("until", until)
-    if begin is None or end is None or end <= begin:
+    begins, ends = requests.moment("anchor", anchor), requests.moment("until", until)
+    if begins is None or ends is None or ends <= begins:
         raise InvalidRequestError("until", f"{until!r} is not after {anchor!r}.")
     if months < 1:
         raise InvalidRequestError("months", f"{months!r} is not a number of months.")
-    bounds = [begin]
+    bounds = [anchor]
     for number in count(1):
         if len(bounds) > MAX_PERIODS:
             raise InvalidRequestError("until", f"there would be more than {MAX_PERIODS} periods.")
-        following = _months_later(begin, number * months)
-        if following >= end:
-            return list(pairwise([*bounds, end]))
+        following = _months_later(anchor, number * months)
+        if following >= until:
+            return list(pairwise([*bounds, until]))
         bounds.append(following)
     raise AssertionError
 

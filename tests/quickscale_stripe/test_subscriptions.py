@@ -200,7 +200,7 @@ def test_left_over_credits_can_roll_over_with_a_cap(
     settings.QUICKSCALE_STRIPE_PLAN_CHANGE_CAP = 120
     upgrade(subscribed, StripePrice.objects.get(product__name="Pro plan", interval="year"))
     subscribed.refresh_from_db()
-    rolled = CreditLot.objects.get(source_type="rollover")
+    rolled = CreditLot.objects.get(parent__isnull=False)
     assert (rolled.credit_type, rolled.remaining) == ("subscription", 120)
     assert rolled.expires_at == subscribed.current_period_end
     assert rolled.parent is not None
