@@ -164,6 +164,20 @@ class TestSchedule:
             day(2030, 1, 1), day(2031, 1, 1)
         )
 
+    def test_each_write_is_one_round_trip(self, account, clock, django_assert_num_queries):
+        with django_assert_num_queries(1):
+            yearly(account)
+        with django_assert_num_queries(1):
+            change_allotment(
+                account=account,
+                source=SOURCE,
+                new_source=NEW_SOURCE,
+                amount=5,
+                description="Basic plan",
+            )
+        with django_assert_num_queries(1):
+            cancel_allotment(account=account, source=NEW_SOURCE, reason="Cancelled")
+
     def test_a_term_that_is_told_late_gives_what_it_would_have_given(self, account, clock):
         clock.move(day(2030, 4, 10) - clock.now)
         entry = yearly(account)
