@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 from django.db.transaction import TransactionManagementError
 
 SETTING = "quickscale_credits.now"
@@ -15,19 +15,24 @@ SETTING = "quickscale_credits.now"
 class Clock:
     """The ledger's time while it stands still between moves."""
 
-    def __init__(self, now: datetime, using: str) -> None:
-        self.now = now
+    def __init__(self, using: str) -> None:
         self._using = using
-        self._set()
+
+    @property
+    def now(self) -> datetime:
+        """What the database takes for now: a savepoint that is rolled back turns it back too."""
+        with connections[self._using].cursor() as cursor:
+            cursor.execute("SELECT quickscale_credits_clock()")
+            now: datetime = cursor.fetchone()[0]
+        return now
 
     def move(self, by: timedelta) -> None:
         """Let time pass; the ledger knows no way back."""
-        self.now += by
-        self._set()
+        self._set((self.now + by).isoformat())
 
-    def _set(self) -> None:
+    def _set(self, now: str) -> None:
         with connections[self._using].cursor() as cursor:
-            cursor.execute("SELECT set_config(%s, %s, true)", [SETTING, self.now.isoformat()])
+            cursor.execute("SELECT set_config(%s, %s, true)", [SETTING, now])
 
 
 @contextmanager
@@ -41,7 +46,8 @@ def ledger_clock(now: datetime, *, using: str = DEFAULT_DB_ALIAS) -> Iterator[Cl
             clock.move(timedelta(days=2))
             assert account.get_balance() == 0
 
-    After an error the end of the transaction brings the real clock back.
+    Clocks nest: the end of the inner one brings the outer one back as it was. After an error of the
+    database, the end of the transaction or savepoint does.
 
     Raises:
         TransactionManagementError: there is no transaction.
@@ -50,12 +56,22 @@ def ledger_clock(now: datetime, *, using: str = DEFAULT_DB_ALIAS) -> Iterator[Cl
     if not connection.in_atomic_block:
         raise TransactionManagementError("ledger_clock() needs a transaction.atomic() around it.")
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_get_functiondef('quickscale_credits_clock'::regproc)")
-        [real] = cursor.fetchone()
+        cursor.execute(
+            "SELECT pg_get_functiondef('quickscale_credits_clock'::regproc),"
+            " coalesce(current_setting(%s, true), '')",
+            [SETTING],
+        )
+        real, before = cursor.fetchone()
         cursor.execute(
             "CREATE OR REPLACE FUNCTION quickscale_credits_clock() RETURNS timestamptz "
             f"LANGUAGE sql VOLATILE AS $$ SELECT current_setting('{SETTING}')::timestamptz $$"
         )
-    yield Clock(now, using)
-    with connection.cursor() as cursor:
-        cursor.execute(real)
+    clock = Clock(using)
+    clock._set(now.isoformat())
+    try:
+        yield clock
+    finally:
+        if not connection.needs_rollback:
+            with suppress(DatabaseError), connection.cursor() as cursor:
+                cursor.execute(real)
+                cursor.execute("SELECT set_config(%s, %s, true)", [SETTING, before])

@@ -7,7 +7,8 @@ caller's transaction usable.
 
 Amounts are ``Decimal``, ``int`` or numeric ``str``, above zero, with at most 4 places.
 ``idempotency_key`` (up to 255 characters, unique in the account) makes a request safe to repeat:
-the same request again answers with what it answered first. Metadata and actor may differ then.
+the same request again answers with what it answered first. Description, metadata and actor may
+differ then.
 
 What all of them may raise: :class:`InvalidAmountError`, :class:`InvalidRequestError`,
 :class:`IdempotencyConflictError`, :class:`AccountFrozenError`, :class:`AccountClosedError`.
@@ -60,6 +61,7 @@ __all__ = [
     "reverse",
     "revoke",
     "roll_over",
+    "set_low_balance",
     "set_overdraft_limit",
     "unfreeze",
     "verify",
@@ -101,16 +103,15 @@ def open_account(*, owner: Any, using: str | None = None) -> CreditAccount:
     using = using or router.db_for_write(CreditAccount)
     accounts = CreditAccount._base_manager.using(using)
     with transaction.atomic(using):
-        new = CreditAccount(owner=owner, low_balance_threshold=app_settings.low_balance)
-        accounts.bulk_create([new], ignore_conflicts=True)
-        account = accounts.get(owner=owner)
-        if app_settings.starting_balance:
+        account, made = accounts.get_or_create(
+            owner=owner, defaults={"low_balance_threshold": app_settings.low_balance}
+        )
+        if made and app_settings.starting_balance:
             add_credits(
                 account=account,
                 amount=app_settings.starting_balance,
                 description="Starting balance",
                 credit_type="bonus",
-                source=("starting_balance", str(account.pk)),
             )
     return account
 
@@ -167,7 +168,11 @@ def add_credits(
         period_end,
         requests.actor_id(actor),
         key,
-        key and requests.fingerprint("add", value, text, type_, begins, ends, source),
+        key
+        and requests.fingerprint(
+            *("add", value, type_, priority, begins, ends, source_type, source_id),
+            *(cost_amount, currency, period_start, period_end),
+        ),
         requests.metadata(metadata),
     )
     if outcome.answer == "ended":
@@ -281,7 +286,7 @@ def hold_credits(
         service_id,
         requests.actor_id(actor),
         key,
-        key and requests.fingerprint("hold", value, text, service_id),
+        key and requests.fingerprint("hold", value, duration, service_id),
         requests.metadata(metadata),
     )
     hold = answered(outcome, key, account)
@@ -351,9 +356,11 @@ def reverse(
         app_settings.priorities["adjustment"],
         requests.actor_id(actor),
         key,
-        key and requests.fingerprint("reverse", id_, value, text),
+        key and requests.fingerprint("reverse", id_, value),
         requests.metadata(metadata),
     )
+    if outcome.answer == "overflow":
+        raise InvalidAmountError("amount", f"the balance would not be below {LIMIT:f}.")
     return answered(outcome, key)
 
 
@@ -369,10 +376,15 @@ def revoke(
 ) -> CreditTransaction:
     """Take credits back from the lot that was paid for, when its money goes back.
 
-    Never takes below zero, nor what is held: the transaction's ``shortfall`` is what could not be
-    taken, and its amount may be 0. ``policy`` says what follows then, by default
-    ``QUICKSCALE_CREDITS_SHORTFALL_POLICY``: ``"write_off"``, ``"freeze"`` or ``"overdraft"``.
+    What a conversion or a roll-over made of the lot is taken too. Never takes below zero, nor what
+    is held, nor more than the lot had, less what expired or was revoked before: the transaction's
+    ``shortfall`` is what was used or is held, and its amount may be 0. The shortfall is taken when
+    it comes back into the lot, by a release or a reversal. ``policy`` says what else follows, by
+    default ``QUICKSCALE_CREDITS_SHORTFALL_POLICY``: ``"write_off"``, ``"freeze"`` or
+    ``"overdraft"``.
     """
+    if lot.credit_type == CreditLot.CreditType.OVERDRAFT:
+        raise InvalidRequestError("lot", "nobody paid for an overdraft.")
     value = parse_amount(amount)
     text = requests.description(reason)
     id_ = requests.lot_id(lot)
@@ -388,7 +400,7 @@ def revoke(
         policy,
         requests.actor_id(actor),
         key,
-        key and requests.fingerprint("revoke", id_, value, text),
+        key and requests.fingerprint("revoke", id_, value, policy),
         requests.metadata(metadata),
     )
     return answered(outcome, key)
@@ -410,7 +422,7 @@ def convert(
     if lot.credit_type != CreditLot.CreditType.SUBSCRIPTION:
         raise InvalidRequestError("lot", "only subscription credits can be converted.")
     return _move(
-        lot, "conversion", CreditLot.CreditType.PAYG, None, description, cap, actor, metadata
+        lot, "ledger:conversion", CreditLot.CreditType.PAYG, None, description, cap, actor, metadata
     )
 
 
@@ -433,7 +445,7 @@ def roll_over(
     ends = requests.moment("expires_at", expires_at)
     if ends is None:
         raise InvalidRequestError("expires_at", "rolled-over credits need an end.")
-    return _move(lot, "rollover", lot.credit_type, ends, description, cap, actor, metadata)
+    return _move(lot, "ledger:rollover", lot.credit_type, ends, description, cap, actor, metadata)
 
 
 def freeze(*, account: CreditAccount) -> CreditAccount:
@@ -466,6 +478,15 @@ def set_overdraft_limit(*, account: CreditAccount, limit: Amount) -> CreditAccou
     if _function(account, "set_overdraft", id_, value) == "used":
         raise InvalidAmountError("limit", "more of the overdraft is used already.")
     account.refresh_from_db()
+    return account
+
+
+def set_low_balance(*, account: CreditAccount, threshold: Amount | None) -> CreditAccount:
+    """Set where an account's balance counts as low; ``None`` never warns."""
+    value = None if threshold is None else parse_amount(threshold, name="threshold", zero=True)
+    accounts = CreditAccount._base_manager.using(database_of(account))
+    accounts.filter(pk=requests.account_id(account)).update(low_balance_threshold=value)
+    account.low_balance_threshold = value
     return account
 
 
@@ -513,7 +534,7 @@ def _spend_request(
         service_id,
         requests.actor_id(actor),
         key,
-        key and requests.fingerprint(kind, value, text, service_id),
+        key and requests.fingerprint(kind, value, service_id),
         requests.metadata(metadata),
     )
 
@@ -543,7 +564,7 @@ def _move(
     if outcome.answer == "nothing":
         return None
     if outcome.answer == "ended":
-        raise InvalidRequestError("expires_at", f"{ends} is in the past.")
+        raise InvalidRequestError("expires_at", f"{ends} is in the past, or before the begin.")
     return answered(outcome, f"{source_type}:{lot.pk}")
 
 

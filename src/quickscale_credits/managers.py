@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from django.db import models
 from django.db.models import Case, F, OuterRef, Q, Subquery, Sum, Value, When
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, Least
 
 from quickscale_credits.exceptions import InactiveServiceError, UnknownServiceError
 
@@ -51,7 +51,8 @@ class LotQuerySet(models.QuerySet["CreditLot"]):
         """Lots with credits that have begun, and what counts in each of them now.
 
         Annotates ``live_held``, what open holds set aside less those that have timed out, and
-        ``live_remaining``, the credits that have not ended: held credits outlive their lot.
+        ``live_remaining``, the credits that have not ended and are not due to be revoked: held
+        credits outlive their lot.
         """
         from quickscale_credits.models import CreditHoldAllocation
 
@@ -77,6 +78,11 @@ class LotQuerySet(models.QuerySet["CreditLot"]):
             .annotate(
                 live_remaining=Case(
                     When(Q(expires_at__lte=LedgerClock()), then=F("live_held")),
+                    When(
+                        revoked_due__gt=0,
+                        then=F("remaining")
+                        - Least(F("revoked_due"), F("remaining") - F("live_held")),
+                    ),
                     default=F("remaining"),
                 )
             )

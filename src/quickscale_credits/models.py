@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from decimal import ROUND_CEILING, Decimal
+from decimal import Decimal
 from typing import Any, ClassVar
 
 from asgiref.sync import sync_to_async
@@ -23,7 +23,7 @@ from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy as _
 
 from quickscale.owner import owner_model_name
-from quickscale_credits.amounts import DIGITS, PLACES, Amount, parse_amount
+from quickscale_credits.amounts import DIGITS, PLACES, Amount, parse_amount, round_up
 from quickscale_credits.managers import (
     AccountManager,
     HoldManager,
@@ -32,7 +32,28 @@ from quickscale_credits.managers import (
 )
 
 
-class CreditAccount(models.Model):
+class LedgerModel(models.Model):
+    """A row that the ledger's functions keep: a stale instance never writes its figures back."""
+
+    writable_fields: ClassVar[tuple[str, ...]] = ()
+
+    class Meta:
+        abstract = True
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Of a stored row, write what is not the ledger's own.
+
+        Raises:
+            TypeError: ``update_fields`` has a field of the ledger, or the row has no other.
+        """
+        if not self._state.adding:
+            fields = kwargs.setdefault("update_fields", self.writable_fields)
+            if not fields or not set(fields) <= set(self.writable_fields):
+                raise TypeError(f"Only quickscale_credits.ledger changes a {type(self).__name__}.")
+        super().save(*args, **kwargs)
+
+
+class CreditAccount(LedgerModel):
     """The credits of one owner. Its row is the one lock of every write."""
 
     class Status(models.TextChoices):
@@ -81,6 +102,8 @@ class CreditAccount(models.Model):
     updated_at = models.DateTimeField(_("changed"), auto_now=True)
 
     objects: ClassVar[AccountManager] = AccountManager()
+
+    writable_fields = ("low_balance_threshold", "updated_at")
 
     class Meta:
         verbose_name = _("credit account")
@@ -236,7 +259,7 @@ class CreditAccount(models.Model):
     aget_expiring_credits = sync_to_async(get_expiring_credits)
 
 
-class CreditLot(models.Model):
+class CreditLot(LedgerModel):
     """Credits that came in together: one purchase, one period of a subscription, one gift."""
 
     class CreditType(models.TextChoices):
@@ -260,6 +283,22 @@ class CreditLot(models.Model):
     remaining = models.DecimalField(_("remaining"), max_digits=DIGITS, decimal_places=PLACES)
     held = models.DecimalField(
         _("held"), max_digits=DIGITS, decimal_places=PLACES, default=Decimal(0), db_default=0
+    )
+    gone = models.DecimalField(
+        max_digits=DIGITS,
+        decimal_places=PLACES,
+        default=Decimal(0),
+        db_default=0,
+        editable=False,
+        help_text=_("What expired or was revoked."),
+    )
+    revoked_due = models.DecimalField(
+        _("still to be revoked"),
+        max_digits=DIGITS,
+        decimal_places=PLACES,
+        default=Decimal(0),
+        db_default=0,
+        help_text=_("What a revocation takes as soon as it comes back into the lot."),
     )
     # A column of its own, so that spending a part of a lot changes no index (a HOT update).
     is_open = models.GeneratedField(
@@ -302,6 +341,9 @@ class CreditLot(models.Model):
                 name="quickscale_credits_lot_figures",
             ),
             models.CheckConstraint(
+                condition=Q(gone__gte=0, revoked_due__gte=0), name="quickscale_credits_lot_lost"
+            ),
+            models.CheckConstraint(
                 condition=(~Q(credit_type="subscription") | Q(expires_at__isnull=False))
                 & (~Q(credit_type__in=["payg", "overdraft"]) | Q(expires_at__isnull=True)),
                 name="quickscale_credits_lot_end_by_type",
@@ -334,6 +376,11 @@ class CreditLot(models.Model):
                 fields=["parent"],
                 condition=Q(parent__isnull=False),
                 name="qs_credits_lot_parent",
+            ),
+            models.Index(
+                fields=["account"],
+                condition=Q(revoked_due__gt=0),
+                name="qs_credits_lot_revoked_due",
             ),
         ]
 
@@ -543,7 +590,7 @@ class CreditAllocation(models.Model):
         return f"{self.amount} of lot {self.lot_id}"
 
 
-class CreditHold(models.Model):
+class CreditHold(LedgerModel):
     """Credits set aside for work that has begun, until a capture, a release or its own end."""
 
     class Status(models.TextChoices):
@@ -758,16 +805,15 @@ class Service(models.Model):
         The hook named by ``cost_hook`` is called as ``hook(service=..., units=..., owner=...)``.
 
         Raises:
-            InvalidAmountError: the units aren't a number from zero up.
+            InvalidAmountError: the units, or what the hook returned, aren't a number from zero up.
             ImportError: the hook can't be loaded.
         """
         count = parse_amount(units, name="units", zero=True)
         if self.cost_hook:
-            hook = import_string(self.cost_hook)
-            cost = Decimal(hook(service=self, units=count, owner=owner))
+            cost = import_string(self.cost_hook)(service=self, units=count, owner=owner)
         else:
             cost = self.cost * count
-        return cost.quantize(Decimal("0.0001"), rounding=ROUND_CEILING)
+        return round_up(cost, name="cost")
 
 
 class ServiceUsage(models.Model):

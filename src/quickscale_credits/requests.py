@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -23,6 +24,8 @@ from quickscale_credits.models import (
 
 MAX_KEY = 255
 MAX_SOURCE_TYPE = 40
+OWN_SOURCES = "ledger:"  # how the types of the ledger's own sources begin
+_ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 GRANTABLE_TYPES = frozenset(CreditLot.CreditType) - {CreditLot.CreditType.OVERDRAFT}
 
 
@@ -69,7 +72,10 @@ def source(value: Any) -> tuple[str, str]:
         return "", ""
     if not isinstance(value, tuple) or len(value) != 2:
         raise InvalidRequestError("source", "use a tuple of a type and an id.")
-    return _name("source", value[0], MAX_SOURCE_TYPE), _name("source", value[1], MAX_KEY)
+    type_ = _name("source", value[0], MAX_SOURCE_TYPE)
+    if type_.startswith(OWN_SOURCES):
+        raise InvalidRequestError("source", f"{type_!r} is a type of the ledger's own.")
+    return type_, _name("source", value[1], MAX_KEY)
 
 
 def credit_type(value: Any, *, ends: bool) -> str:
@@ -90,6 +96,10 @@ def moment(name: str, value: Any) -> datetime | None:
         return None
     if not isinstance(value, datetime) or value.utcoffset() is None:
         raise InvalidRequestError(name, f"{value!r} is not a datetime with a time zone.")
+    try:
+        value.astimezone(UTC)
+    except OverflowError:
+        raise InvalidRequestError(name, f"{value!r} is out of range.") from None
     return value
 
 
@@ -99,7 +109,10 @@ def period(value: Any) -> tuple[datetime | None, datetime | None]:
         return None, None
     if not isinstance(value, tuple) or len(value) != 2:
         raise InvalidRequestError("period", "use a tuple of begin and end.")
-    return moment("period", value[0]), moment("period", value[1])
+    begin, end = moment("period", value[0]), moment("period", value[1])
+    if begin is None or end is None or end <= begin:
+        raise InvalidRequestError("period", "a begin, and an end after it, are needed.")
+    return begin, end
 
 
 def cost(value: Any) -> tuple[int | None, str]:
@@ -136,18 +149,18 @@ def metadata(value: Mapping[str, Any] | None) -> str:
     if not isinstance(value, Mapping):
         raise InvalidRequestError("metadata", "use a dictionary.")
     try:
-        text = json.dumps(dict(value), cls=DjangoJSONEncoder, allow_nan=False)
+        text = json.dumps(dict(value), cls=DjangoJSONEncoder, allow_nan=False, ensure_ascii=False)
     except (TypeError, ValueError) as error:
         raise InvalidRequestError("metadata", f"JSON can't hold it: {error}.") from error
-    if "\\u0000" in text:
+    if _ESCAPED_NUL.search(text):
         raise InvalidRequestError("metadata", "PostgreSQL stores no NUL character.")
-    return text
+    return _text("metadata", text)
 
 
 def fingerprint(operation: str, *parts: Any) -> str:
     """What tells two requests with one idempotency key apart.
 
-    Metadata and actor are no part of it: they may differ when a request is made again.
+    Description, metadata and actor are no part of it: they may differ when a request is made again.
     """
     texts = (
         part.astimezone(UTC).isoformat() if isinstance(part, datetime) else str(part)
@@ -176,4 +189,8 @@ def _name(argument: str, value: Any, limit: int) -> str:
 def _text(argument: str, value: str) -> str:
     if "\x00" in value:
         raise InvalidRequestError(argument, "PostgreSQL stores no NUL character.")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidRequestError(argument, f"it is no Unicode text: {error}.") from error
     return value

@@ -20,6 +20,9 @@ class Lot:
     remaining: Decimal = ZERO
     held: Decimal = ZERO
     converted: bool = False
+    gone: Decimal = ZERO  # expired, revoked or paid for by the overdraft
+    due: Decimal = ZERO  # to be revoked when it comes back
+    parent: Lot | None = None
 
 
 @dataclass
@@ -39,6 +42,8 @@ class Taken:
 
     parts: list[tuple[Lot, Decimal]]
     given_back: Decimal = ZERO
+    revoked: Lot | None = None  # of a revocation, with what it could not take
+    shortfall: Decimal = ZERO
 
     @property
     def left(self):
@@ -93,8 +98,15 @@ class Model:
             if hold.open and hold.ends <= self.now:
                 self.free(hold)
         for lot in self.lots:
+            part = min(lot.due, lot.remaining - lot.held) if lot.due else ZERO
+            lot.due -= part
+            self.lose(lot, part)
             if lot.ends is not None and lot.ends <= self.now:
-                lot.remaining = lot.held
+                self.lose(lot, lot.remaining - lot.held)
+
+    def lose(self, lot, part):
+        lot.remaining -= part
+        lot.gone += part
 
     def free(self, hold):
         hold.open = False
@@ -147,11 +159,13 @@ class Model:
                 amount -= parts[-1][1]
         taken = self.take(parts)
         self.settle()
+        self.repay()
         return taken
 
     def release(self, hold):
         self.free(hold)
         self.settle()
+        self.repay()
 
     def reverse(self, taken, amount):
         skip, taken.given_back = taken.given_back, taken.given_back + amount
@@ -164,6 +178,16 @@ class Model:
                 surplus = max(back + lot.remaining, ZERO)
                 back -= surplus
             lot.remaining += back
+            if taken.revoked and lot.credit_type == "overdraft":
+                taken.revoked.gone -= back + surplus
+            elif taken.revoked:
+                lot.gone -= back
+        if taken.revoked:
+            claim = taken.shortfall
+            for lot in self.line(taken.revoked):
+                part = min(lot.due, claim)
+                lot.due -= part
+                claim -= part
         if surplus:
             self.lots.append(
                 Lot(len(self.lots), "adjustment", surplus, self.now, remaining=surplus)
@@ -181,15 +205,38 @@ class Model:
             self.debt.remaining += sum((part for _, part in picked), ZERO)
 
     def revoke(self, lot, amount, *, overdraft):
-        part = min(amount, lot.remaining - lot.held)
-        parts, missing = [(lot, part)] if part else [], amount - part
+        line = self.line(lot)
+        left = lot.amount - sum((one.gone + one.due for one in line), ZERO)
+        amount = min(amount, max(left, ZERO))
+        parts, missing = [], amount
+        for one in line:
+            part = min(one.remaining - one.held, missing)
+            parts += [(one, part)] if part else []
+            one.gone += part
+            missing -= part
         if overdraft and missing and self.limit:
             if not self.debt:
                 self.lots.append(Lot(len(self.lots), "overdraft", ZERO, self.now))
             part = min(self.limit + self.debt.remaining - self.debt.held, missing)
             parts += [(self.debt, part)] if part else []
+            lot.gone += part
             missing -= part
-        return self.take(parts), missing
+        taken = self.take(parts)
+        claim = missing
+        for one in sorted(line, key=lambda one: (-one.held, one.number)):
+            moved = sum((child.amount for child in self.lots if child.parent is one), ZERO)
+            used = one.amount - one.remaining + one.held - one.gone - one.due - moved
+            part = min(max(used, ZERO), claim)
+            one.due += part
+            claim -= part
+        taken.revoked, taken.shortfall = lot, missing
+        return taken, missing
+
+    def line(self, lot):
+        """A lot and what conversions made of it."""
+        return [lot] + [
+            one for child in self.lots if child.parent is lot for one in self.line(child)
+        ]
 
     def convert(self, lot):
         part = lot.remaining - lot.held
@@ -198,4 +245,4 @@ class Model:
         lot.converted = True
         lot.remaining -= part
         begins = max(lot.begins, self.now)
-        self.lots.append(Lot(len(self.lots), "payg", part, begins, remaining=part))
+        self.lots.append(Lot(len(self.lots), "payg", part, begins, remaining=part, parent=lot))

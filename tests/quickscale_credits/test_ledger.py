@@ -237,12 +237,12 @@ class TestReplay:
     def test_the_same_request_gives_the_same_answer(self, account):
         account.add_credits(10, "Bought", idempotency_key="a")
         first = account.consume_credits(4, "Work", idempotency_key="b", metadata={"try": 1})
-        again = account.consume_credits("4.0", "Work", idempotency_key="b", metadata={"try": 2})
+        again = account.consume_credits("4.0", "Arbeit", idempotency_key="b", metadata={"try": 2})
         assert again == first
         assert again.metadata == {"try": 1}
         assert account.get_balance() == 6
 
-    @pytest.mark.parametrize("other", [{"amount": 5}, {"description": "Other"}, {"service": True}])
+    @pytest.mark.parametrize("other", [{"amount": 5}, {"service": True}])
     def test_another_request_with_the_key_is_a_conflict(self, account, other):
         account.add_credits(10, "Bought")
         account.consume_credits(4, "Work", idempotency_key="b")
@@ -255,6 +255,23 @@ class TestReplay:
         assert caught.value.key == "b"
         with pytest.raises(IdempotencyConflictError):
             account.remove_credits(4, "Work", idempotency_key="b")
+
+    def test_what_is_part_of_a_request(self, account, clock):
+        lot = lot_of(account.add_credits(10, "Bought", idempotency_key="a", source=("inv", 5)))
+        again = account.add_credits(10, "Gekauft", idempotency_key="a", source=("inv", "5"))
+        assert lot_of(again) == lot
+        account.hold_credits(1, "Work", ttl=DAY, idempotency_key="h")
+        ledger.revoke(lot=lot, amount=1, reason="Refund", idempotency_key="r")
+        for other in (
+            lambda: account.add_credits(10, "Bought", idempotency_key="a", cost=(5, "eur")),
+            lambda: account.add_credits(10, "Bought", idempotency_key="a", priority=1),
+            lambda: account.hold_credits(1, "Work", ttl=2 * DAY, idempotency_key="h"),
+            lambda: ledger.revoke(
+                lot=lot, amount=1, reason="Refund", idempotency_key="r", policy="freeze"
+            ),
+        ):
+            with pytest.raises(IdempotencyConflictError):
+                other()
 
     def test_a_key_belongs_to_its_account(self, account, make_owner):
         other = CreditAccount.objects.for_owner(make_owner())
@@ -472,6 +489,33 @@ class TestHolds:
         assert account.get_available_balance() == 6
 
 
+class TestSaving:
+    """A stale instance writes no figure of the ledger back."""
+
+    def test_an_account_saves_what_is_the_sites(self, account):
+        stale = CreditAccount.objects.get(pk=account.pk)
+        account.add_credits(10, "Bought")
+        stale.low_balance_threshold = 5
+        stale.save()
+        account.refresh_from_db()
+        assert (account.posted, account.low_balance_threshold) == (10, 5)
+        with pytest.raises(TypeError):
+            stale.save(update_fields=["posted"])
+
+    def test_lots_and_holds_are_the_ledgers(self, account):
+        lot = lot_of(account.add_credits(10, "Bought"))
+        hold = account.hold_credits(4, "Work", ttl=DAY)
+        for row in (lot, hold):
+            with pytest.raises(TypeError):
+                row.save()
+
+    def test_the_threshold_has_a_setter(self, account):
+        ledger.set_low_balance(account=account, threshold="2.5")
+        assert CreditAccount.objects.get().low_balance_threshold == Decimal("2.5")
+        assert ledger.set_low_balance(account=account, threshold=None) == account
+        assert CreditAccount.objects.get().low_balance_threshold is None
+
+
 class TestReversal:
     def test_gives_back_to_the_same_lots_the_last_first(self, account, clock):
         subscribe(account, 5, clock)
@@ -632,6 +676,20 @@ class TestConversion:
         clock.move(30 * DAY)
         assert account.get_balance() == 0
 
+    def test_nobody_takes_the_source_of_a_conversion(self, account, clock, make_owner):
+        lot = lot_of(subscribe(account, 10, clock))
+        other = CreditAccount.objects.for_owner(make_owner())
+        with pytest.raises(InvalidRequestError, match="source"):
+            other.add_credits(5, "Gift", source=("ledger:conversion", str(lot.pk)))
+        other.add_credits(5, "Gift", source=("conversion", str(lot.pk)))
+        assert ledger.convert(lot=lot, description="Upgrade").account == account
+
+    def test_roll_over_of_credits_that_begin_later(self, account, clock):
+        begins = clock.now + 10 * DAY
+        lot = lot_of(subscribe(account, 10, clock, effective_at=begins))
+        with pytest.raises(InvalidRequestError, match="expires_at"):
+            ledger.roll_over(lot=lot, expires_at=clock.now + 5 * DAY, description="Renewal")
+
     def test_held_credits_stay_where_they_are(self, account, clock):
         lot = lot_of(subscribe(account, 10, clock))
         hold = account.hold_credits(4, "Work", ttl=DAY)
@@ -683,6 +741,22 @@ class TestOverdraft:
         entry.reverse(reason="It failed")
         assert account.get_balance() == 0
         assert "overdraft" not in account.get_balance_by_type()
+
+    @pytest.mark.parametrize("end", ["capture", "release"])
+    def test_credits_that_a_hold_frees_pay_it_back(self, account, end):
+        ledger.set_overdraft_limit(account=account, limit=20)
+        account.add_credits(10, "Bought")
+        hold = account.hold_credits(10, "Work", ttl=DAY)
+        account.consume_credits(4, "Work")
+        hold.release() if end == "release" else hold.capture(2)
+        assert "overdraft" not in account.get_balance_by_type()
+
+    def test_the_limit_forgets_what_free_credits_pay_back(self, account, clock):
+        ledger.set_overdraft_limit(account=account, limit=5)
+        account.consume_credits(5, "Work")
+        account.add_credits(5, "Next month", credit_type="bonus", effective_at=clock.now + DAY)
+        clock.move(DAY)
+        assert ledger.set_overdraft_limit(account=account, limit=0).overdraft_limit == 0
 
     def test_the_limit_forgets_holds_that_timed_out(self, account, clock):
         ledger.set_overdraft_limit(account=account, limit=5)
@@ -748,6 +822,13 @@ class TestOpening:
         assert ledger.open_account(owner=owner) == account
         assert account.get_balance_by_type()["bonus"] == 100
         assert account.low_balance_threshold == 10
+        settings.QUICKSCALE_CREDITS_STARTING_BALANCE = 200
+        ledger.open_account(owner=owner)
+        assert account.get_balance() == 100
+
+    def test_a_setting_of_later_gives_an_old_account_nothing(self, account, owner, settings):
+        settings.QUICKSCALE_CREDITS_STARTING_BALANCE = 100
+        assert ledger.open_account(owner=owner).get_balance() == 0
 
 
 class TestEvents:

@@ -66,10 +66,12 @@ class Ledger(RuleBasedStateMachine):
         self.atomic.__enter__()
         self.account = CreditAccount.objects.for_owner(make_owner())
         self.model = Model(datetime(2030, 1, 1, tzinfo=UTC))
-        self.clock = ledger_clock(self.model.now).__enter__()
+        self.frozen = ledger_clock(self.model.now)
+        self.clock = self.frozen.__enter__()
         self.numbers = {}  # the model's numbers of the ledger's lots
 
     def teardown(self):
+        self.frozen.__exit__(None, None, None)
         transaction.set_rollback(True)
         self.atomic.__exit__(None, None, None)
 

@@ -310,6 +310,30 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
+                    "gone",
+                    models.DecimalField(
+                        db_default=0,
+                        decimal_places=4,
+                        default=Decimal("0"),
+                        editable=False,
+                        help_text="What expired or was revoked.",
+                        max_digits=19,
+                    ),
+                ),
+                (
+                    "revoked_due",
+                    models.DecimalField(
+                        db_default=0,
+                        decimal_places=4,
+                        default=Decimal("0"),
+                        help_text=(
+                            "What a revocation takes as soon as it comes back into the lot."
+                        ),
+                        max_digits=19,
+                        verbose_name="still to be revoked",
+                    ),
+                ),
+                (
                     "is_open",
                     models.GeneratedField(
                         db_persist=True,
@@ -801,6 +825,21 @@ class Migration(migrations.Migration):
                 condition=models.Q(("parent__isnull", False)),
                 fields=["parent"],
                 name="qs_credits_lot_parent",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="creditlot",
+            index=models.Index(
+                condition=models.Q(("revoked_due__gt", 0)),
+                fields=["account"],
+                name="qs_credits_lot_revoked_due",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="creditlot",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("gone__gte", 0), ("revoked_due__gte", 0)),
+                name="quickscale_credits_lot_lost",
             ),
         ),
         migrations.AddConstraint(

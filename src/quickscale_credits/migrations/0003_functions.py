@@ -15,6 +15,8 @@ class Migration(migrations.Migration):
                 "clock",
                 "tell",
                 "post",
+                "owes",
+                "lineage",
                 "replay",
                 "opening",
                 "close_hold",

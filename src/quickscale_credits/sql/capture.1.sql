@@ -53,6 +53,9 @@ BEGIN
     IF due_at <= moment THEN
         PERFORM quickscale_credits_post_due(account.id, moment);
     END IF;
+    IF account.overdraft_limit > 0 THEN
+        PERFORM quickscale_credits_repay(account, moment);
+    END IF;
     RETURN result;
 END
 $$;

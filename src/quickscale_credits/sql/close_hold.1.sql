@@ -1,5 +1,5 @@
 -- End a hold: its credits are free again. Returns when the account has something due next, which is
--- at once when a lot of the hold has ended.
+-- at once when a lot of the hold has ended, or when the account owes revoked credits.
 CREATE FUNCTION quickscale_credits_close_hold(
     p_hold quickscale_credits_credithold,
     p_status text,
@@ -21,6 +21,9 @@ BEGIN
          WHERE part.hold_id = p_hold.id AND lot.id = part.lot_id
         RETURNING lot.expires_at)
     SELECT min(expires_at) INTO lots_end FROM freed;
+    IF quickscale_credits_owes(p_hold.account_id) THEN
+        lots_end := p_at;
+    END IF;
 
     UPDATE quickscale_credits_creditaccount
        SET held = held - p_hold.amount,

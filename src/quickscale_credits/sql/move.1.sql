@@ -28,7 +28,8 @@ BEGIN
     END IF;
     moment := quickscale_credits_clock();
     SELECT id INTO new_lot FROM quickscale_credits_creditlot
-     WHERE source_type = p_source_type AND source_id = p_lot::text;
+     WHERE source_type = p_source_type AND source_id = p_lot::text AND source_type <> ''
+       AND parent_id = p_lot;
     IF FOUND THEN
         RETURN quickscale_credits_opening(new_lot);
     END IF;
@@ -40,7 +41,7 @@ BEGIN
     part := least(lot.remaining - lot.held, p_cap);
     result.answer := CASE
         WHEN account.status = 'closed' THEN 'closed'
-        WHEN p_expires_at <= moment THEN 'ended'
+        WHEN p_expires_at <= greatest(moment, lot.effective_at) THEN 'ended'
         WHEN part = 0 THEN 'nothing' END;
     IF result.answer IS NOT NULL THEN
         RETURN result;

@@ -26,7 +26,10 @@ DECLARE
     result quickscale_credits_outcome;
 BEGIN
     UPDATE quickscale_credits_creditlot lot
-       SET remaining = lot.remaining + part.amount
+       SET remaining = lot.remaining + part.amount,
+           gone = lot.gone - CASE WHEN p_kind IN ('expire', 'revoke')
+                                   AND lot.credit_type <> 'overdraft'
+                             THEN part.amount ELSE 0 END
       FROM unnest(p_lots, p_parts) part (lot_id, amount)
      WHERE lot.id = part.lot_id;
 

@@ -1,5 +1,5 @@
--- Post what time alone has changed: holds that timed out, then lots that ended. Each lot's expiry is
--- a transaction of its own. Returns the account as it is then; the caller holds its lock.
+-- Post what has become due: holds that timed out, then what came back into lots that owe revoked
+-- credits, then lots that ended. Each lot's revocation or expiry is a transaction of its own. Returns the account as it is then; the caller holds its lock.
 CREATE FUNCTION quickscale_credits_post_due(
     p_account bigint,
     p_at timestamptz
@@ -15,6 +15,17 @@ BEGIN
          ORDER BY expires_at, id
     LOOP
         PERFORM quickscale_credits_close_hold(hold, 'expired', 0, p_at);
+    END LOOP;
+
+    FOR lot IN
+        SELECT id, -least(revoked_due, remaining - held) AS lost FROM quickscale_credits_creditlot
+         WHERE account_id = p_account AND revoked_due > 0 AND remaining > held
+         ORDER BY id
+    LOOP
+        PERFORM quickscale_credits_post(
+            p_account, 'revoke', lot.lost, 'Revoked', ARRAY[lot.id], ARRAY[lot.lost], p_at);
+        UPDATE quickscale_credits_creditlot SET revoked_due = revoked_due + lot.lost
+         WHERE id = lot.id;
     END LOOP;
 
     FOR lot IN

@@ -19,6 +19,8 @@ DECLARE
     part record;
     into_lot numeric;
     surplus numeric := 0;
+    overdrawn numeric := 0;
+    revoked bigint;
     new_lot bigint;
     lots bigint[];
     parts numeric[];
@@ -61,6 +63,11 @@ BEGIN
         RETURN result;
     END IF;
 
+    IF account.posted + wanted >= 1e15 THEN
+        result.answer := 'overflow';
+        RETURN result;
+    END IF;
+
     -- Each allocation is a stretch of the amount, the last one first: give the next stretch back.
     FOR part IN
         SELECT lot.id, lot.credit_type, lot.remaining, lot.expires_at,
@@ -79,6 +86,7 @@ BEGIN
         IF part.credit_type = 'overdraft' THEN
             into_lot := least(part.amount, -part.remaining);
             surplus := part.amount - into_lot;
+            overdrawn := part.amount;
         END IF;
         IF into_lot > 0 THEN
             lots := lots || part.id;
@@ -99,6 +107,24 @@ BEGIN
         account.id, 'reverse', wanted, p_description, lots, parts, moment, original.service_id,
         p_actor, p_reverses => p_transaction, p_key => p_key, p_fingerprint => p_fingerprint,
         p_metadata => p_metadata);
+    IF original.kind = 'revoke' THEN
+        -- A revocation that is taken back, even in part, is owed no longer.
+        UPDATE quickscale_credits_creditlot lot SET gone = lot.gone - back.amount
+          FROM unnest(lots, parts) back (lot_id, amount)
+         WHERE lot.id = back.lot_id AND lot.credit_type <> 'overdraft'
+           AND lot.id IS DISTINCT FROM new_lot;
+        SELECT lot_id INTO revoked FROM quickscale_credits_creditallocation
+         WHERE transaction_id = p_transaction ORDER BY id LIMIT 1;
+        UPDATE quickscale_credits_creditlot SET gone = gone - overdrawn WHERE id = revoked;
+        UPDATE quickscale_credits_creditlot lot SET revoked_due = lot.revoked_due - claim.amount
+          FROM (SELECT lot_id, least(owed, original.shortfall
+                                           - (sum(owed) OVER (ORDER BY lot_id) - owed)) AS amount
+                  FROM quickscale_credits_lineage(revoked)) claim
+         WHERE lot.id = claim.lot_id AND claim.amount > 0;
+    END IF;
+    IF quickscale_credits_owes(account.id) THEN
+        due_at := moment;
+    END IF;
     UPDATE quickscale_credits_creditaccount SET next_due_at = least(next_due_at, due_at)
      WHERE id = account.id AND due_at IS NOT NULL;
     IF due_at <= moment THEN

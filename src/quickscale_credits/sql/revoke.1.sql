@@ -1,6 +1,8 @@
--- Take credits back from the lot that was paid for, as far as they are free. p_policy says what is
--- done about the rest: 'overdraft' takes it from the overdraft, as far as its limit goes, and
--- 'freeze' freezes the account; what is still missing is the transaction's shortfall.
+-- Take credits back from the lot that was paid for and from the lots that were made of it, as far as
+-- they are free; never more than they were, less what expired or was revoked before. p_policy says
+-- what is done about the rest: 'overdraft' takes it from the overdraft, as far as its limit goes, and
+-- 'freeze' freezes the account; what is still missing is the transaction's shortfall, and the lots owe
+-- it: it is taken when it comes back.
 CREATE FUNCTION quickscale_credits_revoke(
     p_lot bigint,
     p_amount numeric,
@@ -14,9 +16,10 @@ CREATE FUNCTION quickscale_credits_revoke(
 DECLARE
     account quickscale_credits_creditaccount;
     overdraft record;
+    wanted numeric;
     part numeric;
     missing numeric;
-    lots bigint[] := ARRAY[p_lot];
+    lots bigint[];
     parts numeric[];
     result quickscale_credits_outcome;
     moment timestamptz;
@@ -39,10 +42,17 @@ BEGIN
         account := quickscale_credits_post_due(account.id, moment);
     END IF;
 
-    SELECT least(p_amount, remaining - held) INTO part
-      FROM quickscale_credits_creditlot WHERE id = p_lot;
-    parts := ARRAY[-part];
-    missing := p_amount - part;
+    SELECT least(p_amount, greatest(
+               0, max(amount) FILTER (WHERE lot_id = p_lot) - sum(gone + owed))) INTO wanted
+      FROM quickscale_credits_lineage(p_lot);
+    SELECT array_agg(split.lot_id ORDER BY split.lot_id),
+           array_agg(-split.part ORDER BY split.lot_id), wanted - sum(split.part)
+      INTO lots, parts, missing
+      FROM (SELECT lot_id,
+                   greatest(
+                       0, least(free, wanted - (sum(free) OVER (ORDER BY lot_id) - free))) AS part
+              FROM quickscale_credits_lineage(p_lot)) split
+     WHERE split.part > 0 OR split.lot_id = p_lot;
     IF missing > 0 AND p_policy = 'overdraft' AND account.overdraft_limit > 0 THEN
         SELECT * INTO overdraft
           FROM quickscale_credits_overdraft(account.id, account.overdraft_limit, moment);
@@ -51,10 +61,18 @@ BEGIN
             lots := lots || overdraft.lot_id;
             parts := parts || -part;
             missing := missing - part;
+            UPDATE quickscale_credits_creditlot SET gone = gone + part WHERE id = p_lot;
         END IF;
     END IF;
+    -- What is held comes back soonest, so that is owed first.
+    UPDATE quickscale_credits_creditlot lot
+       SET revoked_due = revoked_due + split.part
+      FROM (SELECT lot_id,
+                   least(used, missing - (sum(used) OVER (ORDER BY held DESC, lot_id) - used)) AS part
+              FROM quickscale_credits_lineage(p_lot)) split
+     WHERE lot.id = split.lot_id AND split.part > 0;
     result := quickscale_credits_post(
-        account.id, 'revoke', missing - p_amount, p_description, lots, parts, moment,
+        account.id, 'revoke', missing - wanted, p_description, lots, parts, moment,
         p_actor => p_actor, p_shortfall => missing, p_key => p_key,
         p_fingerprint => p_fingerprint, p_metadata => p_metadata);
     IF missing > 0 AND p_policy = 'freeze' THEN

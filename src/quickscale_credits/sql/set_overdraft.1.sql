@@ -2,17 +2,20 @@
 CREATE FUNCTION quickscale_credits_set_overdraft(p_account bigint, p_limit numeric)
 RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
-    due_at timestamptz;
+    account quickscale_credits_creditaccount;
     moment timestamptz;
 BEGIN
-    SELECT next_due_at INTO due_at FROM quickscale_credits_creditaccount
+    SELECT * INTO account FROM quickscale_credits_creditaccount
      WHERE id = p_account FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         RETURN 'missing';
     END IF;
     moment := quickscale_credits_clock();
-    IF due_at <= moment THEN
-        PERFORM quickscale_credits_post_due(p_account, moment);
+    IF account.next_due_at <= moment THEN
+        account := quickscale_credits_post_due(p_account, moment);
+    END IF;
+    IF account.overdraft_limit > 0 THEN
+        PERFORM quickscale_credits_repay(account, moment);
     END IF;
     PERFORM FROM quickscale_credits_creditlot
      WHERE account_id = p_account AND credit_type = 'overdraft' AND held - remaining > p_limit;
