@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from quickscale.owner import get_owner
 from quickscale_credits.models import CreditAccount
-from quickscale_credits.overview import balance_overview, recent_activity
+from quickscale_credits.overview import balance_overview, current_account, recent_activity
 from quickscale_dashboard.registry import NavItem, Panel, register
 
 
@@ -26,7 +26,7 @@ def activity_context(request: HttpRequest) -> dict[str, Any]:
 
 
 def _account(request: HttpRequest) -> CreditAccount:
-    return CreditAccount.objects.for_owner(get_owner(request))
+    return current_account(get_owner(request))
 
 
 register(

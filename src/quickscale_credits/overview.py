@@ -5,14 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.db.models import F, Min, Q, Sum
+from django.utils import timezone
 
+from quickscale_credits import outbox
 from quickscale_credits.managers import LedgerClock
 from quickscale_credits.models import CreditAccount, CreditLot, CreditTransaction
 
 SHOWN_ENDINGS = 5
 RECENT = 5
+_POST_DUE = """
+SELECT quickscale_credits_post_due(due.id, quickscale_credits_clock())
+  FROM (SELECT id FROM quickscale_credits_creditaccount
+         WHERE id = %s AND next_due_at <= quickscale_credits_clock()
+           FOR NO KEY UPDATE SKIP LOCKED) due
+"""
 
 
 @dataclass(frozen=True)
@@ -42,6 +52,21 @@ class BalanceOverview:
     def has_more_endings(self) -> bool:
         """Whether the ends by type leave one out."""
         return len(self.ending) > sum(bool(type_.ends_at) for type_ in self.by_type)
+
+
+def current_account(owner: Any) -> CreditAccount:
+    """The owner's account, with what has ended posted, so that its history adds up to its balance.
+
+    Nobody is waited for: while the account is locked, its history is as it was.
+    """
+    account = CreditAccount.objects.for_owner(owner)
+    due = account.next_due_at
+    if due and due <= timezone.now():
+        using = account._state.db or DEFAULT_DB_ALIAS
+        with transaction.atomic(using), connections[using].cursor() as cursor:
+            cursor.execute(_POST_DUE, [account.pk])
+            outbox.deliver_after_commit(account.pk, since=due, using=using)
+    return account
 
 
 def balance_overview(account: CreditAccount) -> BalanceOverview:

@@ -33,7 +33,12 @@ from quickscale_credits.exceptions import (
 from quickscale_credits.filters import HistoryFilter
 from quickscale_credits.forms import UseKeyForm
 from quickscale_credits.models import CreditAccount, CreditTransaction, Service, ServiceUsage
-from quickscale_credits.overview import balance_overview, paid_by_type, recent_activity
+from quickscale_credits.overview import (
+    balance_overview,
+    current_account,
+    paid_by_type,
+    recent_activity,
+)
 from quickscale_credits.paging import Keyset
 from quickscale_credits.responses import announce_change
 from quickscale_credits.services import BaseService, ServiceError, get_service, registered_services
@@ -53,7 +58,7 @@ class AccountMixin(LoginRequiredMixin, View):
 
     @cached_property
     def account(self) -> CreditAccount:
-        return CreditAccount.objects.for_owner(self.owner)
+        return current_account(self.owner)
 
 
 class BalanceView(AccountMixin, FragmentMixin, TemplateView):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import time
 from datetime import timedelta
 from decimal import Decimal
 
@@ -315,3 +316,15 @@ class TestDashboard:
 
         assert "No credits have come in or gone out yet." in page
         assert account.get_balance() == Decimal(0)
+
+
+@pytest.mark.parametrize("url", [BALANCE, "/dashboard/credits/history/"])
+def test_the_history_shows_what_has_ended_though_no_job_ran(browser, account, url):
+    ends = timezone.now() + timedelta(seconds=0.3)
+    account.add_credits(5, "Gift", credit_type="bonus", expires_at=ends)
+    account.add_credits(2, "Bought")
+    time.sleep(0.4)
+
+    browser.get(url)
+
+    assert account.transactions.get(kind="expire").balance_after == account.get_balance() == 2
