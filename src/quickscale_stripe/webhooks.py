@@ -118,7 +118,8 @@ def _verify(body: bytes, signature: str | None) -> None:
             stripe.WebhookSignature.verify_header(
                 body, signature, secret, app_settings.webhook_tolerance
             )
-        except (stripe.SignatureVerificationError, ValueError):
+        except (stripe.SignatureVerificationError, ValueError, TypeError):
+            # ValueError: a body that isn't UTF-8; TypeError: a signature that isn't ASCII.
             continue
         return
     raise InvalidWebhookError("The request has no signature by one of this site's secrets.")
@@ -151,7 +152,7 @@ def _handle(event: StripeEvent) -> StripeEvent.Status:
     if event.livemode != app_settings.live_mode:
         return StripeEvent.Status.IGNORED
     handler = handler_for(event.type.removeprefix("v1."))
-    if handler is None:
+    if handler is None or not event.object_id:
         return StripeEvent.Status.IGNORED
     if _was_told_before(event):
         return StripeEvent.Status.IGNORED
