@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 
 import pytest
@@ -192,3 +192,34 @@ def test_an_account_that_is_gone(account):
     CreditAccount.objects.filter(pk=account.pk).delete()
     with pytest.raises(CreditAccount.DoesNotExist):
         account.consume_credits(1, "Work")
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [
+        ("period", (AWARE, AWARE - DAY)),
+        ("period", (AWARE, None)),
+        ("expires_at", datetime.max.replace(tzinfo=timezone(-5 * timedelta(hours=1)))),
+        ("metadata", {"text": "\ud800"}),
+        ("metadata", {"text": "a\x00b"}),
+        ("description", "\ud800"),
+    ],
+)
+def test_what_postgresql_cannot_take_is_refused(nothing_written, account, argument, value):
+    request = {"amount": 1, "description": "Gift", "credit_type": "bonus", argument: value}
+    with pytest.raises(InvalidRequestError, match=argument):
+        account.add_credits(**request)
+
+
+def test_a_backslash_is_no_nul(account):
+    path = {"path": "C:\\u0000dir"}
+    account.add_credits(1, "Gift", metadata=path)
+    assert CreditTransaction.objects.get().metadata == path
+
+
+def test_a_reversal_stays_below_the_limit_of_the_balance(account):
+    account.add_credits(10**15 - 1, "Bought")
+    used = account.consume_credits(5, "Work")
+    account.add_credits(4, "Bought")
+    with pytest.raises(InvalidAmountError, match="amount"):
+        used.reverse(reason="It failed")

@@ -99,6 +99,12 @@ class TestWhatComesBack:
         used.reverse(reason="It failed")
         assert account.get_balance() == 100
 
+    def test_a_dispute_may_be_won_after_the_account_was_closed(self, account, bought):
+        revocation = ledger.revoke(lot=bought, amount=100, reason="Dispute")
+        ledger.close(account=account)
+        revocation.reverse(reason="The dispute was won")
+        assert account.get_balance() == 100
+
     def test_other_lots_keep_theirs(self, account, bought):
         revoke(bought)
         other = account.add_credits(10, "Bought")

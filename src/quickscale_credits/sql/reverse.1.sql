@@ -45,7 +45,7 @@ BEGIN
     IF account.next_due_at <= moment THEN
         account := quickscale_credits_post_due(account.id, moment);
     END IF;
-    IF account.status = 'closed' THEN
+    IF account.status = 'closed' AND original.kind <> 'revoke' THEN
         result.answer := 'closed';
         RETURN result;
     END IF;
