@@ -227,7 +227,7 @@ while True:
 def test_a_killed_process_leaves_a_sound_ledger():
     for _ in range(3):
         new_account().add_credits(500, "Bought")
-    for number in range(int(os.environ.get("QUICKSCALE_CRASHES", "3"))):
+    for number in range(int(os.environ.get("QUICKSCALE_CRASHES", "10"))):
         process = subprocess.Popen(
             [sys.executable, "-c", KILLED, connection.settings_dict["NAME"], str(number)],
             stdout=subprocess.PIPE,

@@ -44,10 +44,11 @@ EXPLAIN_ENTRY = """
 
 @pytest.fixture
 def ids(account):
-    """An account with 100 credits of a source, 10 used and 20 held, and the lot of another."""
+    """An account with 100 credits of a source, 10 used and 25 held, and the lot of another."""
     account.add_credits(100, "Bought", source=("checkout", "1"))
     used = account.consume_credits(10, "Work")
     hold = account.hold_credits(20, "Work", ttl=timedelta(days=1))
+    second = account.hold_credits(5, "Work", ttl=timedelta(days=1))
     other = CreditAccount.objects.for_owner(make_owner())
     foreign = other.add_credits(100, "Bought")
     with connection.cursor() as cursor:  # what a commit would check
@@ -57,6 +58,7 @@ def ids(account):
         "lot": account.lots.get().pk,
         "used": used.pk,
         "hold": hold.pk,
+        "second_hold": second.pk,
         "other": other.pk,
         "foreign_lot": foreign.allocations.get().lot_id,
         "foreign_entry": foreign.pk,
@@ -106,6 +108,14 @@ ATTACKS = {
         "UPDATE {hold_allocation} SET amount = 19 WHERE hold_id = %(hold)s"
     ),
     "delete what a hold sets aside": "DELETE FROM {hold_allocation} WHERE hold_id = %(hold)s",
+    "move what a hold sets aside to another": (
+        "UPDATE {hold_allocation} SET hold_id = %(second_hold)s WHERE hold_id = %(hold)s;"
+        "UPDATE {hold} SET amount = 25 WHERE id = %(second_hold)s"
+    ),
+    "delete an open hold and what it sets aside": (
+        "DELETE FROM {hold_allocation} WHERE hold_id = %(hold)s;"
+        "DELETE FROM {hold} WHERE id = %(hold)s"
+    ),
     "hold another account's lot": (
         "UPDATE {hold_allocation} SET lot_id = %(foreign_lot)s WHERE hold_id = %(hold)s"
     ),

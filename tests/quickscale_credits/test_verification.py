@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import connection
@@ -76,3 +76,16 @@ def test_a_damaged_journal_is_told_and_left_alone(account):
     assert rules == ["transaction.balance_after is the running sum"]
     assert ledger.rebuild(account) == []
     assert len(ledger.verify()) == 1
+
+
+def test_a_corrupt_account_stops_no_other(make_owner, clock, caplog):
+    accounts = [CreditAccount.objects.for_owner(make_owner()) for _ in range(3)]
+    for days, each in enumerate(accounts, 1):
+        ends = datetime(2030, 1, 1, tzinfo=UTC) + days * DAY
+        each.add_credits(10, "Trial", credit_type="trial", expires_at=ends)
+    change(f"creditaccount SET posted = 5 WHERE id = {accounts[0].pk}")
+    clock.move(4 * DAY)
+    assert ledger.expire_due() == 2
+    assert f"Account {accounts[0].pk} can't be posted" in caplog.text
+    assert ledger.expire_due(limit=1) == 0
+    assert [each.transactions.count() for each in accounts] == [1, 2, 2]

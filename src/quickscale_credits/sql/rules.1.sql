@@ -37,7 +37,7 @@ ALTER TABLE quickscale_credits_credithold SET (fillfactor = 80);
 
 CREATE FUNCTION quickscale_credits_refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    RAISE EXCEPTION '% is append-only: % is refused', TG_TABLE_NAME, TG_OP
+    RAISE EXCEPTION '% keeps what it has: % is refused', TG_TABLE_NAME, TG_OP
         USING ERRCODE = 'integrity_constraint_violation';
 END
 $$;
@@ -122,17 +122,19 @@ CREATE CONSTRAINT TRIGGER quickscale_credits_explained
     DEFERRABLE INITIALLY DEFERRED
     FOR EACH ROW EXECUTE FUNCTION quickscale_credits_check_transaction();
 
--- At commit, what a hold sets aside is what its allocations say.
+-- What a hold sets aside never changes, and at commit a new hold is what its allocations say.
+
+CREATE TRIGGER quickscale_credits_fixed
+    BEFORE DELETE OR UPDATE OF id, account_id, amount ON quickscale_credits_credithold
+    FOR EACH ROW EXECUTE FUNCTION quickscale_credits_refuse_change();
+CREATE TRIGGER quickscale_credits_fixed
+    BEFORE DELETE OR UPDATE ON quickscale_credits_creditholdallocation
+    FOR EACH ROW EXECUTE FUNCTION quickscale_credits_refuse_change();
 
 CREATE FUNCTION quickscale_credits_check_hold() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-    the_hold bigint;
+    the_hold bigint := to_jsonb(NEW) ->> TG_ARGV[0];
 BEGIN
-    IF TG_TABLE_NAME = 'quickscale_credits_credithold' THEN
-        the_hold := NEW.id;
-    ELSE
-        the_hold := coalesce(NEW.hold_id, OLD.hold_id);
-    END IF;
     PERFORM FROM quickscale_credits_credithold hold
       WHERE hold.id = the_hold AND hold.amount <> (
           SELECT coalesce(sum(part.amount), 0)
@@ -147,10 +149,10 @@ END
 $$;
 
 CREATE CONSTRAINT TRIGGER quickscale_credits_explained
-    AFTER INSERT OR UPDATE OF amount ON quickscale_credits_credithold
+    AFTER INSERT ON quickscale_credits_credithold
     DEFERRABLE INITIALLY DEFERRED
-    FOR EACH ROW EXECUTE FUNCTION quickscale_credits_check_hold();
+    FOR EACH ROW EXECUTE FUNCTION quickscale_credits_check_hold('id');
 CREATE CONSTRAINT TRIGGER quickscale_credits_explains
-    AFTER INSERT OR DELETE OR UPDATE OF hold_id, amount ON quickscale_credits_creditholdallocation
+    AFTER INSERT ON quickscale_credits_creditholdallocation
     DEFERRABLE INITIALLY DEFERRED
-    FOR EACH ROW EXECUTE FUNCTION quickscale_credits_check_hold();
+    FOR EACH ROW EXECUTE FUNCTION quickscale_credits_check_hold('hold_id');
