@@ -9,9 +9,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import django
 from django.db import connections
+
+if TYPE_CHECKING:
+    from benchmarks import suite
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -21,15 +25,18 @@ def main() -> int:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "benchmarks.settings")
     django.setup()
     from benchmarks import report, suite
+    from benchmarks.profile import profile
 
     size = suite.QUICK if arguments.quick else suite.FULL
     with databases():
         facts = describe(size)
-        measures = list(suite.Suite(size, say).run())
-    report.write_json(arguments.output, facts, measures)
+        benchmark = suite.Suite(size, say)
+        measures = list(benchmark.run())
+        shares = profile(benchmark.account, using="default")
+    report.write_json(arguments.output, facts, measures, shares)
     if arguments.docs:
-        report.write_docs(arguments.docs, facts, measures)
-    print(report.table(facts, measures))
+        report.write_docs(arguments.docs, facts, measures, shares)
+    print(report.text(facts, measures, shares))
     return 0 if all(measure.is_met for measure in measures) else 1
 
 
@@ -64,7 +71,7 @@ def databases() -> Iterator[None]:
             connection.creation.destroy_test_db(name, verbosity=0)
 
 
-def describe(size: object) -> dict[str, object]:
+def describe(size: suite.Size) -> dict[str, object]:
     """What the figures depend on."""
     with connections["default"].cursor() as cursor:
         cursor.execute(

@@ -10,36 +10,47 @@ from math import log2
 from pathlib import Path
 from typing import Any
 
+from benchmarks.profile import Share
 from benchmarks.suite import Measure
 
-TABLE = "credits-speed-figures.inc"
+TEXT = "credits-speed-figures.inc"
 CHART = "credits-speed.svg"
 
 
-def write_json(path: Path, facts: Mapping[str, Any], measures: Sequence[Measure]) -> None:
+def write_json(
+    path: Path, facts: Mapping[str, Any], measures: Sequence[Measure], shares: Sequence[Share]
+) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     figures = [{**asdict(measure), "met": measure.is_met} for measure in measures]
-    path.write_text(json.dumps({**facts, "measures": figures}, indent=2) + "\n")
+    profile = {share.part: share.microseconds for share in shares}
+    path.write_text(json.dumps({**facts, "measures": figures, "profile": profile}, indent=2) + "\n")
 
 
-def write_docs(folder: Path, facts: Mapping[str, Any], measures: Sequence[Measure]) -> None:
-    (folder / TABLE).write_text(table(facts, measures))
+def write_docs(
+    folder: Path, facts: Mapping[str, Any], measures: Sequence[Measure], shares: Sequence[Share]
+) -> None:
+    (folder / TEXT).write_text(text(facts, measures, shares))
     (folder / CHART).write_text(chart([m for m in measures if m.target is not None]))
 
 
-def table(facts: Mapping[str, Any], measures: Sequence[Measure]) -> str:
-    lines = ["| measure | ratio | at least | a second |", "|---|--:|--:|--:|"]
+def text(facts: Mapping[str, Any], measures: Sequence[Measure], shares: Sequence[Share]) -> str:
+    """The figures and the profile as tables of Markdown."""
+    lines = [
+        "PostgreSQL {postgresql} (fsync {fsync}, synchronous_commit {synchronous_commit}), "
+        "Django {django}, Python {python}; database and client share {processors} processors; "
+        "medians of {rounds} rounds of {seconds_per_turn} s.".format(**facts),
+        "",
+        "| measure | value | at least | a second |",
+        "|---|--:|--:|--:|",
+    ]
     for measure in measures:
         target = "" if measure.target is None else f"{measure.target:g}"
-        value = f"{measure.value:.2f}" + ("" if measure.is_met else " (missed)")
+        value = f"{measure.value:.3g}" + ("" if measure.is_met else " (missed)")
         rates = " / ".join(f"{rate:,.0f}" for rate in measure.rates.values())
         lines.append(f"| {measure.name} | {value} | {target} | {rates} |")
-    lines += [
-        "",
-        "PostgreSQL {postgresql} (fsync {fsync}, synchronous_commit {synchronous_commit}), "
-        "Django {django}, Python {python}, {processors} processors shared by database and "
-        "client; medians of {rounds} rounds of {seconds_per_turn} s.".format(**facts),
-    ]
+    if shares:
+        lines += ["", "| part of a spend in a batch of 1000 | µs |", "|---|--:|"]
+        lines += [f"| {share.part} | {share.microseconds:.0f} |" for share in shares]
     return "\n".join(lines) + "\n"
 
 
@@ -75,7 +86,7 @@ def chart(measures: Sequence[Measure]) -> str:
             f'<text x="{LABELS - 10}" y="{y + 13}" text-anchor="end">{escape(measure.name)}</text>'
             f'<rect class="{"met" if measure.is_met else "missed"}" x="{start:.1f}" y="{y}" '
             f'width="{max(stop - start, 1):.1f}" height="{ROW - 8}"/>'
-            f'<text x="{stop + 6:.0f}" y="{y + 13}">{measure.value:.2f} '
+            f'<text x="{stop + 6:.0f}" y="{y + 13}">{measure.value:.3g} '
             f"(asked for {measure.target:g})</text>"
         )
     return "\n".join([*parts, "</svg>"]) + "\n"
