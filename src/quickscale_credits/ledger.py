@@ -143,7 +143,8 @@ def add_credits(
     ``source`` (type, id) says what they were given for, and a source gives credits once: the same
     again answers with the first transaction, and another amount, type or end is a conflict.
     ``cost`` is the money paid, in the currency's smallest unit, and the currency; ``period`` the
-    billing period. A frozen account can be added to.
+    billing period, whose credits may come after its end and then expire at once. A frozen account
+    can be added to.
     """
     value = parse_amount(amount)
     text = requests.description(description)

@@ -128,6 +128,16 @@ class TestAdding:
         assert account.get_balance() == account.get_available_balance() == 10
         account.consume_credits(1, "In time")
 
+    def test_a_period_that_is_paid_late_leaves_its_trace(self, account, clock):
+        begins, ends = clock.now - 3 * DAY, clock.now - DAY
+        late = {"effective_at": begins, "expires_at": ends, "period": (begins, ends)}
+        granted = account.add_credits(100, "Late", credit_type="subscription", **late)
+        assert account.get_balance() == 0
+        lines = account.transactions.order_by("sequence").values_list("kind", "balance_after")
+        assert list(lines) == [("grant", 100), ("expire", 0)]
+        assert granted.kind == "grant"
+        assert ledger.verify(account) == []
+
     def test_nobody_adds_what_has_ended(self, account, clock):
         for ends in (clock.now, clock.now - DAY):
             with pytest.raises(InvalidRequestError, match="expires_at"):

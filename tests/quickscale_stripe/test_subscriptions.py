@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from quickscale_credits.clock import ledger_clock
 from quickscale_credits.models import CreditAccount, CreditLot
@@ -66,6 +67,18 @@ def test_a_signup_brings_the_first_period_once(
     assert lot.source_type == "invoice"
     assert lot.source_id.startswith(f"{payment.invoice_id}:")
     assert lot.expires_at == subscribed.current_period_end
+
+
+def test_a_payment_that_is_told_after_its_period_is_recorded(
+    shop: Sandbox, owner: Any, basic: StripePrice
+) -> None:
+    shop.pay(open_signup(owner, basic))
+    with ledger_clock(timezone.now() + timedelta(days=40)):
+        shop.deliver()
+        payment = Payment.objects.get()
+        assert (payment.status, payment.credits) == ("succeeded", 300)
+        assert by_type(owner) == {}
+        assert CreditLot.objects.get().amount == 300
 
 
 def test_the_page_after_the_signup_alone_is_enough(

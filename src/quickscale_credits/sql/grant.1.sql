@@ -1,4 +1,5 @@
--- Put credits in as a new lot. A source that has its lot already is answered like a key.
+-- Put credits in as a new lot. A source that has its lot already is answered like a key. The credits
+-- of a period may come after its end: they expire at once, and the period leaves its trace.
 CREATE FUNCTION quickscale_credits_grant(
     p_account bigint,
     p_amount numeric,
@@ -56,7 +57,8 @@ BEGIN
     END IF;
     result.answer := CASE
         WHEN account.status = 'closed' THEN 'closed'
-        WHEN p_expires_at <= greatest(moment, p_effective_at) THEN 'ended'
+        WHEN p_expires_at <= coalesce(p_effective_at, moment) THEN 'ended'
+        WHEN p_expires_at <= moment AND p_period_end IS NULL THEN 'ended'
         WHEN account.posted + p_amount >= 1e15 THEN 'overflow' END;
     IF result.answer IS NOT NULL THEN
         RETURN result;
@@ -83,7 +85,9 @@ BEGIN
         p_account, 'grant', p_amount, p_description, ARRAY[lot.id], ARRAY[p_amount], moment,
         p_actor => p_actor, p_key => p_key, p_fingerprint => p_fingerprint,
         p_metadata => p_metadata);
-    IF account.overdraft_limit > 0 THEN
+    IF p_expires_at <= moment THEN
+        PERFORM quickscale_credits_post_due(p_account, moment);
+    ELSIF account.overdraft_limit > 0 THEN
         PERFORM quickscale_credits_repay(account, moment);
     END IF;
     RETURN result;
