@@ -20,17 +20,22 @@ REFERENCE_KEY = "quickscale_customer"
 """The metadata key under which every object made for an owner carries the reference."""
 
 
-@transaction.atomic
 def ensure(owner: Any) -> StripeCustomer:
     """The owner's customer, made or brought up to date at Stripe where needed.
 
-    The row's lock lets one of several requests make the customer; the idempotency key lets a
-    request that died after Stripe's answer find the same customer again.
+    The row's lock lets one of several requests make the customer. The row is kept before Stripe is
+    asked, and with it the reference that makes the idempotency key, so that after a request that
+    died the next one finds the same customer.
 
     Raises:
         StripeUnavailableError, StripeRefusedError
     """
     StripeCustomer.objects.get_or_create(owner=owner)
+    with transaction.atomic():
+        return _ensure(owner)
+
+
+def _ensure(owner: Any) -> StripeCustomer:
     customer = StripeCustomer.objects.select_for_update().get(owner=owner)
     customer.owner = owner
     email, name = owner_email(owner), _name(owner)

@@ -1,0 +1,104 @@
+"""A site in a process of its own that is killed in the middle of a request.
+
+Run as a program. Each line of its input is a request as JSON, with ``kill_at``: the step at which
+the process that serves it gets SIGKILL. Steps are the writes and commits in the database, and
+before and after each request to Stripe. For each line it answers with the signal that ended the
+process, or 0 when the request was served before that step came.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import django
+from django.conf import settings
+
+
+def main() -> None:
+    site = json.loads(os.environ["PROOF_SITE"])
+    settings.DATABASES["default"] |= site["database"]
+    settings.QUICKSCALE_STRIPE_SANDBOX = True
+    settings.QUICKSCALE_STRIPE_WEBHOOK_SECRET = site["secret"]
+    django.setup()
+    for line in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            serve(site["sandbox"], json.loads(line))
+        _, status = os.waitpid(child, 0)
+        ended = os.WTERMSIG(status) if os.WIFSIGNALED(status) else -os.WEXITSTATUS(status)
+        sys.stdout.write(f"{ended}\n")
+        sys.stdout.flush()
+
+
+def serve(sandbox_path: str, request: dict[str, Any]) -> None:
+    from django.test import Client
+
+    step = killer(request["kill_at"])
+    watch_stripe(sandbox_path, step)
+    watch_database(step)
+    client = Client(raise_request_exception=False)
+    client.cookies.load(request["cookies"])
+    response = client.generic(
+        request["method"],
+        request["path"],
+        request["body"],
+        content_type=request["content_type"],
+        headers=request["headers"],
+    )
+    os._exit(0 if response.status_code < 400 else 1)
+
+
+def killer(at: int) -> Callable[[], None]:
+    left = at
+
+    def step() -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return step
+
+
+def watch_stripe(path: str, step: Callable[[], None]) -> None:
+    from quickscale_stripe import sandbox
+
+    account = sandbox.Sandbox(path)
+
+    class WatchedClient(sandbox.SandboxHTTPClient):
+        def request(self, *args: Any, **kwargs: Any) -> Any:
+            step()
+            answer = super().request(*args, **kwargs)
+            step()
+            return answer
+
+    sandbox.get_sandbox = lambda: account
+    sandbox.SandboxHTTPClient = WatchedClient  # type: ignore[misc]
+
+
+def watch_database(step: Callable[[], None]) -> None:
+    from django.db import connection
+
+    def execute(run: Callable[..., Any], sql: str, *args: Any) -> Any:
+        result = run(sql, *args)
+        if sql.startswith(("INSERT", "UPDATE", "DELETE", "SELECT quickscale_credits_")):
+            step()
+        return result
+
+    commit = connection._commit
+
+    def watched_commit() -> None:
+        commit()
+        step()
+
+    connection.execute_wrappers.append(execute)
+    connection._commit = watched_commit
+
+
+if __name__ == "__main__":
+    main()
