@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 import django
+import stripe
 from django.conf import settings
 
 
@@ -25,6 +26,7 @@ def main() -> None:
     settings.QUICKSCALE_STRIPE_SANDBOX = True
     settings.QUICKSCALE_STRIPE_WEBHOOK_SECRET = site["secret"]
     django.setup()
+    warm_up()
     for line in sys.stdin:
         child = os.fork()
         if child == 0:
@@ -33,6 +35,22 @@ def main() -> None:
         ended = os.WTERMSIG(status) if os.WIFSIGNALED(status) else -os.WEXITSTATUS(status)
         sys.stdout.write(f"{ended}\n")
         sys.stdout.flush()
+
+
+def warm_up() -> None:
+    """Import here, and not in each child, what a request needs."""
+    from django.test import Client
+
+    from quickscale_stripe.sandbox import Sandbox, SandboxHTTPClient
+
+    assert Client().get("/stripe/webhook/").status_code == 405
+    account = Sandbox(":memory:")
+    client = stripe.StripeClient("sk_test_x", http_client=SandboxHTTPClient(account))
+    client.v1.checkout.sessions.list({"expand": ["data.line_items"]})
+    client.v1.invoices.list()
+    client.v1.subscriptions.list()
+    client.v1.refunds.list()
+    account.close()
 
 
 def serve(sandbox_path: str, request: dict[str, Any]) -> None:
