@@ -183,6 +183,17 @@ def test_the_same_key_twice_is_refused(account):
         )
 
 
+def test_nothing_is_added_to_an_explanation_even_if_it_sums_to_nothing(account):
+    used = account.add_credits(5, "Bought")
+    lots = [account.add_credits(9, "Bought").allocations.get().lot_id for _ in range(2)]
+    with pytest.raises(IntegrityError, match="come late"):
+        attack(
+            "INSERT INTO {allocation} (account_id, transaction_id, lot_id, amount)"
+            " VALUES (%(account)s, %(used)s, %(to)s, 4), (%(account)s, %(used)s, %(of)s, -4)",
+            {"account": account.pk, "used": used.pk, "to": lots[0], "of": lots[1]},
+        )
+
+
 def test_an_owner_with_credits_is_protected(account, owner):
     with pytest.raises(ProtectedError):
         owner.delete()

@@ -68,18 +68,21 @@ CREATE TRIGGER quickscale_credits_no_truncate
     AFTER TRUNCATE ON quickscale_credits_creditallocation
     FOR EACH STATEMENT EXECUTE FUNCTION quickscale_credits_refuse_truncate();
 
--- Whenever allocations are written, they sum to their transaction's amount: one statement writes all
--- of a transaction, and nothing is added later.
+-- One statement writes all allocations of a transaction. They sum to its amount, and nothing is added
+-- later, not even what sums to nothing.
 
 CREATE FUNCTION quickscale_credits_check_allocations() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM FROM (SELECT DISTINCT transaction_id AS id FROM added) touched
+    PERFORM FROM (
+        SELECT transaction_id AS id, sum(amount) AS amount, count(*) AS parts
+          FROM added GROUP BY transaction_id
+    ) written
       JOIN quickscale_credits_credittransaction entry USING (id)
-     WHERE entry.amount <> (
-         SELECT sum(part.amount) FROM quickscale_credits_creditallocation part
+     WHERE entry.amount <> written.amount OR written.parts <> (
+         SELECT count(*) FROM quickscale_credits_creditallocation part
           WHERE part.transaction_id = entry.id);
     IF FOUND THEN
-        RAISE EXCEPTION 'the allocations of a transaction do not sum to its amount'
+        RAISE EXCEPTION 'the allocations of a transaction do not sum to its amount, or come late'
             USING ERRCODE = 'integrity_constraint_violation';
     END IF;
     RETURN NULL;
