@@ -68,10 +68,10 @@ BEGIN
     SELECT p_account, result.id, part.lot_id, -part.amount
       FROM unnest(picked.lots, picked.parts) part (lot_id, amount);
 
-    UPDATE quickscale_credits_creditlot lot
-       SET held = lot.held - part.amount
-      FROM unnest(picked.lots, picked.parts) part (lot_id, amount)
-     WHERE lot.id = part.lot_id;
+    FOR n IN 1 .. cardinality(picked.lots) LOOP
+        UPDATE quickscale_credits_creditlot SET held = held - picked.parts[n]
+         WHERE id = picked.lots[n];
+    END LOOP;
 
     UPDATE quickscale_credits_creditaccount
        SET held = held + p_amount,

@@ -25,13 +25,15 @@ DECLARE
     armed boolean;
     result quickscale_credits_outcome;
 BEGIN
-    UPDATE quickscale_credits_creditlot lot
-       SET remaining = lot.remaining + part.amount,
-           gone = lot.gone - CASE WHEN p_kind IN ('expire', 'revoke')
-                                   AND lot.credit_type <> 'overdraft'
-                             THEN part.amount ELSE 0 END
-      FROM unnest(p_lots, p_parts) part (lot_id, amount)
-     WHERE lot.id = part.lot_id;
+    -- By id, one by one: a join with the array would be planned anew for every call.
+    FOR n IN 1 .. cardinality(p_lots) LOOP
+        UPDATE quickscale_credits_creditlot
+           SET remaining = remaining + p_parts[n],
+               gone = gone - CASE WHEN p_kind IN ('expire', 'revoke')
+                                   AND credit_type <> 'overdraft'
+                             THEN p_parts[n] ELSE 0 END
+         WHERE id = p_lots[n];
+    END LOOP;
 
     UPDATE quickscale_credits_creditaccount
        SET posted = posted + p_amount, next_sequence = next_sequence + 1, updated_at = p_at
