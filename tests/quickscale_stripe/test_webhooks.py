@@ -217,16 +217,19 @@ def test_the_periodic_job_takes_what_is_due_and_one_poison_blocks_none(
     sandbox: Sandbox, failing: list[Exception], handled: list[StripeEvent]
 ) -> None:
     poison = StripeEvent.objects.create(
-        stripe_id="evt_poison", type="product.updated", livemode=False, payload={},
+        stripe_id="evt_poison", type="product.updated", object_id="prod_1",
+        livemode=False, payload={},
         created_at=timezone.now() - timedelta(days=1),
     )  # fmt: skip
     waiting = StripeEvent.objects.create(
-        stripe_id="evt_waiting", type="product.updated", livemode=False, payload={},
+        stripe_id="evt_waiting", type="product.updated", object_id="prod_1",
+        livemode=False, payload={},
         created_at=timezone.now(), status="failed",
         next_attempt_at=timezone.now() + timedelta(hours=1),
     )  # fmt: skip
     good = StripeEvent.objects.create(
-        stripe_id="evt_good", type="product.updated", livemode=False, payload={},
+        stripe_id="evt_good", type="product.updated", object_id="prod_1",
+        livemode=False, payload={},
         created_at=timezone.now(),
     )  # fmt: skip
 
