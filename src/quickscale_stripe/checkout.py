@@ -12,7 +12,6 @@ from quickscale_stripe.conf import app_settings
 from quickscale_stripe.exceptions import (
     AlreadySubscribedError,
     NotForSaleError,
-    StripeRefusedError,
     stripe_errors,
 )
 from quickscale_stripe.models import Payment, StripeCustomer, StripePrice
@@ -76,15 +75,9 @@ def subscribe(
 def _open(
     owner: Any, price: StripePrice, success_url: str, cancel_url: str, reference: str
 ) -> stripe.checkout.Session:
-    """Open a session for the owner's customer; one that was deleted at Stripe is made anew."""
-    customer = customers.ensure(owner)
-    try:
-        return _create(customer, price, success_url, cancel_url, reference)
-    except StripeRefusedError as error:
-        if not (error.is_missing and error.param == "customer"):
-            raise
-    customers.detach(customer.stripe_id or "")
-    return _create(customers.ensure(owner), price, success_url, cancel_url, reference)
+    return customers.ask(
+        owner, lambda customer: _create(customer, price, success_url, cancel_url, reference)
+    )
 
 
 def _create(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from django.db import transaction
 from django.db.models import Q
@@ -16,6 +17,7 @@ from quickscale_stripe.exceptions import StripeRefusedError, stripe_errors
 from quickscale_stripe.models import StripeCustomer
 from quickscale_stripe.stripe_objects import optional
 
+T = TypeVar("T")
 REFERENCE_KEY = "quickscale_customer"
 """The metadata key under which every object made for an owner carries the reference."""
 
@@ -49,6 +51,22 @@ def _ensure(owner: Any) -> StripeCustomer:
     customer.synced_at = timezone.now()
     customer.save()
     return customer
+
+
+def ask(owner: Any, request: Callable[[StripeCustomer], T]) -> T:
+    """The answer to a request for the owner's customer; one that Stripe lacks is made anew.
+
+    Raises:
+        StripeUnavailableError, StripeRefusedError
+    """
+    customer = ensure(owner)
+    try:
+        return request(customer)
+    except StripeRefusedError as error:
+        if not (error.is_missing and error.param == "customer"):
+            raise
+    detach(customer.stripe_id or "")
+    return request(ensure(owner))
 
 
 def detach(stripe_id: str) -> None:

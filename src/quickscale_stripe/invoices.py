@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from decimal import Decimal
 
 import stripe
@@ -32,6 +33,15 @@ _KINDS = {
 _CLOSED = ("void", "uncollectible")
 
 
+@dataclass(frozen=True)
+class _Bill:
+    """An invoice with its payments, the plan that it charges, and what it brings."""
+
+    invoice: stripe.Invoice
+    plan: StripePrice | None
+    allotments: list[Allotment]
+
+
 def sync(invoice_id: str) -> Payment | None:
     """Record an invoice, and once it is paid, deliver the periods of the plans in it.
 
@@ -43,10 +53,7 @@ def sync(invoice_id: str) -> Payment | None:
     Raises:
         StripeUnavailableError, StripeRefusedError
     """
-    with stripe_errors():
-        invoice = get_client().v1.invoices.retrieve(
-            invoice_id, {"expand": ["payments.data.payment.payment_intent"]}
-        )
+    invoice = _retrieve(invoice_id)
     details = invoice.parent.subscription_details if invoice.parent else None
     customer = customers.find(
         metadata=details.metadata if details else None, stripe_id=id_of(invoice.customer)
@@ -54,19 +61,20 @@ def sync(invoice_id: str) -> Payment | None:
     if customer is None or invoice.status == "draft" or invoice.livemode != app_settings.live_mode:
         return None
     subscription = subscriptions.sync(id_of(details.subscription) or "") if details else None
-    plan = charged_plan(invoice)
-    allotments = _allotments(invoice)
+    bills = _bills(invoice)
     with transaction.atomic():
-        return _record(invoice, customer, subscription, plan, allotments)
+        return [_record(bill, customer, subscription) for bill in bills][-1]
 
 
-def _record(
-    invoice: stripe.Invoice,
-    customer: StripeCustomer,
-    subscription: Subscription | None,
-    plan: StripePrice | None,
-    allotments: list[Allotment],
-) -> Payment:
+def _retrieve(invoice_id: str) -> stripe.Invoice:
+    with stripe_errors():
+        return get_client().v1.invoices.retrieve(
+            invoice_id, {"expand": ["payments.data.payment.payment_intent"]}
+        )
+
+
+def _record(bill: _Bill, customer: StripeCustomer, subscription: Subscription | None) -> Payment:
+    invoice, plan, allotments = bill.invoice, bill.plan, bill.allotments
     intent = _intent(invoice)
     if intent is not None:
         # The invoice of a one-time Checkout tells of a payment that is here already.
@@ -142,25 +150,30 @@ def _follow(payment: Payment, invoice: stripe.Invoice, intent: stripe.PaymentInt
         signals.send_after_commit(signals.payment_failed, Payment, payment=payment)
 
 
-def _allotments(invoice: stripe.Invoice) -> list[Allotment]:
-    """What the invoice brings: by its plans' lines, or by what a change of plan is worth.
+def _bills(invoice: stripe.Invoice) -> list[_Bill]:
+    """The invoice, last, and what it brings: by its plans' lines, or by what a change is worth.
 
-    A change is about what came before it, so that is recorded first, should its event be late.
+    A change of plan is about what came before it: should that be new here, for its events are late,
+    it is in the list too. All is fetched before anything is recorded, for recording locks accounts.
     """
     if invoice.billing_reason in PERIOD_REASONS:
-        return period_allotments(invoice)
+        return [_Bill(invoice, charged_plan(invoice), period_allotments(invoice))]
     if invoice.billing_reason != CHANGE_REASON or invoice.status != "paid":
-        return []
+        return [_Bill(invoice, charged_plan(invoice), [])]
     period = period_invoices(invoice)
-    known = set(
-        Payment.objects.paid()
-        .values_list("invoice_id", flat=True)
-        .filter(invoice_id__in=[earlier.id for earlier in period])
-    )
-    for earlier in period[:-1]:
-        if earlier.id not in known:
-            sync(earlier.id)
-    return change_allotments(period)
+    ids = [earlier.id for earlier in period[:-1]]
+    known = Payment.objects.paid().filter(invoice_id__in=ids).values_list("invoice_id", flat=True)
+    bills = [
+        _Bill(_retrieve(earlier.id), charged_plan(earlier), _allotments(period[:number]))
+        for number, earlier in enumerate(period[:-1], 1)
+        if earlier.id not in set(known)
+    ]
+    return [*bills, _Bill(invoice, charged_plan(invoice), _allotments(period))]
+
+
+def _allotments(period: list[stripe.Invoice]) -> list[Allotment]:
+    begins = period[-1].billing_reason in PERIOD_REASONS
+    return period_allotments(period[-1]) if begins else change_allotments(period)
 
 
 def _intent(invoice: stripe.Invoice) -> stripe.PaymentIntent | None:

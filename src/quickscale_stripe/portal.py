@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import stripe
+
 from quickscale_stripe import customers
 from quickscale_stripe.client import get_client
 from quickscale_stripe.exceptions import stripe_errors
+from quickscale_stripe.models import StripeCustomer
 
 
 def open_portal(*, owner: Any, return_url: str) -> str:
@@ -15,9 +18,11 @@ def open_portal(*, owner: Any, return_url: str) -> str:
     Raises:
         PaymentsOffError, StripeUnavailableError, StripeRefusedError
     """
-    customer = customers.ensure(owner)
+    return customers.ask(owner, lambda customer: _open(customer, return_url)).url
+
+
+def _open(customer: StripeCustomer, return_url: str) -> stripe.billing_portal.Session:
     with stripe_errors():
-        session = get_client().v1.billing_portal.sessions.create(
+        return get_client().v1.billing_portal.sessions.create(
             {"customer": customer.stripe_id or "", "return_url": return_url}
         )
-    return session.url

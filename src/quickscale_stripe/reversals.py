@@ -6,6 +6,7 @@ what it took. So events may come late, twice or in any order.
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import ROUND_DOWN, Decimal
 
 import stripe
@@ -34,6 +35,19 @@ def sync_refund(refund_id: str) -> Refund | None:
     fetched_at = timezone.now()
     with stripe_errors():
         refund = get_client().v1.refunds.retrieve(refund_id)
+    return _record_refund(refund, fetched_at)
+
+
+def sync_refunds_of(charge_id: str) -> None:
+    """Mirror all refunds of a charge, fetched before the first of them locks an account."""
+    fetched_at = timezone.now()
+    with stripe_errors():
+        refunds = list(get_client().v1.refunds.list({"charge": charge_id}).auto_paging_iter())
+    for refund in refunds:
+        _record_refund(refund, fetched_at)
+
+
+def _record_refund(refund: stripe.Refund, fetched_at: datetime) -> Refund | None:
     payment = _payment_of(refund.payment_intent, refund.charge, id_of(refund.customer))
     if payment is None:
         return None
@@ -53,14 +67,6 @@ def sync_refund(refund_id: str) -> Refund | None:
         _follow_refund(payment, row)
         _count_refunds(payment)
     return row
-
-
-def sync_refunds_of(charge_id: str) -> None:
-    """Mirror all refunds of a charge."""
-    with stripe_errors():
-        refunds = list(get_client().v1.refunds.list({"charge": charge_id}).auto_paging_iter())
-    for refund in refunds:
-        sync_refund(refund.id)
 
 
 def sync_dispute(dispute_id: str) -> Dispute | None:

@@ -1,0 +1,303 @@
+"""What the app asks of Stripe: all of it pinned, with stable keys, and never under a lock."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+import stripe
+from django.core.management import call_command
+from django.db import connection, transaction
+from django.utils import timezone
+
+import quickscale_stripe
+from quickscale_credits.models import CreditAccount
+from quickscale_stripe import (
+    allotments,
+    catalogue,
+    checkout,
+    customers,
+    fulfilment,
+    invoices,
+    plan_changes,
+    portal,
+    reversals,
+    subscriptions,
+)
+from quickscale_stripe.client import get_client
+from quickscale_stripe.handlers import HANDLERS
+from quickscale_stripe.management.commands import create_webhook_endpoint
+from quickscale_stripe.reconcile import reconcile
+from quickscale_stripe.sandbox import Sandbox, thin
+from quickscale_stripe.sandbox.recording import MONEY, Recorded, RecordingHTTPClient
+from tests.quickscale_stripe.proof.stories import STORIES
+from tests.quickscale_stripe.proof.world import World
+from tests.quickscale_stripe.test_webhooks import post
+
+pytestmark = pytest.mark.django_db
+
+PACKAGE = Path(quickscale_stripe.__file__).parent
+URLS = {"success_url": "http://testserver/done/", "cancel_url": "http://testserver/back/"}
+
+
+class Recorder(RecordingHTTPClient):
+    """Refuses what no site should send, and notes all requests of all clients in one place."""
+
+    log: ClassVar[list[Recorded]] = []
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        super().__init__(sandbox)
+        self.requests = self.log
+
+
+@pytest.fixture
+def recorded(shop: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Recorded]]:
+    monkeypatch.setattr("quickscale_stripe.sandbox.SandboxHTTPClient", Recorder)
+    Recorder.log.clear()
+    yield Recorder.log
+    Recorder.log.clear()
+
+
+@pytest.fixture
+def world(recorded: list[Recorded], shop: Sandbox, owner: Any) -> World:
+    return World(shop, owner)
+
+
+# Every operation ---------------------------------------------------------------------------------
+
+
+def callers() -> set[str]:
+    """``file:function`` for each function of the app that asks Stripe for something."""
+    found = set()
+    for path in PACKAGE.rglob("*.py"):
+        name = path.relative_to(PACKAGE).as_posix()
+        if name.startswith("sandbox/") or name == "client.py":
+            continue
+        for function in ast.walk(ast.parse(path.read_text())):
+            if isinstance(function, ast.FunctionDef) and any(
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Name)
+                and node.func.id == "get_client"
+                for node in ast.walk(function)
+            ):
+                found.add(f"{name}:{function.name}")
+    return found
+
+
+@pytest.fixture
+def called(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Fills with those of :func:`callers` that have run."""
+    seen: set[str] = set()
+
+    def noting() -> stripe.StripeClient:
+        code = sys._getframe(1).f_code
+        seen.add(f"{Path(code.co_filename).relative_to(PACKAGE).as_posix()}:{code.co_name}")
+        return get_client()
+
+    for name, module in list(sys.modules.items()):
+        own = name.startswith("quickscale_stripe.") and "sandbox" not in name
+        if own and name != "quickscale_stripe.client" and hasattr(module, "get_client"):
+            monkeypatch.setattr(module, "get_client", noting)
+    return seen
+
+
+def change(world: World, subscription_id: str, plan: str, interval: str = "month") -> None:
+    row, price = world.known(subscription_id), world.price(plan, interval)
+    shown = plan_changes.preview(subscription=row, price=price)
+    plan_changes.change(subscription=row, price=price, proration_date=shown.proration_date)
+
+
+def do_everything(world: World) -> None:
+    """Call each public function that reaches Stripe, by each of its ways."""
+    shop, owner = world.sandbox, world.owner
+    list(catalogue.sync_all())
+    package = world.price("Starter pack")
+    catalogue.sync_product(package.product.stripe_id)
+    package = catalogue.sync_price(package.stripe_id) or package
+
+    customer = customers.ensure(owner)
+    owner.email = "other@example.com"
+    owner.save()
+    customer = customers.ensure(owner)
+    customers.sync(customer.stripe_id or "")
+    world.client.v1.customers.delete(customer.stripe_id or "")
+    portal.open_portal(owner=customers.ensure(owner).owner, return_url="http://testserver/")
+
+    session = checkout.buy(owner=owner, price=package, reference="1", **URLS)
+    shop.pay(session.id)
+    payment = fulfilment.fulfil(session.id)
+    assert payment
+    refund = shop.refund(payment.charge_id or "", amount=100)
+    reversals.sync_refund(refund)
+    reversals.sync_refunds_of(payment.charge_id or "")
+    reversals.sync_dispute(shop.dispute(payment.charge_id or ""))
+
+    for reference, plan in (("2", "Pro plan"), ("3", "Basic plan")):
+        session = checkout.subscribe(
+            owner=owner, price=world.price(plan), reference=reference, **URLS
+        )
+    shop.pay(session.id)
+    paid = fulfilment.fulfil(session.id)
+    assert paid
+    assert paid.subscription
+    invoices.sync(paid.invoice_id or "")
+    subscriptions.sync_all_of(customers.ensure(owner))
+    subscription = paid.subscription.stripe_id
+    change(world, subscription, "Pro plan")
+    change(world, subscription, "Basic plan")
+    subscriptions.cancel_at_period_end(world.known(subscription))
+    change(world, subscription, "Pro plan", "year")
+    subscriptions.reactivate(world.known(subscription))
+    subscriptions.cancel_now(world.known(subscription))
+
+    for event in shop.events("charge.refunded"):
+        post(thin.notification(event))
+    list(reconcile(since=timezone.now() - timedelta(days=1)))
+    call_command(create_webhook_endpoint.Command(), "https://example.com/stripe/webhook/")
+    call_command("sync_customers")
+
+
+def test_every_function_that_asks_stripe_is_held_against_the_sdk(
+    world: World, recorded: list[Recorded], called: set[str], settings: Any
+) -> None:
+    """Version, parameters, answers and keys are checked by the recording client as it goes."""
+    settings.QUICKSCALE_STRIPE_ALLOW_PROMOTION_CODES = True
+    settings.QUICKSCALE_STRIPE_TAX_ID_COLLECTION = True
+    do_everything(world)
+    # An invoice of more lines than it carries itself.
+    assert callers() - called == {"allotments.py:_lines"}
+    # Stripe refuses only what names the customer that was deleted.
+    refused = [request.path for request in recorded if request.status != 200]
+    assert refused == ["/v1/billing_portal/sessions"]
+    assert len([one for one in recorded if MONEY.fullmatch(one.path) and one.method == "POST"]) > 6
+
+
+def test_the_lines_of_a_long_invoice_are_fetched(
+    world: World, recorded: list[Recorded], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.subscribe()
+    [invoice] = world.client.v1.invoices.list().data
+    invoice.lines.has_more = True
+    assert [line.quantity for line in allotments.plan_lines(invoice)] == [1]
+    assert recorded[-1].path == f"/v1/invoices/{invoice.id}/lines"
+
+
+# Keys --------------------------------------------------------------------------------------------
+
+
+def buying(world: World) -> Callable[[], object]:
+    price = world.price("Starter pack")
+    return lambda: checkout.buy(owner=world.owner, price=price, reference="r", **URLS)
+
+
+def subscribing(world: World) -> Callable[[], object]:
+    price = world.price("Basic plan")
+    return lambda: checkout.subscribe(owner=world.owner, price=price, reference="r", **URLS)
+
+
+def upgrading(world: World) -> Callable[[], object]:
+    row, price = world.known(world.subscribe()), world.price("Pro plan")
+    date = plan_changes.preview(subscription=row, price=price).proration_date
+    return lambda: plan_changes.change(subscription=row, price=price, proration_date=date)
+
+
+def downgrading(world: World) -> Callable[[], object]:
+    row, price = world.known(world.subscribe("Pro plan")), world.price("Basic plan")
+    return lambda: plan_changes.change(subscription=row, price=price, proration_date=0)
+
+
+def canceling(world: World) -> Callable[[], object]:
+    row = world.known(world.subscribe())
+    return lambda: subscriptions.cancel_at_period_end(row)
+
+
+def reactivating(world: World) -> Callable[[], object]:
+    row = subscriptions.cancel_at_period_end(world.known(world.subscribe()))
+    assert row
+    return lambda: subscriptions.reactivate(row)
+
+
+@pytest.mark.parametrize(
+    "begin", [buying, subscribing, upgrading, downgrading, canceling, reactivating]
+)
+def test_pressed_twice_it_is_one_request(
+    world: World, recorded: list[Recorded], begin: Callable[[World], Callable[[], object]]
+) -> None:
+    """The same key and the same parameters, so that Stripe gives its first answer again."""
+    press = begin(world)
+
+    def money() -> list[tuple[str, dict[str, Any], str | None]]:
+        recorded.clear()
+        press()
+        posts = [one for one in recorded if one.method == "POST" and MONEY.fullmatch(one.path)]
+        return [(one.path, one.params, one.idempotency_key) for one in posts]
+
+    first = money()
+    charges = len(world.sandbox.events("charge.succeeded"))
+    assert first
+    assert money() == first
+    assert len(world.sandbox.events("charge.succeeded")) == charges
+
+
+def test_two_purchases_have_two_keys(world: World, recorded: list[Recorded]) -> None:
+    price = world.price("Starter pack")
+    ids = {
+        checkout.buy(owner=world.owner, price=price, reference=reference, **URLS).id
+        for reference in ("a", "b", "a")
+    }
+    assert len(ids) == 2
+
+
+# Locks -------------------------------------------------------------------------------------------
+
+
+def locked_accounts() -> int:
+    """How many accounts somebody has locked, seen from a connection of its own."""
+
+    def look() -> int:
+        try:
+            with transaction.atomic():
+                free = CreditAccount.objects.select_for_update(skip_locked=True)
+                return CreditAccount.objects.count() - len(free)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(look).result(timeout=10)
+
+
+class LockWatcher(RecordingHTTPClient):
+    """Notes the requests that are sent while an account is locked."""
+
+    waited: ClassVar[list[Any]] = []
+
+    def request(self, *args: Any, **kwargs: Any) -> Any:
+        if locked_accounts():
+            self.waited.append(args[:2])
+        return super().request(*args, **kwargs)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("name", ["refunded_in_parts", "upgraded", "changed_to_and_fro", "renewed"])
+@pytest.mark.parametrize("backwards", [False, True])
+def test_no_account_is_locked_while_stripe_is_asked(
+    shop: Sandbox, owner: Any, name: str, backwards: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = len(shop.events())
+    CreditAccount.objects.for_owner(owner)
+    for _ in STORIES[name].tell(World(shop, owner)):
+        pass
+    events = [event for event in shop.events()[told:] if event["type"] in HANDLERS]
+    monkeypatch.setattr("quickscale_stripe.sandbox.SandboxHTTPClient", LockWatcher)
+    LockWatcher.waited.clear()
+    waiting = events[::-1] if backwards else events
+    while waiting:
+        waiting = [event for event in waiting if post(event).status_code != 200]
+    list(reconcile(since=timezone.now() - timedelta(days=1)))
+    assert LockWatcher.waited == []
