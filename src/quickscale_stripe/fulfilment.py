@@ -13,7 +13,7 @@ from quickscale_stripe.client import get_client
 from quickscale_stripe.conf import app_settings
 from quickscale_stripe.exceptions import stripe_errors
 from quickscale_stripe.models import Payment, StripeCustomer, StripePrice
-from quickscale_stripe.stripe_objects import at, id_of
+from quickscale_stripe.stripe_objects import at, failure_of, id_of
 
 
 def fulfil(session_id: str) -> Payment | None:
@@ -133,8 +133,7 @@ def _follow_intent(payment: Payment, intent: stripe.PaymentIntent) -> None:
     failed = intent.status in ("requires_payment_method", "canceled")
     was_failed = payment.status == Payment.Status.FAILED
     payment.status = Payment.Status.FAILED if failed else Payment.Status.PENDING
-    error = intent.last_payment_error
-    payment.failure_message = (error.message or "") if failed and error else ""
+    payment.failure_message = failure_of(intent) if failed else ""
     payment.save()
     if failed and not was_failed:
         signals.send_after_commit(signals.payment_failed, Payment, payment=payment)

@@ -23,7 +23,7 @@ from quickscale_stripe.client import get_client
 from quickscale_stripe.conf import app_settings
 from quickscale_stripe.exceptions import stripe_errors
 from quickscale_stripe.models import Payment, StripeCustomer, StripePrice, Subscription
-from quickscale_stripe.stripe_objects import at, id_of, optional
+from quickscale_stripe.stripe_objects import at, failure_of, id_of, optional
 
 _KINDS = {
     "subscription_create": Payment.Kind.SUBSCRIPTION,
@@ -143,8 +143,7 @@ def _follow(payment: Payment, invoice: stripe.Invoice, intent: stripe.PaymentInt
     was_failed = payment.status == Payment.Status.FAILED
     failed = invoice.status in _CLOSED or invoice.attempted
     payment.status = Payment.Status.FAILED if failed else Payment.Status.PENDING
-    error = intent.last_payment_error if intent else None
-    payment.failure_message = (error.message or "") if failed and error else ""
+    payment.failure_message = failure_of(intent) if failed and intent else ""
     payment.save()
     if failed and not was_failed:
         signals.send_after_commit(signals.payment_failed, Payment, payment=payment)

@@ -29,3 +29,9 @@ def maybe_at(timestamp: int | None) -> datetime | None:
 def optional(value: stripe.StripeObject, field: str) -> Any:
     """A field that Stripe leaves out of some objects, and not only sets to null; or ``None``."""
     return value[field] if field in value else None  # noqa: SIM401  (it has no get)
+
+
+def failure_of(intent: stripe.PaymentIntent) -> str:
+    """Why the last attempt to pay failed, in words for the payer; empty when Stripe doesn't say."""
+    error = intent.last_payment_error
+    return (error and optional(error, "message")) or ""
