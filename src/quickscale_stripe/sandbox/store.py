@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -58,6 +59,8 @@ class Store:
         self._shared: sqlite3.Connection | None = None
         if self.path == ":memory:":
             self._shared = self._connect()
+            # The site's sandbox lives until its settings change, and nobody closes it then.
+            weakref.finalize(self, self._shared.close)
         else:
             Path(self.path).parent.mkdir(parents=True, exist_ok=True)
             connection = self._connect()
