@@ -61,7 +61,7 @@ text { font: 13px system-ui, sans-serif; fill: #222 }
   text { fill: #ddd } .met { fill: #58b37d } .missed { fill: #e0736b } .line { stroke: #ddd }
 }
 """
-LABELS, WIDTH, ROW, TOP = 430, 300, 26, 40
+LABELS, WIDTH, ROW, TOP = 500, 300, 26, 40
 
 
 def chart(measures: Sequence[Measure]) -> str:
