@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_DOWN, Decimal
+from itertools import dropwhile
 
 import stripe
 
@@ -63,17 +64,32 @@ def change_allotments(period: list[stripe.Invoice]) -> list[Allotment]:
     before is brought, so plans changed to and fro bring nothing twice. Time is the measure and
     not money, for discounts would tell the two directions differently.
     """
-    first, *changes = [plan_lines(invoice) for invoice in period]
-    seconds = _period_seconds(first)
-    total = highest = gain = Decimal(0)
-    for lines in changes:
-        seconds = _period_seconds(lines) or seconds
-        total += sum((_worth(line, seconds) for line in lines), Decimal(0))
-        gain, highest = max(total - highest, Decimal(0)), max(highest, total)
-    charged = [line for line in (changes or [[]])[-1] if not line.gives_back]
-    if not gain or not charged:
+    *earlier, total = _changes(period)
+    gain = total - max(earlier, default=total)
+    charged = [line for line in plan_lines(period[-1]) if not line.gives_back]
+    if gain <= 0 or not charged:
         return []
     return [charged[0].as_allotment(gain.quantize(Decimal("0.0001"), ROUND_DOWN))]
+
+
+def period_worth(period: list[stripe.Invoice]) -> Decimal:
+    """The credits that the money of :func:`period_invoices` is for, after the last of them."""
+    paid = period_allotments(period[0]) if period[0].status == "paid" else []
+    first = sum((allotment.amount for allotment in paid), Decimal(0))
+    return (first + _changes(period)[-1]).quantize(Decimal("0.0001"), ROUND_DOWN)
+
+
+def _changes(period: list[stripe.Invoice]) -> list[Decimal]:
+    """What the period's changes are worth together: before the first, after it, and so on."""
+    first, *changes = [plan_lines(invoice) for invoice in period]
+    seconds = _period_seconds(first)
+    totals = [Decimal(0)]
+    for lines in changes:
+        # What is given back is a part of the old period, also when the plan's interval changes.
+        ended, seconds = seconds, _period_seconds(lines) or seconds
+        worth = (_worth(line, ended if line.gives_back else seconds) for line in lines)
+        totals.append(totals[-1] + sum(worth, Decimal(0)))
+    return totals
 
 
 def charged_plan(invoice: stripe.Invoice) -> StripePrice | None:
@@ -82,7 +98,10 @@ def charged_plan(invoice: stripe.Invoice) -> StripePrice | None:
 
 
 def period_invoices(invoice: stripe.Invoice) -> list[stripe.Invoice]:
-    """The paid invoice that began the period, and those of its changes up to this one."""
+    """The invoice that began the period, paid or not, and the paid ones of its changes up to this.
+
+    The period may go on unpaid while Stripe tries again to collect its begin.
+    """
     details = invoice.parent.subscription_details if invoice.parent else None
     subscription_id = id_of(details.subscription) if details else None
     found: list[stripe.Invoice] = []
@@ -90,16 +109,16 @@ def period_invoices(invoice: stripe.Invoice) -> list[stripe.Invoice]:
         newest_first = get_client().v1.invoices.list(
             {
                 "subscription": subscription_id or "",
-                "status": "paid",
                 "created": {"lte": invoice.created},
                 "limit": 100,
             }
         )
-        for earlier in newest_first.auto_paging_iter():
-            if earlier.id == invoice.id:
-                found = []
-            found.append(earlier)
-            if earlier.billing_reason in PERIOD_REASONS:
+        listed = newest_first.auto_paging_iter()
+        for earlier in dropwhile(lambda other: other.id != invoice.id, listed):
+            begins = earlier.billing_reason in PERIOD_REASONS
+            if begins or earlier.status == "paid":
+                found.append(earlier)
+            if begins:
                 break
     return found[::-1]
 

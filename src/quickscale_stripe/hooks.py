@@ -35,14 +35,17 @@ def fulfil(
     """
 
 
-def change_plan(*, payment: Payment, before: list[Payment]) -> None:
-    """Decide on what is left of earlier periods when a dearer plan was paid for.
+def change_plan(*, payment: Payment, before: list[Payment], worth: Decimal) -> None:
+    """Decide on what is left of a period's credits when its plan was changed, and that was paid.
 
-    ``QUICKSCALE_STRIPE_CHANGE_PLAN`` names another. Called before :func:`fulfil`.
+    ``QUICKSCALE_STRIPE_CHANGE_PLAN`` names another. Called before :func:`fulfil`, for changes that
+    cost money and for those that give some back (a cheaper plan at once, in Stripe's portal).
 
     Args:
-        payment: the payment of the change, more than nothing, locked.
-        before: the subscription's earlier payments of more than nothing.
+        payment: the payment of the change, locked; its ``credits`` are what the change brings, 0
+            when it gives money back.
+        before: the payments of more than nothing that the same period had before.
+        worth: the credits that the period's money is for after the change.
     """
 
 

@@ -18,6 +18,7 @@ from quickscale_stripe.allotments import (
     charged_plan,
     period_allotments,
     period_invoices,
+    period_worth,
 )
 from quickscale_stripe.client import get_client
 from quickscale_stripe.conf import app_settings
@@ -35,11 +36,17 @@ _CLOSED = ("void", "uncollectible")
 
 @dataclass(frozen=True)
 class _Bill:
-    """An invoice with its payments, the plan that it charges, and what it brings."""
+    """An invoice with its payments, the plan that it charges, and what it brings.
+
+    For a change of plan ``before`` names the period's earlier invoices, and ``worth`` is how many
+    credits the period's money is for after the change.
+    """
 
     invoice: stripe.Invoice
     plan: StripePrice | None
     allotments: list[Allotment]
+    before: tuple[str, ...] = ()
+    worth: Decimal = Decimal(0)
 
 
 def sync(invoice_id: str) -> Payment | None:
@@ -109,16 +116,17 @@ def _record(bill: _Bill, customer: StripeCustomer, subscription: Subscription | 
     if invoice.status == "paid":
         payment.mark_paid(at(invoice.status_transitions.paid_at or invoice.created))
         payment.save()
-        _deliver(payment, allotments)
+        _deliver(payment, bill)
     else:
         _follow(payment, invoice, intent)
     return payment
 
 
-def _deliver(payment: Payment, allotments: list[Allotment]) -> None:
-    if payment.kind == Payment.Kind.PLAN_CHANGE and payment.amount and allotments:
-        app_settings.change_plan(payment=payment, before=_paid_before(payment))
-    for allotment in allotments:
+def _deliver(payment: Payment, bill: _Bill) -> None:
+    if bill.before:
+        before = Payment.objects.paid().filter(invoice_id__in=bill.before, amount__gt=0)
+        app_settings.change_plan(payment=payment, before=list(before), worth=bill.worth)
+    for allotment in bill.allotments:
         app_settings.fulfil(
             owner=payment.owner,
             payment=payment,
@@ -130,12 +138,6 @@ def _deliver(payment: Payment, allotments: list[Allotment]) -> None:
     payment.fulfilled_at = timezone.now()
     payment.save()
     signals.send_after_commit(signals.payment_succeeded, Payment, payment=payment)
-
-
-def _paid_before(payment: Payment) -> list[Payment]:
-    """Earlier payments of the same subscription that money was paid for."""
-    paid = Payment.objects.paid().filter(subscription=payment.subscription, amount__gt=0)
-    return list(paid.exclude(pk=payment.pk).filter(created_at__lte=payment.created_at))
 
 
 def _follow(payment: Payment, invoice: stripe.Invoice, intent: stripe.PaymentIntent | None) -> None:
@@ -156,23 +158,28 @@ def _bills(invoice: stripe.Invoice) -> list[_Bill]:
     it is in the list too. All is fetched before anything is recorded, for recording locks accounts.
     """
     if invoice.billing_reason in PERIOD_REASONS:
-        return [_Bill(invoice, charged_plan(invoice), period_allotments(invoice))]
+        return [_bill([invoice], invoice)]
     if invoice.billing_reason != CHANGE_REASON or invoice.status != "paid":
         return [_Bill(invoice, charged_plan(invoice), [])]
     period = period_invoices(invoice)
     ids = [earlier.id for earlier in period[:-1]]
-    known = Payment.objects.paid().filter(invoice_id__in=ids).values_list("invoice_id", flat=True)
-    bills = [
-        _Bill(_retrieve(earlier.id), charged_plan(earlier), _allotments(period[:number]))
+    known = set(
+        Payment.objects.paid().filter(invoice_id__in=ids).values_list("invoice_id", flat=True)
+    )
+    return [
+        _bill(period[:number], _retrieve(earlier.id))
         for number, earlier in enumerate(period[:-1], 1)
-        if earlier.id not in set(known)
-    ]
-    return [*bills, _Bill(invoice, charged_plan(invoice), _allotments(period))]
+        if earlier.status == "paid" and earlier.id not in known
+    ] + [_bill(period, invoice)]
 
 
-def _allotments(period: list[stripe.Invoice]) -> list[Allotment]:
-    begins = period[-1].billing_reason in PERIOD_REASONS
-    return period_allotments(period[-1]) if begins else change_allotments(period)
+def _bill(period: list[stripe.Invoice], invoice: stripe.Invoice) -> _Bill:
+    """The last invoice of a period, or of what there is of it."""
+    plan = charged_plan(invoice)
+    if invoice.billing_reason in PERIOD_REASONS:
+        return _Bill(invoice, plan, period_allotments(invoice))
+    before = tuple(earlier.id for earlier in period[:-1])
+    return _Bill(invoice, plan, change_allotments(period), before, period_worth(period))
 
 
 def _intent(invoice: stripe.Invoice) -> stripe.PaymentIntent | None:

@@ -60,13 +60,20 @@ def fulfil(
     )
 
 
-def change_plan(*, payment: Payment, before: list[Payment]) -> None:
-    """Apply ``QUICKSCALE_STRIPE_PLAN_CHANGE_POLICY`` to the lots of the periods paid before.
+def change_plan(*, payment: Payment, before: list[Payment], worth: Decimal) -> None:
+    """Apply ``QUICKSCALE_STRIPE_PLAN_CHANGE_POLICY`` to the period's lots when it brings more.
 
     Only lots that money was paid for, and each once: a cycle of plans can't turn the same credits
-    into permanent ones twice. Months that have not begun stay as they are: the new plan's credits
-    are what it brings on top of them.
+    into permanent ones twice. Permanent ones whose money is given back by a later change are taken
+    back, as by a refund.
     """
+    if payment.amount and payment.credits:
+        _follow_policy(payment, before)
+    _take_back(payment, before, worth)
+
+
+def _follow_policy(payment: Payment, before: list[Payment]) -> None:
+    """Months that have not begun stay: the new plan's credits are what it brings on top of them."""
     policy = app_settings.plan_change_policy
     if policy == "keep":
         return
@@ -91,6 +98,23 @@ def change_plan(*, payment: Payment, before: list[Payment]) -> None:
                     policy="write_off",
                     idempotency_key=f"plan_change:{payment.invoice_id}:{lot.pk}",
                 )
+
+
+def _take_back(payment: Payment, before: list[Payment], worth: Decimal) -> None:
+    sources = [lot for earlier in before for lot in _lots(earlier)]
+    made = CreditLot.objects.filter(parent__in=sources, credit_type=CreditLot.CreditType.PAYG)
+    kept = {lot: lot.amount - lot.gone - lot.revoked_due for lot in made.order_by("-pk")}
+    excess = sum(kept.values(), Decimal(0)) - worth
+    for lot, amount in kept.items():
+        part = min(excess, amount)
+        if part > 0:
+            ledger.revoke(
+                lot=lot,
+                amount=part,
+                reason=_("Change of plan"),
+                idempotency_key=f"plan_change:{payment.invoice_id}:{lot.pk}",
+            )
+        excess -= part
 
 
 def revoke(*, payment: Payment, amount: Decimal, key: str, reason: str) -> None:

@@ -87,8 +87,10 @@ class World:
             portal.save_method(world, customer_id, found)
 
     def change_in_portal(self, subscription_id: str, plan: str, interval: str = "month") -> None:
+        self.change_in_portal_to(subscription_id, self.price(plan, interval).stripe_id)
+
+    def change_in_portal_to(self, subscription_id: str, price_id: str) -> None:
         customer_id = self.owner.stripe_customer.stripe_id
-        price_id = self.price(plan, interval).stripe_id
         with self.sandbox.world() as world:
             portal.change_plan(world, customer_id, subscription_id, price_id)
 

@@ -1,0 +1,217 @@
+"""No sequence of changes of plan gives more credits than were paid for, nor keeps more for good.
+
+All plans cost the same for a credit, so that money says exactly how many that is: what the owner
+was charged, less what Stripe owes them, is what may be permanent.
+"""
+
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.db import transaction
+from django.db.models import F, Sum
+from django.utils import timezone
+from hypothesis import HealthCheck, example, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from quickscale_credits import ledger
+from quickscale_credits.exceptions import InsufficientCreditsError
+from quickscale_credits.models import CreditAccount, CreditLot
+from quickscale_credits.testing import Clock, ledger_clock
+from quickscale_stripe import catalogue, checkout, customers, plan_changes, subscriptions
+from quickscale_stripe.client import get_client
+from quickscale_stripe.exceptions import PaymentsError
+from quickscale_stripe.models import Payment, StripePrice, Subscription
+from quickscale_stripe.sandbox import Sandbox
+from tests.quickscale_stripe.proof.world import World, load, save
+
+pytestmark = pytest.mark.django_db
+
+CENTS_FOR_A_CREDIT = 10
+#: Nickname -> interval and credits.
+PLANS = {
+    "small": ("month", 300),
+    "medium": ("month", 1000),
+    "large": ("month", 2500),
+    "small yearly": ("year", 3600),
+    "large yearly": ("year", 30000),
+}
+URLS = {"success_url": "http://testserver/done/", "cancel_url": "http://testserver/back/"}
+
+plans = st.sampled_from(sorted(PLANS))
+actions = st.one_of(
+    st.tuples(st.just("change"), plans),
+    st.tuples(st.just("change_in_portal"), plans),
+    st.tuples(st.just("wait"), st.sampled_from([1, 10, 16, 31, 200])),
+    st.tuples(st.just("spend"), st.sampled_from([100, 1000])),
+    st.tuples(st.just("use_card"), st.sampled_from(["pm_card_visa", "pm_card_chargeDeclined"])),
+    st.tuples(st.sampled_from(["cancel", "reactivate", "cancel_now"]), st.none()),
+    st.tuples(st.just("subscribe"), plans),
+)
+
+
+class Customer:
+    """An owner who tries things out."""
+
+    def __init__(self, sandbox: Sandbox, owner: Any, clock: Clock) -> None:
+        self.sandbox, self.owner, self.clock = sandbox, owner, clock
+        self.world = World(sandbox, owner)
+        self.account = CreditAccount.objects.for_owner(owner)
+
+    def do(self, action: str, value: Any) -> None:
+        """What can't be done just now is refused, and changes nothing."""
+        self.pass_time(timedelta(seconds=1))
+        try:
+            with transaction.atomic():
+                getattr(self, action)(value)
+        except (PaymentsError, InsufficientCreditsError):
+            pass
+        self.sandbox.deliver()
+
+    def pass_time(self, by: timedelta) -> None:
+        self.sandbox.advance(days=by.days, seconds=by.seconds)
+        self.clock.move(by)
+
+    @property
+    def subscription(self) -> Subscription:
+        found = Subscription.objects.live().first()
+        if found is None:
+            raise PaymentsError("There is no subscription.")
+        return found
+
+    def subscribe(self, plan: str) -> None:
+        price = StripePrice.objects.get(nickname=plan)
+        session = checkout.subscribe(
+            owner=self.owner, price=price, reference=uuid.uuid4().hex, **URLS
+        )
+        self.sandbox.pay(session.id)
+
+    def change(self, plan: str) -> None:
+        row, price = self.subscription, StripePrice.objects.get(nickname=plan)
+        shown = plan_changes.preview(subscription=row, price=price)
+        plan_changes.change(subscription=row, price=price, proration_date=shown.proration_date)
+
+    def change_in_portal(self, plan: str) -> None:
+        """At once in both directions; what is too much is owed to the customer."""
+        price = StripePrice.objects.get(nickname=plan)
+        if self.subscription.schedule_id or self.subscription.price == price:
+            raise PaymentsError("The portal doesn't offer it.")
+        self.world.change_in_portal_to(self.subscription.stripe_id, price.stripe_id)
+
+    def wait(self, days: int) -> None:
+        self.pass_time(timedelta(days=days))
+
+    def spend(self, amount: int) -> None:
+        self.account.consume_credits(amount, "use")
+
+    def use_card(self, method: str) -> None:
+        self.world.use_card(method)
+
+    def cancel(self, _: None) -> None:
+        subscriptions.cancel_at_period_end(self.subscription)
+
+    def reactivate(self, _: None) -> None:
+        subscriptions.reactivate(self.subscription)
+
+    def cancel_now(self, _: None) -> None:
+        subscriptions.cancel_now(self.subscription)
+
+    @property
+    def paid(self) -> int:
+        """Cents that were charged and are not owed to the customer."""
+        stripe = get_client().v1
+        charges = stripe.charges.list({"limit": 100}).auto_paging_iter()
+        remote = stripe.customers.retrieve(customers.ensure(self.owner).stripe_id or "")
+        return sum(charge.amount for charge in charges if charge.paid) + remote.balance
+
+    @property
+    def invoiced(self) -> int:
+        """Cents of all paid invoices, those that Stripe paid with what it owed too."""
+        paid = get_client().v1.invoices.list({"status": "paid", "limit": 100})
+        return sum(max(0, invoice.total) for invoice in paid.auto_paging_iter())
+
+    @property
+    def granted(self) -> Decimal:
+        return Payment.objects.paid().aggregate(all=Sum("credits"))["all"] or Decimal(0)
+
+    @property
+    def permanent(self) -> Decimal:
+        lots = CreditLot.objects.filter(account=self.account, credit_type="payg")
+        kept = Sum(F("amount") - F("gone") - F("revoked_due"))
+        return lots.aggregate(kept=kept)["kept"] or Decimal(0)
+
+
+@pytest.fixture
+def shop(sandbox: Sandbox, db: None) -> Sandbox:
+    client = get_client()
+    for nickname, (interval, amount) in PLANS.items():
+        product = client.v1.products.create({"name": nickname})
+        client.v1.prices.create(
+            {
+                "product": product.id,
+                "nickname": nickname,
+                "currency": "usd",
+                "unit_amount": amount * CENTS_FOR_A_CREDIT,
+                "recurring": {"interval": interval},  # type: ignore[typeddict-item]
+                "metadata": {"credits": str(amount)},
+            }
+        )
+    list(catalogue.sync_all())
+    return sandbox
+
+
+def test_credits_are_paid_for(shop: Sandbox, owner: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.deliver()
+    customers.ensure(owner)
+    begin, now = save(shop), timezone.now()
+
+    @hypothesis_settings(
+        max_examples=12,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(first=plans, history=st.lists(actions, min_size=2, max_size=10))
+    @example("small", [("change", "small yearly")])
+    @example(
+        "small",
+        [
+            ("use_card", "pm_card_chargeDeclined"),
+            ("wait", 31),
+            ("use_card", "pm_card_visa"),
+            ("change", "large"),
+        ],
+    )
+    @example(
+        "small yearly",
+        [
+            ("change_in_portal", "small"),
+            ("wait", 31),
+            ("change_in_portal", "medium"),
+            ("change_in_portal", "large"),
+        ],
+    )
+    @example("large", [("change_in_portal", "large yearly"), ("change_in_portal", "small")])
+    @example(
+        "large yearly",
+        [("change_in_portal", "small"), ("wait", 31), ("change_in_portal", "medium")],
+    )
+    def sequence(first: str, history: list[tuple[str, Any]]) -> None:
+        load(shop, begin)
+        with transaction.atomic(), ledger_clock(now) as clock:
+            with monkeypatch.context() as patch:
+                patch.setattr("django.utils.timezone.now", lambda: clock.now)
+                customer = Customer(shop, owner, clock)
+                for action, value in [("subscribe", first), *history]:
+                    customer.do(action, value)
+                    assert customer.permanent * CENTS_FOR_A_CREDIT <= customer.paid + 1
+                    assert customer.granted * CENTS_FOR_A_CREDIT <= customer.invoiced + 1
+                assert ledger.verify(customer.account) == []
+            transaction.set_rollback(True)
+
+    sequence()
