@@ -1,7 +1,8 @@
 """Finding and mending what no event told: Stripe's lists against what is here.
 
 Events can be lost, by a site that is down for days or by Stripe itself. Each object of a window
-goes through the same functions as its events do, and what they changed is reported.
+goes through the same functions as its events do, then each event that didn't come, and what they
+changed is reported.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ from datetime import datetime
 from typing import Any
 
 from django.db import models, transaction
+from django.db.models import Q
 
-from quickscale_stripe import fulfilment, invoices, reversals, subscriptions
+from quickscale_stripe import fulfilment, invoices, reversals, subscriptions, webhooks
 from quickscale_stripe.client import get_client
 from quickscale_stripe.exceptions import PaymentsError, stripe_errors
-from quickscale_stripe.models import Dispute, Payment, Refund, Subscription
+from quickscale_stripe.handlers import HANDLERS
+from quickscale_stripe.models import Dispute, Payment, Refund, StripeEvent, Subscription
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ def _mend(kind: _Kind, stripe_id: str, dry_run: bool) -> Difference:
             transaction.set_rollback(dry_run)
     except PaymentsError as error:
         return Difference(kind.name, stripe_id, before, None, str(error))
-    return Difference(kind.name, stripe_id, before, after)
+    return Difference(kind.name, stripe_id, before, after, (after or {}).get("error", ""))
 
 
 def _facts(kind: _Kind, stripe_id: str) -> dict[str, Any] | None:
@@ -107,6 +110,18 @@ def _disputes(since: int) -> Iterator[str]:
     return (dispute.id for dispute in found.auto_paging_iter())
 
 
+def _events(since: int) -> Iterator[str]:
+    """Events that didn't come, or that failed, for what happened now to older objects."""
+    done = StripeEvent.objects.exclude(
+        status__in=[StripeEvent.Status.RECEIVED, StripeEvent.Status.FAILED]
+    )
+    found = get_client().v1.events.list({"created": {"gte": since}, "limit": 100})
+    for event in found.auto_paging_iter():
+        told = Q(stripe_id=event.id) | Q(snapshot_id=event.id)
+        if event.type in HANDLERS and not done.filter(told).exists():
+            yield event.id
+
+
 _PAYMENT = ("status", "amount", "credits", "fulfilled_at")
 _KINDS = (
     _Kind("checkout", _sessions, fulfilment.fulfil, Payment, "checkout_session_id", _PAYMENT),
@@ -135,4 +150,5 @@ _KINDS = (
         "stripe_id",
         ("status", "amount", "is_withdrawn", "credits_revoked"),
     ),
+    _Kind("event", _events, webhooks.fetch, StripeEvent, "stripe_id", ("status", "error")),
 )

@@ -58,13 +58,18 @@ def receive(body: bytes, signature: str | None) -> StripeEvent:
             stored then.
     """
     _verify(body, signature)
-    try:
-        fields = _read(json.loads(body))
-        with transaction.atomic():
-            StripeEvent.objects.bulk_create([StripeEvent(**fields)], ignore_conflicts=True)
-    except (*_MALFORMED, DataError) as error:
-        raise InvalidWebhookError(f"This is no event: {type(error).__name__}.") from error
-    return StripeEvent.objects.get(stripe_id=fields["stripe_id"])
+    return _keep(body)
+
+
+def fetch(event_id: str) -> Outcome:
+    """Handle a snapshot event that didn't come by itself.
+
+    Raises:
+        StripeUnavailableError, StripeRefusedError: also for an unknown event.
+    """
+    with stripe_errors():
+        event = get_client().v1.events.retrieve(event_id)
+    return process(_keep(str(event)).pk)
 
 
 def process(event_id: int) -> Outcome:
@@ -110,6 +115,16 @@ def process_due(limit: int = 1000) -> dict[Outcome, int]:
     for event_id in list(StripeEvent.objects.due().values_list("pk", flat=True)[:limit]):
         counts[process(event_id)] += 1
     return counts
+
+
+def _keep(body: bytes | str) -> StripeEvent:
+    try:
+        fields = _read(json.loads(body))
+        with transaction.atomic():
+            StripeEvent.objects.bulk_create([StripeEvent(**fields)], ignore_conflicts=True)
+    except (*_MALFORMED, DataError) as error:
+        raise InvalidWebhookError(f"This is no event: {type(error).__name__}.") from error
+    return StripeEvent.objects.get(stripe_id=fields["stripe_id"])
 
 
 def _verify(body: bytes, signature: str | None) -> None:

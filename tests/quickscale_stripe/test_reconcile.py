@@ -40,7 +40,7 @@ def run(*, dry_run: bool = False) -> list[str]:
 
 def test_what_no_event_told_is_mended(unheard: None, owner: Any) -> None:
     kinds = run()
-    assert sorted(set(kinds)) == ["checkout", "refund"]
+    assert sorted(set(kinds)) == ["checkout", "event", "refund"]
     assert Payment.objects.count() == 2
     assert Refund.objects.get().credits_revoked == 50
     assert Subscription.objects.get().status == "active"
