@@ -13,11 +13,11 @@ from quickscale_cli.ports import HOST, free_port, listens
 from quickscale_cli.processes import Processes
 
 SERVER = """
-import atexit, pathlib, sys, socket
+import atexit, pathlib, socketserver, sys
 atexit.register(pathlib.Path("cleaned-up").touch)
-with socket.create_server(("127.0.0.1", int(sys.argv[1]))) as server:
-    while True:
-        server.accept()
+address = ("127.0.0.1", int(sys.argv[1]))
+with socketserver.TCPServer(address, socketserver.BaseRequestHandler) as server:
+    server.serve_forever(poll_interval=0.1)
 """
 STUBBORN = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n" + SERVER
 
