@@ -86,6 +86,7 @@ class StripeProduct(models.Model):
     stripe_id = stripe_id_field()
     name = models.CharField(_("name"), max_length=512)
     description = models.TextField(_("description"), blank=True)
+    image = models.URLField(_("image"), max_length=2048, blank=True)
     features = models.JSONField(_("features"), default=list, blank=True)
     active = models.BooleanField(_("active"), default=True)
     livemode = models.BooleanField(_("live mode"), default=False)
@@ -105,6 +106,7 @@ class StripeProduct(models.Model):
 class StripePrice(models.Model):
     """A price of a product: once, or for each interval.
 
+    ``lookup_key`` is a name that the site gives, which another price may take over at Stripe.
     ``credits`` is the price's metadata ``credits``, or the product's. ``unit_amount`` is ``None``
     for tiers and for amounts the buyer chooses, which are not offered.
     """
@@ -123,6 +125,7 @@ class StripePrice(models.Model):
         verbose_name=_("product"),
     )
     nickname = models.CharField(_("nickname"), max_length=512, blank=True)
+    lookup_key = models.CharField(_("lookup key"), max_length=200, blank=True, db_index=True)
     currency = models.CharField(_("currency"), max_length=3)
     unit_amount = models.BigIntegerField(_("unit amount"), null=True, blank=True)
     interval = models.CharField(_("interval"), max_length=8, choices=Interval, blank=True)
@@ -315,6 +318,7 @@ class Payment(models.Model):
     class Meta:
         verbose_name = _("payment")
         verbose_name_plural = _("payments")
+        permissions = [("refund_payment", "Can refund payment")]
         indexes = [
             models.Index(fields=["owner", "-created_at"], name="quickscale_stripe_pay_owner"),
             models.Index(fields=["-created_at"], name="quickscale_stripe_pay_created"),

@@ -32,6 +32,12 @@ class Migration(migrations.Migration):
                     models.CharField(max_length=255, unique=True, verbose_name="Stripe ID"),
                 ),
                 ("nickname", models.CharField(blank=True, max_length=512, verbose_name="nickname")),
+                (
+                    "lookup_key",
+                    models.CharField(
+                        blank=True, db_index=True, max_length=200, verbose_name="lookup key"
+                    ),
+                ),
                 ("currency", models.CharField(max_length=3, verbose_name="currency")),
                 (
                     "unit_amount",
@@ -90,6 +96,7 @@ class Migration(migrations.Migration):
                 ),
                 ("name", models.CharField(max_length=512, verbose_name="name")),
                 ("description", models.TextField(blank=True, verbose_name="description")),
+                ("image", models.URLField(blank=True, max_length=2048, verbose_name="image")),
                 ("features", models.JSONField(blank=True, default=list, verbose_name="features")),
                 ("active", models.BooleanField(default=True, verbose_name="active")),
                 ("livemode", models.BooleanField(default=False, verbose_name="live mode")),
@@ -259,6 +266,7 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "payment",
                 "verbose_name_plural": "payments",
+                "permissions": [("refund_payment", "Can refund payment")],
             },
         ),
         migrations.CreateModel(
