@@ -86,7 +86,7 @@ class StripeProduct(models.Model):
     stripe_id = stripe_id_field()
     name = models.CharField(_("name"), max_length=512)
     description = models.TextField(_("description"), blank=True)
-    image = models.URLField(_("image"), max_length=2048, blank=True)
+    images = models.JSONField(_("images"), default=list, blank=True)
     features = models.JSONField(_("features"), default=list, blank=True)
     active = models.BooleanField(_("active"), default=True)
     livemode = models.BooleanField(_("live mode"), default=False)
@@ -101,6 +101,11 @@ class StripeProduct(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def image(self) -> str:
+        """The address of the first image, or nothing."""
+        return self.images[0] if self.images else ""
 
 
 class StripePrice(models.Model):

@@ -96,7 +96,7 @@ class Migration(migrations.Migration):
                 ),
                 ("name", models.CharField(max_length=512, verbose_name="name")),
                 ("description", models.TextField(blank=True, verbose_name="description")),
-                ("image", models.URLField(blank=True, max_length=2048, verbose_name="image")),
+                ("images", models.JSONField(blank=True, default=list, verbose_name="images")),
                 ("features", models.JSONField(blank=True, default=list, verbose_name="features")),
                 ("active", models.BooleanField(default=True, verbose_name="active")),
                 ("livemode", models.BooleanField(default=False, verbose_name="live mode")),
