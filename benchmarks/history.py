@@ -15,7 +15,7 @@ WITH entries AS (
     INSERT INTO quickscale_credits_credittransaction
         (account_id, sequence, kind, amount, balance_after, description, metadata, created_at)
     SELECT account.id, account.next_sequence + n, 'consume', -1, account.posted - n - 1,
-           'Request', '{}', now()
+           'Request', '{}', statement_timestamp()
       FROM quickscale_credits_creditaccount account, generate_series(0, %(rows)s - 1) n
      WHERE account.id = %(account)s
     RETURNING id, account_id),
@@ -38,7 +38,8 @@ USED_UP_LOTS = """
 WITH lots AS (
     INSERT INTO quickscale_credits_creditlot
         (account_id, credit_type, priority, amount, remaining, effective_at, expires_at, created_at)
-    SELECT %(account)s, 'subscription', 10, 1, 0, now(), now() + interval '1 month', now()
+    SELECT %(account)s, 'subscription', 10, 1, 0, statement_timestamp(),
+           statement_timestamp() + interval '1 month', statement_timestamp()
       FROM generate_series(1, %(rows)s)
     RETURNING id),
 steps AS (
@@ -51,7 +52,7 @@ steps AS (
 entries AS (
     INSERT INTO quickscale_credits_credittransaction
         (account_id, sequence, kind, amount, balance_after, description, metadata, created_at)
-    SELECT account_id, sequence, kind, amount, posted + greatest(amount, 0), 'Period', '{}', now()
+    SELECT account_id, sequence, kind, amount, posted + greatest(amount, 0), 'Period', '{}', statement_timestamp()
       FROM steps
     RETURNING id, sequence),
 allocations AS (

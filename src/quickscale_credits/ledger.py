@@ -42,7 +42,7 @@ from quickscale_credits.models import (
     Service,
 )
 from quickscale_credits.operations import Operation
-from quickscale_credits.verification import Discrepancy, rebuild, verify
+from quickscale_credits.verification import Discrepancy, rebuild, verify, verify_in_parts
 
 __all__ = [
     "Discrepancy",
@@ -66,6 +66,7 @@ __all__ = [
     "set_overdraft_limit",
     "unfreeze",
     "verify",
+    "verify_in_parts",
 ]
 
 logger = logging.getLogger(__name__)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from django.db import connections, router, transaction
 
 from quickscale_credits.models import CreditAccount
+
+_AT_ONCE = 200  # accounts in a part of a long check
 
 # One statement, so that all rules look at the same snapshot while others write.
 _RULES = """
@@ -27,10 +29,17 @@ entry AS (
     SELECT entry.*,
            row_number() OVER history AS place,
            sum(amount) OVER history AS running,
+           lag(created_at) OVER history AS follows,
            (SELECT sum(amount) FROM quickscale_credits_creditallocation
              WHERE transaction_id = entry.id) AS allocated
       FROM quickscale_credits_credittransaction entry WHERE {rows}
     WINDOW history AS (PARTITION BY account_id ORDER BY sequence)),
+part AS (
+    SELECT part.*, entry.account_id AS entry_account, entry.kind, entry.reverses_id,
+           entry.hold_id, lot.account_id AS lot_account, lot.credit_type
+      FROM entry
+      JOIN quickscale_credits_creditallocation part ON part.transaction_id = entry.id
+      LEFT JOIN quickscale_credits_creditlot lot ON lot.id = part.lot_id),
 hold AS (
     SELECT hold.*,
            (SELECT sum(amount) FROM quickscale_credits_creditholdallocation
@@ -92,8 +101,75 @@ SELECT original.account_id, 'reversals give back no more than was taken', origin
     ON back.reverses_id = original.id
  WHERE back.amount > -original.amount
 UNION ALL
+SELECT account_id, 'transaction.created_at is not before the line before it', id,
+       follows::text, created_at::text FROM entry WHERE created_at < follows
+UNION ALL
+SELECT entry.account_id, 'transaction.reverses is an earlier line of the account', entry.id,
+       'a line before ' || entry.sequence, coalesce(original.sequence::text, 'none')
+  FROM entry LEFT JOIN entry original
+    ON original.id = entry.reverses_id AND original.account_id = entry.account_id
+ WHERE entry.reverses_id IS NOT NULL AND (original.sequence < entry.sequence) IS NOT TRUE
+UNION ALL
+-- A surplus, which an overdraft that was paid back meanwhile can't take, makes a lot of its own.
+SELECT part.entry_account, 'reversals give back to the lots that were taken from',
+       part.transaction_id, 'a lot of transaction ' || part.reverses_id, 'lot ' || part.lot_id
+  FROM part
+ WHERE part.reverses_id IS NOT NULL AND NOT EXISTS (
+       SELECT FROM quickscale_credits_creditallocation taken
+        WHERE taken.transaction_id = part.reverses_id AND taken.lot_id = part.lot_id)
+   AND EXISTS (
+       SELECT FROM quickscale_credits_creditallocation earlier
+        WHERE earlier.lot_id = part.lot_id AND earlier.transaction_id < part.transaction_id)
+UNION ALL
+SELECT entry_account, 'allocation.account is that of its transaction and lot', id,
+       entry_account::text, concat_ws(', lot of ', account_id, lot_account)
+  FROM part WHERE account_id <> entry_account OR lot_account IS DISTINCT FROM entry_account
+UNION ALL
+SELECT lot.account_id, 'allocation.account is that of its transaction and lot', stray.id,
+       lot.account_id::text,
+       coalesce('transaction of ' || other.account_id, 'no transaction')
+  FROM lot JOIN quickscale_credits_creditallocation stray ON stray.lot_id = lot.id
+  LEFT JOIN quickscale_credits_credittransaction other ON other.id = stray.transaction_id
+ WHERE other.account_id IS DISTINCT FROM lot.account_id
+UNION ALL
 SELECT account_id, 'hold.amount is the sum of its allocations', id, allocated::text, amount::text
   FROM hold WHERE amount IS DISTINCT FROM allocated
+UNION ALL
+SELECT hold.account_id, 'allocation.account is that of its hold and lot', part.id,
+       hold.account_id::text, concat_ws(', lot of ', part.account_id, lot.account_id)
+  FROM hold
+  JOIN quickscale_credits_creditholdallocation part ON part.hold_id = hold.id
+  LEFT JOIN quickscale_credits_creditlot lot ON lot.id = part.lot_id
+ WHERE part.account_id <> hold.account_id OR lot.account_id IS DISTINCT FROM hold.account_id
+UNION ALL
+SELECT hold.account_id, 'hold.captured is what its transaction took', hold.id,
+       coalesce(-entry.amount, 0)::text, hold.captured::text
+  FROM hold LEFT JOIN entry ON entry.hold_id = hold.id AND entry.account_id = hold.account_id
+ WHERE hold.captured <> coalesce(-entry.amount, 0)
+UNION ALL
+SELECT entry.account_id, 'transaction.hold is one that was captured in its time', entry.id,
+       'captured before ' || hold.expires_at,
+       coalesce(hold.status || ' at ' || entry.created_at, 'no hold of the account')
+  FROM entry LEFT JOIN hold ON hold.id = entry.hold_id AND hold.account_id = entry.account_id
+ WHERE entry.hold_id IS NOT NULL
+   AND (hold.status = 'captured' AND entry.created_at >= hold.created_at
+        AND entry.created_at < hold.expires_at) IS NOT TRUE
+UNION ALL
+SELECT part.entry_account, 'captures take what was held', part.transaction_id,
+       'at most ' || coalesce(aside.amount, 0) || ' of lot ' || part.lot_id, (-part.amount)::text
+  FROM part LEFT JOIN quickscale_credits_creditholdallocation aside
+    ON aside.hold_id = part.hold_id AND aside.lot_id = part.lot_id
+ WHERE part.hold_id IS NOT NULL AND -part.amount > coalesce(aside.amount, 0)
+UNION ALL
+SELECT usage.account_id, 'usage.cost is what its transaction took', usage.id,
+       coalesce(-entry.amount, 0)::text, usage.cost::text
+  FROM (SELECT * FROM quickscale_credits_serviceusage WHERE {rows}) usage
+  LEFT JOIN entry ON entry.id = usage.transaction_id AND entry.account_id = usage.account_id
+ WHERE usage.cost <> coalesce(-entry.amount, 0)
+    OR usage.transaction_id IS NOT NULL AND entry.id IS NULL
+UNION ALL
+SELECT account.id, spends.rule, spends.row_id, spends.expected, spends.actual
+  FROM account CROSS JOIN LATERAL quickscale_credits_verify_spends(account.id) spends
 ORDER BY 1, 2, 3
 """
 
@@ -102,7 +178,7 @@ ORDER BY 1, 2, 3
 class Discrepancy:
     """A figure that doesn't follow: the rule, the id of the row, and both values as text.
 
-    The rule begins with what the row is: an account, lot, transaction or hold.
+    The rule begins with what the row is, such as an account, a lot or a transaction.
     """
 
     account_id: int
@@ -121,30 +197,45 @@ class Discrepancy:
 def verify(account: CreditAccount | None = None, *, using: str | None = None) -> list[Discrepancy]:
     """Everything that is wrong in an account, or in all of them; empty when all is sound."""
     database = using or router.db_for_read(CreditAccount, instance=account)
-    parameters: dict[str, Any] = {}
-    accounts = rows = "TRUE"
-    if account is not None:
-        parameters["account"] = account.pk
-        accounts, rows = "id = %(account)s", "account_id = %(account)s"
+    return _verify(database, None if account is None else [account.pk])
+
+
+def verify_in_parts(*, using: str | None = None) -> Iterator[tuple[float, list[Discrepancy]]]:
+    """What is wrong in all accounts, some accounts at a time, with the share that is done (to 1).
+
+    Each part is seen as it is at that moment; :func:`verify` sees all at one moment.
+    """
+    database = using or router.db_for_read(CreditAccount)
+    accounts = CreditAccount._base_manager.using(database).order_by("pk")
+    ids = list(accounts.values_list("pk", flat=True))
+    for begin in range(0, len(ids), _AT_ONCE):
+        part = ids[begin : begin + _AT_ONCE]
+        yield (begin + len(part)) / len(ids), _verify(database, part)
+
+
+def _verify(database: str, ids: list[int] | None) -> list[Discrepancy]:
+    accounts, rows = "TRUE", "TRUE"
+    if ids is not None:
+        accounts, rows = "id = ANY(%(ids)s)", "account_id = ANY(%(ids)s)"
     with connections[database].cursor() as cursor:
-        cursor.execute(_RULES.format(accounts=accounts, rows=rows), parameters)
+        cursor.execute(_RULES.format(accounts=accounts, rows=rows), {"ids": ids})
         return [Discrepancy(*row) for row in cursor.fetchall()]
 
 
 def rebuild(account: CreditAccount) -> list[Discrepancy]:
-    """Set the figures of an account and its lots to what the journal says.
+    """Set the figures of an account, its lots and its holds to what the journal says.
 
-    Returns what was wrong and is right now. The journal itself is never changed: what is wrong
-    in it, :func:`verify` still tells.
+    Returns what was wrong and is right now. The journal itself is never changed. What is wrong
+    in it, or follows from that and can't be stored, :func:`verify` still tells.
     """
     database = router.db_for_write(CreditAccount, instance=account)
     with transaction.atomic(using=database):
         CreditAccount._base_manager.using(database).select_for_update(no_key=True).get(
             pk=account.pk
         )
-        before = verify(account, using=database)
+        before = _verify(database, [account.pk])
         with connections[database].cursor() as cursor:
             cursor.execute("SELECT quickscale_credits_rebuild(%s)", [account.pk])
-        after = set(verify(account, using=database))
+        after = set(_verify(database, [account.pk]))
     account.refresh_from_db()
     return [discrepancy for discrepancy in before if discrepancy not in after]

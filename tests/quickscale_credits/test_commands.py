@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import contextmanager
 from datetime import timedelta
 from decimal import Decimal
@@ -69,8 +70,16 @@ class TestVerifyLedger:
     def test_says_that_all_is_sound(self, account):
         account.add_credits(5, "Bought")
 
-        assert run("verify_ledger") == "The ledger is sound.\n"
-        assert run_json("verify_ledger") == {"sound": True, "discrepancies": []}
+        assert run("verify_ledger") == "The ledger is sound (accounts: 1).\n"
+        assert run_json("verify_ledger") == {"accounts": 1, "sound": True, "discrepancies": []}
+
+    def test_says_on_a_terminal_how_far_it_is(self, account, make_owner, monkeypatch):
+        monkeypatch.setattr("quickscale_credits.verification._AT_ONCE", 1)
+        CreditAccount.objects.for_owner(make_owner())
+        terminal = StringIO()
+        terminal.isatty = lambda: True
+        call_command("verify_ledger", stdout=StringIO(), stderr=terminal)
+        assert re.findall(r"\d+%", terminal.getvalue()) == ["50%", "100%"]
 
     def test_finds_what_is_wrong_and_ends_with_status_1(self, member, account, capsys):
         account.add_credits(5, "Bought")

@@ -177,7 +177,7 @@ def test_verifying_an_account_reads_that_account_only(site, db):
     entries = CreditTransaction.objects.filter(account=site["short"]).count()
     scans, read = cost(lambda: ledger.verify(site["short"]))
     assert not scans
-    assert read <= 12 * entries
+    assert read <= 20 * entries
 
 
 def plan(queries):

@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import transaction
 
+from quickscale_credits import ledger
 from quickscale_credits.exceptions import CreditsError
 from quickscale_credits.lookup import OwnerNotFoundError, find_owner
 from quickscale_credits.models import CreditAccount
@@ -36,14 +37,26 @@ class CreditsCommand(BaseCommand):
 
     def progress(self, items: Sequence[T]) -> Iterator[T]:
         """The items, with a count on the terminal while they are worked on."""
-        visible = self.stderr.isatty()
         for number, item in enumerate(items, start=1):
-            if visible:
-                self.stderr.write(f"\r{number}/{len(items)}", ending="")
-                self.stderr.flush()
+            self.report(f"{number}/{len(items)}")
             yield item
-        if visible and items:
-            self.stderr.write("")
+        if items:
+            self.report("\n")
+
+    def report(self, progress: str) -> None:
+        """Say on the terminal how far the work is, in the place of what was said before."""
+        if self.stderr.isatty():
+            self.stderr.write(f"\r{progress}", ending="")
+            self.stderr.flush()
+
+    def verify_all(self) -> list[ledger.Discrepancy]:
+        """What is wrong in all accounts, with the progress."""
+        wrong = []
+        for share, part in ledger.verify_in_parts():
+            wrong += part
+            self.report(f"Checked {share:.0%}")
+        self.report("\n")
+        return wrong
 
 
 def add_dry_run(parser: CommandParser) -> None:

@@ -36,6 +36,7 @@ class Migration(migrations.Migration):
                 "set_overdraft",
                 "expire_due",
                 "rebuild",
+                "verify_spends",
             ]
         ],
     ]

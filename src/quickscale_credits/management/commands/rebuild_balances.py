@@ -49,8 +49,11 @@ class Command(CreditsCommand):
             "\n".join([*map(str, mended), f"{verb} {len(mended)} figures."]),
         )
         if left:
-            raise CommandError("Only a person can mend:\n" + "\n".join(map(str, left)))
+            raise CommandError(
+                "Only a person can mend what is wrong in the journal itself:\n"
+                + "\n".join(map(str, left))
+            )
 
     def unsound(self) -> list[CreditAccount]:
-        keys = {discrepancy.account_id for discrepancy in ledger.verify()}
+        keys = {discrepancy.account_id for discrepancy in self.verify_all()}
         return list(CreditAccount.objects.filter(pk__in=keys).order_by("pk"))

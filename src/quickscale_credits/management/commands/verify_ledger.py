@@ -11,23 +11,33 @@ from quickscale_credits.models import CreditAccount
 
 
 class Command(CreditsCommand):
-    help = "Check that every figure follows from the journal. Status 1 when one does not."
+    help = (
+        "Check that every figure follows from the journal, and the journal from its rules. Status "
+        "1 when one does not."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         parser.add_argument("owners", nargs="*", metavar="OWNER", help="e-mail or key; none: all")
 
     def handle(self, *, owners: list[str], **options: Any) -> None:
-        accounts: list[CreditAccount | None] = [find_account(owner) for owner in owners]
-        wrong = [
-            discrepancy
-            for account in self.progress(accounts or [None])
-            for discrepancy in ledger.verify(account)
-        ]
+        if owners:
+            accounts = [find_account(owner) for owner in owners]
+            checked = len(accounts)
+            wrong = [one for account in self.progress(accounts) for one in ledger.verify(account)]
+        else:
+            checked = CreditAccount.objects.count()
+            wrong = self.verify_all()
         self.answer(
             options,
-            {"sound": not wrong, "discrepancies": [asdict(discrepancy) for discrepancy in wrong]},
-            "\n".join(map(str, wrong)) or "The ledger is sound.",
+            {
+                "accounts": checked,
+                "sound": not wrong,
+                "discrepancies": [asdict(discrepancy) for discrepancy in wrong],
+            },
+            "\n".join(map(str, wrong)) or f"The ledger is sound (accounts: {checked}).",
         )
         if wrong:
-            raise CommandError(f"{len(wrong)} figures are wrong.")
+            raise CommandError(
+                f"{len(wrong)} figures are wrong; rebuild_balances --dry-run says what it mends."
+            )
