@@ -66,6 +66,18 @@ def fields_of_class(cls: Any) -> dict[str, bool]:
     return fields
 
 
+@cache
+def _mappings(cls: Any) -> set[str]:
+    """The fields of a class that hold objects by keys of no fixed name, such as currencies."""
+    hints = getattr(cls, "__annotations__", {})
+    return {
+        key
+        for key, hint in hints.items()
+        for member in (hint, *typing.get_args(hint))
+        if typing.get_origin(member) is UntypedStripeObject
+    }
+
+
 def declared_fields(kind: str) -> dict[str, bool]:
     """The fields of an object such as ``checkout.session``, and whether each may be null."""
     cls: Any = get_object_class("V1", kind)
@@ -111,5 +123,6 @@ def _undeclared(value: Any, cls: Any, path: str) -> Iterator[str]:
         here = f"{path}.{key}" if path else key
         if key not in fields and key != "object":
             yield here
-        else:
-            yield from _undeclared(member, inner.get(key), here)
+            continue
+        for part in (member or {}).values() if key in _mappings(cls) else [member]:
+            yield from _undeclared(part, inner.get(key), here)

@@ -6,12 +6,14 @@ from typing import Any
 
 from quickscale_stripe.sandbox.errors import invalid
 from quickscale_stripe.sandbox.routes import serves
-from quickscale_stripe.sandbox.world import Object, World, merge_metadata
+from quickscale_stripe.sandbox.world import Object, World, included, merge_metadata
 
 _PRODUCT_FIELDS = {
     "active", "description", "images", "marketing_features", "name", "package_dimensions",
     "shippable", "statement_descriptor", "tax_code", "unit_label", "url",
 }  # fmt: skip
+#: What a field is after it was unset by an empty text; others are null.
+_EMPTY: dict[str, list[Any]] = {"images": [], "marketing_features": []}
 _MAX_AMOUNT = 99_999_999
 
 
@@ -55,12 +57,14 @@ def retrieve_product(world: World, params: Object, product_id: str) -> Object:
 def update_product(world: World, params: Object, product_id: str) -> Object:
     product = world.get("product", product_id)
     merge_metadata(product, params)
-    if default_price := params.get("default_price"):
+    if params.get("default_price") == "":
+        product["default_price"] = None
+    elif default_price := params.get("default_price"):
         if world.get("price", default_price, "default_price")["product"] != product_id:
             raise invalid("The default price has to be a price of this product.", "default_price")
         product["default_price"] = default_price
     for key in _PRODUCT_FIELDS & params.keys():
-        product[key] = None if params[key] == "" else params[key]
+        product[key] = _EMPTY.get(key) if params[key] == "" else params[key]
     if product != world.find(product_id):
         product["updated"] = world.now
     return world.save(product, "product.updated")
@@ -103,13 +107,7 @@ def new_price(world: World, product_id: str, params: Object) -> Object:
     if len(currency) != 3:
         raise invalid(f"Invalid currency: {currency}", "currency")
     recurring = params.get("recurring")
-    if (key := params.get("lookup_key")) and (taken := world.all("price", lookup_key=key)):
-        if not params.get("transfer_lookup_key"):
-            raise invalid(
-                f"A price (`{taken[0]['id']}`) already uses that lookup key.", "lookup_key"
-            )
-        for other in taken:
-            world.save(other | {"lookup_key": None}, "price.updated")
+    _free_lookup_key(world, params)
     price = world.new(
         "price",
         "price",
@@ -135,6 +133,17 @@ def new_price(world: World, product_id: str, params: Object) -> Object:
     )
     world.emit("price.created", price)
     return price
+
+
+def _free_lookup_key(world: World, params: Object, price_id: str = "") -> None:
+    """Take the key from the price that has it, if that is asked for."""
+    transfer, key = params.get("transfer_lookup_key"), params.get("lookup_key")
+    for other in world.all("price", lookup_key=key) if key else []:
+        if other["id"] == price_id:
+            continue
+        if not transfer:
+            raise invalid(f"A price (`{other['id']}`) already uses that lookup key.", "lookup_key")
+        world.save(other | {"lookup_key": None}, "price.updated")
 
 
 def price_from(world: World, params: Object, name: str) -> Object:
@@ -170,6 +179,12 @@ def create_price(world: World, params: Object) -> Object:
     return new_price(world, product["id"], params)
 
 
+@included("price", "currency_options")
+def _currency_options(world: World, price: Object) -> Object:
+    names = ("custom_unit_amount", "tax_behavior", "unit_amount", "unit_amount_decimal")
+    return {price["currency"]: {name: price.get(name) for name in names}}
+
+
 @serves("prices.retrieve")
 def retrieve_price(world: World, params: Object, price_id: str) -> Object:
     return world.get("price", price_id)
@@ -178,6 +193,12 @@ def retrieve_price(world: World, params: Object, price_id: str) -> Object:
 @serves("prices.update")
 def update_price(world: World, params: Object, price_id: str) -> Object:
     price = world.get("price", price_id)
+    default = world.get("product", price["product"]).get("default_price")
+    if params.get("active") is False and price["active"] and default == price_id:
+        raise invalid(
+            "This price cannot be archived because it is the default price of its product."
+        )
+    _free_lookup_key(world, params, price_id)
     merge_metadata(price, params)
     for key in {"active", "lookup_key", "nickname", "tax_behavior"} & params.keys():
         price[key] = None if params[key] == "" else params[key]
