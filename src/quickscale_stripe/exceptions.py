@@ -48,6 +48,18 @@ class StripeRefusedError(PaymentsError):
         return self.code == "resource_missing"
 
 
+class EditedMeanwhileError(PaymentsError):
+    """The product or price isn't at Stripe any more what the editor saw."""
+
+
+class NotEditableError(PaymentsError):
+    """The price has parts that only Stripe's own pages edit."""
+
+
+class NotRefundableError(PaymentsError):
+    """The payment isn't paid, or less than the amount is left of it."""
+
+
 class InvalidWebhookError(PaymentsError):
     """The request is no event that Stripe signed for this site."""
 

@@ -48,6 +48,7 @@ def test_the_product_s_credits_count_where_the_price_has_none(
 
 
 def test_what_is_archived_is_hidden_and_kept(shop: Sandbox, package: StripePrice) -> None:
+    get_client().v1.products.update(package.product.stripe_id, {"default_price": ""})
     get_client().v1.prices.update(package.stripe_id, {"active": False})
     shop.deliver()
     package.refresh_from_db()

@@ -6,7 +6,9 @@ import ast
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -27,12 +29,14 @@ from quickscale_stripe import (
     invoices,
     plan_changes,
     portal,
+    publishing,
     reversals,
     subscriptions,
 )
 from quickscale_stripe.client import get_client
 from quickscale_stripe.handlers import HANDLERS
 from quickscale_stripe.management.commands import create_webhook_endpoint
+from quickscale_stripe.publishing import PriceFields, ProductFields
 from quickscale_stripe.reconcile import reconcile
 from quickscale_stripe.sandbox import Sandbox, thin
 from quickscale_stripe.sandbox.recording import MONEY, Recorded, RecordingHTTPClient
@@ -113,6 +117,29 @@ def change(world: World, subscription_id: str, plan: str, interval: str = "month
     plan_changes.change(subscription=row, price=price, proration_date=shown.proration_date)
 
 
+def publish_everything() -> None:
+    for product_id in catalogue.product_ids():
+        catalogue.sync_with_prices(product_id)
+    named = ProductFields(name="Gallery pack", images=("https://example.com/g.png",))
+    product = publishing.create_product(fields=named, reference="1", product_id="gallery")
+    described = ProductFields(name="Gallery", description="For exhibitions.", features=("Wide",))
+    product = publishing.update_product(product=product, fields=described)
+    monthly = PriceFields(
+        currency="jpy", unit_amount=500, interval="month", lookup_key="gallery",
+        credits=Decimal(100), credits_interval="period",
+    )  # fmt: skip
+    price = publishing.create_price(product=product, fields=monthly, reference="1")
+    price = publishing.update_price(
+        price=price, fields=replace(monthly, nickname="Gallery", lookup_key="g"), reference="2"
+    )
+    price = publishing.update_price(
+        price=price, fields=replace(monthly, unit_amount=600), reference="3"
+    )
+    publishing.set_display_order(row=price, display_order=3)
+    publishing.set_active(row=price, active=False)
+    publishing.set_active(row=product, active=False)
+
+
 def do_everything(world: World) -> None:
     """Call each public function that reaches Stripe, by each of its ways."""
     shop, owner = world.sandbox, world.owner
@@ -120,6 +147,7 @@ def do_everything(world: World) -> None:
     package = world.price("Starter pack")
     catalogue.sync_product(package.product.stripe_id)
     package = catalogue.sync_price(package.stripe_id) or package
+    publish_everything()
 
     customer = customers.ensure(owner)
     owner.email = "other@example.com"
