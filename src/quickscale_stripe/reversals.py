@@ -149,7 +149,19 @@ def _follow_dispute(payment: Payment, dispute: Dispute) -> None:
     dispute.save()
 
 
-def _share(payment: Payment, amount: int) -> Decimal:
+def left_of(payment: Payment) -> int:
+    """The money, in minor units, that neither refunds nor disputes took of a payment."""
+    disputed = payment.disputes.filter(is_withdrawn=True).aggregate(money=Sum("amount"))["money"]
+    left = payment.amount - payment.amount_refunded - (disputed or 0)
+    return max(0, left) if payment.is_paid else 0
+
+
+def credits_for(*, payment: Payment, amount: int) -> Decimal:
+    """The credits that a refund of so many minor units would take back now."""
+    return _share(payment, amount, coming=amount)
+
+
+def _share(payment: Payment, amount: int, *, coming: int = 0) -> Decimal:
     """The credits that go with a part of the money; what goes back last takes all that is left."""
     back = payment.refunds.exclude(status__in=_GIVEN_UP).aggregate(
         money=Sum("amount"), credits=Sum("credits_revoked")
@@ -159,7 +171,7 @@ def _share(payment: Payment, amount: int) -> Decimal:
     )
     money = (back["money"] or 0) + (disputed["money"] or 0)
     left = payment.credits - (back["credits"] or 0) - (disputed["credits"] or 0)
-    if money >= payment.amount:
+    if money + coming >= payment.amount:
         return left
     share = payment.credits * amount / payment.amount
     return min(left, share.quantize(Decimal("0.0001"), ROUND_DOWN))
