@@ -30,12 +30,14 @@ from quickscale_stripe import (
     plan_changes,
     portal,
     publishing,
+    refunds,
     reversals,
     subscriptions,
 )
 from quickscale_stripe.client import get_client
 from quickscale_stripe.handlers import HANDLERS
 from quickscale_stripe.management.commands import create_webhook_endpoint
+from quickscale_stripe.models import Payment
 from quickscale_stripe.publishing import PriceFields, ProductFields
 from quickscale_stripe.reconcile import reconcile
 from quickscale_stripe.sandbox import Sandbox, thin
@@ -163,6 +165,7 @@ def do_everything(world: World) -> None:
     assert payment
     refund = shop.refund(payment.charge_id or "", amount=100)
     reversals.sync_refund(refund)
+    refunds.refund(payment=payment, reference="1", amount=50, reason="duplicate", actor=owner)
     reversals.sync_refunds_of(payment.charge_id or "")
     reversals.sync_dispute(shop.dispute(payment.charge_id or ""))
 
@@ -251,8 +254,15 @@ def reactivating(world: World) -> Callable[[], object]:
     return lambda: subscriptions.reactivate(row)
 
 
+def refunding(world: World) -> Callable[[], object]:
+    world.buy()
+    world.sandbox.deliver()
+    payment = Payment.objects.get()
+    return lambda: refunds.refund(payment=payment, reference="r", amount=100)
+
+
 @pytest.mark.parametrize(
-    "begin", [buying, subscribing, upgrading, downgrading, canceling, reactivating]
+    "begin", [buying, subscribing, upgrading, downgrading, canceling, reactivating, refunding]
 )
 def test_pressed_twice_it_is_one_request(
     world: World, recorded: list[Recorded], begin: Callable[[World], Callable[[], object]]
