@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from django.apps import AppConfig
@@ -111,4 +112,17 @@ def check_policy(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
             hint=f"Use one of {', '.join(PLAN_CHANGE_POLICIES)}.",
             id="quickscale_stripe.E008",
         )
+    ]
+
+
+@register
+def check_fonts(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Errors for fonts of receipts that aren't there."""
+    return [
+        Error(
+            f"QUICKSCALE_STRIPE_RECEIPT_FONTS names {path}, which is no file.",
+            id="quickscale_stripe.E009",
+        )
+        for path in app_settings.receipt_fonts
+        if not Path(path).is_file()
     ]

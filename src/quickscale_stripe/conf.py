@@ -131,6 +131,37 @@ class StripeSettings(AppSettings):
         """Whether Checkout asks businesses for their tax id. ``False``."""
         return self._get("TAX_ID_COLLECTION", False)
 
+    # Receipts
+
+    @property
+    def seller_name(self) -> str:
+        """Who receipts are from, such as a company. Empty: ``QUICKSCALE_BRAND_NAME``."""
+        return self._get("SELLER_NAME", "")
+
+    @property
+    def seller_address(self) -> list[str]:
+        """The seller's address on receipts: a list of lines, or a text with line breaks. Empty."""
+        value: str | Sequence[str] = self._get("SELLER_ADDRESS", "")
+        lines = value.splitlines() if isinstance(value, str) else value
+        return [line.strip() for line in lines if line.strip()]
+
+    @property
+    def seller_tax_id(self) -> str:
+        """The seller's tax id on receipts, such as ``"VAT DE123456789"``. Empty."""
+        return self._get("SELLER_TAX_ID", "")
+
+    @property
+    def receipt_fonts(self) -> list[str]:
+        """Paths of TrueType or OpenType fonts for receipts as PDF, for what DejaVu Sans lacks.
+
+        Such as Chinese, Japanese and Korean names. A character is drawn by the first font that has
+        it. Empty.
+        """
+        paths: Sequence[Any] = self._get("RECEIPT_FONTS", [])
+        return [str(path) for path in paths]
+
+    # Changes of plan
+
     @property
     def plan_change_policy(self) -> str:
         """What becomes of a period's left-over credits when an upgrade was paid.
@@ -187,7 +218,7 @@ class StripeSettings(AppSettings):
 
     @property
     def change_plan(self) -> Callable[..., Any]:
-        """What happens to left-over credits on an upgrade that was paid.
+        """What happens to a period's credits when its plan was changed.
 
         See :func:`quickscale_stripe.hooks.change_plan`; the default follows
         ``PLAN_CHANGE_POLICY``.

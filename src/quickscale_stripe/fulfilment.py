@@ -8,7 +8,7 @@ import stripe
 from django.db import transaction
 from django.utils import timezone
 
-from quickscale_stripe import catalogue, customers, invoices, signals, subscriptions
+from quickscale_stripe import catalogue, customers, invoices, receipts, signals, subscriptions
 from quickscale_stripe.client import get_client
 from quickscale_stripe.conf import app_settings
 from quickscale_stripe.exceptions import stripe_errors
@@ -100,6 +100,7 @@ def _record(
     if session.payment_status in ("paid", "no_payment_required"):
         paid_at = charge.created if isinstance(charge, stripe.Charge) else session.created
         payment.mark_paid(at(paid_at))
+        payment.receipt_details = receipts.details_of_session(session)
         payment.save()
         _deliver(payment)
     elif isinstance(intent, stripe.PaymentIntent):

@@ -9,7 +9,7 @@ import stripe
 from django.db import transaction
 from django.utils import timezone
 
-from quickscale_stripe import customers, signals, subscriptions
+from quickscale_stripe import customers, receipts, signals, subscriptions
 from quickscale_stripe.allotments import (
     CHANGE_REASON,
     PERIOD_REASONS,
@@ -116,6 +116,7 @@ def _record(bill: _Bill, customer: StripeCustomer, subscription: Subscription | 
     if invoice.status == "paid":
         payment.mark_paid(at(invoice.status_transitions.paid_at or invoice.created))
         payment.save()
+        payment.receipt_details = receipts.details_of_invoice(invoice)
         _deliver(payment, bill)
     else:
         _follow(payment, invoice, intent)

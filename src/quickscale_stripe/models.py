@@ -256,7 +256,9 @@ class Payment(models.Model):
     """One payment of an owner: a Checkout of its own, or an invoice.
 
     ``credits`` is what the payment brings once it is paid; ``fulfilled_at`` is set when the hook
-    has run.
+    has run. ``credits_taken`` is what a change of plan took back of what its period had brought.
+    ``receipt_details`` are lines, discount and buyer as Stripe had them when it was paid
+    (:mod:`quickscale_stripe.receipts`).
     """
 
     class Kind(models.TextChoices):
@@ -315,6 +317,7 @@ class Payment(models.Model):
     failure_message = models.TextField(_("reason of the failure"), blank=True)
     livemode = models.BooleanField(_("live mode"), default=False)
     created_at = models.DateTimeField(_("created"))
+    receipt_details = models.JSONField(default=dict, editable=False)
     paid_at = models.DateTimeField(_("paid"), null=True, blank=True)
     fulfilled_at = models.DateTimeField(_("fulfilled"), null=True, blank=True)
 

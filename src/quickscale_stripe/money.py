@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 
 from babel import Locale, UnknownLocaleError
@@ -14,6 +15,7 @@ _NO_DECIMALS = {
     *("vnd", "vuv", "xaf", "xof", "xpf"),
 }
 _THREE_DECIMALS = {"bhd", "jod", "kwd", "omr", "tnd"}
+_CODE_BESIDE_NUMBER = re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
 
 
 def minor_digits(currency: str) -> int:
@@ -32,14 +34,16 @@ def to_major(amount: int | Decimal, currency: str) -> Decimal:
 def format_money(amount: int | Decimal, currency: str) -> str:
     """Minor units as text in the reader's locale, with as many decimals as the value needs.
 
-    A fraction of a minor unit (a price for one credit) is shown, never rounded away.
+    A fraction of a minor unit (a price for one credit) is shown, never rounded away. A currency
+    that has no sign there stands apart from its number (unicode.org/reports/tr35, currencySpacing).
     """
-    return format_currency(
+    text = format_currency(
         to_major(amount, currency),
         currency.upper(),
         locale=_locale(),
         decimal_quantization=False,
     )
+    return _CODE_BESIDE_NUMBER.sub("\N{NO-BREAK SPACE}", text)
 
 
 def format_credits(amount: Decimal) -> str:

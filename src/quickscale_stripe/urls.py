@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from quickscale_stripe import subscription_views, views
+from quickscale_stripe import receipt_views, subscription_views, views
 
 app_name = "quickscale_stripe"
 urlpatterns = [
@@ -23,5 +23,8 @@ urlpatterns = [
     path("billing/", subscription_views.BillingPortalView.as_view(), name="billing_portal"),
     path("payments/", views.PaymentListView.as_view(), name="payments"),
     path("payments/<int:pk>/", views.PaymentView.as_view(), name="payment"),
-    path("payments/<int:pk>/receipt/", views.ReceiptView.as_view(), name="receipt"),
+    path("payments/<int:pk>/receipt/", receipt_views.ReceiptView.as_view(), name="receipt"),
+    path(
+        "payments/<int:pk>/receipt.pdf", receipt_views.ReceiptPdfView.as_view(), name="receipt_pdf"
+    ),
 ]

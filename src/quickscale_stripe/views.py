@@ -170,17 +170,6 @@ class PaymentView(OwnerMixin, TemplateView):
         )
 
 
-class ReceiptView(OwnerMixin, TemplateView):
-    """A receipt to print; only a payment that was paid has one."""
-
-    template_name = "quickscale_stripe/receipt.html"
-
-    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        payments = Payment.objects.for_owner(self.owner).paid().select_related("owner")
-        payment = get_object_or_404(payments, pk=kwargs["pk"])
-        return super().get_context_data(payment=payment, net=payment.amount - payment.tax, **kwargs)
-
-
 @method_decorator([csrf_exempt, login_not_required, transaction.non_atomic_requests], "dispatch")
 class WebhookView(View):
     """Stripe's endpoint. 400: not an event of Stripe's; 409, 500: Stripe should send it again."""

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.utils import translation
 
+from quickscale_stripe.models import StripePrice, StripeProduct
 from quickscale_stripe.money import format_credits, format_money, round_unit_price, to_major
+from quickscale_stripe.terms import credit_terms, price_terms
 
 
 @pytest.mark.parametrize(
@@ -13,9 +16,9 @@ from quickscale_stripe.money import format_credits, format_money, round_unit_pri
     [
         (1250, "usd", "$12.50"),
         (1250, "jpy", "¥1,250"),
-        (1250, "kwd", "KWD1.250"),
-        (500, "ugx", "UGX5"),
-        (500, "isk", "ISK5"),
+        (1250, "kwd", "KWD\N{NO-BREAK SPACE}1.250"),
+        (500, "ugx", "UGX\N{NO-BREAK SPACE}5"),
+        (500, "isk", "ISK\N{NO-BREAK SPACE}5"),
         (0, "usd", "$0.00"),
         (Decimal("0.95"), "usd", "$0.0095"),
     ],
@@ -50,3 +53,44 @@ def test_unit_prices_are_short(exact: str, shown: str) -> None:
 def test_credits_have_no_trailing_zeros() -> None:
     assert format_credits(Decimal("1000.0000")) == "1,000"
     assert format_credits(Decimal("0.2500")) == "0.25"
+
+
+def plan(**fields: Any) -> StripePrice:
+    facts = {"currency": "usd", "unit_amount": 1900, "credits": Decimal(300), "interval": "month"}
+    return StripePrice(product=StripeProduct(name="Plan"), **facts | fields)
+
+
+@pytest.mark.parametrize(
+    ("price", "money", "brings"),
+    [
+        (plan(), "$19.00 each month", "300 credits each month"),
+        (plan(interval_count=3), "$19.00 every 3 months", "300 credits every 3 months"),
+        (plan(interval="year"), "$19.00 each year", "300 credits each year"),
+        (
+            plan(interval="week", interval_count=2),
+            "$19.00 every 2 weeks",
+            "300 credits every 2 weeks",
+        ),
+        (plan(interval="day", credits=Decimal(1)), "$19.00 each day", "1 credit each day"),
+        (plan(interval="", credits=Decimal("2.5")), "$19.00", "2.5 credits"),
+        (plan(credits=Decimal(0), unit_amount=None), "", ""),
+        (
+            plan(interval="year", credits=Decimal(12000), metadata={"credits_interval": "month"}),
+            "$19.00 each year",
+            "1,000 credits each month, billed yearly",
+        ),
+        (
+            plan(interval="month", interval_count=6, metadata={"credits_interval": "month"}),
+            "$19.00 every 6 months",
+            "50 credits each month, billed every 6 months",
+        ),
+        (
+            plan(metadata={"credits_interval": "month"}),
+            "$19.00 each month",
+            "300 credits each month",
+        ),
+    ],
+)
+def test_a_price_says_what_it_asks_and_brings(price: StripePrice, money: str, brings: str) -> None:
+    assert price_terms(price) == money
+    assert credit_terms(price) == brings

@@ -228,6 +228,7 @@ class Migration(migrations.Migration):
                     models.URLField(blank=True, max_length=2048, verbose_name="Stripe's invoice"),
                 ),
                 (
+                ("receipt_details", models.JSONField(default=dict, editable=False)),
                     "invoice_pdf",
                     models.URLField(blank=True, max_length=2048, verbose_name="invoice as PDF"),
                 ),

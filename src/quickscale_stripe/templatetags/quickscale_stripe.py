@@ -5,9 +5,14 @@ from decimal import Decimal
 from django import template
 
 from quickscale.brand import brand_name
+from quickscale_stripe import terms
 from quickscale_stripe.money import format_credits, format_money
 
 register = template.Library()
+
+register.filter(terms.price_terms)
+register.filter(terms.credit_terms)
+register.filter(terms.in_credits)
 
 
 @register.filter

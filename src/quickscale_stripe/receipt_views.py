@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.utils.decorators import method_decorator
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.generic import TemplateView
+
+from quickscale_stripe import receipt_pdf
+from quickscale_stripe.models import Payment
+from quickscale_stripe.receipts import Receipt, receipt_of
+from quickscale_stripe.views import OwnerMixin
+
+
+class ReceiptMixin(OwnerMixin):
+    """Views of a receipt; only a payment of the owner's that was paid has one."""
+
+    def receipt(self) -> Receipt:
+        payments = Payment.objects.for_owner(self.owner).paid().select_related("owner")
+        return receipt_of(get_object_or_404(payments, pk=self.kwargs["pk"]))
+
+
+class ReceiptView(ReceiptMixin, TemplateView):
+    """A receipt to read and to print."""
+
+    template_name = "quickscale_stripe/receipt.html"
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        receipt = self.receipt()
+        return super().get_context_data(
+            receipt=receipt,
+            payment=receipt.payment,
+            pdf_is_available=receipt_pdf.is_available(),
+            **kwargs,
+        )
+
+
+@method_decorator(never_cache, name="dispatch")
+class ReceiptPdfView(ReceiptMixin):
+    """The receipt as a PDF; without the extra ``pdf`` it leads to the page, to be printed."""
+
+    http_method_names = ["get"]
+
+    def get(self, request: HttpRequest, pk: int) -> HttpResponse:
+        receipt = self.receipt()
+        if not receipt_pdf.is_available():
+            messages.info(request, _("This site makes no PDFs. You can print this page instead."))
+            return redirect("quickscale_stripe:receipt", pk=pk)
+        name = f"receipt-{receipt.payment.receipt_number}.pdf"
+        return HttpResponse(
+            receipt_pdf.draw(receipt),
+            content_type="application/pdf",
+            headers={"Content-Disposition": f'attachment; filename="{name}"'},
+        )

@@ -1,0 +1,64 @@
+"""What a price asks and brings, in words."""
+
+from __future__ import annotations
+
+from decimal import ROUND_DOWN, Decimal
+
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext, ngettext_lazy
+
+from quickscale_stripe.models import StripePrice
+from quickscale_stripe.money import format_credits, format_money
+
+_EVERY = {
+    "day": ngettext_lazy("each day", "every %(count)s days", "count"),
+    "week": ngettext_lazy("each week", "every %(count)s weeks", "count"),
+    "month": ngettext_lazy("each month", "every %(count)s months", "count"),
+    "year": ngettext_lazy("each year", "every %(count)s years", "count"),
+}
+_BILLED = {
+    "month": ngettext_lazy("billed monthly", "billed every %(count)s months", "count"),
+    "year": ngettext_lazy("billed yearly", "billed every %(count)s years", "count"),
+}
+_MONTHS = {"month": 1, "year": 12}
+
+
+def price_terms(price: StripePrice) -> str:
+    """``"$19.00 each month"``; the amount alone of a one-time price, empty without an amount."""
+    if price.unit_amount is None:
+        return ""
+    return _each_time(format_money(price.unit_amount, price.currency), price)
+
+
+def credit_terms(price: StripePrice) -> str:
+    """``"300 credits each month"``; empty without credits.
+
+    A plan that is paid for longer than its credits come for says both: ``"1,000 credits each
+    month, billed yearly"``.
+    """
+    if not price.credits:
+        return ""
+    months = _MONTHS.get(price.interval, 0) * price.interval_count
+    if not price.credits_come_monthly or months < 2:
+        return _each_time(in_credits(price.credits), price)
+    monthly = (price.credits / months).quantize(Decimal("0.0001"), ROUND_DOWN)
+    billed = _BILLED[price.interval] % {"count": price.interval_count}
+    return _("%(credits)s each month, %(billed)s") % {
+        "credits": in_credits(monthly),
+        "billed": billed,
+    }
+
+
+def in_credits(amount: Decimal) -> str:
+    """Credits with their word: ``"1 credit"``, ``"2.5 credits"``."""
+    # Plural rules know whole numbers only; a fraction reads like more than one.
+    count = int(amount) if amount == int(amount) else 2
+    text = ngettext("%(amount)s credit", "%(amount)s credits", count)
+    return text % {"amount": format_credits(amount)}
+
+
+def _each_time(what: str, price: StripePrice) -> str:
+    if not price.interval:
+        return what
+    every = _EVERY[price.interval] % {"count": price.interval_count}
+    return _("%(what)s %(every)s") % {"what": what, "every": every}

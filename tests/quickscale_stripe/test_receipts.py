@@ -1,0 +1,241 @@
+from __future__ import annotations
+
+import hashlib
+import io
+import logging
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.test import Client
+from django.utils import timezone, translation
+from pypdf import PdfReader
+
+from quickscale.errors import MissingExtraError
+from quickscale_stripe import checks, receipt_pdf, receipts
+from quickscale_stripe.models import Payment, Refund, StripePrice, Subscription
+from quickscale_stripe.sandbox import Sandbox
+from tests.quickscale_stripe.shopping import open_checkout
+from tests.quickscale_stripe.test_pages import text_of
+from tests.quickscale_stripe.test_subscriptions import basic, subscribed
+
+__all__ = ["basic", "subscribed"]
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def paid(shop: Sandbox, owner: Any, package: StripePrice) -> Payment:
+    shop.pay(open_checkout(owner, package))
+    shop.deliver()
+    return Payment.objects.get()
+
+
+def page_of(payment: Payment) -> str:
+    return f"/dashboard/payments/{payment.pk}/receipt/"
+
+
+def pdf_of(payment: Payment) -> str:
+    return f"/dashboard/payments/{payment.pk}/receipt.pdf"
+
+
+def read(content: bytes) -> str:
+    return " ".join(
+        " ".join(page.extract_text() for page in PdfReader(io.BytesIO(content)).pages).split()
+    )
+
+
+def made(owner: Any, **fields: Any) -> Payment:
+    """A paid payment that no sandbox made."""
+    facts = {"kind": "one_time", "amount": 1250, "currency": "usd", "created_at": timezone.now()}
+    payment = Payment.objects.create(owner=owner, **facts | fields)
+    payment.mark_paid(timezone.now())
+    payment.save()
+    return payment
+
+
+def test_page_and_pdf_say_the_same(
+    paid: Payment, buyer: Client, settings: Any, django_assert_max_num_queries: Any
+) -> None:
+    settings.QUICKSCALE_STRIPE_SELLER_NAME = "Example GmbH"
+    settings.QUICKSCALE_STRIPE_SELLER_ADDRESS = "Some street 1\n12345 Some town"
+    settings.QUICKSCALE_STRIPE_SELLER_TAX_ID = "VAT DE123456789"
+    with django_assert_max_num_queries(5):
+        page = buyer.get(page_of(paid))
+    with django_assert_max_num_queries(4):
+        pdf = buyer.get(pdf_of(paid))
+
+    assert pdf["Content-Type"] == "application/pdf"
+    assert f'attachment; filename="receipt-{paid.receipt_number}.pdf"' in pdf["Content-Disposition"]
+    assert pdf_of(paid) in page.text
+    for fact in (
+        "Example GmbH",
+        "Some street 1",
+        "12345 Some town",
+        "VAT DE123456789",
+        f"Receipt {paid.receipt_number}",
+        "ada@example.com",
+        "Starter pack (100 credits)",
+        "Total paid $9.00",
+    ):
+        assert fact in text_of(page)
+        assert fact in read(pdf.content)
+    document = PdfReader(io.BytesIO(pdf.content))
+    assert document.metadata
+    assert document.metadata.title == f"Receipt {paid.receipt_number}, Example GmbH"
+    assert document.trailer["/Root"]["/Lang"] == "en-us"
+
+
+def test_what_was_paid_stays_when_the_customer_and_the_product_change(
+    paid: Payment, buyer: Client, owner: Any
+) -> None:
+    owner.email = "new@example.com"
+    owner.save()
+    assert paid.price
+    paid.price.product.name = "Renamed pack"
+    paid.price.product.save()
+    text = read(buyer.get(pdf_of(paid)).content)
+    assert "ada@example.com" in text
+    assert "Starter pack" in text
+
+
+def test_an_invoice_has_its_lines_with_their_periods(
+    subscribed: Subscription, buyer: Client
+) -> None:
+    payment = Payment.objects.get()
+    text = read(buyer.get(pdf_of(payment)).content)
+    assert subscribed.current_period_end
+    assert f"\N{EN DASH} {receipts.local_date(subscribed.current_period_end)}" in text
+    assert "Basic plan" in text
+    assert "300 credits" in text
+
+
+def test_tax_discount_and_refunds_lead_to_the_totals(owner: Any, buyer: Client) -> None:
+    payment = made(
+        owner,
+        amount=1071,
+        tax=171,
+        amount_refunded=500,
+        receipt_details={
+            "lines": [{"description": "Seats", "quantity": 3, "amount": 1000}],
+            "discount": 100,
+            "buyer": {
+                "name": "Ada Ltd",
+                "email": "bills@example.com",
+                "address": ["High Street 2", "N1 London"],
+                "tax_ids": ["GB123"],
+            },
+        },
+    )
+    for status in ("succeeded", "failed"):
+        Refund.objects.create(
+            payment=payment, stripe_id=status, amount=500, currency="usd", status=status,
+            created_at=timezone.now(), synced_at=timezone.now(),
+        )  # fmt: skip
+    today = receipts.local_date(timezone.now())
+    facts = (
+        "Ada Ltd High Street 2 N1 London GB123 bills@example.com",
+        "3 \N{MULTIPLICATION SIGN} Seats $10.00",
+        "Discount -$1.00 Tax $1.71 Total paid $10.71",
+        f"Refunded on {today} -$5.00 Total after refunds $5.71",
+    )
+    for text in (text_of(buyer.get(page_of(payment))), read(buyer.get(pdf_of(payment)).content)):
+        for fact in facts:
+            assert fact in text
+
+
+def test_a_tax_that_the_price_contains_is_not_added(owner: Any, buyer: Client) -> None:
+    details = {"lines": [{"description": "Pack", "quantity": 1, "amount": 1190}]}
+    payment = made(owner, amount=1190, tax=190, receipt_details=details)
+    assert "Total paid $11.90 Tax included $1.90" in text_of(buyer.get(page_of(payment)))
+
+
+def test_a_balance_that_was_used_is_told(owner: Any) -> None:
+    details = {"lines": [{"description": "Plan", "quantity": 1, "amount": 1000}]}
+    receipt = receipts.receipt_of(made(owner, amount=600, receipt_details=details))
+    assert [(s.label, s.amount) for s in receipt.sums] == [
+        ("Credit balance", -400),
+        ("Total paid", 600),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("currency", "amount", "language", "text"),
+    [
+        ("jpy", 1250, "en", "¥1,250"),
+        ("kwd", 1250, "en", "KWD 1.250"),
+        ("eur", 123456, "de", "1.234,56 €"),
+    ],
+)
+def test_amounts_have_the_currency_s_decimals_in_the_reader_s_locale(
+    owner: Any, currency: str, amount: int, language: str, text: str
+) -> None:
+    payment = made(owner, amount=amount, currency=currency)
+    with translation.override(language):
+        drawn = receipt_pdf.draw(receipts.receipt_of(payment))
+    assert text in read(drawn)
+
+
+def test_names_of_many_scripts_are_drawn(owner: Any, caplog: pytest.LogCaptureFixture) -> None:
+    buyer = {"name": "Ζωή Юлия Łódź Հայ ქართ", "email": "a@example.com"}
+    with caplog.at_level(logging.WARNING, "fpdf"):
+        drawn = receipt_pdf.draw(receipts.receipt_of(made(owner, receipt_details={"buyer": buyer})))
+    assert buyer["name"] in read(drawn)
+    assert not caplog.records
+
+
+def test_very_long_names_and_many_lines_wrap_and_go_on_over_pages(owner: Any) -> None:
+    line = {"description": "A long name " * 40, "quantity": 1, "amount": 1}
+    details = {
+        "lines": [line] * receipts.MAX_LINES,
+        "buyer": {"name": "x" * 500, "email": "a@example.com"},
+    }
+    drawn = receipt_pdf.draw(receipts.receipt_of(made(owner, receipt_details=details)))
+    text = read(drawn)
+    assert len(PdfReader(io.BytesIO(drawn)).pages) > 1
+    assert text.count("A long name") == 40 * receipts.MAX_LINES
+    assert text.replace(" ", "").count("x" * 500) == 1
+    assert "Total paid" in text
+
+
+def test_many_lines_are_kept_as_one(shop: Sandbox, subscribed: Subscription) -> None:
+    kept = receipts._bounded(
+        [{"description": "Part", "quantity": 1, "amount": 2}] * (receipts.MAX_LINES + 5), 50
+    )
+    assert len(kept) == receipts.MAX_LINES + 1
+    assert kept[-1]["amount"] == 10
+
+
+def test_only_its_owner_and_only_a_paid_payment_has_one(paid: Payment, buyer: Client) -> None:
+    stranger = Client()
+    stranger.force_login(get_user_model().objects.create_user(email="eve@example.com"))
+    assert stranger.get(pdf_of(paid)).status_code == 404
+    assert stranger.get(page_of(paid)).status_code == 404
+    assert Client().get(pdf_of(paid)).status_code == 302
+    Payment.objects.update(paid_at=None)
+    assert buyer.get(pdf_of(paid)).status_code == 404
+    assert buyer.get(page_of(paid)).status_code == 404
+
+
+def test_without_the_extra_the_page_is_to_be_printed(
+    paid: Payment, buyer: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "fpdf", None)
+    monkeypatch.setattr(receipt_pdf, "find_spec", lambda name: None)
+    assert "PDF" not in text_of(buyer.get(page_of(paid)))
+    assert "print this page" in text_of(buyer.get(pdf_of(paid), follow=True))
+    with pytest.raises(MissingExtraError, match=r'pip install "quickscale\[pdf\]"'):
+        receipt_pdf.draw(receipts.receipt_of(paid))
+
+
+def test_another_font_draws_what_the_first_lacks(owner: Any, settings: Any, tmp_path: Any) -> None:
+    settings.QUICKSCALE_STRIPE_RECEIPT_FONTS = [receipt_pdf.FONT]
+    assert checks.check_fonts(None) == []
+    assert receipt_pdf.draw(receipts.receipt_of(made(owner)))
+    settings.QUICKSCALE_STRIPE_RECEIPT_FONTS = [tmp_path / "none.ttf"]
+    assert [found.id for found in checks.check_fonts(None)] == ["quickscale_stripe.E009"]
+
+
+def test_the_font_is_the_one_that_its_licence_names() -> None:
+    digest = hashlib.sha256(receipt_pdf.FONT.read_bytes()).hexdigest()
+    assert digest in (receipt_pdf.FONT.parent / "LICENSE.txt").read_text()
