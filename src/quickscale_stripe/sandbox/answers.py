@@ -41,7 +41,7 @@ class Request:
         """The body's values, from a form or a JSON object; empty when it is neither."""
         text = self.body.decode(errors="replace")
         if not self.is_json:
-            return dict(parse_qsl(text))
+            return dict(parse_qsl(text, keep_blank_values=True))
         try:
             values = json.loads(text or "{}")
         except ValueError:

@@ -196,6 +196,18 @@ class Sandbox:
             session = world.get("checkout.session", session_id)
             return checkout.pay(world, session, chosen, email=email, name=name)
 
+    def enter_code(self, session_id: str, code: str) -> str:
+        """Type a promotion code on the hosted page; returns the error that it shows, or "".
+
+        An empty code takes the discount off.
+        """
+        try:
+            with self.world() as world:
+                checkout.enter_code(world, world.get("checkout.session", session_id), code)
+        except ApiError as error:
+            return str(error)
+        return ""
+
     def answer_bank(
         self, intent_id: str, *, approved: bool, base_url: str | None = None
     ) -> checkout.Step:
@@ -234,6 +246,11 @@ class Sandbox:
         """Let the bank decide."""
         with self.world() as world:
             refunds.close_dispute(world, world.get("dispute", dispute_id), won=won)
+
+    def reopen_dispute(self, dispute_id: str) -> None:
+        """Let the bank appeal against a dispute that was won."""
+        with self.world() as world:
+            refunds.reopen_dispute(world, world.get("dispute", dispute_id))
 
     def seed(self) -> bool:
         """Make a small catalogue, unless there is one; tells whether it did."""

@@ -10,6 +10,7 @@ from quickscale_stripe.money import format_money
 from quickscale_stripe.sandbox import render
 from quickscale_stripe.sandbox.answers import Request, SandboxResponse, redirect
 from quickscale_stripe.sandbox.methods import METHODS
+from quickscale_stripe.sandbox.operations import taxes
 from quickscale_stripe.sandbox.operations.checkout import success_url
 from quickscale_stripe.sandbox.web import at, message
 from quickscale_stripe.sandbox.world import Object, World
@@ -24,11 +25,16 @@ if TYPE_CHECKING:
 def payment_page(sandbox: Sandbox, request: Request, session_id: str) -> SandboxResponse:
     if request.method == "POST":
         form = request.form
+        if "code" in form:
+            refused = sandbox.enter_code(session_id, form["code"])
+            if refused:
+                return _payment_form(sandbox, request, session_id, code_error=refused)
+            return redirect(f"{request.base}{request.path}")
         step = sandbox.pay(
             session_id,
             form.get("method", "card"),
-            email=form.get("email"),
-            name=form.get("name"),
+            email=form.get("email") or None,
+            name=form.get("name") or None,
             base_url=request.base,
         )
         if step.url:
@@ -38,18 +44,22 @@ def payment_page(sandbox: Sandbox, request: Request, session_id: str) -> Sandbox
 
 
 def _payment_form(
-    sandbox: Sandbox, request: Request, session_id: str, error: str = ""
+    sandbox: Sandbox, request: Request, session_id: str, error: str = "", code_error: str = ""
 ) -> SandboxResponse:
     with sandbox.world(request.base) as world:
         session = world.get("checkout.session", session_id)
         customer = world.find(session["customer"])
         items = [_shown_item(world, item) for item in session["_line_items"]]
+        discount = _shown_discount(world, session)
     if session["status"] != "open":
         return _closed(request, session)
     known = (customer and customer["email"]) or session["customer_email"] or ""
     form = request.form
-    price = sum(item["amount_subtotal"] for item in session["_line_items"])
-    total = shown_amount(price, session) if items else ""
+    sums = {
+        name: sum(item[f"amount_{name}"] for item in session["_line_items"])
+        for name in ("subtotal", "tax", "total")
+    }
+    total = shown_amount(sums["total"], session) if items else ""
     trial_days = session["_subscription"].get("trial_period_days", 0)
     due = format_money(0, session["currency"]) if trial_days else total
     return render.page(
@@ -61,7 +71,9 @@ def _payment_form(
         button=_button(session, total, trial_days),
         cancel_url=session["cancel_url"],
         chosen=form.get("method", "card"),
-        discount=_discount(session),
+        code=form.get("code", ""),
+        code_error=code_error,
+        discount=discount,
         due=due,
         email=known or form.get("email", ""),
         email_fixed=bool(known),
@@ -72,6 +84,10 @@ def _payment_form(
         methods=[method for method in METHODS if session["mode"] in method.modes],
         name=form.get("name", (customer and customer["name"]) or "Sam Buyer"),
         session_id=session_id,
+        subtotal=shown_amount(sums["subtotal"], session) if items else "",
+        takes_code=session["allow_promotion_codes"],
+        tax=shown_amount(sums["tax"], session) if sums["tax"] else "",
+        tax_percent=str(taxes.PERCENT),
         total=total,
         trial_days=str(trial_days or ""),
     )
@@ -111,9 +127,18 @@ def shown_amount(amount: int, value: Object) -> str:
     return format_money(amount, value["currency"])
 
 
-def _discount(session: Object) -> str:
-    amount = (session["total_details"] or {}).get("amount_discount")
-    return shown_amount(-amount, session) if amount else ""
+def _shown_discount(world: World, session: Object) -> Object | None:
+    if not session["discounts"]:
+        return None
+    [chosen] = session["discounts"]
+    coupon = world.get("coupon", chosen["coupon"])
+    code = world.find(chosen["promotion_code"])
+    amount = sum(item["amount_discount"] for item in session["_line_items"])
+    return {
+        "amount": shown_amount(-amount, session),
+        "name": code["code"] if code else coupon["name"] or coupon["id"],
+        "off": f"{coupon['percent_off']:g}% off" if coupon["percent_off"] else "",
+    }
 
 
 def _heading(session: Object) -> str:

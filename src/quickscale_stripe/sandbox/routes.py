@@ -13,8 +13,8 @@ from quickscale_stripe.sandbox import contract
 Handler: TypeAlias = Callable[..., dict[str, Any]]
 
 _MODULES = (
-    "catalogue", "checkout", "customers", "invoices", "payment_methods", "payments", "portal",
-    "previews", "refunds", "schedules", "setups", "signups", "subscriptions", "webhooks",
+    "catalogue", "checkout", "customers", "discounts", "invoices", "payment_methods", "payments",
+    "portal", "previews", "refunds", "schedules", "setups", "signups", "subscriptions", "webhooks",
 )  # fmt: skip
 _handlers: dict[str, Handler] = {}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from quickscale_stripe.sandbox.operations.catalogue import new_price, new_product
+from quickscale_stripe.sandbox.operations.discounts import create_code, create_coupon
 from quickscale_stripe.sandbox.world import World
 
 _PACKS = [
@@ -24,8 +25,9 @@ _MONTHS_PAID_A_YEAR = 10
 
 
 def seed(world: World) -> bool:
-    """Make three credit packages and two plans, unless there are products; tells whether it did.
+    """Make three credit packages, two plans and a promotion code, unless there are products.
 
+    Returns whether it did. The code is ``WELCOME``, for 10 % off one payment.
     Metadata are those that ``quickscale_stripe`` reads: ``credits`` and ``display_order``.
     """
     if world.all("product"):
@@ -61,4 +63,6 @@ def seed(world: World) -> bool:
             )
             if interval == "month":
                 world.save(product | {"default_price": price["id"]})
+    coupon = create_coupon(world, {"percent_off": 10.0, "duration": "once", "name": "Welcome"})
+    create_code(world, {"code": "WELCOME", "promotion": {"type": "coupon", "coupon": coupon["id"]}})
     return True

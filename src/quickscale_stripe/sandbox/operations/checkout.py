@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from quickscale_stripe.sandbox.errors import invalid
 from quickscale_stripe.sandbox.methods import Method
-from quickscale_stripe.sandbox.operations import payment_methods, payments
+from quickscale_stripe.sandbox.operations import discounts, payment_methods, payments, taxes
 from quickscale_stripe.sandbox.operations.catalogue import price_from
 from quickscale_stripe.sandbox.operations.customers import new_customer
 from quickscale_stripe.sandbox.routes import serves
@@ -53,6 +53,12 @@ def create(world: World, params: Object) -> Object:
             raise invalid("You may only specify one of these parameters: customer, customer_email.")
         customer = world.get("customer", params["customer"], "customer")
     items = _line_items(world, params.get("line_items", []), mode)
+    chosen = discounts.chosen_from(world, params, items[0]["currency"] if items else "")
+    if "discounts" in params and "allow_promotion_codes" in params:
+        raise invalid(
+            "You may only specify one of these parameters: allow_promotion_codes, discounts."
+        )
+    taxed = params.get("automatic_tax", {}).get("enabled", False)
     data = params.get("subscription_data", {})
     on_trial = bool(data.get("trial_period_days") or data.get("trial_end"))
     expires_at = params.get("expires_at", world.now + _DAY)
@@ -62,7 +68,6 @@ def create(world: World, params: Object) -> Object:
             " Session creation.",
             "expires_at",
         )
-    total = 0 if on_trial else sum(item["amount_total"] for item in items)
     session_id = f"cs_test_a1{token(56)}"
     email = customer["email"] if customer else params.get("customer_email")
     session = world.new(
@@ -72,17 +77,11 @@ def create(world: World, params: Object) -> Object:
         _line_items=items,
         _intent=params.get("payment_intent_data", {}),
         _setup=params.get("setup_intent_data", {}),
+        _on_trial=on_trial,
         _subscription=data,
         adaptive_pricing={"enabled": False},
         allow_promotion_codes=params.get("allow_promotion_codes"),
-        amount_subtotal=total if items else None,
-        amount_total=total if items else None,
-        automatic_tax={
-            "enabled": params.get("automatic_tax", {}).get("enabled", False),
-            "liability": None,
-            "provider": None,
-            "status": None,
-        },
+        automatic_tax=taxes.automatic(taxed),
         billing_address_collection=params.get("billing_address_collection"),
         cancel_url=params.get("cancel_url"),
         client_reference_id=params.get("client_reference_id"),
@@ -101,6 +100,7 @@ def create(world: World, params: Object) -> Object:
         else None,
         customer_details=_details(email, customer["name"] if customer else None) if email else None,
         customer_email=params.get("customer_email"),
+        discounts=chosen,
         expires_at=expires_at,
         invoice_creation=_invoice_creation(params) if mode == "payment" else None,
         locale=params.get("locale"),
@@ -112,7 +112,7 @@ def create(world: World, params: Object) -> Object:
         or "if_required",
         payment_method_options={},
         payment_method_types=["card", "us_bank_account"],
-        payment_status="no_payment_required" if mode == "setup" or total == 0 else "unpaid",
+        payment_status="no_payment_required",
         phone_number_collection={"enabled": False},
         redirect_on_completion=None if ui_mode == "hosted_page" else "always",
         return_url=params.get("return_url"),
@@ -121,16 +121,41 @@ def create(world: World, params: Object) -> Object:
         submit_type=params.get("submit_type"),
         success_url=params.get("success_url"),
         tax_id_collection=_tax_ids(params),
-        total_details={"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0}
-        if items
-        else None,
         ui_mode=ui_mode,
         url=f"{world.base_url}/c/pay/{session_id}" if ui_mode == "hosted_page" else None,
     )
+    _price(world, session)
     world.schedule(expires_at, expire_session, session_id)
     if mode == "setup":
         RESULTS["setup"](world, session, {})
     return session
+
+
+def _price(world: World, session: Object) -> None:
+    """Compute what is to be paid, from the items, the discount and the tax."""
+    items = session["_line_items"]
+    amounts = [item["amount_subtotal"] for item in items]
+    cuts = discounts.cuts_of(world, session["discounts"], amounts)
+    for item, cut in zip(items, cuts, strict=True):
+        net = item["amount_subtotal"] - cut
+        tax = taxes.tax_on(net, item["price"]) if session["automatic_tax"]["enabled"] else 0
+        total = net + taxes.on_top(tax, item["price"])
+        item |= {"amount_discount": cut, "amount_tax": tax, "amount_total": total}
+    if items:
+        due = [] if session["_on_trial"] else items
+        session |= {
+            "amount_subtotal": sum(item["amount_subtotal"] for item in due),
+            "amount_total": sum(item["amount_total"] for item in due),
+            "total_details": {
+                "amount_discount": sum(item["amount_discount"] for item in due),
+                "amount_shipping": 0,
+                "amount_tax": sum(item["amount_tax"] for item in due),
+            },
+            "payment_status": "unpaid"
+            if any(item["amount_total"] for item in due)
+            else "no_payment_required",
+        }
+    world.save(session)
 
 
 def _check_urls(params: Object, ui_mode: str) -> None:
@@ -298,6 +323,25 @@ def expire_session(world: World, session_id: str) -> None:
 # Paying ------------------------------------------------------------------------------------------
 
 
+def enter_code(world: World, session: Object, text: str) -> None:
+    """What happens when a person types a promotion code on the hosted page; "" takes it off.
+
+    Raises:
+        ApiError: the code is none for this person or purchase.
+    """
+    if session["status"] != "open" or not session["allow_promotion_codes"]:
+        raise invalid("This page takes no promotion codes.")
+    chosen = []
+    if text.strip():
+        code = discounts.find_code(world, text, session["customer"], session["amount_subtotal"])
+        chosen = discounts.chosen_from(world, {"discounts": [code]}, session["currency"])
+    session["discounts"] = chosen
+    _price(world, session)
+    for intent_id in (session["payment_intent"], session.get("_attempt")):
+        if intent := world.find(intent_id):
+            world.save(intent | {"amount": session["amount_total"]})
+
+
 def pay(
     world: World, session: Object, method: Method, *, email: str | None, name: str | None
 ) -> Step:
@@ -395,6 +439,11 @@ def _payment_changed(world: World, session: Object, intent: Object) -> None:
 def complete(world: World, session: Object) -> None:
     """Close the session after the person has done their part."""
     world.unschedule(expire_session, session["id"])
+    if session["mode"] == "payment":
+        customer = session["customer"]
+        discounts.redeem(
+            world, session["discounts"], checkout_session=session["id"], customer=customer
+        )
     session |= {"status": "complete", "url": None}
     world.save(session, "checkout.session.completed")
 

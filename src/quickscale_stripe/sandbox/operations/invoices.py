@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from quickscale_stripe.sandbox.errors import ApiError, invalid
-from quickscale_stripe.sandbox.operations import payment_methods, payments
+from quickscale_stripe.sandbox.operations import discounts, payment_methods, payments, taxes
 from quickscale_stripe.sandbox.routes import serves
 from quickscale_stripe.sandbox.world import (
     Object,
@@ -33,8 +33,12 @@ def line(
     subscription: Object,
     item: str,
     proration: bool = False,
+    credited: Object | None = None,
 ) -> Object:
-    """One line of a subscription's invoice; ``amount`` is negative for a credit."""
+    """One line of a subscription's invoice.
+
+    ``amount`` is negative for a credit, which names in ``credited`` the lines that it is for.
+    """
     return part(
         "line_item",
         id=f"il_{token()}",
@@ -50,7 +54,7 @@ def line(
             "subscription_item_details": {
                 "invoice_item": None,
                 "proration": proration,
-                "proration_details": {"credited_items": None},
+                "proration_details": {"credited_items": credited},
                 "subscription": subscription["id"],
                 "subscription_item": item,
             },
@@ -75,7 +79,12 @@ def draft(
 ) -> Object:
     """The fields of an invoice that isn't finalized, or never will be, as a preview."""
     invoice_id = f"in_{token()}"
-    total = sum(entry["amount"] for entry in lines)
+    taxed = bool(subscription and subscription["automatic_tax"]["enabled"])
+    discounts.cut_lines(world, subscription, lines)
+    if taxed:
+        taxes.tax_lines(world, lines)
+    amounts = _amounts(lines)
+    total = amounts["total"]
     balance = customer["balance"]
     due = max(0, total + balance)
     period = subscription["items"]["data"][0] if subscription else {}
@@ -92,13 +101,7 @@ def draft(
         attempt_count=0,
         attempted=False,
         auto_advance=True,
-        automatic_tax={
-            "disabled_reason": None,
-            "enabled": False,
-            "liability": None,
-            "provider": None,
-            "status": None,
-        },
+        automatic_tax={"disabled_reason": None} | taxes.automatic(taxed),
         billing_reason=reason,
         collection_method="charge_automatically",
         created=world.now,
@@ -109,7 +112,7 @@ def draft(
         customer_tax_exempt="none",
         customer_tax_ids=[],
         default_tax_rates=[],
-        discounts=[],
+        discounts=subscription["discounts"] if subscription else [],
         ending_balance=min(0, total + balance) if total + balance < 0 else 0,
         issuer={"type": "self"},
         lines={
@@ -144,14 +147,34 @@ def draft(
             "paid_at": None,
             "voided_at": None,
         },
-        subtotal=total,
-        subtotal_excluding_tax=total,
-        total=total,
-        total_discount_amounts=[],
-        total_excluding_tax=total,
-        total_pretax_credit_amounts=[],
-        total_taxes=[],
+        **amounts,
     )
+
+
+def _amounts(lines: list[Object]) -> Object:
+    """The sums of an invoice's lines: amounts, less discounts, with taxes on top."""
+    subtotal = sum(entry["amount"] for entry in lines)
+    cuts: dict[str, int] = {}
+    for cut in (cut for entry in lines for cut in entry["discount_amounts"]):
+        cuts[cut["discount"]] = cuts.get(cut["discount"], 0) + cut["amount"]
+    total_taxes = taxes.totals(lines)
+    within, on_top = (
+        sum(tax["amount"] for tax in total_taxes if tax["tax_behavior"] == behavior)
+        for behavior in ("inclusive", "exclusive")
+    )
+    net = subtotal - sum(cuts.values())
+    listed = [{"amount": amount, "discount": discount} for discount, amount in cuts.items()]
+    return {
+        "subtotal": subtotal,
+        "subtotal_excluding_tax": subtotal - within,
+        "total": net + on_top,
+        "total_discount_amounts": listed,
+        "total_excluding_tax": net - within,
+        "total_pretax_credit_amounts": [
+            entry | {"credit_balance_transaction": None, "type": "discount"} for entry in listed
+        ],
+        "total_taxes": total_taxes,
+    }
 
 
 def issue(
@@ -543,11 +566,9 @@ def _add_item(world: World, invoice: Object, item: Object) -> None:
             taxes=[],
         )
     )
-    total = sum(entry["amount"] for entry in invoice["lines"]["data"])
+    invoice |= _amounts(invoice["lines"]["data"])
+    total = invoice["total"]
     due = max(0, total + invoice["starting_balance"])
-    invoice |= dict.fromkeys(
-        ("subtotal", "subtotal_excluding_tax", "total", "total_excluding_tax"), total
-    )
     invoice |= {"amount_due": due, "amount_remaining": due, "currency": item["currency"]}
     invoice["ending_balance"] = min(0, total + invoice["starting_balance"])
     world.save(item | {"invoice": invoice["id"]})

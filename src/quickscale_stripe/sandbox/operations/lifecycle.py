@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from quickscale_stripe.sandbox.errors import invalid
-from quickscale_stripe.sandbox.operations import invoices, phases
+from quickscale_stripe.sandbox.operations import discounts, invoices, phases, taxes
 from quickscale_stripe.sandbox.operations.catalogue import price_from
 from quickscale_stripe.sandbox.operations.subscription_items import (
     full_lines,
@@ -47,12 +47,19 @@ def begin(
         period = (world.now, trial_end) if trial_end else period_of(price, world.now)
         items.append(new_item(subscription_id, price, item, period))
     behavior = params.get("trial_settings", {}).get("end_behavior", {})
+    tax = taxes.automatic(params.get("automatic_tax", {}).get("enabled", False))
+    currency = items[0]["price"]["currency"]
+    chosen = discounts.chosen_from(world, params, currency)
     subscription = world.new(
         "subscription",
         "sub",
         id=subscription_id,
         _pending_lines=[],
-        automatic_tax={"disabled_reason": None, "enabled": False, "liability": None},
+        automatic_tax={
+            "disabled_reason": None,
+            "enabled": tax["enabled"],
+            "liability": tax["liability"],
+        },
         billing_cycle_anchor=trial_end or world.now,
         billing_mode={
             "flexible": {"proration_discounts": "included"},
@@ -63,12 +70,14 @@ def begin(
         cancel_at_period_end=False,
         cancellation_details={"comment": None, "feedback": None, "reason": None},
         collection_method="charge_automatically",
-        currency=items[0]["price"]["currency"],
+        currency=currency,
         customer=customer_id,
         default_payment_method=params.get("default_payment_method"),
         default_tax_rates=[],
         description=params.get("description"),
-        discounts=[],
+        discounts=discounts.redeem(
+            world, chosen, customer=customer_id, subscription=subscription_id
+        ),
         invoice_settings={
             "account_tax_ids": None,
             "custom_fields": None,
@@ -104,8 +113,8 @@ def begin(
     schedule_renewal(world, subscription)
     lines = full_lines(world, subscription, items)
     invoice = invoices.issue(world, customer_id, lines, "subscription_create", subscription)
+    _billed(world, subscription_id, invoice)
     subscription = world.get("subscription", subscription_id)
-    world.save(subscription | {"latest_invoice": invoice["id"]})
     if trial_end:
         world.schedule(max(world.now, trial_end - 3 * _DAY), trial_will_end, subscription_id)
     elif subscription["status"] == "incomplete":
@@ -188,9 +197,14 @@ def renew(world: World, subscription_id: str) -> None:
 
 def bill(world: World, subscription: Object, lines: list[Object], reason: str) -> Object:
     invoice = invoices.issue(world, subscription["customer"], lines, reason, subscription)
-    subscription = world.get("subscription", subscription["id"])
-    world.save(subscription | {"latest_invoice": invoice["id"]})
+    _billed(world, subscription["id"], invoice)
     return invoice
+
+
+def _billed(world: World, subscription_id: str, invoice: Object) -> None:
+    subscription = world.get("subscription", subscription_id)
+    discounts.forget_spent(world, subscription, invoice)
+    world.save(subscription | {"latest_invoice": invoice["id"]})
 
 
 def _end_trial(world: World, subscription: Object) -> bool:

@@ -207,6 +207,17 @@ def close_dispute(world: World, dispute: Object, *, won: bool) -> Object:
     return dispute
 
 
+def reopen_dispute(world: World, dispute: Object) -> Object:
+    """The bank appeals a dispute that was won, and takes the money again."""
+    if dispute["status"] != "won":
+        raise invalid(f"This dispute is {dispute['status']}.")
+    dispute["status"] = "under_review"
+    world.save(dispute, "charge.dispute.updated")
+    _move(world, dispute, -1)
+    world.emit("charge.dispute.funds_withdrawn", dispute)
+    return dispute
+
+
 def _move(world: World, dispute: Object, sign: int) -> None:
     moved = payments.new_balance_transaction(
         world, sign * dispute["amount"], dispute["currency"], "adjustment", dispute["id"]

@@ -35,7 +35,11 @@ def _begin(world: World, session: Object, intent: Object) -> None:
         }
         for item in session["_line_items"]
     ]
-    params = session["_subscription"] | {"default_payment_method": intent["payment_method"]}
+    params = session["_subscription"] | {
+        "automatic_tax": {"enabled": session["automatic_tax"]["enabled"]},
+        "default_payment_method": intent["payment_method"],
+        "discounts": session["discounts"],
+    }
     subscription, invoice = lifecycle.begin(world, session["customer"], given, params)
     if "id" in intent:
         invoices.add_payment(world, invoice, intent["id"])

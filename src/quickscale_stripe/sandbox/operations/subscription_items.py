@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from quickscale_stripe.money import format_money
-from quickscale_stripe.sandbox.operations import invoices
+from quickscale_stripe.sandbox.operations import discounts, invoices
 from quickscale_stripe.sandbox.periods import shift
 from quickscale_stripe.sandbox.world import Object, World, part, token
 
@@ -80,10 +80,15 @@ def full_line(world: World, subscription: Object, item: Object, trial: bool = Fa
 
 def part_line(world: World, subscription: Object, item: Object, at: int, *, credit: bool) -> Object:
     start, end = item["current_period_start"], item["current_period_end"]
-    share = (end - at) / (end - start)
-    amount = round(item["price"]["unit_amount"] * item["quantity"] * share)
+    price = item["price"]["unit_amount"] * item["quantity"]
+    charged = _charged(world, subscription, item) if credit else None
+    if charged:
+        share_paid = _share_paid(world, charged)
+    else:
+        share_paid = discounts.share_paid(world, subscription, price)
+    amount = round(price * share_paid * (end - at) / (end - start))
     name = world.get("product", item["price"]["product"])["name"]
-    return invoices.line(
+    entry = invoices.line(
         item["price"],
         item["quantity"],
         -amount if credit else amount,
@@ -92,4 +97,33 @@ def part_line(world: World, subscription: Object, item: Object, at: int, *, cred
         subscription=subscription,
         item=item["id"],
         proration=True,
+        credited=charged,
     )
+    return entry | {"_share_paid": share_paid}
+
+
+def _share_paid(world: World, charged: Object) -> float:
+    """The part of its price that was charged for an item, 0 to 1: the rest was a discount."""
+    [line_id, *_] = charged["invoice_line_items"]
+    for line in world.get("invoice", charged["invoice"])["lines"]["data"]:
+        if line["id"] == line_id and "_share_paid" in line:
+            return float(line["_share_paid"])
+        if line["id"] == line_id and line["amount"]:
+            cut: int = sum(entry["amount"] for entry in line["discount_amounts"])
+            return 1 - cut / int(line["amount"])
+    return 1.0
+
+
+def _charged(world: World, subscription: Object, item: Object) -> Object | None:
+    """The invoice that last charged an item as it is, and its lines for that."""
+    for invoice in world.all("invoice"):
+        lines = [
+            line["id"]
+            for line in invoice["lines"]["data"]
+            if line["amount"] >= 0
+            and line["subscription"] == subscription["id"]
+            and line["pricing"]["price_details"]["price"] == item["price"]["id"]
+        ]
+        if lines:
+            return {"invoice": invoice["id"], "invoice_line_items": lines}
+    return None
