@@ -10,7 +10,7 @@ from typing import Any
 
 from django.apps import apps
 from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
 from django.db import migrations, models
 from django.db.migrations.migration import SwappableTuple
 from django.http import HttpRequest
@@ -62,3 +62,21 @@ def owner_email(owner: Any) -> str:
     if hasattr(owner, "get_email"):
         return str(owner.get_email())
     return str(getattr(owner, "email", "") or "")
+
+
+def owner_search_fields(prefix: str) -> list[str]:
+    """What an admin searches for owners by: the texts of theirs that people know, or the key.
+
+    Args:
+        prefix: the way from the searched model to the owner, such as ``"account__owner__"``.
+    """
+    owner = get_owner_model()
+    known = []
+    for name in ("email", "username", "name", "slug"):
+        try:
+            field = owner._meta.get_field(name)
+        except FieldDoesNotExist:
+            continue
+        if isinstance(field, models.CharField):
+            known.append(f"{prefix}{name}")
+    return [*known, f"={prefix}pk"]

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin, messages
-from django.core.exceptions import FieldDoesNotExist, PermissionDenied
+from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.db.models import Avg, Count, DecimalField, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce, TruncDate
@@ -23,7 +23,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from quickscale.owner import get_owner_model
+from quickscale.owner import owner_search_fields
 from quickscale_credits import ledger, outbox
 from quickscale_credits.admin_forms import GrantForm, ImportForm, ReasonForm
 from quickscale_credits.bulk import AT_ONCE, BulkGrant
@@ -75,20 +75,6 @@ def amount(field: str, description: Any, *, signed: bool = False) -> Callable[..
         return show(getattr(obj, field) or Decimal(0))
 
     return column
-
-
-def owner_search_fields(prefix: str) -> list[str]:
-    """How an account is searched for: by the texts of its owner that people know, or the key."""
-    owner = get_owner_model()
-    known = []
-    for name in ("email", "username", "name", "slug"):
-        try:
-            field = owner._meta.get_field(name)
-        except FieldDoesNotExist:
-            continue
-        if isinstance(field, models.CharField):
-            known.append(f"{prefix}{name}")
-    return [*known, f"={prefix}pk"]
 
 
 class OwnerSearchMixin:
