@@ -11,7 +11,7 @@ import stripe
 
 from quickscale_stripe import catalogue
 from quickscale_stripe.client import get_client
-from quickscale_stripe.exceptions import stripe_errors
+from quickscale_stripe.exceptions import NotYetKnownError, stripe_errors
 from quickscale_stripe.models import StripePrice
 from quickscale_stripe.stripe_objects import at, id_of, optional
 
@@ -56,40 +56,43 @@ def period_allotments(invoice: stripe.Invoice) -> list[Allotment]:
     return [line.as_allotment(line.full) for line in plan_lines(invoice) if not line.proration]
 
 
-def change_allotments(period: list[stripe.Invoice]) -> list[Allotment]:
-    """What the last of :func:`period_invoices`, a paid change of plan, brings.
+@dataclass(frozen=True)
+class PlanChange:
+    """What a paid change of plan means for the credits of its period.
+
+    Args:
+        worth: the credits that the period's money is for after the change.
+        returned: those of the time that the change gave back.
+        line: the line that charges the new plan, if one does.
+    """
+
+    worth: Decimal
+    returned: Decimal
+    line: PlanLine | None
+
+
+def plan_change(period: list[stripe.Invoice]) -> PlanChange:
+    """What the last of :func:`period_invoices`, a paid change of plan, means.
 
     A line is worth its price's credits for its share of the period; a line that gives money back
-    counts against it. Only what lifts the sum of the period's changes above where it has been
-    before is brought, so plans changed to and fro bring nothing twice. Time is the measure and
-    not money, for discounts would tell the two directions differently.
+    counts against it. Time is the measure and not money, for discounts would tell the two
+    directions differently.
     """
-    *earlier, total = _changes(period)
-    gain = total - max(earlier, default=total)
-    charged = [line for line in plan_lines(period[-1]) if not line.gives_back]
-    if gain <= 0 or not charged:
-        return []
-    return [charged[0].as_allotment(gain.quantize(Decimal("0.0001"), ROUND_DOWN))]
-
-
-def period_worth(period: list[stripe.Invoice]) -> Decimal:
-    """The credits that the money of :func:`period_invoices` is for, after the last of them."""
-    paid = period_allotments(period[0]) if period[0].status == "paid" else []
-    first = sum((allotment.amount for allotment in paid), Decimal(0))
-    return (first + _changes(period)[-1]).quantize(Decimal("0.0001"), ROUND_DOWN)
-
-
-def _changes(period: list[stripe.Invoice]) -> list[Decimal]:
-    """What the period's changes are worth together: before the first, after it, and so on."""
-    first, *changes = [plan_lines(invoice) for invoice in period]
-    seconds = _period_seconds(first)
-    totals = [Decimal(0)]
-    for lines in changes:
+    begin, lines = period[0], [plan_lines(invoice) for invoice in period]
+    worth = returned = Decimal(0)
+    if _begins(begin) and begin.status == "paid":
+        worth = sum((line.full for line in lines[0] if not line.proration), Decimal(0))
+    seconds = _period_seconds(lines[0])
+    for changed in lines[1:] if _begins(begin) else lines:
         # What is given back is a part of the old period, also when the plan's interval changes.
-        ended, seconds = seconds, _period_seconds(lines) or seconds
-        worth = (_worth(line, ended if line.gives_back else seconds) for line in lines)
-        totals.append(totals[-1] + sum(worth, Decimal(0)))
-    return totals
+        ended, seconds = seconds, _period_seconds(changed) or seconds
+        returned = sum((_share(line, ended) for line in changed if line.gives_back), Decimal(0))
+        charged = sum(
+            (_share(line, seconds) for line in changed if not line.gives_back), Decimal(0)
+        )
+        worth += charged - returned
+    line = next((line for line in lines[-1] if not line.gives_back), None)
+    return PlanChange(_rounded(worth), _rounded(returned), line)
 
 
 def charged_plan(invoice: stripe.Invoice) -> StripePrice | None:
@@ -100,7 +103,11 @@ def charged_plan(invoice: stripe.Invoice) -> StripePrice | None:
 def period_invoices(invoice: stripe.Invoice) -> list[stripe.Invoice]:
     """The invoice that began the period, paid or not, and the paid ones of its changes up to this.
 
-    The period may go on unpaid while Stripe tries again to collect its begin.
+    The period may go on unpaid while Stripe tries again to collect its begin. Only changes are
+    found of a subscription that began without an invoice, as one that was moved to Stripe.
+
+    Raises:
+        NotYetKnownError: Stripe's list doesn't have the invoice yet.
     """
     details = invoice.parent.subscription_details if invoice.parent else None
     subscription_id = id_of(details.subscription) if details else None
@@ -115,12 +122,17 @@ def period_invoices(invoice: stripe.Invoice) -> list[stripe.Invoice]:
         )
         listed = newest_first.auto_paging_iter()
         for earlier in dropwhile(lambda other: other.id != invoice.id, listed):
-            begins = earlier.billing_reason in PERIOD_REASONS
-            if begins or earlier.status == "paid":
+            if _begins(earlier) or earlier.status == "paid":
                 found.append(earlier)
-            if begins:
+            if _begins(earlier):
                 break
+    if not found:
+        raise NotYetKnownError(f"The invoice {invoice.id} is not in Stripe's list yet.")
     return found[::-1]
+
+
+def _begins(invoice: stripe.Invoice) -> bool:
+    return invoice.billing_reason in PERIOD_REASONS
 
 
 def plan_lines(invoice: stripe.Invoice) -> list[PlanLine]:
@@ -141,7 +153,7 @@ def plan_lines(invoice: stripe.Invoice) -> list[PlanLine]:
                     price=price,
                     quantity=line.quantity or 1,
                     proration=details.proration,
-                    gives_back=line.amount < 0,
+                    gives_back=line.amount < 0 or _credits_another(details),
                     start=line.period.start,
                     end=line.period.end,
                 )
@@ -153,10 +165,26 @@ def _period_seconds(lines: list[PlanLine]) -> int:
     return max((line.seconds for line in lines if not line.proration), default=0)
 
 
-def _worth(line: PlanLine, period: int) -> Decimal:
-    share = Decimal(line.seconds) / period if line.proration and period else Decimal(1)
-    worth = line.full * min(share, Decimal(1))
-    return -worth if line.gives_back else worth
+def _credits_another(
+    details: (
+        stripe.InvoiceLineItem.Parent.SubscriptionItemDetails
+        | stripe.InvoiceLineItem.Parent.InvoiceItemDetails
+    ),
+) -> bool:
+    """Whether a line gives another one back, which may have cost nothing."""
+    proration = details.proration_details
+    return bool(proration and proration.credited_items)
+
+
+def _share(line: PlanLine, period: int) -> Decimal:
+    """The credits that a line is worth, in a period of so many seconds."""
+    period = period or line.price.days * 24 * 60 * 60
+    share = Decimal(line.seconds) / period if line.proration else Decimal(1)
+    return line.full * min(share, Decimal(1))
+
+
+def _rounded(worth: Decimal) -> Decimal:
+    return worth.quantize(Decimal("0.0001"), ROUND_DOWN)
 
 
 def _lines(invoice: stripe.Invoice) -> list[stripe.InvoiceLineItem]:

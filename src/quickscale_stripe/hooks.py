@@ -35,18 +35,26 @@ def fulfil(
     """
 
 
-def change_plan(*, payment: Payment, before: list[Payment], worth: Decimal) -> None:
-    """Decide on what is left of a period's credits when its plan was changed, and that was paid.
+def change_plan(
+    *, payment: Payment, before: list[Payment], excess: Decimal, returned: Decimal
+) -> Decimal | None:
+    """Decide on a period's credits when its plan was changed.
 
     ``QUICKSCALE_STRIPE_CHANGE_PLAN`` names another. Called before :func:`fulfil`, for changes that
     cost money and for those that give some back (a cheaper plan at once, in Stripe's portal).
 
     Args:
-        payment: the payment of the change, locked; its ``credits`` are what the change brings, 0
-            when it gives money back.
-        before: the payments of more than nothing that the same period had before.
-        worth: the credits that the period's money is for after the change.
+        payment: the payment of the change, locked; its ``credits`` are what the change brings.
+        before: the paid payments that the same period had before.
+        excess: above 0 when money was given back: how many credits more the period brought than
+            its money is now for. They are to be taken back.
+        returned: at most so many may be taken back of credits that have not begun; the new
+            plan's come in their place.
+
+    Returns:
+        how many were taken back; ``None`` for the excess.
     """
+    return None
 
 
 def revoke(*, payment: Payment, amount: Decimal, key: str, reason: str) -> None:

@@ -14,11 +14,11 @@ from quickscale_stripe.allotments import (
     CHANGE_REASON,
     PERIOD_REASONS,
     Allotment,
-    change_allotments,
+    PlanChange,
     charged_plan,
     period_allotments,
     period_invoices,
-    period_worth,
+    plan_change,
 )
 from quickscale_stripe.client import get_client
 from quickscale_stripe.conf import app_settings
@@ -32,21 +32,22 @@ _KINDS = {
     "subscription_update": Payment.Kind.PLAN_CHANGE,
 }
 _CLOSED = ("void", "uncollectible")
+_NONE = Decimal(0)
 
 
 @dataclass(frozen=True)
 class _Bill:
     """An invoice with its payments, the plan that it charges, and what it brings.
 
-    For a change of plan ``before`` names the period's earlier invoices, and ``worth`` is how many
-    credits the period's money is for after the change.
+    A paid change of plan brings what ``change`` says. A period that is paid after changes within it
+    has both; ``others`` are the invoices that the period had by then.
     """
 
     invoice: stripe.Invoice
     plan: StripePrice | None
     allotments: list[Allotment]
-    before: tuple[str, ...] = ()
-    worth: Decimal = Decimal(0)
+    change: PlanChange | None = None
+    others: tuple[str, ...] = ()
 
 
 def sync(invoice_id: str) -> Payment | None:
@@ -81,7 +82,7 @@ def _retrieve(invoice_id: str) -> stripe.Invoice:
 
 
 def _record(bill: _Bill, customer: StripeCustomer, subscription: Subscription | None) -> Payment:
-    invoice, plan, allotments = bill.invoice, bill.plan, bill.allotments
+    invoice, plan = bill.invoice, bill.plan
     intent = _intent(invoice)
     if intent is not None:
         # The invoice of a one-time Checkout tells of a payment that is here already.
@@ -112,7 +113,7 @@ def _record(bill: _Bill, customer: StripeCustomer, subscription: Subscription | 
     if intent is not None:
         payment.payment_intent_id = intent.id
         payment.charge_id = id_of(intent.latest_charge)
-    payment.credits = sum((allotment.amount for allotment in allotments), Decimal(0))
+    payment.credits = sum((allotment.amount for allotment in bill.allotments), Decimal(0))
     if invoice.status == "paid":
         payment.mark_paid(at(invoice.status_transitions.paid_at or invoice.created))
         payment.save()
@@ -124,10 +125,11 @@ def _record(bill: _Bill, customer: StripeCustomer, subscription: Subscription | 
 
 
 def _deliver(payment: Payment, bill: _Bill) -> None:
-    if bill.before:
-        before = Payment.objects.paid().filter(invoice_id__in=bill.before, amount__gt=0)
-        app_settings.change_plan(payment=payment, before=list(before), worth=bill.worth)
-    for allotment in bill.allotments:
+    allotments = bill.allotments
+    others = list(Payment.objects.paid().filter(invoice_id__in=bill.others))
+    if bill.change and not allotments:
+        allotments = _change_plan(payment, bill.change, others)
+    for allotment in allotments:
         app_settings.fulfil(
             owner=payment.owner,
             payment=payment,
@@ -136,9 +138,44 @@ def _deliver(payment: Payment, bill: _Bill) -> None:
             source=("invoice", f"{payment.invoice_id}:{allotment.line_id}"),
             period=allotment.period,
         )
+    if bill.change and bill.allotments:
+        _take_excess(payment, bill.change, [payment, *others])
     payment.fulfilled_at = timezone.now()
     payment.save()
     signals.send_after_commit(signals.payment_succeeded, Payment, payment=payment)
+
+
+def _change_plan(payment: Payment, change: PlanChange, before: list[Payment]) -> list[Allotment]:
+    """Bring the period's credits to what its money is for, and return what is to be added.
+
+    What was spent before money was given back can't be taken, so it counts as brought: plans
+    changed to and fro bring nothing twice.
+    """
+    took = _take_excess(payment, change, before)
+    gain = change.worth - _brought(before) + payment.credits_taken
+    if gain <= 0 or change.line is None:
+        return []
+    payment.credits = gain
+    if not took:
+        app_settings.change_plan(payment=payment, before=before, excess=_NONE, returned=_NONE)
+    return [change.line.as_allotment(gain)]
+
+
+def _take_excess(payment: Payment, change: PlanChange, period: list[Payment]) -> bool:
+    """Take back what the period's payments brought above what its money is for, if they did."""
+    brought = _brought(period)
+    excess = brought - change.worth
+    if excess <= 0:
+        return False
+    taken = app_settings.change_plan(
+        payment=payment, before=period, excess=excess, returned=min(change.returned, brought)
+    )
+    payment.credits_taken = excess if taken is None else taken
+    return True
+
+
+def _brought(payments: list[Payment]) -> Decimal:
+    return sum((payment.credits - payment.credits_taken for payment in payments), Decimal(0))
 
 
 def _follow(payment: Payment, invoice: stripe.Invoice, intent: stripe.PaymentIntent | None) -> None:
@@ -158,20 +195,26 @@ def _bills(invoice: stripe.Invoice) -> list[_Bill]:
     A change of plan is about what came before it: should that be new here, for its events are late,
     it is in the list too. All is fetched before anything is recorded, for recording locks accounts.
     """
+    plan = charged_plan(invoice)
     if invoice.billing_reason in PERIOD_REASONS:
-        return [_bill([invoice], invoice)]
+        later = _changes_since(invoice) if invoice.status == "paid" else []
+        change = plan_change(later) if later else None
+        others = tuple(other.id for other in later[1:])
+        return [_Bill(invoice, plan, period_allotments(invoice), change, others)]
     if invoice.billing_reason != CHANGE_REASON or invoice.status != "paid":
-        return [_Bill(invoice, charged_plan(invoice), [])]
-    period = period_invoices(invoice)
-    ids = [earlier.id for earlier in period[:-1]]
+        return [_Bill(invoice, plan, [])]
+    *earlier, _ = period = period_invoices(invoice)
     known = set(
-        Payment.objects.paid().filter(invoice_id__in=ids).values_list("invoice_id", flat=True)
+        Payment.objects.paid()
+        .filter(invoice_id__in=[other.id for other in earlier])
+        .values_list("invoice_id", flat=True)
     )
-    return [
-        _bill(period[:number], _retrieve(earlier.id))
-        for number, earlier in enumerate(period[:-1], 1)
-        if earlier.status == "paid" and earlier.id not in known
-    ] + [_bill(period, invoice)]
+    bills = [
+        _bill(period[:number], _retrieve(other.id))
+        for number, other in enumerate(earlier, 1)
+        if other.status == "paid" and other.id not in known
+    ]
+    return [*bills, _bill(period, invoice)]
 
 
 def _bill(period: list[stripe.Invoice], invoice: stripe.Invoice) -> _Bill:
@@ -179,8 +222,27 @@ def _bill(period: list[stripe.Invoice], invoice: stripe.Invoice) -> _Bill:
     plan = charged_plan(invoice)
     if invoice.billing_reason in PERIOD_REASONS:
         return _Bill(invoice, plan, period_allotments(invoice))
-    before = tuple(earlier.id for earlier in period[:-1])
-    return _Bill(invoice, plan, change_allotments(period), before, period_worth(period))
+    others = tuple(earlier.id for earlier in period[:-1])
+    return _Bill(invoice, plan, [], plan_change(period), others)
+
+
+def _changes_since(begin: stripe.Invoice) -> list[stripe.Invoice]:
+    """The period's invoices, when changes of plan were recorded here before its begin was paid."""
+    details = begin.parent.subscription_details if begin.parent else None
+    latest = (
+        Payment.objects.paid()
+        .filter(
+            kind=Payment.Kind.PLAN_CHANGE,
+            subscription__stripe_id=id_of(details.subscription) if details else None,
+            created_at__gte=at(begin.created),
+        )
+        .order_by("created_at", "pk")
+        .last()
+    )
+    if latest is None or latest.invoice_id is None:
+        return []
+    period = period_invoices(_retrieve(latest.invoice_id))
+    return period if period[0].id == begin.id else []
 
 
 def _intent(invoice: stripe.Invoice) -> stripe.PaymentIntent | None:

@@ -304,6 +304,7 @@ class Payment(models.Model):
     amount_refunded = models.BigIntegerField(_("refunded"), default=0)
     currency = models.CharField(_("currency"), max_length=3)
     credits = credits_field(_("credits"), default=Decimal(0))
+    credits_taken = credits_field(_("credits taken back"), default=Decimal(0))
     checkout_session_id = optional_id_field(_("Checkout session"))
     payment_intent_id = optional_id_field(_("payment intent"))
     charge_id = optional_id_field(_("charge"))
@@ -311,13 +312,13 @@ class Payment(models.Model):
     receipt_number = models.CharField(
         _("receipt number"), max_length=32, unique=True, null=True, blank=True, default=None
     )
+    receipt_details = models.JSONField(default=dict, editable=False)
     receipt_url = models.URLField(_("Stripe's receipt"), max_length=2048, blank=True)
     invoice_url = models.URLField(_("Stripe's invoice"), max_length=2048, blank=True)
     invoice_pdf = models.URLField(_("invoice as PDF"), max_length=2048, blank=True)
     failure_message = models.TextField(_("reason of the failure"), blank=True)
     livemode = models.BooleanField(_("live mode"), default=False)
     created_at = models.DateTimeField(_("created"))
-    receipt_details = models.JSONField(default=dict, editable=False)
     paid_at = models.DateTimeField(_("paid"), null=True, blank=True)
     fulfilled_at = models.DateTimeField(_("fulfilled"), null=True, blank=True)
 
@@ -338,7 +339,8 @@ class Payment(models.Model):
                 name="quickscale_stripe_pay_amounts",
             ),
             models.CheckConstraint(
-                condition=Q(credits__gte=0), name="quickscale_stripe_pay_credits"
+                condition=Q(credits__gte=0, credits_taken__gte=0),
+                name="quickscale_stripe_pay_credits",
             ),
             models.CheckConstraint(
                 condition=Q(paid_at__isnull=True) | Q(receipt_number__isnull=False),
@@ -401,6 +403,7 @@ class Dispute(models.Model):
     """A dispute of a payment.
 
     ``is_withdrawn`` while Stripe has taken the money back, and ``credits_revoked`` with it.
+    ``withdrawals`` counts how often that took credits: after an appeal it may be again.
     """
 
     stripe_id = stripe_id_field()
@@ -413,6 +416,7 @@ class Dispute(models.Model):
     reason = models.CharField(_("reason"), max_length=64, blank=True)
     evidence_due_by = models.DateTimeField(_("evidence due by"), null=True, blank=True)
     is_withdrawn = models.BooleanField(_("money withdrawn"), default=False)
+    withdrawals = models.PositiveSmallIntegerField(_("withdrawals"), default=0)
     credits_revoked = credits_field(_("credits revoked"), default=Decimal(0))
     created_at = models.DateTimeField(_("created"))
     synced_at = models.DateTimeField(_("last synced"), editable=False)

@@ -7,6 +7,7 @@ changed is reported.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +21,8 @@ from quickscale_stripe.client import get_client
 from quickscale_stripe.exceptions import PaymentsError, stripe_errors
 from quickscale_stripe.handlers import HANDLERS
 from quickscale_stripe.models import Dispute, Payment, Refund, StripeEvent, Subscription
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -67,12 +70,19 @@ def reconcile(*, since: datetime, dry_run: bool = False) -> Iterator[Difference]
 def _mend(kind: _Kind, stripe_id: str, dry_run: bool) -> Difference:
     before = _facts(kind, stripe_id)
     try:
-        with transaction.atomic():
+        if dry_run:
+            with transaction.atomic():
+                kind.sync(stripe_id)
+                after = _facts(kind, stripe_id)
+                transaction.set_rollback(True)
+        else:
             kind.sync(stripe_id)
             after = _facts(kind, stripe_id)
-            transaction.set_rollback(dry_run)
     except PaymentsError as error:
         return Difference(kind.name, stripe_id, before, None, str(error))
+    except Exception as error:
+        logger.exception("%s %s can't be reconciled", kind.name, stripe_id)
+        return Difference(kind.name, stripe_id, before, None, f"{type(error).__name__}: {error}")
     return Difference(kind.name, stripe_id, before, after, (after or {}).get("error", ""))
 
 

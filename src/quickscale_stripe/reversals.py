@@ -136,17 +136,26 @@ def _follow_refund(payment: Payment, refund: Refund) -> None:
 
 
 def _follow_dispute(payment: Payment, dispute: Dispute) -> None:
-    key = f"dispute:{dispute.stripe_id}:withdrawn"
     if dispute.is_withdrawn and not dispute.credits_revoked:
         dispute.credits_revoked = _share(payment, dispute.amount)
         if dispute.credits_revoked:
+            dispute.withdrawals += 1
             app_settings.revoke(
-                payment=payment, amount=dispute.credits_revoked, key=key, reason=_("Dispute")
+                payment=payment,
+                amount=dispute.credits_revoked,
+                key=_withdrawal(dispute),
+                reason=_("Dispute"),
             )
     elif not dispute.is_withdrawn and dispute.credits_revoked:
-        app_settings.restore(payment=payment, key=key, reason=_("Dispute won"))
+        app_settings.restore(payment=payment, key=_withdrawal(dispute), reason=_("Dispute won"))
         dispute.credits_revoked = Decimal(0)
     dispute.save()
+
+
+def _withdrawal(dispute: Dispute) -> str:
+    """The key of the latest time that the dispute took credits: an appeal may take them again."""
+    key = f"dispute:{dispute.stripe_id}:withdrawn"
+    return key if dispute.withdrawals == 1 else f"{key}:{dispute.withdrawals}"
 
 
 def left_of(payment: Payment) -> int:

@@ -22,5 +22,16 @@ def open_checkout(owner: Any, price: StripePrice, reference: str = "first") -> s
     return session.id
 
 
+def open_signup(owner: Any, price: StripePrice, reference: str = "first") -> str:
+    """The id of a Checkout session for a plan, not yet paid."""
+    return checkout.subscribe(
+        owner=owner,
+        price=price,
+        success_url="http://testserver/done/?session_id={CHECKOUT_SESSION_ID}",
+        cancel_url="http://testserver/cancelled/",
+        reference=reference,
+    ).id
+
+
 def balance(owner: Any) -> Decimal:
     return CreditAccount.objects.for_owner(owner).get_balance()

@@ -147,3 +147,18 @@ def test_a_refund_of_somebody_else_s_charge_is_ignored(shop: Sandbox, db: None) 
     shop.deliver()
     assert not Refund.objects.exists()
     assert not StripeEvent.objects.filter(status="failed").exists()
+
+
+def test_an_appeal_takes_and_gives_back_once_more(shop: Sandbox, owner: Any, paid: Payment) -> None:
+    dispute = shop.dispute(paid.charge_id or "")
+    for withdrawals in (1, 2):
+        shop.deliver()
+        assert balance(owner) == 0
+        assert Dispute.objects.get().withdrawals == withdrawals
+        shop.close_dispute(dispute, won=True)
+        shop.deliver()
+        assert balance(owner) == 100
+        shop.reopen_dispute(dispute)
+    shop.close_dispute(dispute, won=False)
+    shop.deliver()
+    assert balance(owner) == 0

@@ -5,16 +5,24 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db.models import F, Sum
 from django.utils import timezone
 
 from quickscale_credits.clock import ledger_clock
 from quickscale_credits.models import CreditAccount, CreditLot
-from quickscale_stripe import catalogue, checkout, fulfilment, plan_changes, subscriptions
+from quickscale_stripe import (
+    catalogue,
+    customers,
+    fulfilment,
+    plan_changes,
+    subscriptions,
+)
 from quickscale_stripe.client import get_client
 from quickscale_stripe.exceptions import AlreadySubscribedError, NotForSaleError
 from quickscale_stripe.models import Payment, StripePrice, Subscription
 from quickscale_stripe.sandbox import Sandbox
-from tests.quickscale_stripe.shopping import balance
+from tests.quickscale_stripe.proof.world import World
+from tests.quickscale_stripe.shopping import balance, open_signup
 
 pytestmark = pytest.mark.django_db
 
@@ -29,16 +37,6 @@ def basic(shop: Sandbox) -> StripePrice:
 def pro(shop: Sandbox) -> StripePrice:
     """1000 credits a month for 49.00 USD."""
     return StripePrice.objects.get(product__name="Pro plan", interval="month")
-
-
-def open_signup(owner: Any, price: StripePrice, reference: str = "first") -> str:
-    return checkout.subscribe(
-        owner=owner,
-        price=price,
-        success_url="http://testserver/done/?session_id={CHECKOUT_SESSION_ID}",
-        cancel_url="http://testserver/cancelled/",
-        reference=reference,
-    ).id
 
 
 @pytest.fixture
@@ -373,8 +371,83 @@ def test_changing_to_and_fro_brings_nothing_twice(
             {"idempotency_key": f"fro-{number}"},
         )
         shop.deliver()
-    assert sum(payment.credits for payment in Payment.objects.all()) <= 1000
-    assert balance(owner) <= 1000
+    brought = Payment.objects.aggregate(net=Sum(F("credits") - F("credits_taken")))["net"]
+    assert brought == pytest.approx(300, abs=1)
+    assert balance(owner) == brought
+
+
+def test_what_was_spent_before_money_came_back_is_not_brought_again(
+    shop: Sandbox, owner: Any, subscribed: Subscription, basic: StripePrice, pro: StripePrice
+) -> None:
+    world = World(shop, owner)
+    for _ in range(3):
+        world.change_in_portal_to(subscribed.stripe_id, pro.stripe_id)
+        shop.deliver()
+        account = CreditAccount.objects.for_owner(owner)
+        if available := account.get_available_balance():
+            account.consume_credits(available, "use")
+        world.change_in_portal_to(subscribed.stripe_id, basic.stripe_id)
+        shop.deliver()
+    brought = Payment.objects.aggregate(all=Sum("credits"))["all"]
+    assert brought == pytest.approx(1000, abs=1)
+    assert balance(owner) == 0
+
+
+def test_months_to_come_go_with_the_money_that_was_given_back(
+    shop: Sandbox, owner: Any, basic_monthly: StripePrice, basic: StripePrice
+) -> None:
+    shop.pay(open_signup(owner, basic_monthly))
+    shop.deliver()
+    World(shop, owner).change_in_portal_to(Subscription.objects.get().stripe_id, basic.stripe_id)
+    shop.deliver()
+    lots = monthly_lots(owner)
+    assert [round(lot.remaining) for lot in lots if lot.effective_at > timezone.now()] == [0] * 11
+    change = Payment.objects.get(kind="plan_change")
+    assert (round(change.credits_taken), round(change.credits)) == (3300, 0)
+    assert balance(owner) == pytest.approx(300, abs=1)
+
+
+def test_a_refund_in_two_parts_takes_all_months(
+    shop: Sandbox, owner: Any, basic_monthly: StripePrice
+) -> None:
+    shop.pay(open_signup(owner, basic_monthly))
+    shop.deliver()
+    payment = Payment.objects.get()
+    for number in range(2):
+        get_client().v1.refunds.create(
+            {"payment_intent": payment.payment_intent_id or "", "amount": payment.amount // 2},
+            {"idempotency_key": f"half-{number}"},
+        )
+        shop.deliver()
+    assert [lot.remaining for lot in monthly_lots(owner)] == [0] * 12
+
+
+def test_a_free_plan_s_rest_counts_against_the_plan_that_follows(
+    shop: Sandbox, owner: Any, pro: StripePrice
+) -> None:
+    client = get_client()
+    product = client.v1.products.create({"name": "Free plan"})
+    client.v1.prices.create(
+        {
+            "product": product.id,
+            "currency": "usd",
+            "unit_amount": 0,
+            "recurring": {"interval": "month"},
+            "metadata": {"credits": "100"},
+        }
+    )
+    list(catalogue.sync_all())
+    free = StripePrice.objects.get(product__name="Free plan")
+    world = World(shop, owner)
+    customers.ensure(owner)
+    world.use_card()
+    shop.pay(open_signup(owner, free))
+    shop.deliver()
+    assert balance(owner) == 100
+    upgrade(Subscription.objects.get(), pro)
+    change = Payment.objects.get(kind="plan_change")
+    assert change.price == pro
+    assert change.credits == pytest.approx(900, abs=1)
 
 
 def test_a_slow_answer_does_not_bring_an_old_state_back(

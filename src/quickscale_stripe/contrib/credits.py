@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet, Sum
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -60,16 +60,20 @@ def fulfil(
     )
 
 
-def change_plan(*, payment: Payment, before: list[Payment], worth: Decimal) -> None:
-    """Apply ``QUICKSCALE_STRIPE_PLAN_CHANGE_POLICY`` to the period's lots when it brings more.
+def change_plan(
+    *, payment: Payment, before: list[Payment], excess: Decimal, returned: Decimal
+) -> Decimal:
+    """Take back what a change gave money back for, or let the left-over credits follow the policy.
 
-    Only lots that money was paid for, and each once: a cycle of plans can't turn the same credits
-    into permanent ones twice. Permanent ones whose money is given back by a later change are taken
-    back, as by a refund.
+    ``QUICKSCALE_STRIPE_PLAN_CHANGE_POLICY`` is for changes that were paid and bring credits, and
+    only for lots that money was paid for, each once: a cycle of plans can't turn the same credits
+    into permanent ones twice.
     """
+    if excess:
+        return _take_back(payment, before, excess, returned)
     if payment.amount and payment.credits:
-        _follow_policy(payment, before)
-    _take_back(payment, before, worth)
+        _follow_policy(payment, [earlier for earlier in before if earlier.amount])
+    return Decimal(0)
 
 
 def _follow_policy(payment: Payment, before: list[Payment]) -> None:
@@ -100,21 +104,34 @@ def _follow_policy(payment: Payment, before: list[Payment]) -> None:
                 )
 
 
-def _take_back(payment: Payment, before: list[Payment], worth: Decimal) -> None:
-    sources = [lot for earlier in before for lot in _lots(earlier)]
-    made = CreditLot.objects.filter(parent__in=sources, credit_type=CreditLot.CreditType.PAYG)
-    kept = {lot: lot.amount - lot.gone - lot.revoked_due for lot in made.order_by("-pk")}
-    excess = sum(kept.values(), Decimal(0)) - worth
-    for lot, amount in kept.items():
-        part = min(excess, amount)
-        if part > 0:
-            ledger.revoke(
-                lot=lot,
-                amount=part,
-                reason=_("Change of plan"),
-                idempotency_key=f"plan_change:{payment.invoice_id}:{lot.pk}",
-            )
-        excess -= part
+def _take_back(
+    payment: Payment, before: list[Payment], excess: Decimal, returned: Decimal
+) -> Decimal:
+    """What has not begun goes first, then what is unspent; the rest is a shortfall.
+
+    Returns:
+        how many were taken.
+    """
+    now, taken, number = timezone.now(), Decimal(0), 0
+    lots = [lot for earlier in before for lot in _lots(earlier)]
+    lots.sort(key=lambda lot: (lot.effective_at, lot.pk), reverse=True)
+    coming = [lot for lot in lots if lot.effective_at > now]
+    for some, count, most in (
+        (coming, _free, returned),
+        (lots, _free, excess),
+        (lots, _left, excess),
+    ):
+        for lot in some:
+            part = min(most - taken, count(lot))
+            if part > 0:
+                revoked = ledger.revoke(
+                    lot=lot,
+                    amount=part,
+                    reason=_("Change of plan"),
+                    idempotency_key=f"plan_change:{payment.invoice_id}:{number}",
+                )
+                taken, number = taken - revoked.amount, number + 1
+    return taken
 
 
 def revoke(*, payment: Payment, amount: Decimal, key: str, reason: str) -> None:
@@ -122,8 +139,10 @@ def revoke(*, payment: Payment, amount: Decimal, key: str, reason: str) -> None:
 
     What was spent already is a shortfall, for ``QUICKSCALE_CREDITS_SHORTFALL_POLICY``.
     """
+    if _taken(payment, key).exists():
+        return
     for number, lot in enumerate(_lots(payment).order_by("-pk")):
-        part = min(amount, lot.amount)
+        part = min(amount, _left(lot))
         if part > 0:
             ledger.revoke(
                 lot=lot, amount=part, reason=reason, idempotency_key=_numbered(key, number)
@@ -133,12 +152,7 @@ def revoke(*, payment: Payment, amount: Decimal, key: str, reason: str) -> None:
 
 def restore(*, payment: Payment, key: str, reason: str) -> None:
     """Give back exactly the credits that were taken under ``key``."""
-    taken = CreditTransaction.objects.filter(
-        Q(idempotency_key=key) | Q(idempotency_key__startswith=f"{key}:part-"),
-        account__owner=payment.owner_id,
-        kind=CreditTransaction.Kind.REVOKE,
-    )
-    for transaction in taken.exclude(amount=0):
+    for transaction in _taken(payment, key).exclude(amount=0):
         ledger.reverse(
             transaction=transaction,
             reason=reason,
@@ -149,6 +163,30 @@ def restore(*, payment: Payment, key: str, reason: str) -> None:
 def balance(*, owner: Any) -> Decimal | None:
     """The credits that the owner can use now."""
     return CreditAccount.objects.for_owner(owner).get_available_balance()
+
+
+def _taken(payment: Payment, key: str) -> QuerySet[CreditTransaction]:
+    return CreditTransaction.objects.filter(
+        Q(idempotency_key=key) | Q(idempotency_key__startswith=f"{key}:part-"),
+        account__owner=payment.owner_id,
+        kind=CreditTransaction.Kind.REVOKE,
+    )
+
+
+def _left(lot: CreditLot) -> Decimal:
+    """What a lot brought, less what is gone for good; spent or not."""
+    lost: Decimal = _family(lot).aggregate(lost=Sum(F("gone") + F("revoked_due")))["lost"]
+    return max(lot.amount - lost, Decimal(0))
+
+
+def _free(lot: CreditLot) -> Decimal:
+    """What a lot, and what was made of it, has that could be taken now."""
+    free: Decimal = _family(lot).aggregate(free=Sum(F("remaining") - F("held")))["free"]
+    return min(free, _left(lot))
+
+
+def _family(lot: CreditLot) -> QuerySet[CreditLot]:
+    return CreditLot.objects.filter(Q(pk=lot.pk) | Q(parent=lot))
 
 
 def _lots(payment: Payment) -> QuerySet[CreditLot]:

@@ -165,6 +165,15 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
+                    "credits_taken",
+                    models.DecimalField(
+                        decimal_places=4,
+                        default=Decimal(0),
+                        max_digits=19,
+                        verbose_name="credits taken back",
+                    ),
+                ),
+                (
                     "checkout_session_id",
                     models.CharField(
                         blank=True,
@@ -219,6 +228,7 @@ class Migration(migrations.Migration):
                         verbose_name="receipt number",
                     ),
                 ),
+                ("receipt_details", models.JSONField(default=dict, editable=False)),
                 (
                     "receipt_url",
                     models.URLField(blank=True, max_length=2048, verbose_name="Stripe's receipt"),
@@ -228,7 +238,6 @@ class Migration(migrations.Migration):
                     models.URLField(blank=True, max_length=2048, verbose_name="Stripe's invoice"),
                 ),
                 (
-                ("receipt_details", models.JSONField(default=dict, editable=False)),
                     "invoice_pdf",
                     models.URLField(blank=True, max_length=2048, verbose_name="invoice as PDF"),
                 ),
@@ -294,6 +303,10 @@ class Migration(migrations.Migration):
                 (
                     "is_withdrawn",
                     models.BooleanField(default=False, verbose_name="money withdrawn"),
+                ),
+                (
+                    "withdrawals",
+                    models.PositiveSmallIntegerField(default=0, verbose_name="withdrawals"),
                 ),
                 (
                     "credits_revoked",
@@ -683,7 +696,8 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="payment",
             constraint=models.CheckConstraint(
-                condition=models.Q(("credits__gte", 0)), name="quickscale_stripe_pay_credits"
+                condition=models.Q(("credits__gte", 0), ("credits_taken__gte", 0)),
+                name="quickscale_stripe_pay_credits",
             ),
         ),
         migrations.AddConstraint(

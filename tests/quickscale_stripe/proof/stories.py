@@ -111,6 +111,19 @@ def dispute_lost(world: World) -> Steps:
     world.sandbox.close_dispute(dispute, won=False)
 
 
+@story(_BOUGHT)
+def dispute_won_and_lost_on_appeal(world: World) -> Steps:
+    intent = world.buy()
+    yield
+    dispute = world.sandbox.dispute(world.charge(intent))
+    yield
+    world.sandbox.close_dispute(dispute, won=True)
+    yield
+    world.sandbox.reopen_dispute(dispute)
+    yield
+    world.sandbox.close_dispute(dispute, won=False)
+
+
 @story(("one_time", "partially_refunded", 100))
 def refunded_in_part_and_the_rest_disputed(world: World) -> Steps:
     intent = world.buy()
@@ -290,7 +303,7 @@ def changed_in_the_portal(world: World) -> Steps:
     ("subscription", "succeeded", 300),
     ("plan_change", "succeeded", 700),
     ("plan_change", "succeeded", 0),
-    ("plan_change", "succeeded", 0),
+    ("plan_change", "succeeded", 700),
     ("subscription", "succeeded", 1000),
     subscription=("active", "Pro plan"),
     payg=300,

@@ -16,8 +16,7 @@ from quickscale_stripe.models import Dispute, Payment, Refund, StripePrice, Subs
 from quickscale_stripe.sandbox import Sandbox
 from quickscale_stripe.sandbox.methods import find_method
 from quickscale_stripe.sandbox.operations import portal
-from tests.quickscale_stripe.shopping import open_checkout
-from tests.quickscale_stripe.test_subscriptions import open_signup
+from tests.quickscale_stripe.shopping import open_checkout, open_signup
 
 _TABLES = ("object", "idempotency", "due", "delivery", "setting")
 
