@@ -26,6 +26,7 @@ from django.db import connections, router, transaction
 from quickscale_credits import requests
 from quickscale_credits.amounts import LIMIT, Amount, parse_amount
 from quickscale_credits.answers import answered, database_of, refuse
+from quickscale_credits.archiving import archive
 from quickscale_credits.conf import SHORTFALL_POLICIES, app_settings
 from quickscale_credits.exceptions import (
     AccountClosedError,
@@ -47,6 +48,7 @@ from quickscale_credits.verification import Discrepancy, rebuild, verify, verify
 __all__ = [
     "Discrepancy",
     "add_credits",
+    "archive",
     "capture",
     "close",
     "consume_credits",

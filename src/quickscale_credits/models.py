@@ -399,6 +399,7 @@ class CreditTransaction(models.Model):
         REVERSE = "reverse", _("Given back")
         ADJUST = "adjust", _("Adjusted")
         CONVERT = "convert", _("Converted")
+        CARRY = "carry", _("Carried forward")
 
     account = models.ForeignKey(
         CreditAccount,
@@ -473,7 +474,8 @@ class CreditTransaction(models.Model):
             models.CheckConstraint(
                 condition=Q(amount__gt=0, kind__in=["grant", "reverse", "adjust"])
                 | Q(amount__lt=0, kind__in=["consume", "expire", "revoke", "adjust"])
-                | Q(amount=0, kind__in=["revoke", "convert"]),
+                | Q(amount=0, kind__in=["revoke", "convert"])
+                | Q(kind="carry"),
                 name="quickscale_credits_transaction_sign",
             ),
             models.CheckConstraint(

@@ -18,8 +18,12 @@ lot AS (
     SELECT lot.*,
            coalesce((SELECT sum(amount) FROM quickscale_credits_creditallocation
                       WHERE lot_id = lot.id), 0) AS allocated,
-           (SELECT amount FROM quickscale_credits_creditallocation
-             WHERE lot_id = lot.id ORDER BY transaction_id LIMIT 1) AS opened,
+           coalesce(
+               (SELECT amount FROM quickscale_credits_archivedallocation
+                 WHERE account_id = lot.account_id AND lot_id = lot.id
+                 ORDER BY transaction_id LIMIT 1),
+               (SELECT amount FROM quickscale_credits_creditallocation
+                 WHERE lot_id = lot.id ORDER BY transaction_id LIMIT 1)) AS opened,
            coalesce((SELECT sum(part.amount)
                        FROM quickscale_credits_creditholdallocation part
                        JOIN quickscale_credits_credithold hold ON hold.id = part.hold_id
@@ -27,18 +31,26 @@ lot AS (
       FROM quickscale_credits_creditlot lot WHERE {rows}),
 entry AS (
     SELECT entry.*,
-           row_number() OVER history AS place,
+           row_number() OVER history
+               + coalesce(max(sequence) FILTER (WHERE kind = 'carry') OVER account - 1, 0) AS place,
            sum(amount) OVER history AS running,
            lag(created_at) OVER history AS follows,
            (SELECT sum(amount) FROM quickscale_credits_creditallocation
              WHERE transaction_id = entry.id) AS allocated
       FROM quickscale_credits_credittransaction entry WHERE {rows}
-    WINDOW history AS (PARTITION BY account_id ORDER BY sequence)),
+    WINDOW account AS (PARTITION BY account_id),
+           history AS (PARTITION BY account_id ORDER BY sequence)),
+archived AS (
+    SELECT * FROM quickscale_credits_archivedtransaction WHERE {rows}),
 part AS (
     SELECT part.*, entry.account_id AS entry_account, entry.kind, entry.reverses_id,
            entry.hold_id, lot.account_id AS lot_account, lot.credit_type
       FROM entry
-      JOIN quickscale_credits_creditallocation part ON part.transaction_id = entry.id
+     CROSS JOIN LATERAL (
+           SELECT * FROM quickscale_credits_creditallocation
+            WHERE transaction_id = entry.id
+           OFFSET 0  -- a probe of the index for each line, never a scan of all accounts' lines
+           ) part
       LEFT JOIN quickscale_credits_creditlot lot ON lot.id = part.lot_id),
 hold AS (
     SELECT hold.*,
@@ -86,7 +98,8 @@ SELECT account_id, 'lot.amount is what opened it', id, opened::text, amount::tex
   FROM lot WHERE amount IS DISTINCT FROM opened AND credit_type <> 'overdraft'
 UNION ALL
 SELECT account_id, 'transaction.amount is the sum of its allocations', id,
-       allocated::text, amount::text FROM entry WHERE amount IS DISTINCT FROM allocated
+       allocated::text, amount::text FROM entry
+ WHERE amount IS DISTINCT FROM CASE kind WHEN 'carry' THEN coalesce(allocated, 0) ELSE allocated END
 UNION ALL
 SELECT account_id, 'transaction.sequence has no gap', id, place::text, sequence::text
   FROM entry WHERE sequence <> place
@@ -143,9 +156,11 @@ SELECT hold.account_id, 'allocation.account is that of its hold and lot', part.i
  WHERE part.account_id <> hold.account_id OR lot.account_id IS DISTINCT FROM hold.account_id
 UNION ALL
 SELECT hold.account_id, 'hold.captured is what its transaction took', hold.id,
-       coalesce(-entry.amount, 0)::text, hold.captured::text
-  FROM hold LEFT JOIN entry ON entry.hold_id = hold.id AND entry.account_id = hold.account_id
- WHERE hold.captured <> coalesce(-entry.amount, 0)
+       coalesce(-entry.amount, -archived.amount, 0)::text, hold.captured::text
+  FROM hold
+  LEFT JOIN entry ON entry.hold_id = hold.id AND entry.account_id = hold.account_id
+  LEFT JOIN archived ON archived.hold_id = hold.id AND archived.account_id = hold.account_id
+ WHERE hold.captured <> coalesce(-entry.amount, -archived.amount, 0)
 UNION ALL
 SELECT entry.account_id, 'transaction.hold is one that was captured in its time', entry.id,
        'captured before ' || hold.expires_at,
@@ -162,11 +177,42 @@ SELECT part.entry_account, 'captures take what was held', part.transaction_id,
  WHERE part.hold_id IS NOT NULL AND -part.amount > coalesce(aside.amount, 0)
 UNION ALL
 SELECT usage.account_id, 'usage.cost is what its transaction took', usage.id,
-       coalesce(-entry.amount, 0)::text, usage.cost::text
+       coalesce(-entry.amount, -archived.amount, 0)::text, usage.cost::text
   FROM (SELECT * FROM quickscale_credits_serviceusage WHERE {rows}) usage
   LEFT JOIN entry ON entry.id = usage.transaction_id AND entry.account_id = usage.account_id
- WHERE usage.cost <> coalesce(-entry.amount, 0)
+  LEFT JOIN archived ON archived.usage_id = usage.id AND archived.account_id = usage.account_id
+ WHERE usage.cost <> coalesce(-entry.amount, -archived.amount, 0)
     OR usage.transaction_id IS NOT NULL AND entry.id IS NULL
+UNION ALL
+SELECT coalesce(kept.account_id, carry.account_id), 'the line that carries forward is the archive',
+       coalesce(carry.id, kept.id),
+       concat(kept.lines, ' lines to number ', kept.sequence, ' with the sum ', kept.amount),
+       concat(carry.sequence, ' lines with the sum ', carry.amount)
+  FROM (SELECT account_id, count(*) AS lines, max(sequence) AS sequence, max(id) AS id,
+               sum(amount) AS amount, bool_and(balance_after = running) AS sound
+          FROM (SELECT *, sum(amount) OVER (PARTITION BY account_id ORDER BY sequence) AS running
+                  FROM archived) kept
+         GROUP BY account_id) kept
+  FULL JOIN (SELECT * FROM entry WHERE kind = 'carry') carry USING (account_id)
+ WHERE (kept.lines = carry.sequence AND kept.sequence = carry.sequence AND sound
+        AND kept.amount = carry.amount) IS NOT TRUE
+UNION ALL
+SELECT coalesce(kept.account_id, part.entry_account), 'the archive of a lot is what is carried on',
+       coalesce(kept.lot_id, part.lot_id), coalesce(kept.amount, 0)::text,
+       coalesce(part.amount, 0)::text
+  FROM (SELECT account_id, lot_id, sum(amount) AS amount
+          FROM quickscale_credits_archivedallocation WHERE {rows}
+         GROUP BY account_id, lot_id) kept
+  FULL JOIN (SELECT * FROM part WHERE kind = 'carry') part USING (lot_id)
+ WHERE coalesce(kept.amount, 0) <> coalesce(part.amount, 0)
+UNION ALL
+SELECT account_id, 'the archive of a line is the sum of its allocations', archived.id,
+       part.amount::text, archived.amount::text
+  FROM archived
+  LEFT JOIN (SELECT transaction_id AS id, sum(amount) AS amount
+               FROM quickscale_credits_archivedallocation WHERE {rows}
+              GROUP BY transaction_id) part USING (id)
+ WHERE part.amount IS DISTINCT FROM archived.amount
 UNION ALL
 SELECT account.id, spends.rule, spends.row_id, spends.expected, spends.actual
   FROM account CROSS JOIN LATERAL quickscale_credits_verify_spends(account.id) spends

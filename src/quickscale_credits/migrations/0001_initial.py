@@ -471,6 +471,7 @@ class Migration(migrations.Migration):
                             ("reverse", "Given back"),
                             ("adjust", "Adjusted"),
                             ("convert", "Converted"),
+                            ("carry", "Carried forward"),
                         ],
                         max_length=10,
                         verbose_name="kind",
@@ -968,6 +969,7 @@ class Migration(migrations.Migration):
                         ("amount__lt", 0), ("kind__in", ["consume", "expire", "revoke", "adjust"])
                     ),
                     models.Q(("amount", 0), ("kind__in", ["revoke", "convert"])),
+                    ("kind", "carry"),
                     _connector="OR",
                 ),
                 name="quickscale_credits_transaction_sign",

@@ -37,6 +37,7 @@ class Migration(migrations.Migration):
                 "expire_due",
                 "rebuild",
                 "verify_spends",
+                "archive",
             ]
         ],
     ]

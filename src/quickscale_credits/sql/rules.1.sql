@@ -33,7 +33,7 @@ ALTER TABLE quickscale_credits_creditaccount SET (fillfactor = 70);
 ALTER TABLE quickscale_credits_creditlot SET (fillfactor = 80);
 ALTER TABLE quickscale_credits_credithold SET (fillfactor = 80);
 
--- The journal only grows.
+-- The journal only grows; what leaves it for the archive, archive_tables.1.sql checks.
 
 CREATE FUNCTION quickscale_credits_refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -43,10 +43,10 @@ END
 $$;
 
 CREATE TRIGGER quickscale_credits_append_only
-    BEFORE UPDATE OR DELETE ON quickscale_credits_credittransaction
+    BEFORE UPDATE ON quickscale_credits_credittransaction
     FOR EACH ROW EXECUTE FUNCTION quickscale_credits_refuse_change();
 CREATE TRIGGER quickscale_credits_append_only
-    BEFORE UPDATE OR DELETE ON quickscale_credits_creditallocation
+    BEFORE UPDATE ON quickscale_credits_creditallocation
     FOR EACH ROW EXECUTE FUNCTION quickscale_credits_refuse_change();
 
 -- Emptying the journal is allowed only together with the accounts (Django's flush between tests).
@@ -123,7 +123,8 @@ $$;
 CREATE CONSTRAINT TRIGGER quickscale_credits_explained
     AFTER INSERT ON quickscale_credits_credittransaction
     DEFERRABLE INITIALLY DEFERRED
-    FOR EACH ROW EXECUTE FUNCTION quickscale_credits_check_transaction();
+    FOR EACH ROW WHEN (NEW.kind <> 'carry')
+    EXECUTE FUNCTION quickscale_credits_check_transaction();
 
 -- What a hold sets aside never changes, and at commit a new hold is what its allocations say.
 

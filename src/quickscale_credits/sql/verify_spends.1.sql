@@ -42,7 +42,11 @@ BEGIN
         SELECT 'transaction' AS what, at, 1 AS turn, sequence, line.id, kind, picks,
                array_agg(lot.place) AS places, array_agg(part.amount) AS parts
           FROM line
-          JOIN quickscale_credits_creditallocation part ON part.transaction_id = line.id
+         CROSS JOIN LATERAL (
+               SELECT lot_id, amount FROM quickscale_credits_creditallocation
+                WHERE transaction_id = line.id
+               OFFSET 0  -- a probe of the index for each line, never a scan of all accounts' lines
+               ) part
           JOIN lot ON lot.id = part.lot_id
          GROUP BY at, sequence, line.id, kind, picks
         UNION ALL
@@ -52,7 +56,7 @@ BEGIN
          CROSS JOIN LATERAL (
                SELECT lot_id, amount FROM quickscale_credits_creditholdallocation
                 WHERE hold_id = hold.id
-               OFFSET 0  -- a probe of the index for each hold, never a scan of all accounts' holds
+               OFFSET 0
                ) part
           JOIN lot ON lot.id = part.lot_id
          CROSS JOIN LATERAL (VALUES

@@ -1,0 +1,5 @@
+DROP FUNCTION quickscale_credits_check_carry CASCADE;
+DROP FUNCTION quickscale_credits_check_carried CASCADE;
+DROP FUNCTION quickscale_credits_check_archived CASCADE;
+DROP TABLE quickscale_credits_archivedallocation;
+DROP TABLE quickscale_credits_archivedtransaction;
