@@ -52,7 +52,8 @@ steps AS (
 entries AS (
     INSERT INTO quickscale_credits_credittransaction
         (account_id, sequence, kind, amount, balance_after, description, metadata, created_at)
-    SELECT account_id, sequence, kind, amount, posted + greatest(amount, 0), 'Period', '{}', statement_timestamp()
+    SELECT account_id, sequence, kind, amount, posted + greatest(amount, 0), 'Period', '{}',
+           statement_timestamp()
       FROM steps
     RETURNING id, sequence),
 allocations AS (

@@ -1,4 +1,8 @@
-"""Many at once: real threads with connections of their own, and a process that is killed."""
+"""Many at once: real threads with connections of their own, and a process that is killed.
+
+``QUICKSCALE_OPERATIONS`` is how many random operations each of the 8 threads does, and
+``QUICKSCALE_CRASHES`` how often the process is killed.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +29,8 @@ from quickscale_credits.models import CreditAccount, CreditHold, CreditTransacti
 from tests.owners import make_owner
 
 THREADS = 8
+OPERATIONS = int(os.environ.get("QUICKSCALE_OPERATIONS", "60"))
+CRASHES = int(os.environ.get("QUICKSCALE_CRASHES", "10"))
 DAY = timedelta(days=1)
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -201,7 +207,7 @@ def test_random_work_on_many_accounts_and_a_hot_one():
 
     def work(number):
         chance = random.Random(number)
-        for _ in range(60):
+        for _ in range(OPERATIONS):
             random_work(chance.choice([hot, chance.choice(accounts)]), chance)
 
     assert at_once(work) == [None] * THREADS
@@ -227,7 +233,7 @@ while True:
 def test_a_killed_process_leaves_a_sound_ledger():
     for _ in range(3):
         new_account().add_credits(500, "Bought")
-    for number in range(int(os.environ.get("QUICKSCALE_CRASHES", "10"))):
+    for number in range(CRASHES):
         process = subprocess.Popen(
             [sys.executable, "-c", KILLED, connection.settings_dict["NAME"], str(number)],
             stdout=subprocess.PIPE,
