@@ -116,8 +116,8 @@ def _record(bill: _Bill, customer: StripeCustomer, subscription: Subscription | 
     payment.credits = sum((allotment.amount for allotment in bill.allotments), Decimal(0))
     if invoice.status == "paid":
         payment.mark_paid(at(invoice.status_transitions.paid_at or invoice.created))
-        payment.save()
         payment.receipt_details = receipts.details_of_invoice(invoice)
+        payment.save()
         _deliver(payment, bill)
     else:
         _follow(payment, invoice, intent)
