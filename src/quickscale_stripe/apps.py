@@ -10,4 +10,4 @@ class StripeConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from quickscale_stripe import checks  # noqa: F401
+        from quickscale_stripe import checks, mails  # noqa: F401

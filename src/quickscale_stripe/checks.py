@@ -18,6 +18,7 @@ from quickscale_stripe.models import StripeCustomer
 from quickscale_stripe.sandbox.checks import check_sandbox
 
 HOOKS = ("fulfil", "change_plan", "revoke", "restore", "balance")
+MAILS = ("purchase", "payment_failed", "dispute", "invoice_problem", "event_died")
 PLAN_CHANGE_POLICIES = ("convert", "rollover", "keep", "expire")
 
 
@@ -125,4 +126,18 @@ def check_fonts(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[
         )
         for path in app_settings.receipt_fonts
         if not Path(path).is_file()
+    ]
+
+
+@register
+def check_mails(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Errors for mails that there aren't."""
+    return [
+        Error(
+            f"QUICKSCALE_STRIPE_MAILS names {name!r}.",
+            hint=f"Use some of {', '.join(MAILS)}.",
+            id="quickscale_stripe.E010",
+        )
+        for name in app_settings.mails
+        if name not in MAILS
     ]

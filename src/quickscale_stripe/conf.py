@@ -199,6 +199,28 @@ class StripeSettings(AppSettings):
         """Seconds until the first retry of a failed event; doubles with each failure. 60."""
         return self._get("EVENT_RETRY_DELAY", 60)
 
+    # Mails
+
+    @property
+    def mails(self) -> Sequence[str]:
+        """The mails that are sent; ``[]`` for none.
+
+        ``["purchase", "payment_failed", "dispute", "invoice_problem", "event_died"]``
+        """
+        return self._get(
+            "MAILS", ["purchase", "payment_failed", "dispute", "invoice_problem", "event_died"]
+        )
+
+    @property
+    def staff_emails(self) -> list[str]:
+        """Who is told of disputes and trouble; empty: Django's ``MANAGERS``.
+
+        A list, or a text with commas.
+        """
+        value: str | Sequence[str] = self._get("STAFF_EMAILS", "")
+        parts = value.split(",") if isinstance(value, str) else value
+        return [part.strip() for part in parts if part.strip()]
+
     # Pages
 
     @property

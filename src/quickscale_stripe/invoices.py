@@ -63,15 +63,33 @@ def sync(invoice_id: str) -> Payment | None:
     """
     invoice = _retrieve(invoice_id)
     details = invoice.parent.subscription_details if invoice.parent else None
-    customer = customers.find(
-        metadata=details.metadata if details else None, stripe_id=id_of(invoice.customer)
-    )
+    customer = _customer_of(invoice)
     if customer is None or invoice.status == "draft" or invoice.livemode != app_settings.live_mode:
         return None
     subscription = subscriptions.sync(id_of(details.subscription) or "") if details else None
     bills = _bills(invoice)
     with transaction.atomic():
         return [_record(bill, customer, subscription) for bill in bills][-1]
+
+
+def report(invoice_id: str, problem: str) -> None:
+    """Tell staff of an invoice of this site's that brings no money, a draft too."""
+    customer = _customer_of(_retrieve(invoice_id))
+    if customer:
+        signals.send_after_commit(
+            signals.invoice_problem,
+            Payment,
+            invoice_id=invoice_id,
+            problem=problem,
+            owner=customer.owner,
+        )
+
+
+def _customer_of(invoice: stripe.Invoice) -> StripeCustomer | None:
+    details = invoice.parent.subscription_details if invoice.parent else None
+    return customers.find(
+        metadata=details.metadata if details else None, stripe_id=id_of(invoice.customer)
+    )
 
 
 def _retrieve(invoice_id: str) -> stripe.Invoice:
@@ -185,7 +203,7 @@ def _follow(payment: Payment, invoice: stripe.Invoice, intent: stripe.PaymentInt
     payment.status = Payment.Status.FAILED if failed else Payment.Status.PENDING
     payment.failure_message = failure_of(intent) if failed and intent else ""
     payment.save()
-    if failed and not was_failed:
+    if invoice.status == "open" and failed and not was_failed:
         signals.send_after_commit(signals.payment_failed, Payment, payment=payment)
 
 

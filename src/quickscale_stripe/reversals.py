@@ -93,6 +93,7 @@ def sync_dispute(dispute_id: str) -> Dispute | None:
         )
         if row.pk and row.synced_at > fetched_at:
             return row
+        previous_status = row.status
         row.amount, row.currency = dispute.amount, dispute.currency
         row.status, row.reason = dispute.status, dispute.reason
         row.evidence_due_by = maybe_at(dispute.evidence_details.due_by)
@@ -100,7 +101,9 @@ def sync_dispute(dispute_id: str) -> Dispute | None:
         row.synced_at = fetched_at
         row.save()
         _follow_dispute(payment, row)
-    signals.send_after_commit(signals.dispute_changed, Dispute, dispute=row)
+    signals.send_after_commit(
+        signals.dispute_changed, Dispute, dispute=row, previous_status=previous_status
+    )
     return row
 
 

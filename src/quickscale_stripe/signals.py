@@ -2,7 +2,9 @@
 
 ``payment_succeeded`` and ``payment_failed`` have ``payment``; ``subscription_changed`` has
 ``subscription`` and ``previous_status`` (empty for a new one); ``payment_refunded`` has
-``payment``; ``dispute_changed`` has ``dispute``; ``event_died`` has ``event``.
+``payment``; ``dispute_changed`` has ``dispute`` and ``previous_status``; ``invoice_problem`` has
+``invoice_id``, ``owner`` and ``problem``, which is ``"finalization_failed"``,
+``"marked_uncollectible"`` or ``"voided"``; ``event_died`` has ``event``.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ payment_failed = Signal()
 payment_refunded = Signal()
 subscription_changed = Signal()
 dispute_changed = Signal()
+invoice_problem = Signal()
 event_died = Signal()
 
 

@@ -15,6 +15,7 @@ def ids() -> set[str]:
         *checks.check_sandbox_mode(None),
         *checks.check_hooks(None),
         *checks.check_policy(None),
+        *checks.check_mails(None),
     ]
     return {(message.id or "").removeprefix("quickscale_stripe.") for message in found}
 
@@ -34,6 +35,7 @@ def ids() -> set[str]:
         ({"SANDBOX": True, "LIVE_MODE": True}, {"E900", "E006"}),
         ({"FULFIL": "nowhere.at_all"}, {"E007"}),
         ({"PLAN_CHANGE_POLICY": "guess"}, {"E008"}),
+        ({"MAILS": ["purchase", "birthday"]}, {"E010"}),
     ],
 )
 def test_settings_that_do_not_go_together(

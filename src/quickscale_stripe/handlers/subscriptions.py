@@ -12,6 +12,11 @@ def invoice(event: StripeEvent) -> None:
     invoices.sync(event.object_id)
 
 
+def invoice_problem(event: StripeEvent) -> None:
+    invoices.sync(event.object_id)
+    invoices.report(event.object_id, event.type.rpartition(".")[2])
+
+
 HANDLERS = {
     **dict.fromkeys(
         (
@@ -31,10 +36,11 @@ HANDLERS = {
             "invoice.paid",
             "invoice.payment_failed",
             "invoice.payment_action_required",
-            "invoice.finalization_failed",
-            "invoice.marked_uncollectible",
-            "invoice.voided",
         ),
         invoice,
+    ),
+    **dict.fromkeys(
+        ("invoice.finalization_failed", "invoice.marked_uncollectible", "invoice.voided"),
+        invoice_problem,
     ),
 }
