@@ -73,7 +73,9 @@ class HistoryFilter(forms.Form):
             transactions = transactions.filter(kind=values["kind"])
         if values["type"]:
             of_type = CreditAllocation.objects.filter(
-                transaction=OuterRef("pk"), lot__credit_type=values["type"]
+                transaction=OuterRef("pk"),
+                lot__account=OuterRef("account"),  # spares PostgreSQL the lots of all others
+                lot__credit_type=values["type"],
             )
             transactions = transactions.filter(Exists(of_type))
         if values["service"]:

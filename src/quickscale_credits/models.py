@@ -505,6 +505,7 @@ class CreditTransaction(models.Model):
             ),
         ]
         indexes = [
+            models.Index(fields=["account", "amount", "sequence"], name="qs_credits_tx_amount"),
             models.Index(
                 fields=["reverses"],
                 condition=Q(reverses__isnull=False),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from django.core.exceptions import ValidationError
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Model, QuerySet
 
 ModelT = TypeVar("ModelT", bound=Model)
 
@@ -60,17 +60,20 @@ class Keyset(Generic[ModelT]):
 
     def _rows(self, start: list[Any] | None, *, backwards: bool, limit: int) -> list[ModelT]:
         down = self.descending != backwards
+        side = "lt" if down else "gt"
         rows = self.queryset.order_by(*(f"-{field}" if down else field for field in self.fields))
-        if start is not None:
-            rows = rows.filter(self._beyond(start, "lt" if down else "gt"))
-        return list(rows[:limit])
-
-    def _beyond(self, start: list[Any], side: str) -> Q:
+        if start is None:
+            return list(rows[:limit])
+        # Two ranges of an index: the ties that are left, then what is beyond. One condition with OR
+        # would be none.
         field, *tie = self.fields
-        beyond = Q((f"{field}__{side}", start[0]))
+        found: list[ModelT] = []
         if tie:
-            beyond |= Q((field, start[0]), (f"{tie[0]}__{side}", start[1]))
-        return beyond
+            ties = rows.filter(**{field: start[0], f"{tie[0]}__{side}": start[1]})
+            found = list(ties[:limit])
+        if len(found) < limit:
+            found += rows.filter(**{f"{field}__{side}": start[0]})[: limit - len(found)]
+        return found
 
     def _cursor(self, row: ModelT) -> str:
         return "_".join(str(getattr(row, field)) for field in self.fields)

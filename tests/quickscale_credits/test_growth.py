@@ -1,23 +1,31 @@
-"""A long history costs a spend, a balance and a page nothing: PostgreSQL counts what is read."""
+"""A long history costs a spend, a balance and a page nothing: PostgreSQL counts what is read.
+
+``QUICKSCALE_HISTORY`` is how many lines the long history has, and a fifth of that its used-up lots
+and its closed holds.
+"""
 
 from __future__ import annotations
 
+import os
+import re
 from collections import Counter
 from datetime import timedelta
 from functools import partial
 
 import pytest
 from django.db import connection, transaction
+from django.http import QueryDict
 from django.test.utils import CaptureQueriesContext
 
 from benchmarks import history
 from quickscale_credits import ledger
+from quickscale_credits.filters import SORTS, HistoryFilter
 from quickscale_credits.models import CreditAccount, CreditTransaction
 from quickscale_credits.paging import Keyset
 from tests.owners import make_owner
 
-ROWS = 5000
-USED_UP_LOTS = CLOSED_HOLDS = 1000
+ROWS = int(os.environ.get("QUICKSCALE_HISTORY", "5000"))
+USED_UP_LOTS = CLOSED_HOLDS = min(ROWS // 5, 20_000)
 OTHER_ACCOUNTS = 100
 TABLES = [
     f"quickscale_credits_{name}"
@@ -152,9 +160,10 @@ READS = {
 }
 
 
-def pages(account):
+def pages(account, sort="newest"):
     entries = account.transactions.select_related("service")
-    return Keyset(entries, field="sequence", tie="sequence", descending=True)
+    _label, field, descending = SORTS[sort]
+    return Keyset(entries, field=field, tie="sequence", descending=descending)
 
 
 @pytest.mark.parametrize("name", [*WRITES, *READS])
@@ -201,3 +210,49 @@ def test_a_deep_page_begins_in_the_index(site, db):
     assert "Index Scan Backward using quickscale_credits_transaction_sequence" in text
     assert "(sequence < " in text
     assert "Sort" not in text
+
+
+@pytest.mark.parametrize("sort", SORTS)
+def test_no_page_of_any_order_reads_or_sorts_all_rows(site, db, sort):
+    """The walk goes into the middle of thousands of lines of the same amount, and back."""
+    account = site["long"]
+    keyset = pages(account, sort)
+    middle = account.transactions.get(sequence=ROWS // 2)
+    cursor = "_".join(str(getattr(middle, field)) for field in keyset.fields)
+    for where in ({}, {"after": cursor}, {"before": cursor}):
+        with CaptureQueriesContext(connection) as queries:
+            scans, read = cost(lambda where=where: keyset.page(**where))
+        assert not scans
+        assert read == 26
+        for query in queries:
+            if 'FROM "quickscale_credits_credittransaction"' in query["sql"]:
+                text = plan([query])
+                assert re.search(r"Index Scan .*using (quickscale|qs)_credits_t", text)
+                assert "Seq Scan on quickscale_credits_credittransaction" not in text
+                assert "Sort" not in text
+
+
+FILTERS = {
+    "kind": "kind=expire",
+    "type": "type=bonus",
+    "text": "text=nothing+has+this",
+    "since": "since=2999-01-01",
+    "until": "until=1999-01-01",
+    "export": "type=bonus&sort=used",
+}
+
+
+@pytest.mark.parametrize("query", FILTERS.values(), ids=FILTERS)
+def test_a_filter_reads_the_lines_of_its_account_only(site, db, query):
+    filter_ = HistoryFilter(QueryDict(query))
+    field, descending = filter_.ordering
+    keyset = Keyset(
+        filter_.apply(site["short"].transactions.all()),
+        field=field,
+        tie="sequence",
+        descending=descending,
+    )
+    entries = site["short"].transactions.count()
+    scans, read = cost(lambda: keyset.page())
+    assert not scans
+    assert read <= 3 * entries

@@ -939,6 +939,12 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="credittransaction",
             index=models.Index(
+                fields=["account", "amount", "sequence"], name="qs_credits_tx_amount"
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="credittransaction",
+            index=models.Index(
                 condition=models.Q(("reverses__isnull", False)),
                 fields=["reverses"],
                 name="qs_credits_tx_reverses",
