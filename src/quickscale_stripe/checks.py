@@ -6,15 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import stripe
 from django.apps import AppConfig
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as CheckWarning
 from django.core.exceptions import ImproperlyConfigured
+from django.db import connections
 
 from quickscale import checks
 from quickscale_stripe.client import payments_are_on
 from quickscale_stripe.conf import app_settings
-from quickscale_stripe.models import StripeCustomer
+from quickscale_stripe.models import StripeCustomer, StripeEvent
 from quickscale_stripe.sandbox.checks import check_sandbox
 
 HOOKS = ("fulfil", "change_plan", "revoke", "restore", "balance")
@@ -70,6 +72,34 @@ def check_keys(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[C
                 id="quickscale_stripe.W001",
             )
         )
+    return found
+
+
+@register(Tags.database)
+def check_endpoint_version(
+    app_configs: Sequence[AppConfig] | None,
+    databases: Sequence[str] | None = None,
+    **kwargs: Any,
+) -> list[CheckMessage]:
+    """A warning when the latest event came in another API version than the SDK's."""
+    found: list[CheckMessage] = []
+    for alias in databases or ():
+        if StripeEvent._meta.db_table not in connections[alias].introspection.table_names():
+            continue
+        events = StripeEvent.objects.using(alias).exclude(api_version="").order_by("-created_at")
+        version = events.values_list("api_version", flat=True).first()
+        if version not in (None, stripe.api_version):
+            found.append(
+                CheckWarning(
+                    f"Stripe's webhook endpoint has the API version {version}, and the SDK's is "
+                    f"{stripe.api_version}.",
+                    hint=(
+                        "Events are still understood. Make a new endpoint with "
+                        "create_webhook_endpoint, add its secret, and delete the old one."
+                    ),
+                    id="quickscale_stripe.W002",
+                )
+            )
     return found
 
 

@@ -3,9 +3,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import stripe
+from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from quickscale_stripe import checks, hooks
+from quickscale_stripe.client import get_client
 from quickscale_stripe.conf import app_settings
+from quickscale_stripe.models import StripeEvent
+from quickscale_stripe.sandbox import Sandbox
 
 
 def ids() -> set[str]:
@@ -59,3 +65,53 @@ def test_without_the_ledger_the_hooks_do_nothing(settings: Any) -> None:
     settings.INSTALLED_APPS = [app for app in settings.INSTALLED_APPS if "credits" not in app]
     assert app_settings.fulfil is hooks.fulfil
     assert app_settings.balance(owner=None) is None
+
+
+@pytest.mark.parametrize(
+    ("versions", "expected"),
+    [
+        ([], []),
+        (["2020-08-27", stripe.api_version], []),
+        ([stripe.api_version, "2020-08-27"], ["quickscale_stripe.W002"]),
+        (["2020-08-27", stripe.api_version, ""], []),
+    ],
+)
+def test_an_endpoint_of_another_version_is_told(
+    db: None, versions: list[str], expected: list[str]
+) -> None:
+    for number, version in enumerate(versions):
+        StripeEvent.objects.create(
+            stripe_id=f"evt_{number}",
+            type="x",
+            livemode=False,
+            payload={},
+            api_version=version,
+            created_at=timezone.now(),
+        )
+    assert [found.id for found in checks.check_endpoint_version(None, ["default"])] == expected
+    assert checks.check_endpoint_version(None) == []
+
+
+class TestEndpoints:
+    def test_nothing_wrong(self, sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
+        call_command("check_webhook_endpoints")
+        assert capsys.readouterr().out == "1 endpoint(s), nothing wrong.\n"
+
+    def test_another_version_and_missing_events(self, sandbox: Sandbox) -> None:
+        with sandbox.world() as world:
+            [endpoint] = world.all("webhook_endpoint")
+            world.save(endpoint | {"api_version": "2020-08-27", "enabled_events": ["invoice.paid"]})
+        with pytest.raises(CommandError) as told:
+            call_command("check_webhook_endpoints", "http://testserver/stripe/webhook/")
+        assert "API version 2020-08-27" in str(told.value)
+        assert "doesn't send charge.dispute.closed" in str(told.value)
+
+    def test_none_is_enabled(self, sandbox: Sandbox) -> None:
+        [endpoint] = get_client().v1.webhook_endpoints.list().data
+        get_client().v1.webhook_endpoints.update(endpoint.id, {"disabled": True})
+        with pytest.raises(CommandError, match=r"is disabled.\nNo endpoint is enabled"):
+            call_command("check_webhook_endpoints")
+
+    def test_those_of_other_sites_do_not_count(self, sandbox: Sandbox) -> None:
+        with pytest.raises(CommandError, match="No endpoint is enabled"):
+            call_command("check_webhook_endpoints", "https://elsewhere.example/stripe/webhook/")

@@ -36,7 +36,10 @@ from quickscale_stripe import (
 )
 from quickscale_stripe.client import get_client
 from quickscale_stripe.handlers import HANDLERS
-from quickscale_stripe.management.commands import create_webhook_endpoint
+from quickscale_stripe.management.commands import (
+    check_webhook_endpoints,
+    create_webhook_endpoint,
+)
 from quickscale_stripe.models import Payment
 from quickscale_stripe.publishing import PriceFields, ProductFields
 from quickscale_stripe.reconcile import reconcile
@@ -191,6 +194,7 @@ def do_everything(world: World) -> None:
         post(thin.notification(event))
     list(reconcile(since=timezone.now() - timedelta(days=1)))
     call_command(create_webhook_endpoint.Command(), "https://example.com/stripe/webhook/")
+    call_command(check_webhook_endpoints.Command(), "https://example.com/stripe/webhook/")
     call_command("sync_customers")
 
 

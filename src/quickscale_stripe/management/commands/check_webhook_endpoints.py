@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import stripe
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.urls import reverse
+
+from quickscale_stripe.client import get_client
+from quickscale_stripe.exceptions import PaymentsError, stripe_errors
+from quickscale_stripe.handlers import HANDLERS
+
+
+class Command(BaseCommand):
+    help = (
+        "Ask Stripe for this site's webhook endpoints and tell what is wrong with them: another "
+        "API version than the SDK's, events that are missing, or none that is enabled."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "url", nargs="?", help="the endpoint's address; by default all with this site's path"
+        )
+
+    def handle(self, *args: Any, url: str | None, **options: Any) -> None:
+        try:
+            with stripe_errors():
+                listed = get_client().v1.webhook_endpoints.list({"limit": 100})
+                endpoints = [one for one in listed.auto_paging_iter() if _is_ours(one.url, url)]
+        except PaymentsError as error:
+            raise CommandError(str(error)) from error
+        problems = [problem for endpoint in endpoints for problem in _problems(endpoint)]
+        if not any(endpoint.status == "enabled" for endpoint in endpoints):
+            problems.append("No endpoint is enabled; create_webhook_endpoint makes one.")
+        if problems:
+            raise CommandError("\n".join(problems))
+        self.stdout.write(f"{len(endpoints)} endpoint(s), nothing wrong.")
+
+
+def _is_ours(address: str, url: str | None) -> bool:
+    return address == url if url else urlsplit(address).path == reverse("stripe_webhook")
+
+
+def _problems(endpoint: stripe.WebhookEndpoint) -> Iterator[str]:
+    name = f"{endpoint.id} ({endpoint.url})"
+    if endpoint.status != "enabled":
+        yield f"{name} is {endpoint.status}."
+    if endpoint.api_version != stripe.api_version:
+        yield (
+            f"{name} sends events of API version {endpoint.api_version or 'of the account'}, and "
+            f"the SDK's is {stripe.api_version}. They are still understood; make a new endpoint, "
+            "add its secret, and delete this one."
+        )
+    missing = set(HANDLERS) - set(endpoint.enabled_events)
+    if missing and "*" not in endpoint.enabled_events:
+        yield f"{name} doesn't send {', '.join(sorted(missing))}."
