@@ -13,6 +13,7 @@ from quickscale_credits.exceptions import (
     HoldStateError,
     IdempotencyConflictError,
     InsufficientCreditsError,
+    InvalidRequestError,
     ReversalError,
 )
 from quickscale_credits.models import CreditAccount
@@ -32,7 +33,12 @@ def answered(outcome: Outcome[ModelT], key: str, account: CreditAccount | None =
 
 
 def refuse(outcome: Outcome[Any], key: str) -> None:
-    """Raise the error of a refusal; after a write, have its events delivered."""
+    """Raise the error of a refusal; after a write, have its events delivered.
+
+    A refusal may have written too: the expiries that were due.
+    """
+    if outcome.row is None and outcome.account_id is not None and outcome.at is not None:
+        outbox.deliver_after_commit(outcome.account_id, since=outcome.at, using=outcome.using)
     match outcome.answer.split():
         case ["posted"]:
             if outcome.row is not None:
@@ -57,6 +63,8 @@ def refuse(outcome: Outcome[Any], key: str) -> None:
             raise AccountClosedError("closed")
         case ["hold", status]:
             raise HoldStateError(status)
+        case ["gone", argument]:
+            raise InvalidRequestError(argument, "it is no longer there.")
         case ["missing"]:
             raise CreditAccount.DoesNotExist("The credit account is no longer there.")
     raise AssertionError(f"The ledger answered {outcome.answer!r}.")

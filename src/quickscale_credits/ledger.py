@@ -17,9 +17,10 @@ What all of them may raise: :class:`InvalidAmountError`, :class:`InvalidRequestE
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from decimal import Decimal
+from typing import Any, NamedTuple
 
 from django.db import connections, router, transaction
 
@@ -42,7 +43,7 @@ from quickscale_credits.models import (
     CreditTransaction,
     Service,
 )
-from quickscale_credits.operations import Operation
+from quickscale_credits.operations import Operation, Outcome, array
 from quickscale_credits.verification import Discrepancy, rebuild, verify, verify_in_parts
 
 __all__ = [
@@ -82,7 +83,10 @@ _GRANT = Operation(
     *_REQUEST,
 )
 _SPEND = Operation(
-    CreditTransaction, "spend", "bigint", "text", "numeric", "text", "bigint", *_REQUEST
+    CreditTransaction,
+    "spend",
+    *("text", "bigint[]", "numeric[]", "text[]", "bigint[]", "text[]", "text[]", "text[]"),
+    "jsonb[]",
 )
 _HOLD = Operation(CreditHold, "hold", "bigint", "numeric", "text", "interval", "bigint", *_REQUEST)
 _CAPTURE = Operation(CreditTransaction, "capture", "bigint", "numeric")
@@ -207,7 +211,8 @@ def consume_credits(
     request = _spend_request(
         "consume", account, amount, description, service, idempotency_key, actor, metadata
     )
-    return answered(_SPEND.call(database_of(account), *request), request[6], account)
+    [outcome] = _spend(database_of(account), "consume", [request])
+    return answered(outcome, request.key or "", account)
 
 
 def remove_credits(
@@ -227,7 +232,8 @@ def remove_credits(
     request = _spend_request(
         "adjust", account, amount, description, None, idempotency_key, actor, metadata
     )
-    return answered(_SPEND.call(database_of(account), *request), request[6], account)
+    [outcome] = _spend(database_of(account), "adjust", [request])
+    return answered(outcome, request.key or "", account)
 
 
 def consume_many(
@@ -241,21 +247,23 @@ def consume_many(
     """
     spends = list(spends)
     answers: list[Any] = [None] * len(spends)
-    good: list[tuple[int, tuple[Any, ...]]] = []
+    good: dict[int, _Spend] = {}
     for position, spend in enumerate(spends):
         try:
-            good.append((position, _spend_request("consume", **{**_OPTIONAL, **spend})))
+            good[position] = _spend_request("consume", **{**_OPTIONAL, **spend})
         except CreditsError as error:
             answers[position] = error
     if not good:
         return answers
-    database = using or database_of(spends[good[0][0]]["account"])
-    outcomes = _SPEND.call_many(database, [request for _, request in good])
-    for (position, request), outcome in zip(good, outcomes, strict=True):
+    database = using or database_of(spends[next(iter(good))]["account"])
+    outcomes = _spend(database, "consume", list(good.values()))
+    for (position, request), outcome in zip(good.items(), outcomes, strict=True):
         try:
-            answers[position] = answered(outcome, request[6], spends[position]["account"])
+            answers[position] = answered(outcome, request.key or "", spends[position]["account"])
         except CreditsError as error:
             answers[position] = error
+        except CreditAccount.DoesNotExist as error:
+            answers[position] = InvalidRequestError("account", str(error))
     return answers
 
 
@@ -526,6 +534,19 @@ def expire_due(*, limit: int | None = None, using: str | None = None) -> int:
 _OPTIONAL: dict[str, Any] = dict.fromkeys(["service", "idempotency_key", "actor", "metadata"])
 
 
+class _Spend(NamedTuple):
+    """A request as ``quickscale_credits_spend`` takes it."""
+
+    account: int
+    amount: Decimal
+    description: str
+    service: int | None
+    actor: str | None
+    key: str | None
+    fingerprint: str | None
+    metadata: str | None
+
+
 def _spend_request(
     kind: str,
     account: CreditAccount,
@@ -535,22 +556,30 @@ def _spend_request(
     idempotency_key: str | None,
     actor: Any,
     metadata: Mapping[str, Any] | None,
-) -> tuple[Any, ...]:
+) -> _Spend:
     value = parse_amount(amount)
     text = requests.description(description)
     service_id = requests.service_id(service)
-    key = requests.key(idempotency_key)
-    return (
+    key = requests.key(idempotency_key) or None
+    return _Spend(
         requests.account_id(account),
-        kind,
         value,
         text,
         service_id,
         requests.actor_id(actor),
         key,
         key and requests.fingerprint(kind, value, service_id),
-        requests.metadata(metadata),
+        None if metadata is None else requests.metadata(metadata),
     )
+
+
+def _spend(using: str, kind: str, spends: Sequence[_Spend]) -> list[Outcome[CreditTransaction]]:
+    """Spend by ascending account; the outcomes come in the order of the spends."""
+    order = sorted(range(len(spends)), key=lambda position: spends[position].account)
+    columns = zip(*(spends[position] for position in order), strict=True)
+    outcomes = _SPEND.call_many(using, kind, *map(array, columns))
+    by_position = dict(zip(order, outcomes, strict=True))
+    return [by_position[position] for position in range(len(spends))]
 
 
 def _move(

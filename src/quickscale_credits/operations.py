@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Generic, TypeVar
 
@@ -17,12 +18,16 @@ class Outcome(Generic[ModelT]):
     """What an SQL function answered: ``posted``, ``replayed``, or why it refused.
 
     ``row`` is what was written; ``available`` and ``required`` are the figures of a refusal.
+    ``account_id`` and ``at`` tell of a refusal that posted an expiry on the way.
     """
 
     answer: str
     available: Decimal
     required: Decimal
     row: ModelT | None
+    using: str
+    account_id: int | None
+    at: datetime | None
 
 
 class Operation(Generic[ModelT]):
@@ -35,6 +40,8 @@ class Operation(Generic[ModelT]):
         parameters = ", ".join(f"%s::{type_}" for type_ in types)
         self.model = model
         self.names = [f.attname for f in fields]
+        self.account = self.names.index("account_id")
+        self.time = self.names.index("created_at")
         # These come as text: JSON, and the key of a user, whose type is the site's own.
         self.json: list[tuple[int, Any]] = [
             (index, f) for index, f in enumerate(fields) if isinstance(f, models.JSONField)
@@ -44,38 +51,44 @@ class Operation(Generic[ModelT]):
         ]
         self.sql = f"SELECT {columns} FROM {function}({parameters})"  # noqa: S608
 
-        names = [f"p{index}" for index in range(len(types))]
-        arrays = ", ".join(f"%s::{'text' if type_ == 'jsonb' else type_}[]" for type_ in types)
-        arguments = ", ".join(f"{n}::{type_}" for n, type_ in zip(names, types, strict=True))
-        self.sql_many = (
-            f"SELECT position, {columns} FROM ("  # noqa: S608
-            f"SELECT * FROM unnest({arrays}) WITH ORDINALITY request ({', '.join(names)}, position)"
-            f" ORDER BY p0, position) request, LATERAL {function}({arguments})"
-        )
-
     def call(self, using: str, *values: Any) -> Outcome[ModelT]:
         """Run the function: one round trip."""
         with connections[using].cursor() as cursor:
             cursor.execute(self.sql, values)
             return self._read(using, cursor.fetchone())
 
-    def call_many(self, using: str, requests: Iterable[Sequence[Any]]) -> list[Outcome[ModelT]]:
-        """Run the function for each request in one round trip, by ascending first value.
-
-        The outcomes come in the order of the requests.
-        """
-        columns = [list(column) for column in zip(*requests, strict=True)]
+    def call_many(self, using: str, *values: Any) -> list[Outcome[ModelT]]:
+        """Run a function that answers many requests: one round trip for all of them."""
         with connections[using].cursor() as cursor:
-            cursor.execute(self.sql_many, columns)
-            rows = sorted(cursor.fetchall(), key=lambda row: row[0])
-        return [self._read(using, row[1:]) for row in rows]
+            cursor.execute(self.sql, values)
+            return [self._read(using, row) for row in cursor.fetchall()]
 
     def _read(self, using: str, values: Sequence[Any]) -> Outcome[ModelT]:
         answer, available, required, *row = values
+        account_id, at = row[self.account], row[self.time]
         if row[0] is None:
-            return Outcome(answer, available, required, None)
+            return Outcome(answer, available, required, None, using, account_id, at)
         for index, field in self.json:
             row[index] = field.from_db_value(row[index], None, connections[using])
         for index, field in self.users:
             row[index] = field.to_python(row[index])
-        return Outcome(answer, available, required, self.model.from_db(using, self.names, row))
+        written = self.model.from_db(using, self.names, row)
+        return Outcome(answer, available, required, written, using, account_id, at)
+
+
+def array(values: Sequence[Any]) -> str | None:
+    """PostgreSQL's text of an array; of nothing but nulls it is null.
+
+    An array of parameters would cost PostgreSQL more to parse than a spend to write.
+    """
+    if not any(value is not None for value in values):
+        return None
+    return "{" + ",".join(map(_element, values)) + "}"
+
+
+def _element(value: Any) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return str(value)

@@ -135,7 +135,9 @@ def purge(*, older_than: timedelta, using: str = DEFAULT_DB_ALIAS) -> int:
 
 
 def _anyone_listens() -> bool:
-    return any(signal.has_listeners(CreditAccount) for signal in SIGNALS.values())
+    return any(
+        signal.receivers and signal.has_listeners(CreditAccount) for signal in SIGNALS.values()
+    )
 
 
 def _open(using: str) -> QuerySet[CreditEvent]:

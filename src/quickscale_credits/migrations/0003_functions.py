@@ -13,7 +13,9 @@ class Migration(migrations.Migration):
             install(name)
             for name in [
                 "clock",
-                "tell",
+                "actor",
+                "actors",
+                "post_lines",
                 "post",
                 "owes",
                 "lineage",

@@ -11,10 +11,8 @@ DECLARE
     moved bigint;
 BEGIN
     -- What this transaction wrote is checked while it is still there.
-    SET CONSTRAINTS quickscale_credits_explained, quickscale_credits_carried,
-        quickscale_credits_carries IMMEDIATE;
-    SET CONSTRAINTS quickscale_credits_explained, quickscale_credits_carried,
-        quickscale_credits_carries DEFERRED;
+    SET CONSTRAINTS quickscale_credits_carried, quickscale_credits_carries IMMEDIATE;
+    SET CONSTRAINTS quickscale_credits_carried, quickscale_credits_carries DEFERRED;
     PERFORM FROM quickscale_credits_creditaccount WHERE id = p_account FOR NO KEY UPDATE;
     SELECT max(sequence) INTO upto FROM quickscale_credits_credittransaction
      WHERE account_id = p_account AND created_at < p_before;

@@ -22,8 +22,6 @@ BEGIN
     LOOP
         BEGIN
             PERFORM quickscale_credits_post_due(due, quickscale_credits_clock());
-            SET CONSTRAINTS quickscale_credits_explained IMMEDIATE;
-            SET CONSTRAINTS quickscale_credits_explained DEFERRED;
             posted := posted + 1;
         EXCEPTION WHEN integrity_constraint_violation OR data_exception THEN
             failed := failed || due;

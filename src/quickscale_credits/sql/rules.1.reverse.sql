@@ -1,6 +1,6 @@
 DROP FUNCTION quickscale_credits_check_hold CASCADE;
 DROP FUNCTION quickscale_credits_check_allocations CASCADE;
-DROP FUNCTION quickscale_credits_check_transaction CASCADE;
+DROP FUNCTION quickscale_credits_check_transactions CASCADE;
 DROP FUNCTION quickscale_credits_refuse_truncate CASCADE;
 DROP FUNCTION quickscale_credits_refuse_change CASCADE;
 

@@ -68,19 +68,22 @@ CREATE TRIGGER quickscale_credits_no_truncate
     AFTER TRUNCATE ON quickscale_credits_creditallocation
     FOR EACH STATEMENT EXECUTE FUNCTION quickscale_credits_refuse_truncate();
 
--- One statement writes all allocations of a transaction. They sum to its amount, and nothing is added
--- later, not even what sums to nothing.
+-- One statement writes transactions and all of their allocations, which sum to the transaction's
+-- amount. Nothing is added later, not even what sums to nothing. Each transaction follows the one
+-- before it. The subqueries keep each check a probe of an index, whatever was planned first.
 
 CREATE FUNCTION quickscale_credits_check_allocations() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM FROM (
-        SELECT transaction_id AS id, sum(amount) AS amount, count(*) AS parts
+        SELECT transaction_id, sum(amount) AS amount, count(*) AS parts
           FROM added GROUP BY transaction_id
     ) written
-      JOIN quickscale_credits_credittransaction entry USING (id)
-     WHERE entry.amount <> written.amount OR written.parts <> (
-         SELECT count(*) FROM quickscale_credits_creditallocation part
-          WHERE part.transaction_id = entry.id);
+     WHERE written.amount IS DISTINCT FROM (
+               SELECT entry.amount FROM quickscale_credits_credittransaction entry
+                WHERE entry.id = written.transaction_id)
+        OR written.parts <> (
+               SELECT count(*) FROM quickscale_credits_creditallocation part
+                WHERE part.transaction_id = written.transaction_id);
     IF FOUND THEN
         RAISE EXCEPTION 'the allocations of a transaction do not sum to its amount, or come late'
             USING ERRCODE = 'integrity_constraint_violation';
@@ -94,37 +97,38 @@ CREATE TRIGGER quickscale_credits_explains
     REFERENCING NEW TABLE AS added
     FOR EACH STATEMENT EXECUTE FUNCTION quickscale_credits_check_allocations();
 
--- At commit, each new transaction has its allocations and follows the one before it.
-
-CREATE FUNCTION quickscale_credits_check_transaction() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION quickscale_credits_check_transactions() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    wrong record;
 BEGIN
-    IF NOT EXISTS (
-        SELECT FROM quickscale_credits_creditallocation WHERE transaction_id = NEW.id
-    ) THEN
-        RAISE EXCEPTION 'transaction % of account % has no allocation', NEW.sequence, NEW.account_id
-            USING ERRCODE = 'integrity_constraint_violation';
-    END IF;
-    IF NEW.balance_after - NEW.amount IS DISTINCT FROM (
-        CASE NEW.sequence WHEN 1 THEN 0 ELSE (
-            SELECT balance_after FROM quickscale_credits_credittransaction
-             WHERE account_id = NEW.account_id AND sequence = NEW.sequence - 1) END)
-    OR NOT EXISTS (
-        SELECT FROM quickscale_credits_creditaccount
-         WHERE id = NEW.account_id AND next_sequence > NEW.sequence
-    ) THEN
-        RAISE EXCEPTION 'transaction % of account % does not follow the one before it',
-            NEW.sequence, NEW.account_id
+    SELECT * INTO wrong FROM (
+        SELECT account_id, sequence, CASE
+            WHEN (SELECT count(*) FROM quickscale_credits_creditallocation
+                   WHERE transaction_id = entry.id) = 0
+                THEN 'has no allocation'
+            WHEN balance_after - amount IS DISTINCT FROM CASE sequence WHEN 1 THEN 0 ELSE (
+                    SELECT balance_after FROM quickscale_credits_credittransaction
+                     WHERE account_id = entry.account_id AND sequence = entry.sequence - 1) END
+                THEN 'does not follow the one before it'
+            WHEN coalesce(sequence >= (
+                    SELECT next_sequence FROM quickscale_credits_creditaccount
+                     WHERE id = entry.account_id), TRUE)
+                THEN 'is not counted by its account' END AS fault
+          FROM added entry WHERE kind <> 'carry') checked
+     WHERE fault IS NOT NULL;
+    IF FOUND THEN
+        RAISE EXCEPTION 'transaction % of account % %',
+            wrong.sequence, wrong.account_id, wrong.fault
             USING ERRCODE = 'integrity_constraint_violation';
     END IF;
     RETURN NULL;
 END
 $$;
 
-CREATE CONSTRAINT TRIGGER quickscale_credits_explained
+CREATE TRIGGER quickscale_credits_explained
     AFTER INSERT ON quickscale_credits_credittransaction
-    DEFERRABLE INITIALLY DEFERRED
-    FOR EACH ROW WHEN (NEW.kind <> 'carry')
-    EXECUTE FUNCTION quickscale_credits_check_transaction();
+    REFERENCING NEW TABLE AS added
+    FOR EACH STATEMENT EXECUTE FUNCTION quickscale_credits_check_transactions();
 
 -- What a hold sets aside never changes, and at commit a new hold is what its allocations say.
 
