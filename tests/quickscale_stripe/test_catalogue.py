@@ -5,9 +5,7 @@ from typing import Any
 
 import pytest
 import stripe
-from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
-from django.test import Client
 
 from quickscale_stripe import catalogue
 from quickscale_stripe.client import get_client
@@ -110,28 +108,32 @@ def test_the_webhook_endpoint_command(sandbox: Sandbox, capsys: Any) -> None:
     assert "charge.dispute.funds_withdrawn" in endpoint.enabled_events
 
 
-@pytest.mark.parametrize(
-    "model",
-    ["stripeproduct", "stripecustomer", "payment", "subscription", "stripeevent"],
-)
-def test_the_admin_shows_and_never_changes(shop: Sandbox, package: StripePrice, model: str) -> None:
-    staff = Client()
-    staff.force_login(
-        get_user_model().objects.create_superuser(email="root@example.com", password="x")
+def test_a_product_with_all_of_its_prices(shop: Sandbox, package: StripePrice) -> None:
+    StripePrice.objects.filter(product=package.product).update(nickname="old")
+    gone = StripePrice.objects.create(
+        product=package.product, stripe_id="price_gone", currency="usd", synced_at=package.synced_at
     )
-    assert staff.get(f"/admin/quickscale_stripe/{model}/").status_code == 200
-    assert staff.get(f"/admin/quickscale_stripe/{model}/add/").status_code == 403
+    catalogue.sync_with_prices(package.product.stripe_id)
+    gone.refresh_from_db()
+    package.refresh_from_db()
+    assert (package.nickname, package.active, gone.active) == ("", True, False)
+    StripeProduct.objects.filter(pk=package.product_id).update(stripe_id="prod_gone")
+    assert catalogue.sync_with_prices("prod_gone") is None
+    package.refresh_from_db()
+    assert package.active is False
 
 
-def test_the_admin_syncs(shop: Sandbox, package: StripePrice) -> None:
-    staff = Client()
-    staff.force_login(
-        get_user_model().objects.create_superuser(email="root@example.com", password="x")
-    )
-    StripeProduct.objects.update(name="x")
-    for action, left in (("sync_selected", 4), ("sync_all", 0)):
-        staff.post(
-            "/admin/quickscale_stripe/stripeproduct/",
-            {"action": action, "_selected_action": [package.product_id]},
-        )
-        assert StripeProduct.objects.filter(name="x").count() == left
+def test_a_whole_sync_leaves_the_other_mode_alone(shop: Sandbox, package: StripePrice) -> None:
+    StripePrice.objects.filter(pk=package.pk).update(stripe_id="price_live", livemode=True)
+    list(catalogue.sync_all())
+    package.refresh_from_db()
+    assert package.active is True
+
+
+def test_all_products_are_named_also_those_that_stripe_lost(
+    shop: Sandbox, package: StripePrice
+) -> None:
+    StripeProduct.objects.filter(pk=package.product_id).update(stripe_id="prod_gone")
+    ids = catalogue.product_ids()
+    assert "prod_gone" in ids
+    assert len(ids) == len(set(ids)) == 6

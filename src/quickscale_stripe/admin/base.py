@@ -1,0 +1,243 @@
+"""What the admins of Stripe's objects share: read-only rows, and steps done to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from django.contrib import admin, messages
+from django.contrib.auth import get_permission_codename
+from django.core.exceptions import PermissionDenied
+from django.db import models
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from quickscale.owner import owner_search_fields
+from quickscale_stripe.admin.jobs import AT_ONCE, Job, Step
+from quickscale_stripe.admin.links import stripe_link
+from quickscale_stripe.exceptions import PaymentsError, PaymentsOffError, StripeUnavailableError
+from quickscale_stripe.money import format_money
+
+if TYPE_CHECKING:
+    ModelAdmin = admin.ModelAdmin[Any]
+    TabularInline = admin.TabularInline[Any, Any]
+else:
+    ModelAdmin = admin.ModelAdmin
+    TabularInline = admin.TabularInline
+
+
+def money_column(field: str, description: Any) -> Callable[[Any], str]:
+    """A column that shows an amount of minor units as people read it."""
+
+    @admin.display(description=description, ordering=field)
+    def column(row: Any) -> str:
+        amount = getattr(row, field)
+        return "" if amount is None else format_money(amount, row.currency)
+
+    return column
+
+
+def stripe_column(kind: str, field: str, description: Any) -> Callable[[Any], str]:
+    """A column that leads to the object's page at Stripe."""
+
+    @admin.display(description=description, ordering=field)
+    def column(row: Any) -> str:
+        mode = row if hasattr(row, "livemode") else row.payment
+        return stripe_link(kind, getattr(row, field), livemode=mode.livemode)
+
+    return column
+
+
+class ReadOnlyMixin:
+    """Stripe is the source: rows are looked at here and changed there."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class StepsAdmin(ModelAdmin):
+    """Rows with steps, which are list actions and buttons of a row's page.
+
+    Who may change rows of the model may take its steps.
+    """
+
+    change_form_template = "admin/quickscale_stripe/detail.html"
+    show_full_result_count = False
+    list_per_page = 50
+    owner_prefix = ""
+    steps: ClassVar[list[Step]] = []
+
+    def has_manage_permission(self, request: HttpRequest) -> bool:
+        codename = get_permission_codename("change", self.opts)
+        return request.user.has_perm(f"{self.opts.app_label}.{codename}")
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nothing is deleted that Stripe and the history know; archive, cancel or refund it."""
+        return False
+
+    def may_take(self, request: HttpRequest, step: Step) -> bool:
+        allowed: bool = getattr(self, f"has_{step.permission}_permission")(request)
+        return allowed
+
+    def get_search_fields(self, request: HttpRequest) -> list[str]:
+        owners = owner_search_fields(self.owner_prefix) if self.owner_prefix else []
+        return [*super().get_search_fields(request), *owners]
+
+    def get_actions(self, request: HttpRequest) -> Any:
+        actions: Any = super().get_actions(request)
+        for step in self.steps:
+            if step.is_action and self.may_take(request, step):
+                actions[step.name] = (_action(step), step.name, str(step.label))
+        return actions
+
+    def get_urls(self) -> list[URLPattern]:
+        view, name = self.admin_site.admin_view, self._name
+        return [
+            path("run/<slug:step>/<uuid:job>/", view(self.run_view), name=name("run")),
+            path("<path:object_id>/take/<slug:step>/", view(self.take_view), name=name("take")),
+            *super().get_urls(),
+        ]
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        row = self.get_object(request, object_id)
+        context = {"steps": self.steps_of(request, row) if row else [], **(extra_context or {})}
+        return super().change_view(request, object_id, form_url, context)
+
+    def steps_of(self, request: HttpRequest, row: Any) -> list[tuple[Step, str]]:
+        """The steps that may be taken with a row now, each with its address."""
+        return [
+            (step, reverse(f"admin:{self._name('take')}", args=[row.pk, step.name]))
+            for step in self.steps
+            if step.is_action and self.may_take(request, step) and step.applies(row)
+        ]
+
+    def begin(self, request: HttpRequest, step: Step, keys: Iterable[Any]) -> HttpResponse:
+        """Take a step with many rows: at once when they are few and nothing is asked."""
+        job = Job.begin(request.session, step, keys)
+        if not step.question and len(job.keys) <= AT_ONCE:
+            self._run(request, step, job.keys)
+            return self._to_list()
+        return HttpResponseRedirect(reverse(f"admin:{self._name('run')}", args=[step.name, job.id]))
+
+    def run_view(self, request: HttpRequest, step: str, job: Any) -> HttpResponse:
+        """How far a job is; each POST does the next few rows."""
+        taken = self._step(request, step)
+        begun = Job.load(request.session, str(job))
+        if begun is None or begun.step != step:
+            messages.error(request, _("Select the rows again, please."))
+            return self._to_list()
+        total, goes_on, done = len(begun.keys), not taken.question, 0
+        if request.method == "POST":
+            sent = request.POST.get("done", "")
+            start = int(sent) if sent.isdecimal() else 0
+            count = self._run(request, taken, begun.keys[start : start + AT_ONCE])
+            done = min(start + count, total)
+            goes_on = count > 0
+        return self._page(
+            request,
+            "run",
+            title=str(taken.label),
+            step=taken,
+            done=done,
+            total=total,
+            asks=taken.question and request.method != "POST",
+            goes_on=goes_on,
+            finished=done >= total,
+        )
+
+    def take_view(self, request: HttpRequest, object_id: str, step: str) -> HttpResponse:
+        """Ask before a step with one row, and take it by POST."""
+        taken = self._step(request, step)
+        row = self.get_object(request, object_id)
+        if row is None:
+            raise Http404
+        if request.method == "POST":
+            self._run(request, taken, [str(row.pk)])
+            return HttpResponseRedirect(self._url_of(row))
+        return self._page(request, "take", title=str(taken.label), step=taken, original=row)
+
+    def _run(self, request: HttpRequest, step: Step, keys: list[str]) -> int:
+        """Take a step with each row, and tell; returns how many rows are over and done with.
+
+        What is wrong with one row is told, and the rest goes on; it stops when Stripe is out of
+        reach, for the others would fail too.
+        """
+        taken = 0
+        for number, key in enumerate(keys):
+            row = self._find(step, key)
+            if row is None or not step.applies(row):
+                messages.warning(request, _("%s: there is nothing to do.") % (row or key))
+                continue
+            try:
+                step.run(row)
+            except (PaymentsOffError, StripeUnavailableError) as error:
+                messages.error(request, _("Stripe is out of reach: %s") % error)
+                return number
+            except PaymentsError as error:
+                messages.warning(request, f"{row}: {error}")
+                continue
+            taken += 1
+            self.log_step(request, row, step)
+        if taken:
+            text = ngettext("%(step)s: %(count)d row.", "%(step)s: %(count)d rows.", taken)
+            messages.success(request, text % {"step": step.label, "count": taken})
+        return len(keys)
+
+    def log_step(self, request: HttpRequest, row: Any, step: Step) -> None:
+        self.log_change(request, row, str(step.label))
+
+    def _find(self, step: Step, key: str) -> Any:
+        if step.find:
+            return step.find(key)
+        return self.model._default_manager.filter(pk=key).first()
+
+    def _step(self, request: HttpRequest, name: str) -> Step:
+        found = next((step for step in self.steps if step.name == name), None)
+        if found is None:
+            raise Http404
+        if not self.may_take(request, found):
+            raise PermissionDenied
+        return found
+
+    def _page(self, request: HttpRequest, template: str, **context: Any) -> HttpResponse:
+        common = {**self.admin_site.each_context(request), "opts": self.opts, "original": None}
+        return TemplateResponse(
+            request, f"admin/quickscale_stripe/{template}.html", {**common, **context}
+        )
+
+    def _name(self, what: str) -> str:
+        return f"{self.opts.app_label}_{self.opts.model_name}_{what}"
+
+    def _to_list(self) -> HttpResponseRedirect:
+        return HttpResponseRedirect(reverse(f"admin:{self._name('changelist')}"))
+
+    def _url_of(self, row: models.Model) -> str:
+        return reverse(f"admin:{self._name('change')}", args=[row.pk])
+
+
+class ReadOnlyAdmin(ReadOnlyMixin, StepsAdmin):
+    """Rows that only Stripe changes, by the steps too."""
+
+
+def _action(step: Step) -> Callable[[StepsAdmin, HttpRequest, models.QuerySet[Any]], HttpResponse]:
+    def action(
+        modeladmin: StepsAdmin, request: HttpRequest, queryset: models.QuerySet[Any]
+    ) -> HttpResponse:
+        return modeladmin.begin(request, step, queryset.order_by("pk").values_list("pk", flat=True))
+
+    return action

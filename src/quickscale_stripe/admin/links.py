@@ -1,0 +1,29 @@
+"""Where Stripe's own pages show an object."""
+
+from __future__ import annotations
+
+from django.utils.html import format_html
+from django.utils.translation import gettext as _
+
+from quickscale_stripe.conf import app_settings
+
+DASHBOARD = "https://dashboard.stripe.com"
+
+
+def stripe_url(kind: str, stripe_id: str | None, *, livemode: bool) -> str:
+    """The page of an object in Stripe's dashboard; empty for a stand-in's.
+
+    Args:
+        kind: as in the dashboard's addresses: ``customers``, ``payments``, ``products``, ...
+    """
+    if not stripe_id or app_settings.sandbox or app_settings.api_base:
+        return ""
+    return f"{DASHBOARD}/{'' if livemode else 'test/'}{kind}/{stripe_id}"
+
+
+def stripe_link(kind: str, stripe_id: str | None, *, livemode: bool) -> str:
+    """The id, as a link where Stripe has a page of it."""
+    url = stripe_url(kind, stripe_id, livemode=livemode)
+    if not url:
+        return stripe_id or ""
+    return format_html('<a href="{}">{} ({})</a>', url, stripe_id, _("open in Stripe"))

@@ -1,0 +1,254 @@
+"""Payments, and what of them went back."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any, ClassVar
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from quickscale_stripe import fulfilment, invoices, refunds, reversals
+from quickscale_stripe.admin.base import (
+    ReadOnlyAdmin,
+    ReadOnlyMixin,
+    TabularInline,
+    money_column,
+    stripe_column,
+)
+from quickscale_stripe.admin.forms import RefundForm
+from quickscale_stripe.admin.jobs import Step
+from quickscale_stripe.conf import app_settings
+from quickscale_stripe.exceptions import PaymentsError
+from quickscale_stripe.models import Dispute, Payment, Refund
+from quickscale_stripe.money import format_credits, format_money
+
+
+class RefundInline(ReadOnlyMixin, TabularInline):
+    model = Refund
+    fields: ClassVar[Any] = ["created_at", "stripe_id", "money", "status", "reason", "credits"]
+    readonly_fields: ClassVar[Any] = ["money", "credits"]
+    extra = 0
+    show_change_link = True
+    money = staticmethod(money_column("amount", gettext_lazy("amount")))
+
+    @admin.display(description=gettext_lazy("credits"))
+    def credits(self, refund: Refund) -> str:
+        return format_credits(refund.credits_revoked)
+
+
+class DisputeInline(ReadOnlyMixin, TabularInline):
+    model = Dispute
+    fields: ClassVar[Any] = [
+        "created_at", "stripe_id", "money", "status", "reason", "evidence_due_by", "is_withdrawn",
+    ]  # fmt: skip
+    readonly_fields: ClassVar[Any] = ["money"]
+    extra = 0
+    show_change_link = True
+    money = staticmethod(money_column("amount", gettext_lazy("amount")))
+
+
+def sync_payment(payment: Payment) -> None:
+    """Look at the payment's Checkout or invoice again, and at its refunds."""
+    if payment.checkout_session_id:
+        fulfilment.fulfil(payment.checkout_session_id)
+    if payment.invoice_id:
+        invoices.sync(payment.invoice_id)
+    if payment.charge_id:
+        reversals.sync_refunds_of(payment.charge_id)
+
+
+@admin.register(Payment)
+class PaymentAdmin(ReadOnlyAdmin):
+    owner_prefix = "owner__"
+    change_form_template = "admin/quickscale_stripe/payment.html"
+    list_display = [
+        "created_at", "owner", "description", "money", "refunded", "status", "kind",
+        "receipt_number",
+    ]  # fmt: skip
+    list_filter = ["status", "kind", "currency", "livemode", "created_at"]
+    list_select_related = ["owner"]
+    search_fields = [
+        "=receipt_number", "=checkout_session_id", "=payment_intent_id", "=charge_id",
+        "=invoice_id",
+    ]  # fmt: skip
+    ordering = ["-created_at", "-pk"]
+    fields: ClassVar[Any] = [
+        "owner", "description", "kind", "status", "money", "tax_amount", "refunded",
+        "brought_credits", "failure_message", "receipt_number", "price", "subscription",
+        "checkout_session_id", "intent", "charge_id", "invoice", "receipt_url", "invoice_url",
+        "livemode", "created_at", "paid_at", "fulfilled_at",
+    ]  # fmt: skip
+    readonly_fields: ClassVar[Any] = fields
+    inlines = [RefundInline, DisputeInline]
+    money = staticmethod(money_column("amount", gettext_lazy("amount")))
+    tax_amount = staticmethod(money_column("tax", gettext_lazy("tax")))
+    refunded = staticmethod(money_column("amount_refunded", gettext_lazy("refunded")))
+    intent = staticmethod(stripe_column("payments", "payment_intent_id", gettext_lazy("payment")))
+    invoice = staticmethod(stripe_column("invoices", "invoice_id", gettext_lazy("invoice")))
+    steps: ClassVar[list[Step]] = [Step("sync", gettext_lazy("Sync from Stripe"), sync_payment)]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        rows: QuerySet[Any] = super().get_queryset(request)
+        return rows.select_related("owner", "price__product", "subscription")
+
+    @admin.display(description=gettext_lazy("credits"), ordering="credits")
+    def brought_credits(self, payment: Payment) -> str:
+        return format_credits(payment.credits)
+
+    def has_refund_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(f"{self.opts.app_label}.refund_payment")
+
+    def get_urls(self) -> list[URLPattern]:
+        return [
+            path(
+                "<path:object_id>/refund/",
+                self.admin_site.admin_view(self.refund_view),
+                name=self._name("refund"),
+            ),
+            *super().get_urls(),
+        ]
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        payment = self.get_object(request, object_id)
+        context = dict(extra_context or {})
+        if payment and self.has_refund_permission(request) and reversals.left_of(payment):
+            context["refund_url"] = reverse(f"admin:{self._name('refund')}", args=[payment.pk])
+        return super().change_view(request, object_id, form_url, context)
+
+    def refund_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """How much and why; then what it would do; then the refund."""
+        payment = self.get_object(request, object_id)
+        if payment is None:
+            raise Http404
+        if not (self.has_view_permission(request) and self.has_refund_permission(request)):
+            raise PermissionDenied
+        form = RefundForm(
+            request.POST or None,
+            payment=payment,
+            initial={"reference": uuid.uuid4(), "left": reversals.left_of(payment)},
+        )
+        effect = None
+        if form.is_valid():
+            # Only what was shown is done: another amount is shown first.
+            was_shown = request.POST.get("start") == str(form.cleaned_data["unit_amount"])
+            if was_shown and self._refund(request, payment, form):
+                return HttpResponseRedirect(self._url_of(payment))
+            effect = self._effect(payment, form)
+        return self._page(
+            request, "refund", title=_("Refund"), original=payment, form=form, effect=effect
+        )
+
+    def _effect(self, payment: Payment, form: RefundForm) -> dict[str, Any]:
+        amount = form.cleaned_data["unit_amount"]
+        balance = app_settings.balance(owner=payment.owner)
+        return {
+            "unit_amount": amount,
+            "amount": format_money(amount, payment.currency),
+            "left": format_money(reversals.left_of(payment) - amount, payment.currency),
+            "credits": format_credits(reversals.credits_for(payment=payment, amount=amount)),
+            "balance": None if balance is None else format_credits(balance),
+        }
+
+    def _refund(self, request: HttpRequest, payment: Payment, form: RefundForm) -> bool:
+        data = form.cleaned_data
+        try:
+            refund = refunds.refund(
+                payment=payment,
+                reference=str(data["reference"]),
+                amount=data["unit_amount"],
+                reason=data["reason"],
+                actor=request.user,
+            )
+        except PaymentsError as error:
+            form.add_error(None, str(error))
+            return False
+        amount = format_money(refund.amount, refund.currency)
+        text = _("Refunded %(amount)s (%(refund)s): %(reason)s")
+        facts = {"amount": amount, "refund": refund.stripe_id, "reason": data["reason"] or "-"}
+        self.log_change(request, payment, text % facts)
+        text = _("%(amount)s go back, and %(credits)s credits with them.")
+        facts = {"amount": amount, "credits": format_credits(refund.credits_revoked)}
+        messages.success(request, text % facts)
+        return True
+
+
+def sync_refund(refund: Refund) -> None:
+    reversals.sync_refund(refund.stripe_id)
+
+
+@admin.register(Refund)
+class RefundAdmin(ReadOnlyAdmin):
+    owner_prefix = "payment__owner__"
+    list_display = ["created_at", "owner", "payment", "money", "status", "reason", "stripe_id"]
+    list_filter = ["status", "reason", "created_at"]
+    list_select_related = ["payment__owner"]
+    search_fields = ["=stripe_id", "=payment__receipt_number"]
+    ordering = ["-created_at", "-pk"]
+    fields: ClassVar[Any] = [
+        "payment", "stripe_id", "money", "status", "reason", "failure_reason", "credits",
+        "created_at", "synced_at",
+    ]  # fmt: skip
+    readonly_fields: ClassVar[Any] = fields
+    money = staticmethod(money_column("amount", gettext_lazy("amount")))
+    steps: ClassVar[list[Step]] = [Step("sync", gettext_lazy("Sync from Stripe"), sync_refund)]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        rows: QuerySet[Any] = super().get_queryset(request)
+        return rows.select_related("payment__owner")
+
+    @admin.display(description=gettext_lazy("owner"))
+    def owner(self, refund: Refund) -> Any:
+        return refund.payment.owner
+
+    @admin.display(description=gettext_lazy("credits revoked"))
+    def credits(self, refund: Refund) -> str:
+        return format_credits(refund.credits_revoked)
+
+
+def sync_dispute(dispute: Dispute) -> None:
+    reversals.sync_dispute(dispute.stripe_id)
+
+
+@admin.register(Dispute)
+class DisputeAdmin(ReadOnlyAdmin):
+    owner_prefix = "payment__owner__"
+    list_display = [
+        "created_at", "owner", "payment", "money", "status", "reason", "evidence_due_by",
+        "is_withdrawn",
+    ]  # fmt: skip
+    list_filter = ["status", "is_withdrawn", "created_at"]
+    list_select_related = ["payment__owner"]
+    search_fields = ["=stripe_id", "=payment__receipt_number"]
+    ordering = ["-created_at", "-pk"]
+    fields: ClassVar[Any] = [
+        "payment", "at_stripe", "money", "status", "reason", "evidence_due_by", "is_withdrawn",
+        "credits", "created_at", "synced_at",
+    ]  # fmt: skip
+    readonly_fields: ClassVar[Any] = fields
+    money = staticmethod(money_column("amount", gettext_lazy("amount")))
+    at_stripe = staticmethod(stripe_column("disputes", "stripe_id", gettext_lazy("Stripe ID")))
+    steps: ClassVar[list[Step]] = [Step("sync", gettext_lazy("Sync from Stripe"), sync_dispute)]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        rows: QuerySet[Any] = super().get_queryset(request)
+        return rows.select_related("payment__owner")
+
+    @admin.display(description=gettext_lazy("owner"))
+    def owner(self, dispute: Dispute) -> Any:
+        return dispute.payment.owner
+
+    @admin.display(description=gettext_lazy("credits revoked"))
+    def credits(self, dispute: Dispute) -> str:
+        return format_credits(dispute.credits_revoked)

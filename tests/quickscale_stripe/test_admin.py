@@ -1,0 +1,720 @@
+"""What staff see of Stripe's objects and do with them."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import stripe
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Permission
+from django.http import HttpResponse
+from django.test import Client
+
+from quickscale_stripe import publishing
+from quickscale_stripe.client import get_client
+from quickscale_stripe.models import (
+    Dispute,
+    Payment,
+    Refund,
+    StripeCustomer,
+    StripeEvent,
+    StripePrice,
+    StripeProduct,
+    Subscription,
+)
+from quickscale_stripe.publishing import PriceFields
+from quickscale_stripe.sandbox import Sandbox
+from tests.owners import make_user
+from tests.quickscale_stripe.proof.world import World
+from tests.quickscale_stripe.shopping import balance, open_checkout
+
+pytestmark = pytest.mark.django_db
+
+ADMIN = "/admin/quickscale_stripe"
+PRODUCTS = f"{ADMIN}/stripeproduct/"
+PRICES = f"{ADMIN}/stripeprice/"
+PAYMENTS = f"{ADMIN}/payment/"
+SUBSCRIPTIONS = f"{ADMIN}/subscription/"
+EVENTS = f"{ADMIN}/stripeevent/"
+MIRRORED = ["stripecustomer", "subscription", "payment", "refund", "dispute", "stripeevent"]
+MODELS = ["stripeproduct", "stripeprice", *MIRRORED]
+
+
+@pytest.fixture
+def staff(admin_client: Client) -> Client:
+    return admin_client
+
+
+@pytest.fixture
+def clerk(db: None) -> Client:
+    """Staff who may look at everything and do nothing."""
+    return client_with("view")
+
+
+def client_with(*codenames: str) -> Client:
+    user = make_user(f"{'-'.join(codenames)}@example.com")
+    user.is_staff = True
+    user.save()
+    own = Permission.objects.filter(content_type__app_label="quickscale_stripe")
+    for codename in codenames:
+        user.user_permissions.add(*own.filter(codename__startswith=codename))
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def text(response: Any) -> str:
+    return " ".join(re.sub(r"<[^>]+>", " ", response.content.decode()).split())
+
+
+def values(response: Any, **changes: Any) -> dict[str, Any]:
+    """What the page's form would send, with some fields filled in otherwise."""
+    form = response.context["form"]
+    sent = {}
+    for bound in form:
+        value = bound.value()
+        if value is not None and value is not False:
+            shown = bound.field.prepare_value(value)
+            sent[bound.name] = "on" if shown is True else shown
+    return {name: value for name, value in {**sent, **changes}.items() if value is not None}
+
+
+def act(client: Client, url: str, action: str, *rows: Any) -> HttpResponse:
+    data = {"action": action, "_selected_action": [row.pk for row in rows]}
+    return client.post(url, data, follow=True)
+
+
+@pytest.fixture
+def down(shop: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: Any, **kwargs: Any) -> Any:
+        raise stripe.APIConnectionError("no route")
+
+    monkeypatch.setattr("tests.quickscale_stripe.conftest.RecordingHTTPClient.request", fail)
+
+
+@pytest.fixture
+def paid(shop: Sandbox, owner: Any, package: StripePrice) -> Payment:
+    """9.00 USD for 100 credits."""
+    shop.pay(open_checkout(owner, package))
+    shop.deliver()
+    return Payment.objects.get()
+
+
+@pytest.fixture
+def subscription(shop: Sandbox, owner: Any) -> Subscription:
+    world = World(shop, owner)
+    known = world.known(world.subscribe())
+    shop.deliver()
+    return known
+
+
+# Lists and pages ---------------------------------------------------------------------------------
+
+
+def fill(count: int) -> dict[str, Any]:
+    """So many rows of each model; returns one of each."""
+    now = datetime(2026, 5, 1, tzinfo=UTC)
+    product = StripeProduct.objects.create(stripe_id="prod_0", name="P", synced_at=now)
+    for number in range(count):
+        owner = make_user(f"many{number}@example.com")
+        other = StripeProduct.objects.create(
+            stripe_id=f"prod_many{number}", name=f"P{number}", synced_at=now
+        )
+        price = StripePrice.objects.create(
+            stripe_id=f"price_many{number}", product=other, currency="usd", unit_amount=900,
+            synced_at=now,
+        )  # fmt: skip
+        StripePrice.objects.create(
+            stripe_id=f"price_one{number}", product=product, currency="usd", synced_at=now
+        )
+        customer = StripeCustomer.objects.create(owner=owner, stripe_id=f"cus_{number}")
+        subscription = Subscription.objects.create(
+            owner=owner, stripe_id=f"sub_{number}", price=price, pending_price=price,
+            status="active", created_at=now, synced_at=now,
+        )  # fmt: skip
+        payment = Payment.objects.create(
+            owner=owner, kind="one_time", price=price, subscription=subscription, amount=900,
+            currency="usd", charge_id=f"ch_{number}", created_at=now, paid_at=now,
+            status="succeeded", receipt_number=f"R{number}",
+        )  # fmt: skip
+        refund = Refund.objects.create(
+            stripe_id=f"re_{number}", payment=payment, amount=1, currency="usd",
+            status="succeeded", created_at=now, synced_at=now,
+        )  # fmt: skip
+        dispute = Dispute.objects.create(
+            stripe_id=f"du_{number}", payment=payment, amount=1, currency="usd", status="lost",
+            created_at=now, synced_at=now,
+        )  # fmt: skip
+        event = StripeEvent.objects.create(
+            stripe_id=f"evt_{number}", type="invoice.paid", livemode=False, payload={"a": "é"},
+            status="dead", error="ValueError: x", traceback="Traceback: x", created_at=now,
+        )  # fmt: skip
+    return {
+        "stripeproduct": product, "stripeprice": price, "stripecustomer": customer,
+        "subscription": subscription, "payment": payment, "refund": refund, "dispute": dispute,
+        "stripeevent": event,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_list_and_page_has_a_bounded_number_of_queries(
+    staff: Client, clerk: Client, model: str, django_assert_max_num_queries: Any
+) -> None:
+    row = fill(25)[model]
+    for client in (staff, clerk):
+        with django_assert_max_num_queries(12):
+            assert client.get(f"{ADMIN}/{model}/").status_code == 200
+        with django_assert_max_num_queries(14):
+            assert client.get(f"{ADMIN}/{model}/{row.pk}/change/").status_code == 200
+        assert client.get(f"{ADMIN}/{model}/?q=many3").status_code == 200
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_nothing_is_deleted(staff: Client, model: str) -> None:
+    row = fill(1)[model]
+    assert staff.post(f"{ADMIN}/{model}/{row.pk}/delete/", {"post": "yes"}).status_code == 403
+    page = act(staff, f"{ADMIN}/{model}/", "delete_selected", row)
+    assert page.status_code == 200
+    assert type(row).objects.filter(pk=row.pk).exists()
+
+
+@pytest.mark.parametrize("model", MIRRORED)
+def test_what_stripe_makes_is_neither_added_nor_edited(staff: Client, model: str) -> None:
+    row = fill(1)[model]
+    assert staff.get(f"{ADMIN}/{model}/add/").status_code == 403
+    assert staff.post(f"{ADMIN}/{model}/{row.pk}/change/", {"status": "x"}).status_code == 403
+
+
+def test_owners_are_found_by_their_address(staff: Client) -> None:
+    fill(3)
+    for model in ("stripecustomer", "subscription", "payment", "refund", "dispute"):
+        page = staff.get(f"{ADMIN}/{model}/?q=many2@example.com")
+        assert page.context["cl"].result_count == 1
+
+
+def test_pages_lead_to_stripe_s_own(staff: Client, settings: Any) -> None:
+    settings.QUICKSCALE_STRIPE_SECRET_KEY = "sk_test_x"
+    rows = fill(1)
+    customer = rows["stripecustomer"]
+    page = staff.get(f"{ADMIN}/stripecustomer/{customer.pk}/change/").content.decode()
+    assert 'href="https://dashboard.stripe.com/test/customers/cus_0"' in page
+    StripeCustomer.objects.update(livemode=True)
+    page = staff.get(f"{ADMIN}/stripecustomer/{customer.pk}/change/").content.decode()
+    assert 'href="https://dashboard.stripe.com/customers/cus_0"' in page
+    settings.QUICKSCALE_STRIPE_SANDBOX = True
+    page = staff.get(f"{ADMIN}/stripecustomer/{customer.pk}/change/").content.decode()
+    assert "dashboard.stripe.com" not in page
+
+
+# Products and prices -----------------------------------------------------------------------------
+
+
+class TestProductForms:
+    def test_a_product_is_made_at_stripe(self, shop: Sandbox, staff: Client) -> None:
+        page = staff.get(f"{PRODUCTS}add/")
+        data = values(
+            page, name="Gallery", images="https://example.com/a.png\n", features="One\nTwo",
+            credits="12.5", credits_interval="month", display_order="4",
+        )  # fmt: skip
+        done = staff.post(f"{PRODUCTS}add/", data, follow=True)
+        row = StripeProduct.objects.get(name="Gallery")
+        assert "Stripe has “Gallery” now." in text(done)
+        assert (row.features, row.display_order) == (["One", "Two"], 4)
+        remote = get_client().v1.products.retrieve(row.stripe_id)
+        assert remote.metadata["credits"] == "12.5"
+        assert LogEntry.objects.get().is_addition()
+        staff.post(f"{PRODUCTS}add/", data)
+        assert StripeProduct.objects.filter(name="Gallery").count() == 1
+
+    def test_a_product_is_edited(self, shop: Sandbox, staff: Client, package: StripePrice) -> None:
+        url = f"{PRODUCTS}{package.product_id}/change/"
+        staff.post(url, values(staff.get(url), name="New name", description="For you."))
+        assert get_client().v1.products.retrieve(package.product.stripe_id).name == "New name"
+        package.product.refresh_from_db()
+        assert (package.product.name, package.product.description) == ("New name", "For you.")
+        entry = LogEntry.objects.get()
+        assert (entry.is_change(), "name, description" in entry.change_message) == (True, True)
+
+    @pytest.mark.parametrize(
+        ("field", "value"),
+        [("name", ""), ("images", "no address"), ("images", "https://e.org/\n" * 9),
+         ("features", "x\n" * 16), ("features", "x" * 81), ("display_order", "1.5"),
+         ("credits", "-1"), ("credits", "0.00001"), ("credits_interval", "week")],
+    )  # fmt: skip
+    def test_what_is_wrong_is_told_and_not_sent(
+        self, shop: Sandbox, staff: Client, field: str, value: str
+    ) -> None:
+        page = staff.get(f"{PRODUCTS}add/")
+        data = values(page, **{"name": "Gallery", field: value})
+        again = staff.post(f"{PRODUCTS}add/", data)
+        assert list(again.context["form"].errors) == [field]
+        assert not StripeProduct.objects.filter(name="Gallery").exists()
+
+    def test_what_was_edited_at_stripe_meanwhile_is_told_first(
+        self, shop: Sandbox, staff: Client, package: StripePrice
+    ) -> None:
+        url = f"{PRODUCTS}{package.product_id}/change/"
+        data = values(staff.get(url), name="Mine")
+        client = get_client().v1
+        client.products.update(package.product.stripe_id, {"name": "Theirs"})
+        told = staff.post(url, data)
+        assert "Name: Theirs" in text(told)
+        assert client.products.retrieve(package.product.stripe_id).name == "Theirs"
+        staff.post(url, values(told))
+        assert client.products.retrieve(package.product.stripe_id).name == "Mine"
+
+    @pytest.mark.usefixtures("down")
+    def test_when_stripe_is_down_the_form_says_so(
+        self, staff: Client, package: StripePrice
+    ) -> None:
+        url = f"{PRODUCTS}{package.product_id}/change/"
+        told = staff.post(url, values(staff.get(url), name="Mine"))
+        assert "no route" in text(told)
+        assert told.context["form"]["name"].value() == "Mine"
+        assert not StripeProduct.objects.filter(name="Mine").exists()
+
+    def test_without_keys_the_form_says_so(self, staff: Client) -> None:
+        told = staff.post(f"{PRODUCTS}add/", values(staff.get(f"{PRODUCTS}add/"), name="Mine"))
+        assert "QUICKSCALE_STRIPE_SECRET_KEY" in text(told)
+        assert not StripeProduct.objects.exists()
+
+    def test_who_may_only_view_sees_and_sends_nothing(
+        self, shop: Sandbox, clerk: Client, package: StripePrice
+    ) -> None:
+        url = f"{PRODUCTS}{package.product_id}/change/"
+        page = clerk.get(url)
+        assert "$9.00" in text(page)
+        assert b"qs-tool" not in page.content
+        assert clerk.post(url, {"name": "Mine"}).status_code == 403
+        assert clerk.get(f"{PRODUCTS}add/").status_code == 403
+        for path in ("order/", "sync-all/", f"{package.product_id}/take/archive/"):
+            assert clerk.post(f"{PRODUCTS}{path}").status_code == 403
+        assert text(clerk.get(PRODUCTS)).count("Sync all") == 0
+
+
+class TestPriceForms:
+    def test_a_price_without_minor_units(
+        self, shop: Sandbox, staff: Client, package: StripePrice
+    ) -> None:
+        url = f"{PRICES}add/?product={package.product_id}"
+        data = values(staff.get(url), amount="1200", currency="JPY", credits="100")
+        done = staff.post(url, data, follow=True)
+        row = StripePrice.objects.get(currency="jpy")
+        assert (row.unit_amount, row.product, row.credits) == (1200, package.product, 100)
+        assert "¥1,200" in text(staff.get(PRICES))
+        assert done.context["form"]["amount"].value() == Decimal(1200)
+
+    @pytest.mark.parametrize(
+        ("currency", "amount", "unit_amount"),
+        [("USD", "12.5", 1250), ("usd", "0", 0), ("KWD", "1.230", 1230), ("ISK", "500", 50000),
+         ("HUF", "10", 1000)],
+    )  # fmt: skip
+    def test_amounts_are_sent_in_the_currency_s_minor_unit(
+        self,
+        shop: Sandbox,
+        staff: Client,
+        package: StripePrice,
+        currency: str,
+        amount: str,
+        unit_amount: int,
+    ) -> None:
+        url = f"{PRICES}add/?product={package.product_id}"
+        staff.post(url, values(staff.get(url), amount=amount, currency=currency, nickname="N"))
+        row = StripePrice.objects.get(nickname="N")
+        assert (row.currency, row.unit_amount) == (currency.lower(), unit_amount)
+
+    @pytest.mark.parametrize(
+        ("changes", "field"),
+        [
+            ({"currency": "JPY", "amount": "1.5"}, "amount"),
+            ({"currency": "KWD", "amount": "1.234"}, "amount"),
+            ({"currency": "ISK", "amount": "1.5"}, "amount"),
+            ({"amount": "-1"}, "amount"),
+            ({"currency": "XXZ"}, "currency"),
+            ({"credits_interval": "month"}, "credits_interval"),
+            ({"interval": "fortnight"}, "interval"),
+            ({"interval": "month", "interval_count": "0"}, "interval_count"),
+            ({"product": "0"}, "product"),
+        ],
+    )
+    def test_what_is_wrong_is_told_and_not_sent(
+        self,
+        shop: Sandbox,
+        staff: Client,
+        package: StripePrice,
+        changes: dict[str, str],
+        field: str,
+    ) -> None:
+        url = f"{PRICES}add/?product={package.product_id}"
+        count = StripePrice.objects.count()
+        data = {"amount": "5", "currency": "USD", **changes}
+        told = staff.post(url, values(staff.get(url), **data))
+        assert list(told.context["form"].errors) == [field]
+        assert StripePrice.objects.count() == count
+
+    def test_another_amount_makes_another_price(
+        self, shop: Sandbox, staff: Client, subscription: Subscription
+    ) -> None:
+        price = subscription.price
+        assert price
+        url = f"{PRICES}{price.pk}/change/"
+        page = staff.get(url)
+        assert "1 subscription keeps this price" in text(page)
+        done = staff.post(url, values(page, amount="25.00"), follow=True)
+        new = StripePrice.objects.get(unit_amount=2500)
+        price.refresh_from_db()
+        assert (price.active, new.interval, new.credits) == (False, "month", price.credits)
+        assert f"Stripe archived {price.stripe_id}" in text(done)
+        assert done.context["original"] == new
+        assert LogEntry.objects.count() == 2
+        subscription.refresh_from_db()
+        assert subscription.price == price
+
+    def test_other_credits_keep_the_price(
+        self, shop: Sandbox, staff: Client, package: StripePrice
+    ) -> None:
+        url = f"{PRICES}{package.pk}/change/"
+        staff.post(url, values(staff.get(url), credits="150", display_order="9"))
+        package.refresh_from_db()
+        assert (package.active, package.credits, package.display_order) == (True, 150, 9)
+
+    def test_a_refusal_of_stripe_is_told(
+        self, shop: Sandbox, staff: Client, package: StripePrice
+    ) -> None:
+        publishing.create_price(
+            product=package.product,
+            fields=PriceFields(currency="usd", unit_amount=1, lookup_key="taken"),
+            reference="a",
+        )
+        url = f"{PRICES}add/?product={package.product_id}"
+        told = staff.post(
+            url, values(staff.get(url), amount="5", currency="USD", lookup_key="taken")
+        )
+        assert "already uses that lookup key" in text(told)
+
+
+class TestCatalogueSteps:
+    def test_archive_is_asked_first_and_undone(
+        self, shop: Sandbox, staff: Client, package: StripePrice
+    ) -> None:
+        url = f"{PRICES}{package.pk}/take/archive/"
+        assert "no longer sold" in text(staff.get(url))
+        package.refresh_from_db()
+        assert package.active
+        staff.post(url)
+        package.refresh_from_db()
+        assert not package.active
+        staff.post(f"{PRICES}{package.pk}/take/restore/")
+        package.refresh_from_db()
+        assert package.active
+        assert LogEntry.objects.count() == 2
+
+    def test_a_few_are_synced_at_once(
+        self, shop: Sandbox, staff: Client, package: StripePrice
+    ) -> None:
+        StripeProduct.objects.update(name="x")
+        told = act(staff, PRODUCTS, "sync", package.product)
+        assert StripeProduct.objects.exclude(name="x").count() == 1
+        assert "Sync from Stripe: 1 row." in text(told)
+
+    def test_all_are_synced_with_what_only_stripe_has(self, shop: Sandbox, staff: Client) -> None:
+        StripePrice.objects.all().delete()
+        StripeProduct.objects.all().delete()
+        staff.post(f"{PRODUCTS}sync-all/", follow=True)
+        assert (StripeProduct.objects.count(), StripePrice.objects.count()) == (5, 7)
+
+    def test_many_show_a_bar_tell_what_failed_and_go_on(
+        self, shop: Sandbox, staff: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("quickscale_stripe.admin.base.AT_ONCE", 2)
+        gone = StripeProduct.objects.get(name="Studio pack")
+        StripeProduct.objects.filter(pk=gone.pk).update(stripe_id="prod_gone")
+        StripeProduct.objects.exclude(pk=gone.pk).update(name="x")
+        page = act(staff, PRODUCTS, "sync", *StripeProduct.objects.all())
+        run = page.request["PATH_INFO"]
+        assert '<progress id="run-progress" max="5" value="0">' in page.content.decode()
+        seen, told = [], ""
+        while not page.context["finished"]:
+            page = staff.post(run, {"done": page.context["done"]})
+            seen.append(page.context["done"])
+            told += text(page)
+        assert seen == [2, 4, 5]
+        assert "Studio pack: Stripe doesn&#x27;t have it" in told
+        assert StripeProduct.objects.filter(name="x").count() == 0
+        gone.refresh_from_db()
+        assert not gone.active
+
+    def test_a_job_stops_when_stripe_is_out_of_reach_and_goes_on_later(
+        self, shop: Sandbox, staff: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("quickscale_stripe.admin.base.AT_ONCE", 2)
+        StripeProduct.objects.update(name="x")
+        run = act(staff, PRODUCTS, "sync", *StripeProduct.objects.all()).request["PATH_INFO"]
+        with monkeypatch.context() as patch:
+
+            def fail(*args: Any, **kwargs: Any) -> Any:
+                raise stripe.APIConnectionError("no route")
+
+            patch.setattr("tests.quickscale_stripe.conftest.RecordingHTTPClient.request", fail)
+            page = staff.post(run, {"done": 0})
+        assert "Stripe is out of reach: no route" in text(page)
+        assert (page.context["done"], page.context["goes_on"]) == (0, False)
+        assert b"continue.js" not in page.content
+        page = staff.post(run, {"done": page.context["done"]})
+        assert (page.context["done"], page.context["goes_on"]) == (2, True)
+        assert b"continue.js" in page.content
+
+    def test_a_job_of_another_session_is_not_known(self, staff: Client) -> None:
+        url = f"{PRODUCTS}run/sync/00000000-0000-0000-0000-000000000000/"
+        assert "Select the rows again" in text(staff.get(url, follow=True))
+
+    @pytest.mark.usefixtures("down")
+    def test_the_whole_catalogue_when_stripe_is_down(self, staff: Client) -> None:
+        told = staff.post(f"{PRODUCTS}sync-all/", follow=True)
+        assert "Stripe is out of reach" in text(told)
+        assert StripeProduct.objects.filter(active=True).count() == 5
+
+    def test_the_order_of_all_on_one_page(
+        self, shop: Sandbox, staff: Client, package: StripePrice
+    ) -> None:
+        page = staff.get(f"{PRODUCTS}order/")
+        places = {place["name"]: place["number"] for place in page.context["places"]}
+        assert len(places) == 12
+        places[f"product_{package.product_id}"] = 50
+        places[f"price_{package.pk}"] = -2
+        told = len(shop.events("product.updated"))
+        staff.post(f"{PRODUCTS}order/", places)
+        package.refresh_from_db()
+        assert (package.product.display_order, package.display_order) == (50, -2)
+        assert len(shop.events("product.updated")) == told + 1
+        assert LogEntry.objects.count() == 2
+
+    def test_an_order_that_is_no_number_is_told(
+        self, shop: Sandbox, staff: Client, package: StripePrice
+    ) -> None:
+        told = staff.post(f"{PRODUCTS}order/", {f"product_{package.product_id}": "first"})
+        assert "Starter pack: give a whole number" in text(told)
+
+
+# Customers and subscriptions ---------------------------------------------------------------------
+
+
+def test_customers_are_synced_both_ways(shop: Sandbox, staff: Client, paid: Payment) -> None:
+    customer = StripeCustomer.objects.get()
+    get_client().v1.customers.update(customer.stripe_id or "", {"name": "Countess"})
+    act(staff, f"{ADMIN}/stripecustomer/", "sync", customer)
+    customer.refresh_from_db()
+    assert customer.name == "Countess"
+    get_client().v1.customers.delete(customer.stripe_id or "")
+    told = act(staff, f"{ADMIN}/stripecustomer/", "sync", customer)
+    assert "the next purchase makes a new one" in text(told)
+
+
+class TestSubscriptions:
+    def test_end_with_the_period_and_come_back(
+        self, shop: Sandbox, staff: Client, subscription: Subscription
+    ) -> None:
+        page = f"{SUBSCRIPTIONS}{subscription.pk}/"
+        assert "Take the cancellation back" not in text(staff.get(f"{page}change/"))
+        assert "isn&#x27;t renewed" in text(staff.get(f"{page}take/cancel/"))
+        staff.post(f"{page}take/cancel/")
+        subscription.refresh_from_db()
+        assert subscription.cancel_at_period_end
+        staff.post(f"{page}take/reactivate/")
+        subscription.refresh_from_db()
+        assert not subscription.cancel_at_period_end
+        assert [entry.get_change_message() for entry in LogEntry.objects.order_by("pk")] == [
+            "Cancel at the end of the period",
+            "Take the cancellation back",
+        ]
+
+    def test_end_now_when_asked_for_many(
+        self, shop: Sandbox, staff: Client, subscription: Subscription
+    ) -> None:
+        asked = act(staff, SUBSCRIPTIONS, "cancel-now", subscription)
+        assert "It ends at once" in text(asked)
+        assert b"continue.js" not in asked.content
+        assert "progress" not in text(asked)
+        subscription.refresh_from_db()
+        assert subscription.is_live
+        run = asked.request["PATH_INFO"]
+        done = staff.post(run, {"done": 0})
+        subscription.refresh_from_db()
+        assert (subscription.status, done.context["finished"]) == ("canceled", True)
+        again = staff.post(run, {"done": 0})
+        assert "there is nothing to do" in text(again)
+
+    def test_are_synced(self, shop: Sandbox, staff: Client, subscription: Subscription) -> None:
+        Subscription.objects.update(status="past_due")
+        act(staff, SUBSCRIPTIONS, "sync", subscription)
+        subscription.refresh_from_db()
+        assert subscription.status == "active"
+
+    def test_need_the_permission(
+        self, shop: Sandbox, clerk: Client, subscription: Subscription
+    ) -> None:
+        url = f"{SUBSCRIPTIONS}{subscription.pk}/"
+        assert clerk.post(f"{url}take/cancel-now/").status_code == 403
+        assert b"Cancel now" not in clerk.get(f"{url}change/").content
+        assert b'value="cancel-now"' not in clerk.get(SUBSCRIPTIONS).content
+        act(clerk, SUBSCRIPTIONS, "cancel-now", subscription)
+        manager = client_with("change_subscription", "view")
+        assert b"Cancel now" in manager.get(f"{url}change/").content
+        assert manager.get(f"{url}take/cancel-now/").status_code == 200
+        assert manager.get(f"{url}take/nothing/").status_code == 404
+        subscription.refresh_from_db()
+        assert subscription.is_live
+
+
+# Refunds -----------------------------------------------------------------------------------------
+
+
+class TestRefunds:
+    def test_part_is_shown_first_then_made_once(
+        self, shop: Sandbox, staff: Client, owner: Any, paid: Payment
+    ) -> None:
+        url = f"{PAYMENTS}{paid.pk}/refund/"
+        assert url in staff.get(f"{PAYMENTS}{paid.pk}/change/").content.decode()
+        page = staff.get(url)
+        assert page.context["form"]["amount"].value() == Decimal("9.00")
+        data = values(page, amount="3", reason="duplicate")
+        shown = staff.post(url, data)
+        assert "$3.00 go back to the payer, and $6.00 are left. 33.3333 credits" in text(shown)
+        assert "The owner has 100 credits now" in text(shown)
+        assert not Refund.objects.exists()
+
+        done = staff.post(url, {**values(shown), "start": "300"}, follow=True)
+        assert "$3.00 go back, and 33.3333 credits with them." in text(done)
+        refund = Refund.objects.get()
+        assert (refund.amount, refund.reason) == (300, "duplicate")
+        assert balance(owner) == Decimal("66.6667")
+        entry = LogEntry.objects.get()
+        assert refund.stripe_id in entry.get_change_message()
+        assert "duplicate" in entry.get_change_message()
+        remote = get_client().v1.refunds.retrieve(refund.stripe_id)
+        assert remote.metadata
+        assert remote.metadata["actor"] == str(entry.user_id)
+
+        again = staff.post(url, {**data, "start": "300"})
+        assert "went back meanwhile" in text(again)
+        shop.deliver()
+        paid.refresh_from_db()
+        assert (Refund.objects.count(), paid.amount_refunded) == (1, 300)
+        assert balance(owner) == Decimal("66.6667")
+
+    def test_whole(self, shop: Sandbox, staff: Client, owner: Any, paid: Payment) -> None:
+        url = f"{PAYMENTS}{paid.pk}/refund/"
+        staff.post(url, {**values(staff.get(url)), "start": "900"})
+        paid.refresh_from_db()
+        assert (paid.status, balance(owner)) == ("refunded", 0)
+        assert url not in staff.get(f"{PAYMENTS}{paid.pk}/change/").content.decode()
+
+    @pytest.mark.parametrize("amount", ["0", "9.01", "-1", "1.005", "", "x"])
+    def test_amounts_that_do_not_fit_are_told(
+        self, shop: Sandbox, staff: Client, paid: Payment, amount: str
+    ) -> None:
+        url = f"{PAYMENTS}{paid.pk}/refund/"
+        told = staff.post(url, {**values(staff.get(url), amount=amount), "start": "1"})
+        assert list(told.context["form"].errors) == ["amount"]
+        assert not Refund.objects.exists()
+
+    def test_a_refusal_of_stripe_is_told(self, shop: Sandbox, staff: Client, paid: Payment) -> None:
+        get_client().v1.refunds.create(
+            {"charge": paid.charge_id or "", "amount": 800}, {"idempotency_key": "elsewhere"}
+        )
+        url = f"{PAYMENTS}{paid.pk}/refund/"
+        told = staff.post(url, {**values(staff.get(url)), "start": "900"})
+        assert "greater than unrefunded amount" in text(told)
+        assert not LogEntry.objects.exists()
+
+    def test_needs_its_own_permission(self, shop: Sandbox, clerk: Client, paid: Payment) -> None:
+        url = f"{PAYMENTS}{paid.pk}/"
+        for client in (clerk, client_with("change_payment", "view")):
+            assert client.get(f"{url}refund/").status_code == 403
+            assert client.post(f"{url}refund/", {"start": "1"}).status_code == 403
+            assert f"{url}refund/" not in client.get(f"{url}change/").content.decode()
+        cashier = client_with("refund_payment", "view")
+        assert cashier.get(f"{url}refund/").status_code == 200
+        assert f"{url}refund/" in cashier.get(f"{url}change/").content.decode()
+        assert cashier.get(f"{PAYMENTS}0/refund/").status_code == 404
+
+    def test_payments_refunds_and_disputes_are_synced(
+        self, shop: Sandbox, staff: Client, owner: Any, paid: Payment
+    ) -> None:
+        get_client().v1.refunds.create(
+            {"charge": paid.charge_id or "", "amount": 300}, {"idempotency_key": "elsewhere"}
+        )
+        act(staff, PAYMENTS, "sync", paid)
+        paid.refresh_from_db()
+        assert (paid.amount_refunded, balance(owner)) == (300, Decimal("66.6667"))
+        Refund.objects.update(status="pending")
+        act(staff, f"{ADMIN}/refund/", "sync", Refund.objects.get())
+        assert Refund.objects.get().status == "succeeded"
+        shop.dispute(paid.charge_id or "")
+        shop.deliver()
+        Dispute.objects.update(status="lost")
+        act(staff, f"{ADMIN}/dispute/", "sync", Dispute.objects.get())
+        assert Dispute.objects.get().status == "needs_response"
+
+
+# Events ------------------------------------------------------------------------------------------
+
+
+class TestEvents:
+    @pytest.fixture
+    def dead(self, shop: Sandbox, paid: Payment) -> StripeEvent:
+        event = StripeEvent.objects.filter(status="processed").latest("pk")
+        StripeEvent.objects.filter(pk=event.pk).update(
+            status="dead", attempts=8, error="ValueError: x", traceback="Traceback: <x>",
+            processed_at=None,
+        )  # fmt: skip
+        event.refresh_from_db()
+        return event
+
+    def test_dead_ones_are_found_and_told(self, staff: Client, dead: StripeEvent) -> None:
+        found = staff.get(f"{EVENTS}?status__exact=dead")
+        assert found.context["cl"].result_count == 1
+        assert "ValueError: x" in text(found)
+        page = staff.get(f"{EVENTS}{dead.pk}/change/").content.decode()
+        assert '<pre class="qs-pre">Traceback: &lt;x&gt;</pre>' in page
+        assert "&quot;object&quot;: &quot;event&quot;" in page
+
+    def test_one_and_many_are_replayed(self, staff: Client, dead: StripeEvent) -> None:
+        staff.post(f"{EVENTS}{dead.pk}/take/replay/")
+        dead.refresh_from_db()
+        assert (dead.status, dead.error) == ("processed", "")
+        assert LogEntry.objects.count() == 1
+        many = StripeEvent.objects.filter(status="processed")
+        assert many.count() > 5
+        page = act(staff, EVENTS, "replay", *many)
+        while not page.context["finished"]:
+            page = staff.post(page.request["PATH_INFO"], {"done": page.context["done"]})
+        assert not StripeEvent.objects.exclude(status__in=["processed", "ignored"]).exists()
+
+    def test_what_fails_again_is_told(
+        self, staff: Client, dead: StripeEvent, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(event: StripeEvent) -> None:
+            raise ValueError("still broken")
+
+        monkeypatch.setattr("quickscale_stripe.webhooks.handler_for", lambda kind: fail)
+        told = staff.post(f"{EVENTS}{dead.pk}/take/replay/", follow=True)
+        assert "ValueError: still broken" in text(told)
+        dead.refresh_from_db()
+        assert (dead.status, dead.attempts) == ("failed", 1)
+        assert not LogEntry.objects.exists()
+
+    def test_need_the_permission(self, clerk: Client, dead: StripeEvent) -> None:
+        assert clerk.post(f"{EVENTS}{dead.pk}/take/replay/").status_code == 403
+        act(clerk, EVENTS, "replay", dead)
+        dead.refresh_from_db()
+        assert dead.status == "dead"
+
+
+def test_pages_are_for_staff(shop: Sandbox, buyer: Client, paid: Payment) -> None:
+    for path in (f"payment/{paid.pk}/refund/", "stripeproduct/order/", "stripeproduct/add/"):
+        assert buyer.get(f"{ADMIN}/{path}").status_code == 302
