@@ -7,6 +7,9 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+from django.apps import apps
+from django.utils.module_loading import import_string
+
 from quickscale.conf import AppSettings
 
 PRIORITIES = {
@@ -65,8 +68,18 @@ class CreditsSettings(AppSettings):
 
     @property
     def buy_url(self) -> str:
-        """Where credits can be bought: the name of a URL, or a path; empty when nowhere."""
-        return self._get("BUY_URL", "quickscale_stripe:buy_credits")
+        """Where credits can be bought: the name of a URL, or a path; empty when nowhere.
+
+        Not set: the page of ``quickscale_stripe``, where it is installed and takes payments.
+        """
+        url: str | None = self._get("BUY_URL", None)
+        return _stripe_page() if url is None else url
+
+
+def _stripe_page() -> str:
+    if not apps.is_installed("quickscale_stripe"):
+        return ""
+    return str(import_string("quickscale_stripe.contrib.credits.buy_url")())
 
 
 app_settings = CreditsSettings()

@@ -50,22 +50,31 @@ def packages() -> list[Offer]:
 def plans() -> list[Offer]:
     """The plans on sale, in display order.
 
-    ``savings`` is by how much a plan's longer interval is cheaper than its dearest one.
+    ``savings`` is by how much less a plan costs in a year than by its dearest interval. Only
+    prices that bring the same credits in a year are compared.
     """
     prices = list(StripePrice.objects.offered().recurring())
-    daily = {price: Decimal(price.unit_amount or 0) / price.days for price in prices}
-    dearest: dict[tuple[int, str], Decimal] = {}
-    for price, cost in daily.items():
-        kind = (price.product_id, price.currency)
-        dearest[kind] = max(cost, dearest.get(kind, cost))
+    yearly = {price: (price.unit_amount or 0) * _times_a_year(price) for price in prices}
+    kinds = {
+        price: (price.product_id, price.currency, round(price.credits * _times_a_year(price), 4))
+        for price in prices
+    }
+    dearest: dict[tuple[int, str, Decimal], Decimal] = {}
+    for price, cost in yearly.items():
+        dearest[kinds[price]] = max(cost, dearest.get(kinds[price], cost))
     return [
         Offer(
             price,
             price.price_per_credit and round_unit_price(price.price_per_credit),
-            _percent_less(cost, dearest[price.product_id, price.currency]),
+            _percent_less(cost, dearest[kinds[price]]),
         )
-        for price, cost in daily.items()
+        for price, cost in yearly.items()
     ]
+
+
+def _times_a_year(price: StripePrice) -> Decimal:
+    times = {"day": Decimal(365), "week": Decimal(365) / 7, "month": Decimal(12)}
+    return times.get(price.interval, Decimal(1)) / price.interval_count
 
 
 def _percent_less(cost: Decimal, most: Decimal) -> int:

@@ -19,7 +19,7 @@ from quickscale_stripe.conf import app_settings
 from quickscale_stripe.models import StripeCustomer, StripeEvent
 from quickscale_stripe.sandbox.checks import check_sandbox
 
-HOOKS = ("fulfil", "change_plan", "revoke", "restore", "balance")
+HOOKS = ("fulfil", "change_plan", "revoke", "restore", "left_over", "balance")
 MAILS = ("purchase", "payment_failed", "dispute", "invoice_problem", "event_died")
 PLAN_CHANGE_POLICIES = ("convert", "rollover", "keep", "expire")
 

@@ -261,6 +261,14 @@ class StripeSettings(AppSettings):
         return self._hook("RESTORE", _bridge("restore"))
 
     @property
+    def left_over(self) -> Callable[..., Any]:
+        """What is left of a period's credits, for the page that previews a change of plan.
+
+        See :func:`quickscale_stripe.hooks.left_over`.
+        """
+        return self._hook("LEFT_OVER", _bridge("left_over"))
+
+    @property
     def balance(self) -> Callable[..., Any]:
         """The owner's balance for the page after a purchase.
 

@@ -75,6 +75,16 @@ def restore(*, payment: Payment, key: str, reason: str) -> None:
     """
 
 
+def left_over(*, payments: list[Payment]) -> Decimal | None:
+    """What can still be used of the payments' credits, for the page that previews a change of plan.
+
+    ``QUICKSCALE_STRIPE_LEFT_OVER`` names another. The page says what becomes of it by
+    ``QUICKSCALE_STRIPE_PLAN_CHANGE_POLICY``; ``None`` leaves that out, as for a site with a
+    ``QUICKSCALE_STRIPE_CHANGE_PLAN`` of its own.
+    """
+    return None
+
+
 def balance(*, owner: Any) -> Decimal | None:
     """The owner's balance for the page after a purchase; ``QUICKSCALE_STRIPE_BALANCE``.
 

@@ -72,6 +72,21 @@ def sync(invoice_id: str) -> Payment | None:
         return [_record(bill, customer, subscription) for bill in bills][-1]
 
 
+def foresee(change: stripe.Invoice, latest_invoice_id: str) -> tuple[Decimal, list[Payment]]:
+    """What a change of plan would bring, and the paid payments of the period that it changes.
+
+    Args:
+        change: Stripe's preview of the change's invoice.
+        latest_invoice_id: the subscription's latest invoice.
+
+    Raises:
+        StripeUnavailableError, StripeRefusedError
+    """
+    period = period_invoices(_retrieve(latest_invoice_id))
+    before = list(Payment.objects.paid().filter(invoice_id__in=[other.id for other in period]))
+    return max(_NONE, plan_change([*period, change]).worth - _brought(before)), before
+
+
 def report(invoice_id: str, problem: str) -> None:
     """Tell staff of an invoice of this site's that brings no money, a draft too."""
     customer = _customer_of(_retrieve(invoice_id))

@@ -47,7 +47,8 @@ class StripePriceQuerySet(models.QuerySet["StripePrice"]):
 
 class SubscriptionQuerySet(models.QuerySet["Subscription"]):
     def for_owner(self, owner: Any) -> SubscriptionQuerySet:
-        return self.filter(owner=owner)
+        """The owner's subscriptions of the site's mode."""
+        return self.filter(owner=owner, livemode=app_settings.live_mode)
 
     def live(self) -> SubscriptionQuerySet:
         """Those that have not ended, whatever their payment status, newest first."""
@@ -57,10 +58,9 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
 
 class PaymentQuerySet(models.QuerySet["Payment"]):
     def for_owner(self, owner: Any) -> PaymentQuerySet:
-        """The owner's payments, newest first, with what a list shows."""
-        return (
-            self.filter(owner=owner).select_related("price__product").order_by("-created_at", "-id")
-        )
+        """The owner's payments of the site's mode, newest first, with what a list shows."""
+        owned = self.filter(owner=owner, livemode=app_settings.live_mode)
+        return owned.select_related("price__product").order_by("-created_at", "-id")
 
     def paid(self) -> PaymentQuerySet:
         return self.filter(paid_at__isnull=False)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 
 import stripe
 from django.utils import timezone
 
 from quickscale_stripe import invoices, subscriptions
 from quickscale_stripe.client import get_client
+from quickscale_stripe.conf import app_settings
 from quickscale_stripe.exceptions import NotForSaleError, stripe_errors
 from quickscale_stripe.models import StripePrice, Subscription
 from quickscale_stripe.stripe_objects import at, id_of
@@ -21,9 +23,11 @@ from quickscale_stripe.stripe_objects import at, id_of
 
 @dataclass(frozen=True)
 class Preview:
-    """What a change would cost now, in minor units, and when it would take effect.
+    """What a change would cost now, in minor units, what it would bring, and when.
 
-    Send ``proration_date`` back to :func:`change`, so that Stripe charges what was shown.
+    Send ``proration_date`` back to :func:`change`, so that Stripe charges what was shown. ``lines``
+    are Stripe's own words with their amounts, without the tax. ``left_over`` are the credits of
+    the period so far that ``PLAN_CHANGE_POLICY`` decides on; ``None`` when there is nothing to say.
     """
 
     price: StripePrice
@@ -32,6 +36,10 @@ class Preview:
     currency: str
     takes_effect: datetime
     proration_date: int
+    lines: tuple[tuple[str, int], ...] = ()
+    tax: int = 0
+    credits: Decimal = Decimal(0)
+    left_over: Decimal | None = None
 
 
 def is_upgrade(subscription: Subscription, price: StripePrice) -> bool:
@@ -52,7 +60,8 @@ def preview(*, subscription: Subscription, price: StripePrice) -> Preview:
         end = subscription.current_period_end or timezone.now()
         return Preview(price, False, 0, price.currency, end, proration_date)
     with stripe_errors():
-        item = _item(subscription)
+        remote = get_client().v1.subscriptions.retrieve(subscription.stripe_id)
+        item = remote.items.data[0]
         proration_date = max(proration_date, item.current_period_start)
         invoice = get_client().v1.invoices.create_preview(
             {
@@ -64,8 +73,20 @@ def preview(*, subscription: Subscription, price: StripePrice) -> Preview:
                 },
             }
         )
-    due, currency = invoice.amount_due, invoice.currency
-    return Preview(price, True, due, currency, at(proration_date), proration_date)
+    latest = id_of(remote.latest_invoice)
+    brings, before = invoices.foresee(invoice, latest) if latest else (Decimal(0), [])
+    return Preview(
+        price=price,
+        is_upgrade=True,
+        due_now=invoice.amount_due,
+        currency=invoice.currency,
+        takes_effect=at(proration_date),
+        proration_date=proration_date,
+        lines=tuple((line.description or "", line.amount) for line in invoice.lines.data),
+        tax=sum(tax.amount for tax in invoice.total_taxes or []),
+        credits=brings,
+        left_over=app_settings.left_over(payments=before) if brings else None,
+    )
 
 
 def change(

@@ -10,33 +10,43 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.generic import TemplateView
 
+from quickscale.fragments import FragmentMixin
 from quickscale_stripe import catalogue, checkout, plan_changes, portal, subscriptions
+from quickscale_stripe.client import payments_are_on
 from quickscale_stripe.conf import app_settings
 from quickscale_stripe.exceptions import AlreadySubscribedError, NotForSaleError
 from quickscale_stripe.forms import PlanChangeForm, PlanForm, SignupForm
-from quickscale_stripe.models import Subscription
+from quickscale_stripe.managers import SubscriptionQuerySet
+from quickscale_stripe.models import Payment, Subscription
 from quickscale_stripe.views import OwnerMixin, PaymentsMixin, absolute_url, go_to, success_url
 
 
 class SubscriptionMixin(OwnerMixin):
     """Views of the owner's subscription."""
 
+    back = "quickscale_stripe:subscription"
+
     def current(self) -> Subscription | None:
         """The owner's subscription that has not ended, the newest of several."""
-        owned = Subscription.objects.for_owner(self.owner).live()
-        return owned.select_related("price__product", "pending_price__product").first()
+        return self.owned().live().first()
+
+    def owned(self) -> SubscriptionQuerySet:
+        owned = Subscription.objects.for_owner(self.owner)
+        return owned.select_related("price__product", "pending_price__product")
 
     def to_subscription(self) -> HttpResponse:
         return go_to(self.request, reverse("quickscale_stripe:subscription"))
 
 
-class PlansView(PaymentsMixin, SubscriptionMixin, TemplateView):
+class PlansView(FragmentMixin, SubscriptionMixin, PaymentsMixin, TemplateView):
     """The plans, monthly or yearly, beside the current one."""
 
     template_name = "quickscale_stripe/plans.html"
+    fragment_name = "quickscale_stripe/_plans.html"
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         offers = catalogue.plans()
+        yearly = [offer.savings for offer in offers if offer.price.interval == "year"]
         intervals = {offer.price.interval: offer.price.get_interval_display() for offer in offers}
         current = self.current()
         own = current.price.interval if current and current.price else ""
@@ -47,14 +57,14 @@ class PlansView(PaymentsMixin, SubscriptionMixin, TemplateView):
             offers=[offer for offer in offers if offer.price.interval == chosen],
             intervals=sorted(intervals.items()),
             interval=chosen,
-            saves=max((offer.savings for offer in offers), default=0),
+            saves=max(yearly, default=0),
             subscription=current,
             reference=uuid.uuid4(),
             **kwargs,
         )
 
 
-class SubscribeView(PaymentsMixin, SubscriptionMixin):
+class SubscribeView(SubscriptionMixin, PaymentsMixin):
     """Sends a new subscriber to Stripe's page, and one who has a plan to the plan's page."""
 
     http_method_names = ["post"]
@@ -81,16 +91,29 @@ class SubscribeView(PaymentsMixin, SubscriptionMixin):
 
 
 class SubscriptionView(SubscriptionMixin, TemplateView):
+    """The subscription, or the last one when it ended, with the payment that is due for it."""
+
     template_name = "quickscale_stripe/subscription.html"
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        return super().get_context_data(subscription=self.current(), **kwargs)
+        subscription = self.current() or self.owned().order_by("-created_at", "-id").first()
+        return super().get_context_data(
+            subscription=subscription,
+            due=self._due(subscription) if subscription and subscription.is_live else None,
+            payments_are_on=payments_are_on(),
+            **kwargs,
+        )
+
+    def _due(self, subscription: Subscription) -> Payment | None:
+        payments = Payment.objects.for_owner(self.owner).exclude(invoice_url="")
+        return payments.filter(subscription=subscription, paid_at=None).first()
 
 
-class ChangePlanView(PaymentsMixin, SubscriptionMixin):
+class ChangePlanView(SubscriptionMixin, PaymentsMixin):
     """Shows what a change costs and when it comes, and makes it."""
 
     http_method_names = ["get", "post"]
+    may_be_done = True
     template_name = "quickscale_stripe/change_plan.html"
 
     def get(self, request: HttpRequest) -> HttpResponse:
@@ -128,8 +151,22 @@ class ChangePlanView(PaymentsMixin, SubscriptionMixin):
         return self.to_subscription()
 
 
-class CancelView(PaymentsMixin, SubscriptionMixin):
+class KeepPlanView(SubscriptionMixin, PaymentsMixin):
+    """Drops a change of plan that was to come."""
+
     http_method_names = ["post"]
+    may_be_done = True
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        if subscription := self.current():
+            subscriptions.keep_plan(subscription)
+            messages.success(request, _("You keep your plan."))
+        return self.to_subscription()
+
+
+class CancelView(SubscriptionMixin, PaymentsMixin):
+    http_method_names = ["post"]
+    may_be_done = True
 
     def post(self, request: HttpRequest) -> HttpResponse:
         if subscription := self.current():
@@ -138,8 +175,9 @@ class CancelView(PaymentsMixin, SubscriptionMixin):
         return self.to_subscription()
 
 
-class ReactivateView(PaymentsMixin, SubscriptionMixin):
+class ReactivateView(SubscriptionMixin, PaymentsMixin):
     http_method_names = ["post"]
+    may_be_done = True
 
     def post(self, request: HttpRequest) -> HttpResponse:
         if subscription := self.current():
@@ -151,6 +189,7 @@ class ReactivateView(PaymentsMixin, SubscriptionMixin):
 class BillingPortalView(PaymentsMixin):
     """Sends the owner to Stripe's page for payment methods and billing details."""
 
+    back = "quickscale_stripe:subscription"
     http_method_names = ["post"]
 
     def post(self, request: HttpRequest) -> HttpResponse:

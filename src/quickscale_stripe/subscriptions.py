@@ -75,6 +75,12 @@ def reactivate(subscription: Subscription) -> Subscription | None:
     return _end_with_period(subscription, False)
 
 
+def keep_plan(subscription: Subscription) -> Subscription | None:
+    """Drop the change of plan that was to come with the next period."""
+    release_schedule(subscription)
+    return sync(subscription.stripe_id)
+
+
 def cancel_now(subscription: Subscription) -> Subscription | None:
     """End the subscription at once; Stripe pays nothing back by itself."""
     with stripe_errors():

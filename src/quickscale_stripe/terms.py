@@ -5,9 +5,11 @@ from __future__ import annotations
 from decimal import ROUND_DOWN, Decimal
 
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 from django.utils.translation import ngettext, ngettext_lazy
 
-from quickscale_stripe.models import StripePrice
+from quickscale_stripe.conf import app_settings
+from quickscale_stripe.models import Dispute, StripePrice
 from quickscale_stripe.money import format_credits, format_money
 
 _EVERY = {
@@ -19,6 +21,16 @@ _EVERY = {
 _BILLED = {
     "month": ngettext_lazy("billed monthly", "billed every %(count)s months", "count"),
     "year": ngettext_lazy("billed yearly", "billed every %(count)s years", "count"),
+}
+_DISPUTES = {
+    "warning_needs_response": _lazy("Inquiry of your bank, open"),
+    "warning_under_review": _lazy("Inquiry of your bank, open"),
+    "warning_closed": _lazy("Inquiry of your bank, closed"),
+    "needs_response": _lazy("Open"),
+    "under_review": _lazy("With your bank"),
+    "won": _lazy("Closed: the payment stands"),
+    "lost": _lazy("Closed: the money went back to you"),
+    "prevented": _lazy("Closed: the money went back to you"),
 }
 _MONTHS = {"month": 1, "year": 12}
 
@@ -55,6 +67,29 @@ def in_credits(amount: Decimal) -> str:
     count = int(amount) if amount == int(amount) else 2
     text = ngettext("%(amount)s credit", "%(amount)s credits", count)
     return text % {"amount": format_credits(amount)}
+
+
+def left_over_terms(amount: Decimal) -> str:
+    """What ``PLAN_CHANGE_POLICY`` does with so many credits on a paid change of plan."""
+    cap = app_settings.plan_change_cap
+    names = {"credits": in_credits(amount), "most": in_credits(Decimal(cap or 0))}
+    match app_settings.plan_change_policy:
+        case "keep":
+            return _("%(credits)s, usable until they end") % names
+        case "expire":
+            return _("%(credits)s, which go away") % names
+        case "rollover" if cap is None:
+            return _("%(credits)s, usable until the new period ends") % names
+        case "rollover":
+            return _("%(credits)s; up to %(most)s stay until the new period ends") % names
+        case _ if cap is None:
+            return _("%(credits)s, yours for good") % names
+    return _("%(credits)s; up to %(most)s become yours for good") % names
+
+
+def dispute_terms(dispute: Dispute) -> str:
+    """The status of a dispute as the customer, who made it, understands it."""
+    return str(_DISPUTES.get(dispute.status, dispute.status.replace("_", " ")))
 
 
 def _each_time(what: str, price: StripePrice) -> str:

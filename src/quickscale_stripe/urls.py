@@ -16,6 +16,7 @@ urlpatterns = [
     path("plans/subscribe/", subscription_views.SubscribeView.as_view(), name="subscribe"),
     path("subscription/", subscription_views.SubscriptionView.as_view(), name="subscription"),
     path("subscription/change/", subscription_views.ChangePlanView.as_view(), name="change_plan"),
+    path("subscription/keep-plan/", subscription_views.KeepPlanView.as_view(), name="keep_plan"),
     path("subscription/cancel/", subscription_views.CancelView.as_view(), name="cancel"),
     path(
         "subscription/reactivate/", subscription_views.ReactivateView.as_view(), name="reactivate"

@@ -21,7 +21,7 @@ from django.views.generic import TemplateView, View
 
 from quickscale.fragments import FragmentMixin
 from quickscale.owner import get_owner
-from quickscale_stripe import catalogue, checkout, fulfilment, webhooks
+from quickscale_stripe import catalogue, checkout, fulfilment, receipt_pdf, webhooks
 from quickscale_stripe.client import payments_are_on
 from quickscale_stripe.conf import app_settings
 from quickscale_stripe.exceptions import (
@@ -51,7 +51,14 @@ class OwnerMixin(LoginRequiredMixin, View):
 
 
 class PaymentsMixin(OwnerMixin):
-    """A page that needs Stripe: says so when payments are off or Stripe doesn't answer."""
+    """A page that needs Stripe: says so when payments are off or Stripe doesn't answer.
+
+    ``back`` names where that page leads. ``may_be_done`` tells that a request whose answer is
+    missing may have been carried out.
+    """
+
+    back = "quickscale_stripe:buy_credits"
+    may_be_done = False
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if request.user.is_authenticated and not payments_are_on():
@@ -59,7 +66,12 @@ class PaymentsMixin(OwnerMixin):
         try:
             return super().dispatch(request, *args, **kwargs)
         except PaymentsError as error:
-            context = {"can_retry": isinstance(error, StripeUnavailableError), "error": error}
+            context = {
+                "back": self.back,
+                "can_retry": isinstance(error, StripeUnavailableError),
+                "may_be_done": self.may_be_done and request.method == "POST",
+                "error": error,
+            }
             return render(request, "quickscale_stripe/unavailable.html", context, status=503)
 
 
@@ -166,6 +178,7 @@ class PaymentView(OwnerMixin, TemplateView):
             payment=payment,
             refunds=payment.refunds.order_by("created_at"),
             disputes=payment.disputes.order_by("created_at"),
+            pdf_is_available=receipt_pdf.is_available(),
             **kwargs,
         )
 

@@ -11,7 +11,7 @@ from django.utils import timezone, translation
 from stripe import APIConnectionError, HTTPClient
 
 from quickscale_dashboard.registry import nav_items
-from quickscale_stripe.models import Payment, StripePrice
+from quickscale_stripe.models import Dispute, Payment, Refund, StripePrice
 from quickscale_stripe.sandbox import Sandbox
 from tests.quickscale_stripe.shopping import balance, open_checkout
 
@@ -54,8 +54,11 @@ def test_pages_ask_for_a_login(sandbox: Sandbox, client: Client, path: str) -> N
     assert "login" in response["Location"]
 
 
-def test_packages_show_price_credits_and_savings(shop: Sandbox, buyer: Client) -> None:
-    page = text_of(buyer.get(BUY))
+def test_packages_show_price_credits_and_savings(
+    shop: Sandbox, buyer: Client, django_assert_max_num_queries: Any
+) -> None:
+    with django_assert_max_num_queries(4):
+        page = text_of(buyer.get(BUY))
 
     for fact in (
         "Starter pack",
@@ -178,7 +181,18 @@ def test_without_keys_pages_say_that_payments_are_not_set_up(
     assert "Payments are not set up" in text_of(page)
     assert "QUICKSCALE" not in page.text
     assert "not set up" in text_of(buyer.post(CHECKOUT, {"price": package.pk}))
-    assert buyer.get(PAYMENTS).status_code == 200
+    assert f'href="{PAYMENTS}"' in page.text
+
+
+def test_without_keys_no_page_offers_to_buy(buyer: Client, shop: Sandbox, settings: Any) -> None:
+    for path in (PAYMENTS, "/dashboard/", "/dashboard/credits/"):
+        assert BUY in buyer.get(path).text
+    settings.QUICKSCALE_STRIPE_SANDBOX = False
+    for path in (PAYMENTS, "/dashboard/", "/dashboard/credits/", "/dashboard/subscription/"):
+        page = buyer.get(path)
+        assert page.status_code == 200
+        assert BUY not in page.text
+        assert "/dashboard/plans/" not in page.text
 
 
 def test_while_stripe_is_down_nothing_breaks(
@@ -208,7 +222,7 @@ def test_payments_are_listed_with_their_receipts(paid: Payment, buyer: Client) -
 def test_payments_of_others_are_hidden(paid: Payment) -> None:
     stranger = Client()
     stranger.force_login(get_user_model().objects.create_user(email="eve@example.com"))
-    assert "No payments to show" in text_of(stranger.get(PAYMENTS))
+    assert "You have not paid for anything yet" in text_of(stranger.get(PAYMENTS))
     assert stranger.get(f"{PAYMENTS}{paid.pk}/").status_code == 404
     assert stranger.get(f"{PAYMENTS}{paid.pk}/receipt/").status_code == 404
 
@@ -227,7 +241,9 @@ def test_payments_of_others_are_hidden(paid: Payment) -> None:
 def test_payments_can_be_filtered(
     paid: Payment, buyer: Client, query: dict[str, str], shown: bool
 ) -> None:
-    assert ("Starter pack" in text_of(buyer.get(PAYMENTS, query))) is shown
+    page = buyer.get(PAYMENTS, query)
+    assert ("Starter pack" in text_of(page)) is shown
+    assert ("No payments match. Show all" in text_of(page)) is not shown
 
 
 def test_the_list_is_paged_with_a_bounded_number_of_queries(
@@ -254,10 +270,54 @@ def test_the_detail_and_the_receipt(paid: Payment, buyer: Client) -> None:
     detail = buyer.get(f"{PAYMENTS}{paid.pk}/")
     assert "$9.00" in text_of(detail)
     assert paid.receipt_url in detail.text
+    assert f"{PAYMENTS}{paid.pk}/receipt.pdf" in detail.text
 
-    receipt = text_of(buyer.get(f"{PAYMENTS}{paid.pk}/receipt/"))
-    for fact in (f"Receipt {paid.receipt_number}", "ada@example.com", "Total paid $9.00"):
-        assert fact in receipt
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        ("needs_response", "Open"),
+        ("warning_closed", "Inquiry of your bank, closed"),
+        ("won", "Closed: the payment stands"),
+        ("something_new", "something new"),
+    ],
+)
+def test_refunds_and_disputes_are_told_in_words(
+    paid: Payment, buyer: Client, status: str, words: str, django_assert_max_num_queries: Any
+) -> None:
+    facts = {
+        "payment": paid, "currency": "usd", "created_at": timezone.now(),
+        "synced_at": timezone.now(),
+    }  # fmt: skip
+    for number in range(3):
+        Refund.objects.create(
+            stripe_id=f"re_{number}", amount=200, status="succeeded", credits_revoked=22, **facts
+        )
+    Dispute.objects.create(
+        stripe_id="du_1", amount=600, status=status, is_withdrawn=True, credits_revoked=34, **facts
+    )
+    with django_assert_max_num_queries(6):
+        page = text_of(buyer.get(f"{PAYMENTS}{paid.pk}/"))
+    assert "$2.00 (Refunded); 22 credits taken back" in page
+    assert f"$6.00 ({words}); 34 credits set aside" in page
+
+
+def test_a_payment_that_is_due_can_be_paid(owner: Any, buyer: Client) -> None:
+    payment = Payment.objects.create(
+        owner=owner, kind="subscription", status="failed", amount=1900, currency="usd",
+        created_at=timezone.now(), invoice_url="https://invoice.stripe.com/i/1",
+        failure_message="Your card was declined.",
+    )  # fmt: skip
+    page = buyer.get(f"{PAYMENTS}{payment.pk}/")
+    assert "Your card was declined. " in text_of(page)
+    assert "Pay now" in text_of(page)
+    assert payment.invoice_url in page.text
+
+
+def test_payments_of_the_other_mode_are_hidden(paid: Payment, buyer: Client) -> None:
+    Payment.objects.update(livemode=True)
+    assert "Starter pack" not in text_of(buyer.get(PAYMENTS))
+    assert buyer.get(f"{PAYMENTS}{paid.pk}/").status_code == 404
 
 
 def test_a_payment_that_is_not_paid_has_no_receipt(owner: Any, buyer: Client) -> None:

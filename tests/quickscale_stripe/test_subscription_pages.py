@@ -2,15 +2,18 @@ from __future__ import annotations
 
 import re
 import uuid
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from django.test import Client
 
+from quickscale_credits.models import CreditAccount
+from quickscale_stripe import catalogue
 from quickscale_stripe.models import Payment, StripePrice, Subscription
 from quickscale_stripe.sandbox import Sandbox
 from tests.quickscale_stripe.shopping import balance
-from tests.quickscale_stripe.test_pages import text_of
+from tests.quickscale_stripe.test_pages import Unreachable, text_of
 from tests.quickscale_stripe.test_subscriptions import basic, open_signup, pro, subscribed
 
 __all__ = ["basic", "pro", "subscribed"]
@@ -26,12 +29,38 @@ def test_plans_monthly_and_yearly(shop: Sandbox, buyer: Client) -> None:
     monthly = text_of(buyer.get(PLANS))
     for fact in ("Basic plan", "$19.00 each month", "300 credits", "$49.00 each month"):
         assert fact in monthly
-    assert "save up to 1" in monthly
+    assert "save up to 16%" in monthly
 
     yearly = text_of(buyer.get(PLANS, {"interval": "year"}))
     assert "$190.00 each year" in yearly
-    assert "Save 17%" in yearly
+    assert "Save 16%" in yearly
+    assert "3,600 credits each year" in yearly
     assert "$19.00 each month" not in yearly
+
+    fragment = buyer.get(PLANS, {"interval": "year"}, headers={"HX-Request": "true"})
+    assert "<html" not in fragment.text
+    assert "$190.00 each year" in text_of(fragment)
+    assert "HX-Request" in fragment["Vary"]
+
+
+def test_credits_that_come_monthly_are_told_beside_the_year_that_is_billed(
+    shop: Sandbox, buyer: Client, basic: StripePrice, django_assert_max_num_queries: Any
+) -> None:
+    StripePrice.objects.filter(product=basic.product, interval="year").update(
+        metadata={"credits_interval": "month"}
+    )
+    with django_assert_max_num_queries(6):
+        page = text_of(buyer.get(PLANS, {"interval": "year"}))
+    assert "300 credits each month, billed yearly" in page
+
+
+def test_only_prices_that_bring_the_same_are_compared(
+    shop: Sandbox, buyer: Client, basic: StripePrice
+) -> None:
+    yearly = StripePrice.objects.filter(product=basic.product, interval="year")
+    yearly.update(credits=1000)
+    offers = {offer.price.pk: offer for offer in catalogue.plans()}
+    assert offers[yearly.get().pk].savings == 0
 
 
 def test_subscribing_from_the_page(
@@ -120,10 +149,137 @@ def test_every_status_is_told_in_words(
     Subscription.objects.update(status=status, trial_end=subscribed.current_period_end)
     subscribed.refresh_from_db()
     page = text_of(buyer.get(SUBSCRIPTION))
-    if subscribed.is_live:
-        assert subscribed.get_status_display() in page
-    else:
-        assert "You have no subscription" in page
+    assert f"Status {subscribed.get_status_display()}" in page
+    words = {
+        "active": "Next billing date",
+        "canceled": "has ended",
+        "incomplete": "first payment is not complete",
+        "incomplete_expired": "did not begin",
+        "past_due": "last payment failed",
+        "paused": "is paused",
+        "trialing": "trial lasts until",
+        "unpaid": "last payment failed",
+    }
+    assert words[status] in page
+    assert ("See the plans" in page) is not subscribed.is_live
+    assert ("Cancel at the end" in page) is subscribed.is_live
+
+
+def test_a_payment_that_is_due_is_to_be_paid_first(
+    shop: Sandbox, buyer: Client, owner: Any, basic: StripePrice
+) -> None:
+    shop.pay(open_signup(owner, basic), "renewal_declined")
+    shop.deliver()
+    shop.advance(days=32)
+    shop.deliver()
+    assert Subscription.objects.get().status == "past_due"
+    due = Payment.objects.get(paid_at=None)
+    page = buyer.get(SUBSCRIPTION)
+    assert "Pay now" in text_of(page)
+    assert due.invoice_url
+    assert due.invoice_url in page.text
+    assert due.failure_message in text_of(page)
+
+
+def test_a_change_to_come_is_shown_and_can_be_dropped(
+    shop: Sandbox, buyer: Client, owner: Any, basic: StripePrice, pro: StripePrice
+) -> None:
+    shop.pay(open_signup(owner, pro))
+    shop.deliver()
+    page = buyer.get(CHANGE, {"price": basic.pk})
+    assert "To pay now $0.00" in text_of(page)
+    assert "nothing is charged today" in text_of(page)
+    data = {"price": basic.pk, "proration_date": "0"}
+    page = text_of(buyer.post(CHANGE, data, follow=True))
+    assert "Your plan changes to Basic plan on" in page
+    assert "$19.00 each month 300 credits each month" in page
+    assert "Keep the present plan" in page
+    assert "Yours from" in text_of(buyer.get(PLANS))
+
+    page = text_of(buyer.post(f"{SUBSCRIPTION}keep-plan/", follow=True))
+    assert "You keep your plan" in page
+    assert "Basic plan" not in page
+    assert Subscription.objects.get().pending_price is None
+
+
+@pytest.mark.parametrize(
+    ("policy", "cap", "words"),
+    [
+        ("convert", None, "250 credits, yours for good"),
+        ("convert", 100, "250 credits; up to 100 credits become yours for good"),
+        ("rollover", None, "250 credits, usable until the new period ends"),
+        ("rollover", 1, "250 credits; up to 1 credit stay until the new period ends"),
+        ("keep", None, "250 credits, usable until they end"),
+        ("expire", None, "250 credits, which go away"),
+    ],
+)
+def test_the_preview_tells_the_credits_that_then_come(
+    shop: Sandbox,
+    buyer: Client,
+    owner: Any,
+    subscribed: Subscription,
+    pro: StripePrice,
+    settings: Any,
+    policy: str,
+    cap: int | None,
+    words: str,
+) -> None:
+    settings.QUICKSCALE_STRIPE_PLAN_CHANGE_POLICY = policy
+    settings.QUICKSCALE_STRIPE_PLAN_CHANGE_CAP = cap
+    CreditAccount.objects.for_owner(owner).consume_credits(50, "Used")
+    page = buyer.get(CHANGE, {"price": pro.pk})
+    told = re.search(r"Credits you get now ([\d,.]+)", text_of(page))
+    assert told
+    assert f"Credits left of your plan so far {words}" in text_of(page)
+
+    moment = re.search(r'name="proration_date" value="(\d+)"', page.text)
+    assert moment
+    buyer.post(CHANGE, {"price": pro.pk, "proration_date": moment[1]})
+    brought = Payment.objects.get(kind="plan_change").credits
+    assert Decimal(told[1].replace(",", "")) == brought
+
+
+def test_the_subscription_pages_have_few_queries(
+    shop: Sandbox, buyer: Client, subscribed: Subscription, django_assert_max_num_queries: Any
+) -> None:
+    with django_assert_max_num_queries(6):
+        buyer.get(SUBSCRIPTION)
+    with django_assert_max_num_queries(6):
+        buyer.get(PLANS)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "words"),
+    [
+        ("get", CHANGE, "You have not been charged"),
+        ("post", CHANGE, "do not know yet whether your request arrived"),
+        ("post", f"{SUBSCRIPTION}cancel/", "do not know yet whether your request arrived"),
+        ("post", f"{SUBSCRIPTION}reactivate/", "do not know yet whether your request arrived"),
+        ("post", f"{SUBSCRIPTION}keep-plan/", "do not know yet whether your request arrived"),
+        ("post", "/dashboard/billing/", "You have not been charged"),
+        ("post", "/dashboard/plans/subscribe/", "You have not been charged"),
+    ],
+)
+def test_while_stripe_is_down_each_page_says_so_and_leads_on(
+    shop: Sandbox,
+    buyer: Client,
+    subscribed: Subscription,
+    pro: StripePrice,
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    path: str,
+    words: str,
+) -> None:
+    Subscription.objects.update(schedule_id="sub_sched_1")
+    monkeypatch.setattr("quickscale_stripe.sandbox.SandboxHTTPClient", lambda _: Unreachable())
+    data = {"price": pro.pk, "proration_date": "1", "reference": str(uuid.uuid4())}
+    page = getattr(buyer, method)(path, data)
+    assert page.status_code == 503
+    assert words in text_of(page)
+    assert f'href="{SUBSCRIPTION}"' in page.text
+    assert ("Try again" in text_of(page)) is (method == "get")
+    assert buyer.get(SUBSCRIPTION).status_code == 200
+    assert buyer.get(PLANS).status_code == 200
 
 
 def test_the_billing_portal(shop: Sandbox, buyer: Client, subscribed: Subscription) -> None:

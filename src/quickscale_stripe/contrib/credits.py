@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 
 from quickscale_credits import allotments, ledger
 from quickscale_credits.models import CreditAccount, CreditLot, CreditTransaction
+from quickscale_stripe.client import payments_are_on
 from quickscale_stripe.conf import app_settings
 from quickscale_stripe.models import Payment, StripePrice
 
@@ -85,8 +86,7 @@ def _follow_policy(payment: Payment, before: list[Payment]) -> None:
     kept = _("Kept at the change of plan")
     ends = payment.subscription.current_period_end if payment.subscription else None
     for earlier in before:
-        lots = _lots(earlier).filter(remaining__gt=0, effective_at__lte=now, expires_at__gt=now)
-        for lot in lots:
+        for lot in _usable(earlier, now):
             if policy == "convert":
                 ledger.convert(lot=lot, description=kept, cap=cap)
             elif policy == "rollover":
@@ -160,6 +160,15 @@ def restore(*, payment: Payment, key: str, reason: str) -> None:
         )
 
 
+def left_over(*, payments: list[Payment]) -> Decimal:
+    """The credits of the payments' lots that a paid change of plan treats by its policy."""
+    now = timezone.now()
+    return sum(
+        (lot.remaining for payment in payments if payment.amount for lot in _usable(payment, now)),
+        Decimal(0),
+    )
+
+
 def balance(*, owner: Any) -> Decimal | None:
     """The credits that the owner can use now."""
     return CreditAccount.objects.for_owner(owner).get_available_balance()
@@ -187,6 +196,18 @@ def _free(lot: CreditLot) -> Decimal:
 
 def _family(lot: CreditLot) -> QuerySet[CreditLot]:
     return CreditLot.objects.filter(Q(pk=lot.pk) | Q(parent=lot))
+
+
+def buy_url() -> str:
+    """The page to buy credits at while payments are on, else empty.
+
+    ``QUICKSCALE_CREDITS_BUY_URL`` is this where it isn't set.
+    """
+    return "quickscale_stripe:buy_credits" if payments_are_on() else ""
+
+
+def _usable(payment: Payment, now: datetime) -> QuerySet[CreditLot]:
+    return _lots(payment).filter(remaining__gt=0, effective_at__lte=now, expires_at__gt=now)
 
 
 def _lots(payment: Payment) -> QuerySet[CreditLot]:

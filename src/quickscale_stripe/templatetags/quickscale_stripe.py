@@ -4,8 +4,8 @@ from decimal import Decimal
 
 from django import template
 
-from quickscale.brand import brand_name
 from quickscale_stripe import terms
+from quickscale_stripe.client import payments_are_on
 from quickscale_stripe.money import format_credits, format_money
 
 register = template.Library()
@@ -13,6 +13,9 @@ register = template.Library()
 register.filter(terms.price_terms)
 register.filter(terms.credit_terms)
 register.filter(terms.in_credits)
+register.filter(terms.dispute_terms)
+register.filter(terms.left_over_terms)
+register.simple_tag(payments_are_on)
 
 
 @register.filter
@@ -24,8 +27,3 @@ def money(amount: int | Decimal, currency: str) -> str:
 @register.filter
 def credit_amount(amount: Decimal) -> str:
     return format_credits(amount)
-
-
-@register.simple_tag
-def site_name() -> str:
-    return brand_name()
