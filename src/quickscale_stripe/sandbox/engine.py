@@ -280,6 +280,20 @@ class Sandbox:
             created = webhooks.new_endpoint(world, url, list(events), secret, _thin=thin)
         return str(created["secret"])
 
+    def forward_to(self, url: str, *, secret: str | None = None) -> str:
+        """Register the webhook of a site that is being served; returns its secret.
+
+        Only the last one counts: the endpoint of an earlier run, at another port, is let go.
+        """
+        with self.world() as world:
+            for endpoint in world.all("webhook_endpoint", _forwarded=True):
+                world.rows.remove(endpoint["id"])
+        secret = self.add_endpoint(url, secret=secret)
+        with self.world() as world:
+            [endpoint] = world.all("webhook_endpoint", url=url, _thin=False)
+            world.save(endpoint | {"_forwarded": True})
+        return secret
+
     def set_delivery(
         self,
         when: Literal["after", "first", "hold"] = "after",

@@ -75,7 +75,7 @@ def _payment_form(
         code_error=code_error,
         discount=discount,
         due=due,
-        email=known or form.get("email", ""),
+        email=known or form.get("email") or (session["customer_details"] or {}).get("email") or "",
         email_fixed=bool(known),
         error=error,
         heading=_heading(session),

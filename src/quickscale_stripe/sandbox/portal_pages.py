@@ -29,6 +29,7 @@ def portal_page(sandbox: Sandbox, request: Request, session_id: str) -> SandboxR
             _act(world, session["customer"], request.form)
             return redirect(session["url"])
         customer_id = session["customer"]
+        customer = world.get("customer", customer_id)
         running = [
             _shown_subscription(world, value)
             for value in world.all("subscription", customer=customer_id)
@@ -42,6 +43,7 @@ def portal_page(sandbox: Sandbox, request: Request, session_id: str) -> SandboxR
         request,
         "portal",
         leads_to=session["return_url"] or "",
+        details=_details(customer),
         invoices=billed,
         methods=_SAVEABLE,
         return_url=session["return_url"],
@@ -61,6 +63,8 @@ def _act(world: World, customer_id: str, form: Object) -> None:
         if method is None:
             raise ValueError("There is no such payment method.")
         portal.save_method(world, customer_id, method)
+    elif action == "details":
+        portal.save_details(world, customer_id, form)
     else:
         raise ValueError("The portal can't do this.")
 
@@ -87,6 +91,25 @@ def _shown_subscription(world: World, subscription: Object) -> Object:
             if price["id"] != current["id"] and price["currency"] == current["currency"]
         ],
     }
+
+
+def _details(customer: Object) -> list[tuple[str, str, str, str, str]]:
+    """The form of the billing details: name, label, kind, what the browser fills in, and value."""
+    address = customer["address"] or {}
+    return [
+        ("name", "Name", "text", "name", customer["name"] or ""),
+        ("email", "Email", "email", "email", customer["email"] or ""),
+        *(
+            (name, label, "text", fills, address.get(name) or "")
+            for name, label, fills in (
+                ("line1", "Address", "address-line1"),
+                ("line2", "Address, second line", "address-line2"),
+                ("postal_code", "Postal code", "postal-code"),
+                ("city", "City", "address-level2"),
+                ("country", "Country (two letters)", "country"),
+            )
+        ),
+    ]
 
 
 def _shown_invoice(invoice: Object) -> Object:

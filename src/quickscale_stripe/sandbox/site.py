@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
@@ -18,12 +20,27 @@ def sandbox_path() -> str:
     return app_settings.sandbox_path or str(root / ".quickscale" / "stripe-sandbox.sqlite3")
 
 
+_in_use: list[Sandbox] = []
+
+
+@contextmanager
+def using(sandbox: Sandbox) -> Iterator[None]:
+    """Let this sandbox be the site's within the block, in all threads."""
+    _in_use.append(sandbox)
+    try:
+        yield
+    finally:
+        _in_use.remove(sandbox)
+
+
 def get_sandbox() -> Sandbox:
     """The site's sandbox; the same one while the settings stay the same.
 
     Raises:
         ImproperlyConfigured: ``DEBUG`` is off, and the path isn't ``":memory:"``, as in tests.
     """
+    if _in_use:
+        return _in_use[-1]
     path = sandbox_path()
     if not settings.DEBUG and path != ":memory:":
         raise ImproperlyConfigured("QUICKSCALE_STRIPE_SANDBOX is for development, with DEBUG on.")

@@ -1,10 +1,7 @@
-"""Stripe's own command line, a client that nobody here wrote; skipped where it isn't installed."""
+"""Stripe's own command line against the sandbox; skipped where it isn't installed."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,11 +9,9 @@ import stripe
 
 from quickscale_stripe.sandbox import Sandbox
 
-CLI = os.environ.get("STRIPE_CLI") or shutil.which("stripe")
+from .cli import needs_cli, run_cli
 
-pytestmark = pytest.mark.skipif(
-    CLI is None, reason="No Stripe CLI: npm package @stripe/cli, or STRIPE_CLI names the binary"
-)
+pytestmark = needs_cli
 
 
 @pytest.mark.parametrize(
@@ -24,10 +19,20 @@ pytestmark = pytest.mark.skipif(
     [
         ("customer.updated", "customer.created"),
         ("customer.deleted", "customer.created"),
+        ("customer.created", "customer.created"),
+        ("product.created", "product.created"),
         ("product.updated", "product.created"),
+        ("product.deleted", "product.created"),
+        ("price.created", "product.created"),
         ("price.updated", "price.created"),
         ("payment_intent.succeeded", "charge.succeeded"),
         ("payment_intent.payment_failed", "charge.failed"),
+        ("payment_intent.created", "payment_intent.created"),
+        ("payment_intent.canceled", "payment_intent.created"),
+        ("payment_intent.requires_action", "payment_intent.created"),
+        ("customer.subscription.trial_will_end", "customer.subscription.created"),
+        ("charge.succeeded", "payment_intent.succeeded"),
+        ("charge.failed", "payment_intent.payment_failed"),
         ("charge.refunded", "refund.created"),
         ("charge.dispute.created", "charge.succeeded"),
         ("customer.subscription.created", "invoice.paid"),
@@ -36,26 +41,17 @@ pytestmark = pytest.mark.skipif(
         ("invoice.paid", "invoice.finalized"),
         ("invoice.payment_failed", "charge.failed"),
         ("invoice.voided", "invoice.created"),
+        ("invoice.created", "invoiceitem.created"),
+        ("invoice.finalized", "invoice.created"),
+        ("invoice.marked_uncollectible", "invoice.finalized"),
+        ("coupon.created", "coupon.created"),
         ("setup_intent.succeeded", "setup_intent.created"),
     ],
 )
 def test_its_triggers_run(
     served: stripe.StripeClient, sandbox: Sandbox, tmp_path: Path, trigger: str, also: str
 ) -> None:
-    done = subprocess.run(
-        [
-            str(CLI),
-            "trigger",
-            trigger,
-            *("--api-base", sandbox.base_url),
-            *("--api-key", "sk_test_123456789012"),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env=os.environ | {"HOME": str(tmp_path), "STRIPE_CLI_TELEMETRY_OPTOUT": "1"},
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    run_cli(sandbox.base_url, tmp_path, "trigger", trigger)
     sandbox.advance(seconds=1)
     assert sandbox.events(trigger)
     assert sandbox.events(also)

@@ -236,3 +236,15 @@ def test_a_thread_delivers_in_the_background(tmp_path: Path, listener: Any) -> N
     first, second = reversed(sandbox.deliveries())
     assert (first["state"], first["answer"]) == ("pending", "302")
     assert second["state"] in {"delivered", "sending"}
+
+
+def test_a_site_that_moves_to_another_port_leaves_no_endpoint_behind(sandbox: Sandbox) -> None:
+    sandbox.add_endpoint("http://another.example/hook/", secret="whsec_other")
+    sandbox.forward_to("http://127.0.0.1:8000/stripe/webhook/", secret="whsec_a")
+    sandbox.forward_to("http://127.0.0.1:8002/stripe/webhook/", secret="whsec_b")
+    with sandbox.world() as world:
+        endpoints = {one["url"]: one["_secret"] for one in world.all("webhook_endpoint")}
+    assert endpoints == {
+        "http://another.example/hook/": "whsec_other",
+        "http://127.0.0.1:8002/stripe/webhook/": "whsec_b",
+    }

@@ -50,7 +50,7 @@ class Command(BaseCommand):
             raise CommandError(f"Port {port} of {HOST} can't be used: {error}") from error
         if forward_to:
             known = next(iter(app_settings.webhook_secret), None)
-            secret = sandbox.add_endpoint(forward_to, secret=known)
+            secret = sandbox.forward_to(forward_to, secret=known)
             self.stdout.write(f"Webhooks go to {forward_to}")
             if known is None:
                 self.stdout.write(f"Set the site's webhook secret to {secret}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from quickscale_stripe.sandbox.methods import Method
-from quickscale_stripe.sandbox.operations import invoices, payment_methods, subscriptions
+from quickscale_stripe.sandbox.operations import payment_methods, subscriptions
 from quickscale_stripe.sandbox.operations.subscription_items import items_of
 from quickscale_stripe.sandbox.routes import serves
 from quickscale_stripe.sandbox.world import Object, World, merge_metadata
@@ -135,11 +135,17 @@ def save_method(world: World, customer_id: str, method: Method) -> None:
             world.save(subscription, "customer.subscription.updated")
 
 
-def pay_invoice(world: World, customer_id: str, invoice_id: str) -> Object:
-    invoice = world.get("invoice", invoice_id)
-    if invoice["customer"] == customer_id:
-        invoice = invoices.charge(world, invoice, off_session=False)
-    return invoice
+def save_details(world: World, customer_id: str, details: Object) -> None:
+    """Change what invoices say of the customer: ``email``, ``name``, the parts of ``address``."""
+    customer = world.get("customer", customer_id)
+    parts = ("line1", "line2", "postal_code", "city", "state", "country")
+    address = {part: details.get(part) or None for part in parts}
+    customer |= {
+        "address": address if any(address.values()) else None,
+        "email": details.get("email") or None,
+        "name": details.get("name") or None,
+    }
+    world.save(customer, "customer.updated")
 
 
 def change_plan(world: World, customer_id: str, subscription_id: str, price_id: str) -> None:
