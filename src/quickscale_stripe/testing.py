@@ -1,0 +1,135 @@
+"""For a site's own tests: buying, renewing and refunding at a Stripe of the test's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import timedelta
+from typing import Any
+from unittest import mock
+from uuid import uuid4
+
+from django.test import Client, override_settings
+from django.urls import reverse
+
+from quickscale_stripe import catalogue, checkout
+from quickscale_stripe.models import StripePrice
+from quickscale_stripe.sandbox import Sandbox
+from quickscale_stripe.sandbox.operations.checkout import Step
+from quickscale_stripe.sandbox.recording import RecordingHTTPClient, strict_reads
+from quickscale_stripe.sandbox.site import using
+
+_ORIGIN = "http://testserver"
+_SECRET = "whsec_of_a_test"  # noqa: S105 - opens nothing
+
+
+class StripeOfTest:
+    """What buyers, banks and time do to the site.
+
+    ``sandbox`` is Stripe's side, with more of it: refunds, disputes, what has happened, and in
+    which order the site hears of it.
+    """
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.sandbox = sandbox
+
+    def price(self, product: str, interval: str = "month") -> StripePrice:
+        """By the product's name; ``interval`` tells the prices of a plan apart."""
+        return StripePrice.objects.get(product__name=product, interval__in=["", interval])
+
+    def open_checkout(self, owner: Any, price: StripePrice) -> str:
+        """The id of a Checkout session for a package or a plan, as the site's pages open it."""
+        session = (checkout.subscribe if price.is_subscription else checkout.buy)(
+            owner=owner,
+            price=price,
+            success_url=f"{_ORIGIN}/?session_id={{CHECKOUT_SESSION_ID}}",
+            cancel_url=f"{_ORIGIN}/",
+            reference=str(uuid4()),
+        )
+        return session.id
+
+    def pay(self, session_id: str, method: str = "card") -> Step:
+        """Pay on the hosted page, and let the site hear of it.
+
+        Args:
+            method: one of :meth:`Sandbox.pay`, such as ``declined`` or ``bank_success``.
+
+        Returns:
+            where the buyer goes next (``url``), or the ``error`` that the page shows.
+        """
+        step = self.sandbox.pay(session_id, method)
+        self.deliver()
+        return step
+
+    def buy(self, owner: Any, product: str, interval: str = "month", method: str = "card") -> Step:
+        """Open a Checkout for a package or a plan and pay it."""
+        return self.pay(self.open_checkout(owner, self.price(product, interval)), method)
+
+    def refund(self, charge_id: str, amount: int | None = None) -> None:
+        """Refund a charge, or so many minor units of it, as by Stripe's dashboard."""
+        self.sandbox.refund(charge_id, amount=amount)
+        self.deliver()
+
+    def advance(self, time: timedelta) -> None:
+        """Put Stripe's clock forward: renewals, ends of trials and bank debits happen.
+
+        The ledger's clock is another: ``quickscale_credits.testing.ledger_clock`` moves that.
+        """
+        self.sandbox.advance(seconds=int(time.total_seconds()))
+        self.deliver()
+
+    def deliver(self) -> None:
+        """Send the site what it hasn't heard yet.
+
+        Raises:
+            AssertionError: the site didn't accept an event.
+        """
+        while self.sandbox.deliver():
+            pass
+        for row in self.sandbox.deliveries():
+            if row["state"] == "pending" and row["attempts"]:
+                raise AssertionError(f"The webhook answered {row['answer']} to {row['event']}")
+
+
+@contextmanager
+def stripe_sandbox(*, seed: bool = True, strict: bool = False) -> Iterator[StripeOfTest]:
+    """Let the site use a Stripe that exists for this block only, in memory.
+
+    Args:
+        seed: begin with the sample catalogue, three packages and two plans, mirrored here.
+        strict: fail on what a site of your own code shouldn't do: requests and reads that the
+            SDK doesn't declare, and POSTs of money without an idempotency key.
+    """
+    sandbox = Sandbox(":memory:", base_url=f"{_ORIGIN}/stripe/sandbox", transport=_post)
+    overrides: dict[str, Any] = {
+        "QUICKSCALE_STRIPE_API_BASE": "",
+        "QUICKSCALE_STRIPE_ENABLED": True,
+        "QUICKSCALE_STRIPE_LIVE_MODE": False,
+        "QUICKSCALE_STRIPE_SANDBOX": True,
+        "QUICKSCALE_STRIPE_SECRET_KEY": "",
+        "QUICKSCALE_STRIPE_WEBHOOK_SECRET": _SECRET,
+    }
+    with ExitStack() as stack:
+        stack.callback(sandbox.close)
+        stack.enter_context(override_settings(**overrides))
+        stack.enter_context(using(sandbox))
+        if strict:
+            client = "quickscale_stripe.sandbox.SandboxHTTPClient"
+            stack.enter_context(mock.patch(client, RecordingHTTPClient))
+            stack.enter_context(strict_reads())
+        if seed:
+            sandbox.seed()
+            list(catalogue.sync_all())
+        sandbox.add_endpoint(_ORIGIN + reverse("stripe_webhook"), secret=_SECRET)
+        yield StripeOfTest(sandbox)
+
+
+def _post(url: str, headers: dict[str, str], body: bytes) -> tuple[int, str]:
+    response = Client(raise_request_exception=False).generic(
+        "POST",
+        url.removeprefix(_ORIGIN),
+        body,
+        content_type="application/json",
+        headers=headers,
+    )
+    return response.status_code, response.text
