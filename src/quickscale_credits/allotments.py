@@ -197,8 +197,9 @@ def cancel_allotment(
     """Take back the periods of a schedule that begin at ``at`` or later; else those to come.
 
     A period that has begun by then keeps its credits until its end. When ``at`` has passed, what
-    was used of a later period since stays used, and what is held stays held. ``None`` when
-    nothing is left to take, so a second call does no harm.
+    was used of a later period since, or is held, is the transaction's ``shortfall``: it is taken
+    when it comes back, as after :func:`quickscale_credits.ledger.revoke`. ``None`` when nothing is
+    left to take, so a second call does no harm.
     """
     source_type, source_id = _source("source", source)
     outcome = _WITHDRAW.call(

@@ -356,6 +356,11 @@ def reverse(
     ``amount`` is all that is left to give back by default. Into a lot that has ended the credits
     come back and expire in the same transaction.
 
+    Of a revocation ``amount`` waives what it is still owed first; then comes back what it took, and
+    what was taken for it later, by transactions of their own. The answer's amount is what the
+    revocation itself took, so it may be 0. When nothing is owed any more, an account that it froze
+    is active again, unless another one froze it too, or somebody did so by hand.
+
     Raises:
         ReversalError: nothing is left to give back, or less than ``amount``.
     """
@@ -394,9 +399,9 @@ def revoke(
     What a conversion or a roll-over made of the lot is taken too. Never takes below zero, nor what
     is held, nor more than the lot had, less what expired or was revoked before: the transaction's
     ``shortfall`` is what was used or is held, and its amount may be 0. The shortfall is taken when
-    it comes back into the lot, by a release or a reversal. ``policy`` says what else follows, by
-    default ``QUICKSCALE_CREDITS_SHORTFALL_POLICY``: ``"write_off"``, ``"freeze"`` or
-    ``"overdraft"``.
+    it comes back into one of these lots, by a release, a time-out or a reversal. ``policy`` says
+    what else follows, by default ``QUICKSCALE_CREDITS_SHORTFALL_POLICY``: ``"write_off"``,
+    ``"freeze"`` or ``"overdraft"``, which other free credits pay back at once.
     """
     if lot.credit_type == CreditLot.CreditType.OVERDRAFT:
         raise InvalidRequestError("lot", "nobody paid for an overdraft.")

@@ -7,8 +7,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Self
 
 from django.db import models
-from django.db.models import Case, F, OuterRef, Q, Subquery, Sum, Value, When
-from django.db.models.functions import Coalesce, Least
+from django.db.models import Case, Exists, F, OuterRef, Q, Subquery, Sum, Value, When
+from django.db.models.functions import Coalesce
 
 from quickscale_credits.exceptions import InactiveServiceError, UnknownServiceError
 
@@ -32,6 +32,15 @@ class LedgerClock(models.Func):
     output_field = models.DateTimeField()
 
 
+class Settled(models.Func):
+    """What pays an account's debts by now, posted or not: what that changes in a lot."""
+
+    function = "quickscale_credits_settled"
+    template = "%(function)s(%(expressions)s, quickscale_credits_clock())"
+    arity = 2
+    output_field = models.DecimalField(max_digits=19, decimal_places=4)
+
+
 class AccountManager(models.Manager["CreditAccount"]):
     def for_owner(self, owner: Any) -> CreditAccount:
         """The owner's account, opened at first need; two calls at once make one account."""
@@ -51,10 +60,12 @@ class LotQuerySet(models.QuerySet["CreditLot"]):
         """Lots with credits that have begun, and what counts in each of them now.
 
         Annotates ``live_held``, what open holds set aside less those that have timed out, and
-        ``live_remaining``, the credits that have not ended and are not due to be revoked: held
-        credits outlive their lot.
+        ``live_remaining``, the credits that have not ended, after what the account owes is paid:
+        held credits outlive their lot.
         """
-        from quickscale_credits.models import CreditHoldAllocation
+        from quickscale_credits.models import CreditHoldAllocation, CreditLot
+
+        owing = Exists(CreditLot._base_manager.filter(account=OuterRef("account"), owes=True))
 
         timed_out = (
             CreditHoldAllocation.objects.filter(
@@ -78,11 +89,7 @@ class LotQuerySet(models.QuerySet["CreditLot"]):
             .annotate(
                 live_remaining=Case(
                     When(Q(expires_at__lte=LedgerClock()), then=F("live_held")),
-                    When(
-                        revoked_due__gt=0,
-                        then=F("remaining")
-                        - Least(F("revoked_due"), F("remaining") - F("live_held")),
-                    ),
+                    When(owing, then=F("remaining") + Settled(F("account"), F("pk"))),
                     default=F("remaining"),
                 )
             )

@@ -298,7 +298,15 @@ class CreditLot(LedgerModel):
         decimal_places=PLACES,
         default=Decimal(0),
         db_default=0,
-        help_text=_("What a revocation takes as soon as it comes back into the lot."),
+        help_text=_("What revocations take as soon as it comes back, here or where it was moved."),
+    )
+    # An index on it costs a spend nothing, for it changes only with the first and the last debt.
+    owes = models.GeneratedField(
+        expression=ExpressionWrapper(
+            Q(revoked_due__gt=0) | Q(remaining__lt=0), output_field=models.BooleanField()
+        ),
+        output_field=models.BooleanField(),
+        db_persist=True,
     )
     # A column of its own, so that spending a part of a lot changes no index (a HOT update).
     is_open = models.GeneratedField(
@@ -318,6 +326,9 @@ class CreditLot(LedgerModel):
     )
     period_start = models.DateTimeField(null=True, blank=True)
     period_end = models.DateTimeField(null=True, blank=True)
+    warned_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text=_("When its end was last announced.")
+    )
     parent = models.ForeignKey(
         "self",
         models.PROTECT,
@@ -378,9 +389,14 @@ class CreditLot(LedgerModel):
                 name="qs_credits_lot_parent",
             ),
             models.Index(
+                fields=["expires_at"],
+                condition=Q(is_open=True, expires_at__isnull=False),
+                name="qs_credits_lot_ends",
+            ),
+            models.Index(
                 fields=["account"],
-                condition=Q(revoked_due__gt=0),
-                name="qs_credits_lot_revoked_due",
+                condition=Q(owes=True),
+                name="qs_credits_lot_owes",
             ),
         ]
 
@@ -474,7 +490,7 @@ class CreditTransaction(models.Model):
             models.CheckConstraint(
                 condition=Q(amount__gt=0, kind__in=["grant", "reverse", "adjust"])
                 | Q(amount__lt=0, kind__in=["consume", "expire", "revoke", "adjust"])
-                | Q(amount=0, kind__in=["revoke", "convert"])
+                | Q(amount=0, kind__in=["revoke", "reverse", "convert"])
                 | Q(kind="carry"),
                 name="quickscale_credits_transaction_sign",
             ),
@@ -587,6 +603,68 @@ class CreditAllocation(models.Model):
         ]
         indexes = [
             models.Index(fields=["lot", "transaction"], name="qs_credits_alloc_lot"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.amount} of lot {self.lot_id}"
+
+
+class CreditClaim(models.Model):
+    """A change of what a revocation is still owed: made by itself, then collected or waived.
+
+    A claim is all rows of a ``revocation`` and the ``lot`` it is about; what it is owed is their
+    sum. ``transaction`` made the change: the revocation itself, a later one that took what had come
+    back (to the lot or to one that was made of it), or the revocation's reversal.
+    """
+
+    account = models.ForeignKey(
+        CreditAccount,
+        models.PROTECT,
+        db_index=False,
+        db_constraint=False,
+        related_name="+",
+        verbose_name=_("account"),
+    )
+    lot = models.ForeignKey(
+        "quickscale_credits.CreditLot",
+        models.PROTECT,
+        db_index=False,
+        db_constraint=False,
+        related_name="claims",
+    )
+    revocation = models.ForeignKey(
+        "quickscale_credits.CreditTransaction",
+        models.PROTECT,
+        db_index=False,
+        db_constraint=False,
+        related_name="claims",
+    )
+    transaction = models.ForeignKey(
+        "quickscale_credits.CreditTransaction",
+        models.PROTECT,
+        db_index=False,
+        db_constraint=False,
+        related_name="+",
+    )
+    amount = models.DecimalField(_("amount"), max_digits=DIGITS, decimal_places=PLACES)
+    freezes = models.BooleanField(
+        default=False, db_default=False, help_text=_("The account is frozen because of it.")
+    )
+
+    class Meta:
+        verbose_name = _("claim of a revocation")
+        verbose_name_plural = _("claims of revocations")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["revocation", "lot", "transaction"], name="quickscale_credits_claim_once"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["lot"], name="qs_credits_claim_lot"),
+            models.Index(fields=["transaction"], name="qs_credits_claim_tx"),
+            models.Index(
+                fields=["account"], condition=Q(freezes=True), name="qs_credits_claim_freezes"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -850,6 +928,9 @@ class ServiceUsage(models.Model):
     )
     cost = models.DecimalField(_("cost"), max_digits=DIGITS, decimal_places=PLACES)
     idempotency_key = models.CharField(max_length=255, blank=True, default="", db_default="")
+    fingerprint = models.CharField(
+        max_length=64, blank=True, default="", db_default="", editable=False
+    )
     metadata = models.JSONField(_("metadata"), default=dict, blank=True)
     created_at = models.DateTimeField(_("time"), auto_now_add=True)
 
@@ -889,6 +970,7 @@ class CreditEvent(models.Model):
         CONVERTED = "converted", _("Credits converted")
         LOW_BALANCE = "low_balance", _("Low balance")
         DEPLETED = "depleted", _("No credits left")
+        EXPIRING = "expiring", _("Credits end soon")
 
     kind = models.CharField(_("kind"), max_length=12, choices=Kind)
     account = models.ForeignKey(

@@ -27,7 +27,9 @@ lot AS (
            coalesce((SELECT sum(part.amount)
                        FROM quickscale_credits_creditholdallocation part
                        JOIN quickscale_credits_credithold hold ON hold.id = part.hold_id
-                      WHERE part.lot_id = lot.id AND hold.status = 'open'), 0) AS set_aside
+                      WHERE part.lot_id = lot.id AND hold.status = 'open'), 0) AS set_aside,
+           coalesce((SELECT sum(amount) FROM quickscale_credits_creditclaim
+                      WHERE lot_id = lot.id), 0) AS claimed
       FROM quickscale_credits_creditlot lot WHERE {rows}),
 entry AS (
     SELECT entry.*,
@@ -94,12 +96,22 @@ UNION ALL
 SELECT account_id, 'lot.held is the sum of its open holds', id, set_aside::text, held::text
   FROM lot WHERE held <> set_aside
 UNION ALL
+SELECT account_id, 'lot.revoked_due is the sum of its claims', id,
+       claimed::text, revoked_due::text FROM lot WHERE revoked_due <> claimed
+UNION ALL
 SELECT account_id, 'lot.amount is what opened it', id, opened::text, amount::text
   FROM lot WHERE amount IS DISTINCT FROM opened AND credit_type <> 'overdraft'
 UNION ALL
 SELECT account_id, 'transaction.amount is the sum of its allocations', id,
        allocated::text, amount::text FROM entry
  WHERE amount IS DISTINCT FROM CASE kind WHEN 'carry' THEN coalesce(allocated, 0) ELSE allocated END
+UNION ALL
+SELECT account_id, 'transaction.shortfall is what it claims', id,
+       coalesce(claim.amount, 0)::text, shortfall::text
+  FROM entry LEFT JOIN (
+       SELECT transaction_id AS id, sum(amount) AS amount FROM quickscale_credits_creditclaim
+        WHERE {rows} AND revocation_id = transaction_id GROUP BY transaction_id) claim USING (id)
+ WHERE shortfall <> coalesce(claim.amount, 0)
 UNION ALL
 SELECT account_id, 'transaction.sequence has no gap', id, place::text, sequence::text
   FROM entry WHERE sequence <> place

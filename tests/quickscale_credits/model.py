@@ -10,7 +10,7 @@ PRIORITIES = {"subscription": 10, "trial": 10, "bonus": 20, "payg": 30, "adjustm
 ZERO = Decimal(0)
 
 
-@dataclass
+@dataclass(eq=False)
 class Lot:
     number: int
     credit_type: str
@@ -19,9 +19,8 @@ class Lot:
     ends: datetime | None = None
     remaining: Decimal = ZERO
     held: Decimal = ZERO
-    converted: bool = False
+    moved: set[str] = field(default_factory=set)  # converted, rolled over
     gone: Decimal = ZERO  # expired, revoked or paid for by the overdraft
-    due: Decimal = ZERO  # to be revoked when it comes back
     parent: Lot | None = None
 
 
@@ -42,12 +41,26 @@ class Taken:
 
     parts: list[tuple[Lot, Decimal]]
     given_back: Decimal = ZERO
-    revoked: Lot | None = None  # of a revocation, with what it could not take
-    shortfall: Decimal = ZERO
+    claim: Claim | None = None  # of a revocation
+
+    @property
+    def own(self):
+        return sum((part for _, part in self.parts), ZERO) - self.given_back
 
     @property
     def left(self):
-        return sum((part for _, part in self.parts), ZERO) - self.given_back
+        if self.claim is None:
+            return self.own
+        return self.own + self.claim.due + sum((late.own for late in self.claim.collected), ZERO)
+
+
+@dataclass
+class Claim:
+    """What a revocation of a lot could not take, and what was taken for it later."""
+
+    lot: Lot
+    due: Decimal
+    collected: list[Taken] = field(default_factory=list)
 
 
 @dataclass
@@ -56,6 +69,7 @@ class Model:
     limit: Decimal = ZERO
     lots: list[Lot] = field(default_factory=list)
     holds: list[Hold] = field(default_factory=list)
+    claims: list[Claim] = field(default_factory=list)
 
     @property
     def debt(self):
@@ -89,18 +103,33 @@ class Model:
         return totals
 
     def move(self, by: timedelta):
-        self.now += by
-        self.settle()
+        """Stop wherever something happens by itself: nothing may depend on being late."""
+        until = self.now + by
+        times = {until}
+        times |= {hold.ends for hold in self.holds if hold.open}
+        times |= {at for lot in self.lots for at in (lot.begins, lot.ends) if at is not None}
+        for at in sorted(times):
+            if self.now < at <= until:
+                self.now = at
+                self.settle()
 
     def settle(self):
-        """Time out holds, then take what has ended."""
+        """Time out holds, pay what is owed, then take what has ended."""
         for hold in self.holds:
             if hold.open and hold.ends <= self.now:
                 self.free(hold)
+        for claim in self.claims:
+            parts = []
+            for lot in sorted(self.line(claim.lot), key=lambda lot: lot.number):
+                part = min(lot.remaining - lot.held, claim.due)
+                if part > 0:
+                    parts.append((lot, part))
+                    self.lose(lot, part)
+                    claim.due -= part
+            if parts:
+                claim.collected.append(Taken(parts))
+        self.repay()
         for lot in self.lots:
-            part = min(lot.due, lot.remaining - lot.held) if lot.due else ZERO
-            lot.due -= part
-            self.lose(lot, part)
             if lot.ends is not None and lot.ends <= self.now:
                 self.lose(lot, lot.remaining - lot.held)
 
@@ -116,7 +145,7 @@ class Model:
     def add(self, credit_type, amount, begins=None, ends=None):
         lot = Lot(len(self.lots), credit_type, amount, begins or self.now, ends, amount)
         self.lots.append(lot)
-        self.repay()
+        self.settle()
         return lot
 
     def pick(self, amount, limit=None):
@@ -159,41 +188,42 @@ class Model:
                 amount -= parts[-1][1]
         taken = self.take(parts)
         self.settle()
-        self.repay()
         return taken
 
     def release(self, hold):
         self.free(hold)
         self.settle()
-        self.repay()
 
     def reverse(self, taken, amount):
+        claim = taken.claim
+        if claim:
+            waived = min(claim.due, amount)
+            claim.due -= waived
+            amount -= waived
+        for entry in [taken, *(reversed(claim.collected) if claim else [])]:
+            part = min(entry.own, amount)
+            amount -= part
+            self.give_back(entry, part, claim)
+        self.settle()
+
+    def give_back(self, taken, amount, claim):
         skip, taken.given_back = taken.given_back, taken.given_back + amount
         surplus = ZERO
         for lot, part in reversed(taken.parts):
             back = min(max(part - skip, ZERO), amount)
             skip = max(skip - part, ZERO)
             amount -= back
+            if claim:
+                revoked = claim.lot if lot.credit_type == "overdraft" else lot
+                revoked.gone -= back
             if lot.credit_type == "overdraft":
                 surplus = max(back + lot.remaining, ZERO)
                 back -= surplus
             lot.remaining += back
-            if taken.revoked and lot.credit_type == "overdraft":
-                taken.revoked.gone -= back + surplus
-            elif taken.revoked:
-                lot.gone -= back
-        if taken.revoked:
-            claim = taken.shortfall
-            for lot in self.line(taken.revoked):
-                part = min(lot.due, claim)
-                lot.due -= part
-                claim -= part
         if surplus:
             self.lots.append(
                 Lot(len(self.lots), "adjustment", surplus, self.now, remaining=surplus)
             )
-        self.settle()
-        self.repay()
 
     def repay(self):
         owed = -self.debt.remaining if self.limit and self.debt else ZERO
@@ -206,10 +236,9 @@ class Model:
 
     def revoke(self, lot, amount, *, overdraft):
         line = self.line(lot)
-        left = lot.amount - sum((one.gone + one.due for one in line), ZERO)
-        amount = min(amount, max(left, ZERO))
+        amount = min(amount, self.revocable(lot))
         parts, missing = [], amount
-        for one in line:
+        for one in sorted(line, key=lambda one: one.number):
             part = min(one.remaining - one.held, missing)
             parts += [(one, part)] if part else []
             one.gone += part
@@ -222,15 +251,18 @@ class Model:
             lot.gone += part
             missing -= part
         taken = self.take(parts)
-        claim = missing
-        for one in sorted(line, key=lambda one: (-one.held, one.number)):
-            moved = sum((child.amount for child in self.lots if child.parent is one), ZERO)
-            used = one.amount - one.remaining + one.held - one.gone - one.due - moved
-            part = min(max(used, ZERO), claim)
-            one.due += part
-            claim -= part
-        taken.revoked, taken.shortfall = lot, missing
+        taken.claim = Claim(lot, missing)
+        self.claims.append(taken.claim)
+        self.settle()
         return taken, missing
+
+    def revocable(self, lot):
+        """What a lot brought, less what is gone or claimed of it and what was made of it."""
+        line = self.line(lot)
+        left = lot.amount - sum((one.gone for one in line), ZERO)
+        left -= sum((claim.due for claim in self.claims if claim.lot in line), ZERO)
+        above = [] if lot.parent is None else [self.revocable(lot.parent)]
+        return max(min([left, *above]), ZERO)
 
     def line(self, lot):
         """A lot and what conversions made of it."""
@@ -239,10 +271,20 @@ class Model:
         ]
 
     def convert(self, lot):
+        return self.move_credits(lot, "payg", None)
+
+    def roll_over(self, lot, ends):
+        return self.move_credits(lot, lot.credit_type, ends)
+
+    def move_credits(self, lot, credit_type, ends):
         part = lot.remaining - lot.held
-        if lot.converted or not part:
-            return
-        lot.converted = True
+        how = "convert" if ends is None else "roll over"
+        if how in lot.moved or not part:
+            return None
+        lot.moved.add(how)
         lot.remaining -= part
         begins = max(lot.begins, self.now)
-        self.lots.append(Lot(len(self.lots), "payg", part, begins, remaining=part, parent=lot))
+        self.lots.append(
+            Lot(len(self.lots), credit_type, part, begins, ends, remaining=part, parent=lot)
+        )
+        return self.lots[-1]

@@ -343,9 +343,45 @@ class TestCancel:
         yearly(account)
         clock.move(day(2030, 3, 10) - clock.now)
         account.consume_credits(30, "Use")
-        account.hold_credits(20, "Work", ttl=DAY)
-        assert self.cancel(account, at=day(2030, 2, 1)).amount == -950
+        hold = account.hold_credits(20, "Work", ttl=DAY)
+        entry = self.cancel(account, at=day(2030, 2, 1))
+        assert (entry.amount, entry.shortfall) == (-950, 50)
         assert account.get_balance() == 20
+        assert self.cancel(account, at=day(2030, 2, 1)) is None
+        hold.release()
+        assert account.get_balance() == 0
+        assert ledger.verify(account) == []
+
+    def test_told_late_when_all_is_used(self, account, clock):
+        yearly(account, until=day(2030, 2, 1))
+        used = account.consume_credits(100, "Use")
+        entry = self.cancel(account, at=day(2030, 1, 1))
+        assert (entry.amount, entry.shortfall) == (0, 100)
+        used.reverse(70, reason="It failed")
+        assert account.get_balance() == 0
+        entry.reverse(reason="Stays")
+        assert account.get_balance() == 70
+        assert ledger.verify(account) == []
+
+    def test_what_was_made_of_a_period_goes_with_it(self, account, clock):
+        yearly(account)
+        month = account.lots.get(effective_at=day(2030, 1, 1))
+        ledger.convert(lot=month, cap=60, description="Upgrade")
+        assert self.cancel(account, at=day(2030, 1, 1)).amount == -1200
+        assert account.get_balance() == 0
+
+    def test_what_was_revoked_before_is_not_taken_again(self, account, clock):
+        yearly(account)
+        month = account.lots.get(effective_at=day(2030, 1, 1))
+        used = account.consume_credits(30, "Use")
+        revoked = ledger.revoke(lot=month, amount=80, reason="Refund")
+        assert (revoked.amount, revoked.shortfall) == (-70, 10)
+        entry = self.cancel(account, at=day(2030, 1, 1))
+        assert (entry.amount, entry.shortfall) == (-1100, 20)
+        used.reverse(reason="It failed")
+        assert account.get_balance() == 0
+        month.refresh_from_db()
+        assert (month.gone, month.revoked_due) == (100, 0)
         assert ledger.verify(account) == []
 
     def test_twice_is_once(self, account, clock):

@@ -165,6 +165,23 @@ def test_what_a_later_line_gives_back_stays(clock):
     assert ledger.verify() == []
 
 
+def test_a_revocation_stays_as_long_as_it_is_owed(clock):
+    account = CreditAccount.objects.for_owner(new_owner())
+    lot = account.add_credits(10, "Bought").allocations.get().lot
+    hold = account.hold_credits(10, "Work", ttl=DAY)
+    dispute = ledger.revoke(lot=lot, amount=10, reason="Dispute")
+    clock.move(DAY / 2)
+    assert ledger.archive(account=account, before=clock.now) == 1
+    hold.release()
+    before = clock.now + DAY
+    clock.move(DAY)
+    assert ledger.archive(account=account, before=before - DAY / 4) == 2
+    assert lot.claims.count() == 0
+    assert ledger.verify() == []
+    with pytest.raises(ReversalError):
+        dispute.reverse(reason="Too late")
+
+
 def test_an_account_in_debt_and_an_empty_one(clock):
     debtor, empty = (CreditAccount.objects.for_owner(new_owner()) for _ in range(2))
     ledger.set_overdraft_limit(account=debtor, limit=10)

@@ -187,12 +187,25 @@ class Ledger(RuleBasedStateMachine):
         self.expect(entry, taken)
         return entry, taken
 
-    @rule(pair=lots)
+    @rule(target=lots, pair=lots)
     def convert(self, pair):
         lot, model = pair
-        if model.credit_type == "subscription":
-            ledger.convert(lot=lot, description="Upgrade")
-            self.model.convert(model)
+        if model.credit_type != "subscription":
+            return multiple()
+        ledger.convert(lot=lot, description="Upgrade")
+        return self.child(lot, self.model.convert(model))
+
+    @rule(target=lots, pair=lots, life=hours)
+    def roll_over(self, pair, life):
+        lot, model = pair
+        if model.ends is None:
+            return multiple()
+        ends = max(model.begins, self.model.now) + life
+        ledger.roll_over(lot=lot, expires_at=ends, description="Renewal")
+        return self.child(lot, self.model.roll_over(model, ends))
+
+    def child(self, lot, model):
+        return (lot.children.latest("pk"), model) if model else multiple()
 
     @rule(limit=st.integers(0, 50).map(Decimal))
     def set_overdraft_limit(self, limit):

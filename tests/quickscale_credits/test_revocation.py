@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from quickscale_credits import ledger
-from quickscale_credits.exceptions import InvalidRequestError
-from quickscale_credits.models import CreditLot
+from quickscale_credits.exceptions import InvalidRequestError, ReversalError
+from quickscale_credits.models import CreditAccount, CreditLot, CreditTransaction
 
 DAY = timedelta(days=1)
 
@@ -146,3 +146,256 @@ class TestBounds:
         account.consume_credits(5, "Work")
         with pytest.raises(InvalidRequestError, match="lot"):
             revoke(account.lots.get(credit_type="overdraft"), 5)
+
+
+class TestAFamily:
+    """A claim follows a lot and all that was made of it: whatever comes back pays it."""
+
+    def test_what_comes_back_to_another_lot_of_it_pays(self, account, plan):
+        ledger.convert(lot=plan, cap=50, description="Upgrade")
+        of_plan = account.consume_credits(50, "Work")
+        of_child = account.consume_credits(50, "Work")
+        assert revoke(plan, 60) == (0, 60)
+        of_child.reverse(reason="It failed")
+        assert account.get_balance() == 0
+        of_plan.reverse(30, reason="It failed")
+        assert account.get_balance() == 20
+
+    def test_each_claim_collects_its_own(self, account, clock, plan):
+        child = ledger.convert(lot=plan, cap=50, description="Upgrade")
+        child = CreditLot.objects.get(parent=plan)
+        account.consume_credits(50, "Work")
+        of_child = account.consume_credits(50, "Work")
+        first = ledger.revoke(lot=child, amount=20, reason="Refund")
+        assert revoke(plan) == (0, 80)
+        assert revoke(plan) == revoke(child) == (0, 0)
+        of_child.reverse(10, reason="It failed")
+        plan.refresh_from_db()
+        child.refresh_from_db()
+        assert (plan.revoked_due, child.revoked_due) == (80, 10)
+        first.reverse(reason="The refund failed")
+        assert account.get_balance() == 0  # what came back is the other claim's
+        of_child.reverse(reason="It failed")
+        assert account.get_balance() == 0
+        plan.refresh_from_db()
+        assert plan.revoked_due == 30
+
+    def test_a_time_out_is_read_as_what_it_pays(self, account, clock, plan):
+        ledger.convert(lot=plan, cap=50, description="Upgrade")
+        account.hold_credits(50, "Work", ttl=2 * DAY)
+        account.hold_credits(50, "Work", ttl=DAY)
+        assert revoke(plan, 60) == (0, 60)
+        clock.move(DAY)
+        assert account.get_available_balance() == 0
+        assert account.get_balance() == 50
+        clock.move(DAY)
+        assert account.get_available_balance() == account.get_balance() == 40
+        ledger.expire_due()
+        assert account.get_available_balance() == account.get_balance() == 40
+
+
+class TestADisputeThatIsWon:
+    @pytest.fixture
+    def won(self):
+        def reverse(revocation, amount=None):
+            return revocation.reverse(amount, reason="The dispute was won")
+
+        return reverse
+
+    @pytest.mark.parametrize("by", ["release", "time out", "reversal"])
+    def test_what_was_taken_on_its_way_back_is_restored(self, account, clock, bought, won, by):
+        hold = account.hold_credits(60, "Work", ttl=DAY)
+        used = account.consume_credits(30, "Work")
+        dispute = ledger.revoke(lot=bought, amount=100, reason="Dispute")
+        assert (dispute.amount, dispute.shortfall) == (-10, 90)
+        if by == "release":
+            hold.release()
+        elif by == "time out":
+            clock.move(DAY)
+            ledger.expire_due()
+        else:
+            hold.capture()
+            used.reverse(reason="It failed")
+        assert account.get_balance() == 0
+        won(dispute)
+        kept = 40 if by == "reversal" else 70
+        assert account.get_balance() == account.get_available_balance() == kept
+        bought.refresh_from_db()
+        assert (bought.gone, bought.revoked_due) == (0, 0)
+        assert revoke(bought)[0] == kept
+
+    def test_a_shortfall_alone_is_waived(self, account, bought, won):
+        used = account.consume_credits(100, "Work")
+        dispute = ledger.revoke(lot=bought, amount=100, reason="Dispute")
+        back = won(dispute)
+        assert (back.kind, back.amount, back.reverses_id) == ("reverse", 0, dispute.pk)
+        used.reverse(reason="It failed")
+        assert account.get_balance() == 100
+        with pytest.raises(ReversalError):
+            won(dispute)
+
+    def test_nothing_at_all_can_not_be_won(self, account, bought, won):
+        revoke(bought)
+        with pytest.raises(ReversalError):
+            won(ledger.revoke(lot=bought, amount=100, reason="Dispute"))
+
+    def test_a_part_waives_what_is_owed_first(self, account, bought, won):
+        used = account.consume_credits(50, "Work")
+        dispute = ledger.revoke(lot=bought, amount=100, reason="Dispute")
+        assert won(dispute, 40).amount == 0
+        assert account.get_balance() == 0
+        used.reverse(20, reason="It failed")
+        assert account.get_balance() == 10
+        assert won(dispute, 30).amount == 30
+        assert account.get_balance() == 40
+        with pytest.raises(ReversalError) as caught:
+            won(dispute, 31)
+        assert caught.value.available == 30
+        assert won(dispute, 30).amount == 20  # and 10 that were taken on their way back
+        assert account.get_balance() == 70
+
+    def test_another_one_that_is_open_takes_them(self, account, bought, won):
+        used = account.consume_credits(100, "Work")
+        first = ledger.revoke(lot=bought, amount=60, reason="Dispute")
+        second = ledger.revoke(lot=bought, amount=40, reason="Dispute")
+        used.reverse(70, reason="It failed")
+        won(first)
+        assert account.get_balance() == 30  # 60 came back, and the other took 30 more
+        won(second)
+        assert account.get_balance() == 70
+
+    def test_what_it_took_later_comes_back_only_with_it(self, account, bought):
+        used = account.consume_credits(100, "Work")
+        revoke(bought)
+        used.reverse(reason="It failed")
+        late = CreditTransaction.objects.filter(kind="revoke").latest("pk")
+        with pytest.raises(ReversalError):
+            late.reverse(reason="Mistake")
+
+    def test_the_key_makes_it_once(self, account, bought, won):
+        account.hold_credits(100, "Work", ttl=DAY).release()
+        hold = account.hold_credits(100, "Work", ttl=DAY)
+        dispute = ledger.revoke(lot=bought, amount=100, reason="Dispute")
+        hold.release()
+        for _ in range(2):
+            dispute.reverse(reason="The dispute was won", idempotency_key="won")
+        assert account.get_balance() == 100
+
+
+class TestAnAccountThatADisputeFroze:
+    def freeze(self, bought, amount=100):
+        return ledger.revoke(lot=bought, amount=amount, reason="Dispute", policy="freeze")
+
+    def status(self, account):
+        return CreditAccount.objects.get(pk=account.pk).status
+
+    @pytest.fixture(autouse=True)
+    def spent(self, account, bought):
+        account.consume_credits(100, "Work")
+
+    def test_is_thawed_when_it_is_won(self, account, bought):
+        dispute = self.freeze(bought)
+        dispute.reverse(40, reason="A part was won")
+        assert self.status(account) == "frozen"
+        dispute.reverse(reason="The dispute was won")
+        assert self.status(account) == "active"
+
+    def test_stays_frozen_for_another(self, account, bought):
+        first, second = self.freeze(bought, 60), self.freeze(bought, 40)
+        first.reverse(reason="The dispute was won")
+        assert self.status(account) == "frozen"
+        second.reverse(reason="The dispute was won")
+        assert self.status(account) == "active"
+
+    @pytest.mark.parametrize("before", [True, False])
+    def test_stays_frozen_when_that_was_done_by_hand(self, account, bought, before):
+        if before:
+            ledger.freeze(account=account)
+        dispute = self.freeze(bought)
+        if not before:
+            ledger.freeze(account=account)
+        dispute.reverse(reason="The dispute was won")
+        assert self.status(account) == "frozen"
+
+    def test_is_not_frozen_again_after_it_was_thawed_by_hand(self, account, bought):
+        dispute = self.freeze(bought)
+        ledger.unfreeze(account=account)
+        ledger.freeze(account=account)
+        dispute.reverse(reason="The dispute was won")
+        assert self.status(account) == "frozen"
+
+
+class TestOverdraft:
+    @pytest.fixture(autouse=True)
+    def debt(self, account, bought):
+        ledger.set_overdraft_limit(account=account, limit=1000)
+        account.consume_credits(100, "Work")
+
+    def debt_of(self, account):
+        return -account.get_balance_by_type().get("overdraft", 0)
+
+    def test_other_free_credits_pay_it_at_once(self, account, bought):
+        account.add_credits(30, "Bought")
+        assert revoke(bought, policy="overdraft") == (100, 0)
+        assert (account.get_available_balance(), self.debt_of(account)) == (-70, 70)
+
+    def test_won_after_it_was_paid_back_it_comes_as_credits(self, account, bought):
+        dispute = ledger.revoke(lot=bought, amount=100, reason="Dispute", policy="overdraft")
+        account.add_credits(70, "Bought")
+        assert self.debt_of(account) == 30
+        dispute.reverse(reason="The dispute was won")
+        assert self.debt_of(account) == 0
+        assert account.get_available_balance() == 70
+
+    @pytest.mark.parametrize("swept", [True, False])
+    def test_a_hold_that_times_out_pays_it_back(self, account, clock, swept):
+        account.add_credits(50, "Bought")
+        account.hold_credits(50, "Work", ttl=DAY)
+        account.consume_credits(30, "Work")
+        assert (self.debt_of(account), account.get_balance()) == (30, 20)
+        clock.move(DAY)
+        if swept:
+            ledger.expire_due()
+        assert (self.debt_of(account), account.get_available_balance()) == (0, 20)
+
+    def test_a_release_pays_it_back(self, account):
+        account.add_credits(50, "Bought")
+        hold = account.hold_credits(50, "Work", ttl=DAY)
+        account.consume_credits(30, "Work")
+        hold.release()
+        assert (self.debt_of(account), account.get_available_balance()) == (0, 20)
+
+    @pytest.mark.parametrize("swept", [True, False])
+    def test_a_lot_that_begins_pays_it_back(self, account, clock, swept):
+        account.add_credits(
+            50, "Month", credit_type="bonus", effective_at=clock.now + DAY,
+            expires_at=clock.now + 2 * DAY,
+        )  # fmt: skip
+        account.consume_credits(30, "Work")
+        assert (self.debt_of(account), account.get_balance()) == (30, -30)
+        clock.move(DAY)
+        if swept:
+            assert ledger.expire_due() == 1
+        assert (self.debt_of(account), account.get_available_balance()) == (0, 20)
+        clock.move(DAY)
+        assert account.get_balance() == self.debt_of(account) == 0
+
+    @pytest.mark.parametrize("swept", [True, False])
+    def test_it_does_not_matter_when_that_is_posted(self, account, clock, swept):
+        """The lot that began first pays, even when another one began and it ended since."""
+        for number in (1, 2):
+            account.add_credits(
+                50, "Month", credit_type="bonus", effective_at=clock.now + number * DAY,
+                expires_at=clock.now + (5 - number) * DAY,
+            )  # fmt: skip
+        account.consume_credits(30, "Work")
+        first = clock.now + DAY
+        for balance in (20, 70, 20, 0):
+            clock.move(DAY)
+            if swept:
+                ledger.expire_due()
+            assert (account.get_balance(), self.debt_of(account)) == (balance, 0)
+        ledger.expire_due()
+        assert account.get_balance() == 0
+        paid = CreditTransaction.objects.get(description="Overdraft paid back")
+        assert paid.allocations.get(amount__lt=0).lot.effective_at == first

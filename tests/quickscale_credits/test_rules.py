@@ -23,6 +23,7 @@ TABLES = {
     "allocation": "quickscale_credits_creditallocation",
     "hold": "quickscale_credits_credithold",
     "hold_allocation": "quickscale_credits_creditholdallocation",
+    "claim": "quickscale_credits_creditclaim",
 }
 NEW_ENTRY = """
     INSERT INTO {entry} (account_id, sequence, kind, amount, balance_after, description, metadata,
@@ -116,6 +117,11 @@ ATTACKS = {
         "DELETE FROM {hold_allocation} WHERE hold_id = %(hold)s;"
         "DELETE FROM {hold} WHERE id = %(hold)s"
     ),
+    "make a claim on another account's lot": (
+        "INSERT INTO {claim} (account_id, lot_id, revocation_id, transaction_id, amount)"
+        " VALUES (%(account)s, %(foreign_lot)s, %(used)s, %(used)s, 1)"
+    ),
+    "owe less than nothing": "UPDATE {lot} SET revoked_due = -1 WHERE id = %(lot)s",
     "hold another account's lot": (
         "UPDATE {hold_allocation} SET lot_id = %(foreign_lot)s WHERE hold_id = %(hold)s"
     ),
@@ -192,6 +198,22 @@ def test_nothing_is_added_to_an_explanation_even_if_it_sums_to_nothing(account):
             " VALUES (%(account)s, %(used)s, %(to)s, 4), (%(account)s, %(used)s, %(of)s, -4)",
             {"account": account.pk, "used": used.pk, "to": lots[0], "of": lots[1]},
         )
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE {claim} SET amount = 1",
+        "UPDATE {claim} SET revocation_id = 0",
+        "DELETE FROM {claim}",
+    ],
+)
+def test_what_is_owed_to_a_revocation_is_kept(account, sql):
+    lot = account.add_credits(10, "Bought").allocations.get().lot
+    account.consume_credits(10, "Work")
+    ledger.revoke(lot=lot, amount=10, reason="Refund")
+    with pytest.raises(IntegrityError):
+        attack(sql, {"account": account.pk})
 
 
 def test_an_owner_with_credits_is_protected(account, owner):

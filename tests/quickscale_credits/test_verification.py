@@ -233,6 +233,16 @@ DAMAGE = {
         "transaction.balance_after is the running sum",
         "UPDATE {credittransaction} SET balance_after = 0 WHERE id = %(both)s",
     ),
+    "what a lot owes": (
+        "lot.revoked_due is the sum of its claims",
+        "UPDATE {creditlot} SET revoked_due = 1 WHERE id = %(bought)s",
+    ),
+    "a claim without its shortfall": (
+        "transaction.shortfall is what it claims",
+        "INSERT INTO {creditclaim} (account_id, lot_id, revocation_id, transaction_id, amount)"
+        " VALUES (%(account)s, %(bought)s, %(late)s, %(late)s, 1);"
+        "UPDATE {creditlot} SET revoked_due = 1 WHERE id = %(bought)s",
+    ),
     "a lot's amount": (
         "lot.amount is what opened it",
         "UPDATE {creditlot} SET amount = 60 WHERE id = %(bought)s",

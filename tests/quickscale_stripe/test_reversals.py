@@ -103,6 +103,23 @@ def test_a_dispute_takes_credits_while_the_money_is_withdrawn_and_gives_back_whe
     assert balance(owner) == 30
 
 
+def test_a_won_dispute_waives_what_was_spent_and_returns_what_came_back_meanwhile(
+    shop: Sandbox, owner: Any, paid: Payment
+) -> None:
+    account = CreditAccount.objects.for_owner(owner)
+    used = account.consume_credits(100, "use")
+    dispute = shop.dispute(paid.charge_id or "")
+    shop.deliver()
+    used.reverse(40, reason="It failed")
+    assert balance(owner) == 0
+
+    shop.close_dispute(dispute, won=True)
+    shop.deliver()
+    assert balance(owner) == 40
+    used.reverse(reason="It failed")
+    assert balance(owner) == 100
+
+
 def test_a_lost_dispute_keeps_the_credits(shop: Sandbox, owner: Any, paid: Payment) -> None:
     dispute = shop.dispute(paid.charge_id or "")
     shop.close_dispute(dispute, won=False)

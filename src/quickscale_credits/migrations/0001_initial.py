@@ -132,6 +132,7 @@ class Migration(migrations.Migration):
                             ("converted", "Credits converted"),
                             ("low_balance", "Low balance"),
                             ("depleted", "No credits left"),
+                            ("expiring", "Credits end soon"),
                         ],
                         max_length=12,
                         verbose_name="kind",
@@ -327,7 +328,8 @@ class Migration(migrations.Migration):
                         decimal_places=4,
                         default=Decimal("0"),
                         help_text=(
-                            "What a revocation takes as soon as it comes back into the lot."
+                            "What revocations take as soon as it comes back, here or where it was"
+                            " moved."
                         ),
                         max_digits=19,
                         verbose_name="still to be revoked",
@@ -339,6 +341,17 @@ class Migration(migrations.Migration):
                         db_persist=True,
                         expression=models.ExpressionWrapper(
                             models.Q(("held", 0), ("remaining", 0), _negated=True),
+                            output_field=models.BooleanField(),
+                        ),
+                        output_field=models.BooleanField(),
+                    ),
+                ),
+                (
+                    "owes",
+                    models.GeneratedField(
+                        db_persist=True,
+                        expression=models.ExpressionWrapper(
+                            models.Q(("revoked_due__gt", 0), ("remaining__lt", 0), _connector="OR"),
                             output_field=models.BooleanField(),
                         ),
                         output_field=models.BooleanField(),
@@ -371,6 +384,15 @@ class Migration(migrations.Migration):
                 ),
                 ("period_start", models.DateTimeField(blank=True, null=True)),
                 ("period_end", models.DateTimeField(blank=True, null=True)),
+                (
+                    "warned_at",
+                    models.DateTimeField(
+                        blank=True,
+                        editable=False,
+                        help_text="When its end was last announced.",
+                        null=True,
+                    ),
+                ),
                 ("created_at", models.DateTimeField(verbose_name="created")),
                 (
                     "account",
@@ -705,6 +727,89 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.CreateModel(
+            name="CreditClaim",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "amount",
+                    models.DecimalField(decimal_places=4, max_digits=19, verbose_name="amount"),
+                ),
+                (
+                    "freezes",
+                    models.BooleanField(
+                        db_default=False,
+                        default=False,
+                        help_text="The account is frozen because of it.",
+                    ),
+                ),
+                (
+                    "account",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="quickscale_credits.creditaccount",
+                        verbose_name="account",
+                    ),
+                ),
+                (
+                    "lot",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="claims",
+                        to="quickscale_credits.creditlot",
+                    ),
+                ),
+                (
+                    "revocation",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="claims",
+                        to="quickscale_credits.credittransaction",
+                    ),
+                ),
+                (
+                    "transaction",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="quickscale_credits.credittransaction",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "claim of a revocation",
+                "verbose_name_plural": "claims of revocations",
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("revocation", "lot", "transaction"),
+                        name="quickscale_credits_claim_once",
+                    )
+                ],
+                "indexes": [
+                    models.Index(fields=["lot"], name="qs_credits_claim_lot"),
+                    models.Index(fields=["transaction"], name="qs_credits_claim_tx"),
+                    models.Index(
+                        condition=models.Q(("freezes", True)),
+                        fields=["account"],
+                        name="qs_credits_claim_freezes",
+                    ),
+                ],
+            },
+        ),
+        migrations.CreateModel(
             name="ServiceUsage",
             fields=[
                 (
@@ -723,6 +828,12 @@ class Migration(migrations.Migration):
                 (
                     "idempotency_key",
                     models.CharField(blank=True, db_default="", default="", max_length=255),
+                ),
+                (
+                    "fingerprint",
+                    models.CharField(
+                        blank=True, db_default="", default="", editable=False, max_length=64
+                    ),
                 ),
                 ("metadata", models.JSONField(blank=True, default=dict, verbose_name="metadata")),
                 ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="time")),
@@ -831,9 +942,17 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="creditlot",
             index=models.Index(
-                condition=models.Q(("revoked_due__gt", 0)),
+                condition=models.Q(("expires_at__isnull", False), ("is_open", True)),
+                fields=["expires_at"],
+                name="qs_credits_lot_ends",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="creditlot",
+            index=models.Index(
+                condition=models.Q(("owes", True)),
                 fields=["account"],
-                name="qs_credits_lot_revoked_due",
+                name="qs_credits_lot_owes",
             ),
         ),
         migrations.AddConstraint(
@@ -974,7 +1093,7 @@ class Migration(migrations.Migration):
                     models.Q(
                         ("amount__lt", 0), ("kind__in", ["consume", "expire", "revoke", "adjust"])
                     ),
-                    models.Q(("amount", 0), ("kind__in", ["revoke", "convert"])),
+                    models.Q(("amount", 0), ("kind__in", ["revoke", "reverse", "convert"])),
                     ("kind", "carry"),
                     _connector="OR",
                 ),

@@ -6,4 +6,4 @@ from quickscale_credits.sql import install
 class Migration(migrations.Migration):
     dependencies = [("quickscale_credits", "0003_functions")]
 
-    operations = [install("schedule"), install("withdraw"), install("reschedule")]
+    operations = [install(name) for name in ["scheduled", "schedule", "withdraw", "reschedule"]]

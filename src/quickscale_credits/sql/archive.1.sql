@@ -1,11 +1,12 @@
 -- Move an account's lines from before p_before into the archive. One line takes the place of the last
 -- of them: it carries the balance, and what each lot has left, forward. Lines stay that a later line
--- gives back. Returns how many lines were moved.
+-- gives back, and revocations that are owed something or were until a later line. Returns how many
+-- lines were moved.
 CREATE FUNCTION quickscale_credits_archive(p_account bigint, p_before timestamptz)
 RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     upto bigint;
-    given_back bigint;
+    needed bigint;
     last_line quickscale_credits_credittransaction;
     carried record;
     moved bigint;
@@ -17,13 +18,24 @@ BEGIN
     SELECT max(sequence) INTO upto FROM quickscale_credits_credittransaction
      WHERE account_id = p_account AND created_at < p_before;
     LOOP
-        SELECT min(original.sequence) INTO given_back
-          FROM quickscale_credits_credittransaction later
-          JOIN quickscale_credits_credittransaction original ON original.id = later.reverses_id
-         WHERE later.account_id = p_account AND later.sequence > upto
-           AND original.sequence <= upto;
-        EXIT WHEN given_back IS NULL;
-        upto := given_back - 1;
+        SELECT least(
+            (SELECT min(original.sequence)
+               FROM quickscale_credits_credittransaction later
+               JOIN quickscale_credits_credittransaction original ON original.id = later.reverses_id
+              WHERE later.account_id = p_account AND later.sequence > upto
+                AND original.sequence <= upto),
+            (SELECT min(revocation.sequence)
+               FROM (SELECT change.revocation_id AS id
+                       FROM quickscale_credits_creditclaim change
+                       JOIN quickscale_credits_credittransaction later
+                         ON later.id = change.transaction_id
+                      WHERE change.account_id = p_account
+                      GROUP BY change.revocation_id
+                     HAVING sum(change.amount) > 0 OR max(later.sequence) > upto) owed
+               JOIN quickscale_credits_credittransaction revocation USING (id)
+              WHERE revocation.sequence <= upto)) INTO needed;
+        EXIT WHEN needed IS NULL;
+        upto := needed - 1;
     END LOOP;
     SELECT * INTO last_line FROM quickscale_credits_credittransaction
      WHERE account_id = p_account AND sequence = upto AND kind <> 'carry';
@@ -46,6 +58,9 @@ BEGIN
       FROM quickscale_credits_credittransaction entry
      WHERE usage.transaction_id = entry.id AND entry.account_id = p_account AND sequence <= upto;
 
+    DELETE FROM quickscale_credits_creditclaim change
+     USING quickscale_credits_credittransaction entry
+     WHERE entry.id = change.revocation_id AND entry.account_id = p_account AND sequence <= upto;
     WITH gone AS (
         DELETE FROM quickscale_credits_creditallocation part
          USING quickscale_credits_credittransaction entry

@@ -1,3 +1,4 @@
+DROP FUNCTION quickscale_credits_check_claim CASCADE;
 DROP FUNCTION quickscale_credits_check_carry CASCADE;
 DROP FUNCTION quickscale_credits_check_carried CASCADE;
 DROP FUNCTION quickscale_credits_check_archived CASCADE;

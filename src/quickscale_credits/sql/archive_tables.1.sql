@@ -58,6 +58,23 @@ CREATE TRIGGER quickscale_credits_archived
     BEFORE DELETE ON quickscale_credits_creditallocation
     FOR EACH ROW EXECUTE FUNCTION quickscale_credits_check_archived('transaction_id');
 
+-- So does a claim, whose revocation is in the archive then.
+
+CREATE FUNCTION quickscale_credits_check_claim() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM FROM quickscale_credits_archivedtransaction WHERE id = OLD.revocation_id;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION '% keeps what is not in the archive: % is refused', TG_TABLE_NAME, TG_OP
+            USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+    RETURN OLD;
+END
+$$;
+
+CREATE TRIGGER quickscale_credits_archived
+    BEFORE DELETE ON quickscale_credits_creditclaim
+    FOR EACH ROW EXECUTE FUNCTION quickscale_credits_check_claim();
+
 CREATE FUNCTION quickscale_credits_check_carried() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     found_sound boolean;

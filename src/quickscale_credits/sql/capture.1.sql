@@ -50,11 +50,8 @@ BEGIN
     ELSE
         result.answer := 'posted';
     END IF;
-    IF due_at <= moment THEN
+    IF due_at <= moment OR account.overdraft_limit > 0 THEN
         PERFORM quickscale_credits_post_due(account.id, moment);
-    END IF;
-    IF account.overdraft_limit > 0 THEN
-        PERFORM quickscale_credits_repay(account, moment);
     END IF;
     RETURN result;
 END

@@ -1,5 +1,5 @@
 -- End a hold: its credits are free again. Returns when the account has something due next, which is
--- at once when a lot of the hold has ended, or when the account owes revoked credits.
+-- at once when a lot of the hold has ended, or when the account owes credits.
 CREATE FUNCTION quickscale_credits_close_hold(
     p_hold quickscale_credits_credithold,
     p_status text,

@@ -25,6 +25,10 @@ DECLARE
     result quickscale_credits_outcome;
     moment timestamptz;
 BEGIN
+    result.answer := quickscale_credits_absent(p_actor);
+    IF result.answer IS NOT NULL THEN
+        RETURN result;
+    END IF;
     SELECT * INTO account FROM quickscale_credits_creditaccount
      WHERE id = p_account FOR NO KEY UPDATE;
     IF NOT FOUND THEN
@@ -41,7 +45,7 @@ BEGIN
     END IF;
     IF p_source_type <> '' THEN
         SELECT * INTO lot FROM quickscale_credits_creditlot
-         WHERE source_type = p_source_type AND source_id = p_source_id;
+         WHERE source_type = p_source_type AND source_id = p_source_id AND source_type <> '';
         IF FOUND THEN
             IF lot.account_id = p_account AND lot.amount = p_amount AND lot.credit_type = p_type
                     AND lot.expires_at IS NOT DISTINCT FROM p_expires_at THEN
@@ -85,10 +89,8 @@ BEGIN
         p_account, 'grant', p_amount, p_description, ARRAY[lot.id], ARRAY[p_amount], moment,
         p_actor => p_actor, p_key => p_key, p_fingerprint => p_fingerprint,
         p_metadata => p_metadata);
-    IF p_expires_at <= moment THEN
+    IF p_expires_at <= moment OR account.overdraft_limit > 0 THEN
         PERFORM quickscale_credits_post_due(p_account, moment);
-    ELSIF account.overdraft_limit > 0 THEN
-        PERFORM quickscale_credits_repay(account, moment);
     END IF;
     RETURN result;
 END

@@ -17,6 +17,10 @@ DECLARE
     result quickscale_credits_hold_outcome;
     moment timestamptz;
 BEGIN
+    result.answer := quickscale_credits_absent(p_actor, p_service);
+    IF result.answer IS NOT NULL THEN
+        RETURN result;
+    END IF;
     SELECT * INTO account FROM quickscale_credits_creditaccount
      WHERE id = p_account FOR NO KEY UPDATE;
     IF NOT FOUND THEN

@@ -19,6 +19,10 @@ DECLARE
     result quickscale_credits_outcome;
     moment timestamptz;
 BEGIN
+    result.answer := quickscale_credits_absent(p_actor);
+    IF result.answer IS NOT NULL THEN
+        RETURN result;
+    END IF;
     SELECT * INTO account FROM quickscale_credits_creditaccount
      WHERE id = (SELECT account_id FROM quickscale_credits_creditlot WHERE id = p_lot)
        FOR NO KEY UPDATE;

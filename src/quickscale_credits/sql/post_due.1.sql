@@ -1,5 +1,6 @@
--- Post what has become due: holds that timed out, then what came back into lots that owe revoked
--- credits, then lots that ended. Each lot's revocation or expiry is a transaction of its own. Returns the account as it is then; the caller holds its lock.
+-- Post what has become due: holds that timed out, then what pays debts, then lots that ended. Each
+-- payment, and each lot's expiry, is a transaction of its own. Returns the account as it is then; the
+-- caller holds its lock.
 CREATE FUNCTION quickscale_credits_post_due(
     p_account bigint,
     p_at timestamptz
@@ -7,6 +8,11 @@ CREATE FUNCTION quickscale_credits_post_due(
 DECLARE
     account quickscale_credits_creditaccount;
     hold quickscale_credits_credithold;
+    steps quickscale_credits_step[] := ARRAY(
+        SELECT step FROM quickscale_credits_settlement(p_account, p_at) step);
+    step quickscale_credits_step;
+    paid numeric;
+    entry bigint;
     lot record;
 BEGIN
     FOR hold IN
@@ -17,15 +23,18 @@ BEGIN
         PERFORM quickscale_credits_close_hold(hold, 'expired', 0, p_at);
     END LOOP;
 
-    FOR lot IN
-        SELECT id, -least(revoked_due, remaining - held) AS lost FROM quickscale_credits_creditlot
-         WHERE account_id = p_account AND revoked_due > 0 AND remaining > held
-         ORDER BY id
-    LOOP
-        PERFORM quickscale_credits_post(
-            p_account, 'revoke', lot.lost, 'Revoked', ARRAY[lot.id], ARRAY[lot.lost], p_at);
-        UPDATE quickscale_credits_creditlot SET revoked_due = revoked_due + lot.lost
-         WHERE id = lot.id;
+    FOREACH step IN ARRAY steps LOOP
+        IF step.revocation_id IS NULL THEN
+            PERFORM quickscale_credits_post(
+                p_account, 'convert', 0, 'Overdraft paid back', step.lots, step.parts, p_at);
+            CONTINUE;
+        END IF;
+        SELECT sum(part) INTO paid FROM unnest(step.parts) part;
+        SELECT id INTO entry
+          FROM quickscale_credits_post(
+                   p_account, 'revoke', paid, 'Revoked', step.lots, step.parts, p_at);
+        PERFORM quickscale_credits_claim(
+            p_account, step.claimed_lot, step.revocation_id, entry, paid);
     END LOOP;
 
     FOR lot IN
@@ -38,11 +47,7 @@ BEGIN
     END LOOP;
 
     UPDATE quickscale_credits_creditaccount
-       SET next_due_at = least(
-               (SELECT min(expires_at) FROM quickscale_credits_creditlot
-                 WHERE account_id = p_account AND is_open AND remaining > held),
-               (SELECT min(expires_at) FROM quickscale_credits_credithold
-                 WHERE account_id = p_account AND status = 'open'))
+       SET next_due_at = quickscale_credits_next_due(p_account, p_at)
      WHERE id = p_account
     RETURNING * INTO account;
     RETURN account;

@@ -26,7 +26,7 @@ BEGIN
     END LOOP;
 
     FOR wrong IN
-        SELECT lot.id, journal.remaining, journal.held
+        SELECT lot.id, journal.remaining, journal.held, journal.revoked_due
           FROM quickscale_credits_creditlot lot
          CROSS JOIN LATERAL (
                SELECT coalesce((
@@ -36,14 +36,19 @@ BEGIN
                           SELECT sum(part.amount)
                             FROM quickscale_credits_creditholdallocation part
                             JOIN quickscale_credits_credithold hold ON hold.id = part.hold_id
-                           WHERE part.lot_id = lot.id AND hold.status = 'open'), 0) AS held
+                           WHERE part.lot_id = lot.id AND hold.status = 'open'), 0) AS held,
+                      coalesce((
+                          SELECT sum(change.amount) FROM quickscale_credits_creditclaim change
+                           WHERE change.lot_id = lot.id), 0) AS revoked_due
                ) journal
          WHERE lot.account_id = p_account
-           AND (lot.remaining, lot.held) <> (journal.remaining, journal.held)
+           AND (lot.remaining, lot.held, lot.revoked_due)
+               <> (journal.remaining, journal.held, journal.revoked_due)
     LOOP
         BEGIN
             UPDATE quickscale_credits_creditlot
-               SET remaining = wrong.remaining, held = wrong.held WHERE id = wrong.id;
+               SET remaining = wrong.remaining, held = wrong.held, revoked_due = wrong.revoked_due
+             WHERE id = wrong.id;
         EXCEPTION WHEN integrity_constraint_violation THEN
         END;
     END LOOP;
@@ -63,11 +68,7 @@ BEGIN
        SET next_sequence = (
                SELECT coalesce(max(sequence), 0) + 1 FROM quickscale_credits_credittransaction
                 WHERE account_id = p_account),
-           next_due_at = least(
-               (SELECT min(expires_at) FROM quickscale_credits_creditlot
-                 WHERE account_id = p_account AND is_open AND remaining > held),
-               (SELECT min(expires_at) FROM quickscale_credits_credithold
-                 WHERE account_id = p_account AND status = 'open')),
+           next_due_at = quickscale_credits_next_due(p_account, quickscale_credits_clock()),
            updated_at = quickscale_credits_clock()
      WHERE id = p_account;
 END

@@ -27,9 +27,6 @@ BEGIN
     IF quickscale_credits_close_hold(hold, 'released', 0, moment) <= moment THEN
         PERFORM quickscale_credits_post_due(account.id, moment);
     END IF;
-    IF account.overdraft_limit > 0 THEN
-        PERFORM quickscale_credits_repay(account, moment);
-    END IF;
     SELECT 'posted', NULL, NULL, id, account_id, amount, captured, status, description, service_id,
            actor_id, idempotency_key, fingerprint, metadata, created_at, expires_at, closed_at
       INTO result

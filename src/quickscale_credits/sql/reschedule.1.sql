@@ -17,6 +17,10 @@ DECLARE
     result quickscale_credits_outcome;
     moment timestamptz;
 BEGIN
+    result.answer := quickscale_credits_absent(p_actor);
+    IF result.answer IS NOT NULL THEN
+        RETURN result;
+    END IF;
     PERFORM FROM quickscale_credits_creditaccount WHERE id = p_account FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         result.answer := 'missing';
@@ -39,10 +43,8 @@ BEGIN
            array_agg(expires_at ORDER BY effective_at) AS ends, min(credit_type) AS credit_type,
            min(priority) AS priority
       INTO coming
-      FROM quickscale_credits_creditlot
-     WHERE account_id = p_account AND is_open AND remaining > 0 AND effective_at > moment
-       AND source_type = p_source_type
-       AND regexp_replace(source_id, ':[0-9]+$', '') = p_source_id;
+      FROM quickscale_credits_scheduled(p_account, p_source_type, p_source_id)
+     WHERE remaining > 0 AND effective_at > moment;
     IF coming.amounts IS NULL THEN
         result.answer := 'nothing';
         RETURN result;

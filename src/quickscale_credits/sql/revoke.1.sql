@@ -1,8 +1,8 @@
 -- Take credits back from the lot that was paid for and from the lots that were made of it, as far as
 -- they are free; never more than they were, less what expired or was revoked before. p_policy says
 -- what is done about the rest: 'overdraft' takes it from the overdraft, as far as its limit goes, and
--- 'freeze' freezes the account; what is still missing is the transaction's shortfall, and the lots owe
--- it: it is taken when it comes back.
+-- 'freeze' freezes the account; what is still missing is the transaction's shortfall, and a claim: it
+-- is taken when it comes back.
 CREATE FUNCTION quickscale_credits_revoke(
     p_lot bigint,
     p_amount numeric,
@@ -19,11 +19,16 @@ DECLARE
     wanted numeric;
     part numeric;
     missing numeric;
+    freezing boolean;
     lots bigint[];
     parts numeric[];
     result quickscale_credits_outcome;
     moment timestamptz;
 BEGIN
+    result.answer := quickscale_credits_absent(p_actor);
+    IF result.answer IS NOT NULL THEN
+        RETURN result;
+    END IF;
     SELECT * INTO account FROM quickscale_credits_creditaccount
      WHERE id = (SELECT account_id FROM quickscale_credits_creditlot WHERE id = p_lot)
        FOR NO KEY UPDATE;
@@ -42,9 +47,7 @@ BEGIN
         account := quickscale_credits_post_due(account.id, moment);
     END IF;
 
-    SELECT least(p_amount, greatest(
-               0, max(amount) FILTER (WHERE lot_id = p_lot) - sum(gone + owed))) INTO wanted
-      FROM quickscale_credits_lineage(p_lot);
+    wanted := least(p_amount, quickscale_credits_revocable(p_lot));
     SELECT array_agg(split.lot_id ORDER BY split.lot_id),
            array_agg(-split.part ORDER BY split.lot_id), wanted - sum(split.part)
       INTO lots, parts, missing
@@ -64,20 +67,23 @@ BEGIN
             UPDATE quickscale_credits_creditlot SET gone = gone + part WHERE id = p_lot;
         END IF;
     END IF;
-    -- What is held comes back soonest, so that is owed first.
-    UPDATE quickscale_credits_creditlot lot
-       SET revoked_due = revoked_due + split.part
-      FROM (SELECT lot_id,
-                   least(used, missing - (sum(used) OVER (ORDER BY held DESC, lot_id) - used)) AS part
-              FROM quickscale_credits_lineage(p_lot)) split
-     WHERE lot.id = split.lot_id AND split.part > 0;
     result := quickscale_credits_post(
         account.id, 'revoke', missing - wanted, p_description, lots, parts, moment,
         p_actor => p_actor, p_shortfall => missing, p_key => p_key,
         p_fingerprint => p_fingerprint, p_metadata => p_metadata);
-    IF missing > 0 AND p_policy = 'freeze' THEN
-        UPDATE quickscale_credits_creditaccount SET status = 'frozen'
-         WHERE id = account.id AND status = 'active';
+    IF missing > 0 THEN
+        -- A freeze by hand is none of the claim's.
+        freezing := p_policy = 'freeze' AND (account.status = 'active' OR EXISTS (
+            SELECT FROM quickscale_credits_creditclaim claim
+             WHERE claim.account_id = account.id AND claim.freezes));
+        PERFORM quickscale_credits_claim(account.id, p_lot, result.id, result.id, missing, freezing);
+        IF freezing THEN
+            UPDATE quickscale_credits_creditaccount SET status = 'frozen'
+             WHERE id = account.id AND status = 'active';
+        END IF;
+    END IF;
+    IF quickscale_credits_owes(account.id) THEN
+        PERFORM quickscale_credits_post_due(account.id, moment);
     END IF;
     RETURN result;
 END

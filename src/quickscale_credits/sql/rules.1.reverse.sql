@@ -10,6 +10,10 @@ ALTER TABLE quickscale_credits_credithold RESET (fillfactor);
 
 ALTER TABLE quickscale_credits_serviceusage
     DROP CONSTRAINT quickscale_credits_usage_transaction_key;
+ALTER TABLE quickscale_credits_creditclaim
+    DROP CONSTRAINT quickscale_credits_claim_lot_key,
+    DROP CONSTRAINT quickscale_credits_claim_revocation_key,
+    DROP CONSTRAINT quickscale_credits_claim_transaction_key;
 ALTER TABLE quickscale_credits_creditholdallocation
     DROP CONSTRAINT quickscale_credits_hold_allocation_hold_key,
     DROP CONSTRAINT quickscale_credits_hold_allocation_lot_key;

@@ -23,6 +23,14 @@ ALTER TABLE quickscale_credits_creditholdallocation
     ADD CONSTRAINT quickscale_credits_hold_allocation_lot_key FOREIGN KEY (account_id, lot_id)
     REFERENCES quickscale_credits_creditlot (account_id, id) DEFERRABLE;
 
+ALTER TABLE quickscale_credits_creditclaim
+    ADD CONSTRAINT quickscale_credits_claim_lot_key FOREIGN KEY (account_id, lot_id)
+    REFERENCES quickscale_credits_creditlot (account_id, id) DEFERRABLE,
+    ADD CONSTRAINT quickscale_credits_claim_revocation_key FOREIGN KEY (account_id, revocation_id)
+    REFERENCES quickscale_credits_credittransaction (account_id, id) DEFERRABLE,
+    ADD CONSTRAINT quickscale_credits_claim_transaction_key FOREIGN KEY (account_id, transaction_id)
+    REFERENCES quickscale_credits_credittransaction (account_id, id) DEFERRABLE;
+
 ALTER TABLE quickscale_credits_serviceusage
     ADD CONSTRAINT quickscale_credits_usage_transaction_key FOREIGN KEY (account_id, transaction_id)
     REFERENCES quickscale_credits_credittransaction (account_id, id) DEFERRABLE;
@@ -47,6 +55,10 @@ CREATE TRIGGER quickscale_credits_append_only
     FOR EACH ROW EXECUTE FUNCTION quickscale_credits_refuse_change();
 CREATE TRIGGER quickscale_credits_append_only
     BEFORE UPDATE ON quickscale_credits_creditallocation
+    FOR EACH ROW EXECUTE FUNCTION quickscale_credits_refuse_change();
+CREATE TRIGGER quickscale_credits_append_only
+    BEFORE UPDATE OF account_id, lot_id, revocation_id, transaction_id, amount
+    ON quickscale_credits_creditclaim
     FOR EACH ROW EXECUTE FUNCTION quickscale_credits_refuse_change();
 
 -- Emptying the journal is allowed only together with the accounts (Django's flush between tests).

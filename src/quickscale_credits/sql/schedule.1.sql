@@ -25,6 +25,10 @@ DECLARE
     result quickscale_credits_outcome;
     moment timestamptz;
 BEGIN
+    result.answer := quickscale_credits_absent(p_actor);
+    IF result.answer IS NOT NULL THEN
+        RETURN result;
+    END IF;
     SELECT * INTO account FROM quickscale_credits_creditaccount
      WHERE id = p_account FOR NO KEY UPDATE;
     IF NOT FOUND THEN
@@ -90,11 +94,8 @@ BEGIN
     result := quickscale_credits_post(
         p_account, 'grant', total, p_description, lots, p_amounts, moment,
         p_actor => p_actor, p_metadata => p_metadata);
-    IF account.next_due_at <= moment THEN
-        account := quickscale_credits_post_due(p_account, moment);
-    END IF;
-    IF account.overdraft_limit > 0 THEN
-        PERFORM quickscale_credits_repay(account, moment);
+    IF account.next_due_at <= moment OR account.overdraft_limit > 0 THEN
+        PERFORM quickscale_credits_post_due(p_account, moment);
     END IF;
     RETURN result;
 END

@@ -14,9 +14,6 @@ BEGIN
     IF account.next_due_at <= moment THEN
         account := quickscale_credits_post_due(p_account, moment);
     END IF;
-    IF account.overdraft_limit > 0 THEN
-        PERFORM quickscale_credits_repay(account, moment);
-    END IF;
     PERFORM FROM quickscale_credits_creditlot
      WHERE account_id = p_account AND credit_type = 'overdraft' AND held - remaining > p_limit;
     IF FOUND THEN
@@ -25,6 +22,7 @@ BEGIN
     UPDATE quickscale_credits_creditaccount
        SET overdraft_limit = p_limit, updated_at = moment
      WHERE id = p_account;
+    PERFORM quickscale_credits_post_due(p_account, moment);
     RETURN 'posted';
 END
 $$;

@@ -21,6 +21,9 @@ BEGIN
     END IF;
     UPDATE quickscale_credits_creditaccount SET status = p_status, updated_at = moment
      WHERE id = p_account;
+    -- What was decided by hand, no revocation's end decides again.
+    UPDATE quickscale_credits_creditclaim SET freezes = false
+     WHERE account_id = p_account AND freezes;
     RETURN 'posted';
 END
 $$;

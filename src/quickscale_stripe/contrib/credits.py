@@ -152,7 +152,7 @@ def revoke(*, payment: Payment, amount: Decimal, key: str, reason: str) -> None:
 
 def restore(*, payment: Payment, key: str, reason: str) -> None:
     """Give back exactly the credits that were taken under ``key``."""
-    for transaction in _taken(payment, key).exclude(amount=0):
+    for transaction in _taken(payment, key).exclude(amount=0, shortfall=0):
         ledger.reverse(
             transaction=transaction,
             reason=reason,
