@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -170,4 +171,18 @@ def check_mails(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[
         )
         for name in app_settings.mails
         if name not in MAILS
+    ]
+
+
+@register
+def check_tasks(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """An error for tasks on a Django that has none."""
+    if not app_settings.webhook_tasks or find_spec("django.tasks"):
+        return []
+    return [
+        Error(
+            "QUICKSCALE_STRIPE_WEBHOOK_TASKS needs Django 6.0.",
+            hint="Upgrade Django, or switch it off: events are then handled in Stripe's request.",
+            id="quickscale_stripe.E011",
+        )
     ]

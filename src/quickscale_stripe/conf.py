@@ -190,6 +190,15 @@ class StripeSettings(AppSettings):
         return self._get("WEBHOOK_MAX_BYTES", 1024 * 1024)
 
     @property
+    def webhook_tasks(self) -> bool:
+        """Whether events are handled by Django's tasks and not in Stripe's request. ``False``.
+
+        For Django 6.0 and later, with a backend in ``TASKS`` whose workers run. Stripe is then
+        answered before the event is handled, so run ``replay_events --due`` for what fails.
+        """
+        return self._get("WEBHOOK_TASKS", False)
+
+    @property
     def event_max_attempts(self) -> int:
         """After so many failures an event is dead and waits for a person. 8."""
         return self._get("EVENT_MAX_ATTEMPTS", 8)

@@ -198,6 +198,9 @@ class WebhookView(View):
             event = webhooks.receive(request.body, request.headers.get("Stripe-Signature"))
         except InvalidWebhookError as error:
             return HttpResponse(str(error), status=400, content_type="text/plain")
+        if app_settings.webhook_tasks:
+            webhooks.enqueue(event)
+            return HttpResponse("queued", content_type="text/plain")
         outcome = webhooks.process(event.pk)
         status = {
             webhooks.Outcome.DONE: 200,

@@ -72,6 +72,13 @@ def fetch(event_id: str) -> Outcome:
     return process(_keep(str(event)).pk)
 
 
+def enqueue(event: StripeEvent) -> None:
+    """Have a stored event handled by a worker of Django's tasks."""
+    from quickscale_stripe.tasks import process_event
+
+    process_event.enqueue(event.pk)
+
+
 def process(event_id: int) -> Outcome:
     """Handle a stored event, unless it is done or another worker is at it.
 

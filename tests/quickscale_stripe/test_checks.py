@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import django
 import pytest
 import stripe
 from django.core.management import CommandError, call_command
@@ -22,6 +23,7 @@ def ids() -> set[str]:
         *checks.check_hooks(None),
         *checks.check_policy(None),
         *checks.check_mails(None),
+        *checks.check_tasks(None),
     ]
     return {(message.id or "").removeprefix("quickscale_stripe.") for message in found}
 
@@ -115,3 +117,8 @@ class TestEndpoints:
     def test_those_of_other_sites_do_not_count(self, sandbox: Sandbox) -> None:
         with pytest.raises(CommandError, match="No endpoint is enabled"):
             call_command("check_webhook_endpoints", "https://elsewhere.example/stripe/webhook/")
+
+
+def test_tasks_need_a_django_that_has_them(settings: Any) -> None:
+    settings.QUICKSCALE_STRIPE_WEBHOOK_TASKS = True
+    assert ids() == ({"E011"} if django.VERSION < (6, 0) else set())

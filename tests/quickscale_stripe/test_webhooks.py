@@ -397,6 +397,19 @@ def test_unsigned_requests_store_nothing(sandbox: Sandbox, header: str | None) -
     assert not StripeEvent.objects.exists()
 
 
+@pytest.mark.parametrize("size", [0, 100, 2**20, 2**20 + 1])
+@pytest.mark.parametrize("header", [None, "t=1,v1=00", f"t={int(time.time())},v1={'0' * 64}"])
+def test_who_can_not_sign_never_reaches_the_database(
+    sandbox: Sandbox, django_assert_num_queries: Any, header: str | None, size: int
+) -> None:
+    headers = {} if header is None else {"Stripe-Signature": header}
+    with django_assert_num_queries(0):
+        response = Client().generic(
+            "POST", "/stripe/webhook/", b"x" * size, "application/json", headers=headers
+        )
+    assert response.status_code == (413 if size > 2**20 else 400)
+
+
 def test_an_old_signature_is_refused(sandbox: Sandbox) -> None:
     assert post(snapshot(), age=301).status_code == 400
 
@@ -464,3 +477,51 @@ def test_no_mutation_of_an_event_is_a_server_error(
 @given(body=st.binary())
 def test_no_bytes_are_a_server_error(sandbox: Sandbox, body: bytes) -> None:
     assert post(body).status_code == 400
+
+
+class TestTasks:
+    """Events that a worker of Django's tasks handles."""
+
+    @pytest.fixture(autouse=True)
+    def on(self, settings: Any) -> None:
+        pytest.importorskip("django.tasks", reason="Django 6.0 has tasks")
+        settings.QUICKSCALE_STRIPE_WEBHOOK_TASKS = True
+
+    def test_stripe_is_answered_before_the_event_is_handled(
+        self, shop: Sandbox, owner: Any, package: StripePrice, settings: Any
+    ) -> None:
+        settings.TASKS = {"default": {"BACKEND": "django.tasks.backends.dummy.DummyBackend"}}
+        shop.pay(open_checkout(owner, package))
+        shop.deliver()
+        assert {row["answer"] for row in shop.deliveries()} == {"200 queued"}
+        assert {event.status for event in StripeEvent.objects.all()} == {"received"}
+        assert balance(owner) == 0
+
+        # No worker ever took them.
+        call_command("replay_events", "--due")
+        assert balance(owner) == 100
+
+    def test_a_worker_handles_it(
+        self, shop: Sandbox, owner: Any, package: StripePrice, settings: Any
+    ) -> None:
+        settings.TASKS = {
+            "default": {"BACKEND": "django.tasks.backends.immediate.ImmediateBackend"}
+        }
+        shop.set_delivery(copies=2)
+        shop.pay(open_checkout(owner, package))
+        shop.deliver()
+        assert balance(owner) == 100
+        assert Payment.objects.count() == 1
+
+    def test_a_failure_waits_for_its_next_attempt(
+        self, sandbox: Sandbox, failing: list[Exception], settings: Any
+    ) -> None:
+        settings.TASKS = {
+            "default": {"BACKEND": "django.tasks.backends.immediate.ImmediateBackend"}
+        }
+        assert post(snapshot()).status_code == 200
+        assert StripeEvent.objects.get().status == "failed"
+        failing.clear()
+        StripeEvent.objects.update(next_attempt_at=timezone.now())
+        call_command("replay_events", "--due")
+        assert StripeEvent.objects.get().status == "processed"
