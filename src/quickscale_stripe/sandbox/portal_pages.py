@@ -132,6 +132,10 @@ def _date(timestamp: int) -> str:
     return f"{datetime.fromtimestamp(timestamp, UTC):%d %B %Y}"
 
 
+def _sum(invoice: Object, name: str) -> int:
+    return sum(entry["amount"] for entry in invoice[name])
+
+
 @at(r"/i/([^/]+)(?:/pdf)?")
 def invoice_page(sandbox: Sandbox, request: Request, invoice_id: str) -> SandboxResponse:
     with sandbox.world(request.base) as world:
@@ -150,6 +154,14 @@ def invoice_page(sandbox: Sandbox, request: Request, invoice_id: str) -> Sandbox
         *[
             (line["description"], shown_amount(line["amount"], line))
             for line in invoice["lines"]["data"]
+        ],
+        *[
+            (label, shown_amount(amount, invoice))
+            for label, amount in (
+                ("Discount", -_sum(invoice, "total_discount_amounts")),
+                ("Tax", _sum(invoice, "total_taxes")),
+            )
+            if amount
         ],
         ("Total", shown_amount(invoice["total"], invoice)),
         ("Amount due", shown_amount(invoice["amount_remaining"], invoice)),

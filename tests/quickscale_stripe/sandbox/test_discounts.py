@@ -12,8 +12,6 @@ from quickscale_stripe.sandbox import Sandbox
 from .conftest import open_session
 from .test_billing import customer_with, subscribe
 
-DAY = 86400
-
 
 def make_code(client: stripe.StripeClient, code: str = "SPRING", **coupon: Any) -> Any:
     made = client.v1.coupons.create(coupon or {"percent_off": 25.0, "duration": "once"})
@@ -294,3 +292,22 @@ def test_a_deleted_coupon_stays_on_what_has_it(
     sandbox.advance(days=31)
     assert client.v1.invoices.list().data[0].amount_paid == 500
     assert not client.v1.coupons.list().data
+
+
+def test_an_invoice_shows_its_discount_and_tax(
+    client: stripe.StripeClient, plan: stripe.Price, sandbox: Sandbox
+) -> None:
+    coupon = client.v1.coupons.create({"percent_off": 25.0, "duration": "once"})
+    customer = customer_with(client, "pm_card_visa")
+    subscribe(
+        client,
+        customer,
+        plan,
+        discounts=[{"coupon": coupon.id}],
+        automatic_tax={"enabled": True},
+    )
+    address = str(client.v1.invoices.list().data[0].hosted_invoice_url)
+    page = sandbox.respond("GET", address.removeprefix(sandbox.base_url), {}).body.decode()
+    assert "<dt>Discount</dt><dd>-$2.50</dd>" in page
+    assert "<dt>Tax</dt><dd>$1.50</dd>" in page
+    assert "<dt>Total</dt><dd>$9.00</dd>" in page
