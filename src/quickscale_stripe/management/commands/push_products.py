@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from quickscale_stripe import catalogue_file
+from quickscale_stripe.catalogue_file import Change
+from quickscale_stripe.exceptions import (
+    PaymentsError,
+    PaymentsOffError,
+    StripeUnavailableError,
+)
+
+
+class Command(BaseCommand):
+    help = (
+        "Make Stripe's products and prices as a JSON file says: create, edit, order and archive. "
+        "What is wrong with one is told, and the rest goes on."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("file", help="as export_products writes it; - for the standard input")
+        parser.add_argument(
+            "--dry-run", action="store_true", help="only tell what differs from Stripe"
+        )
+        parser.add_argument(
+            "--archive",
+            action="store_true",
+            help="archive prices of these products that the file doesn't have",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        done = failed = 0
+        try:
+            for entry in catalogue_file.read(_text(options["file"])):
+                for change in catalogue_file.compare(entry, archive=options["archive"]):
+                    self.stdout.write(change.summary)
+                    fine = options["dry_run"] or self._apply(change)
+                    done, failed = done + fine, failed + (not fine)
+        except (PaymentsError, OSError, UnicodeDecodeError) as error:
+            raise CommandError(f"{error} Changes made: {done}.") from error
+        if failed:
+            raise CommandError(f"Changes made: {done}, failed: {failed}.")
+        told = "Changes to make" if options["dry_run"] else "Changes made"
+        self.stdout.write(self.style.SUCCESS(f"{told}: {done}."))
+
+    def _apply(self, change: Change) -> bool:
+        try:
+            change.apply()
+        except (PaymentsOffError, StripeUnavailableError):
+            raise
+        except PaymentsError as error:
+            self.stderr.write(f"  {error}")
+            return False
+        return True
+
+
+def _text(name: str) -> str:
+    return sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
