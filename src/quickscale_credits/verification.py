@@ -99,6 +99,14 @@ UNION ALL
 SELECT account_id, 'lot.revoked_due is the sum of its claims', id,
        claimed::text, revoked_due::text FROM lot WHERE revoked_due <> claimed
 UNION ALL
+SELECT account_id, 'lot.gone is what expired or was revoked', lot.id,
+       coalesce(lost.amount, 0)::text, gone::text
+  FROM lot LEFT JOIN (
+       SELECT loss.lot_id, loss.amount
+         FROM account CROSS JOIN LATERAL quickscale_credits_verify_lost(account.id) loss
+       ) lost ON lost.lot_id = lot.id
+ WHERE gone <> coalesce(lost.amount, 0)
+UNION ALL
 SELECT account_id, 'lot.amount is what opened it', id, opened::text, amount::text
   FROM lot WHERE amount IS DISTINCT FROM opened AND credit_type <> 'overdraft'
 UNION ALL

@@ -21,7 +21,7 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "credits-moving.md"
 
 @pytest.fixture(scope="module")
 def customer_model():
-    class Customer(models.Model):
+    class Customer(models.Model):  # noqa: DJ008
         user = models.ForeignKey(
             owner_model_name(), models.DO_NOTHING, related_name="+", db_constraint=False
         )

@@ -20,6 +20,8 @@ STORED_FIGURES = {
     "account.next_due_at is no later than the first end": "creditaccount SET next_due_at = NULL",
     "lot.remaining is the sum of its allocations": "creditlot SET remaining = remaining - 1",
     "lot.held is the sum of its open holds": "creditlot SET held = held - 1",
+    "lot.gone is what expired or was revoked": "creditlot SET gone = gone + 1",
+    "lot.revoked_due is the sum of its claims": "creditlot SET revoked_due = revoked_due + 1",
     "hold.captured is what its transaction took": (
         "credithold SET captured = 1 WHERE status = 'captured'"
     ),
@@ -341,6 +343,36 @@ def test_times_that_are_the_same_are_no_discrepancy(account, clock):
     soon.lot.refresh_from_db()
     assert soon.lot.remaining == 0
     assert ledger.verify(fresh) == []
+
+
+def test_what_revocations_took_is_rebuilt(clock):
+    """Also what the overdraft paid for, what was given back of it, and what is in the archive."""
+    account = CreditAccount.objects.for_owner(new_owner())
+    ledger.set_overdraft_limit(account=account, limit=20)
+    lot = (
+        account.add_credits(30, "Plan", credit_type="subscription", expires_at=clock.now + DAY)
+        .allocations.get()
+        .lot
+    )
+    ledger.convert(lot=lot, description="Change of plan", cap=10)
+    account.consume_credits(25, "Work")
+    refund = ledger.revoke(lot=lot, amount=30, reason="Refund", policy="overdraft")
+    assert refund.shortfall > 0
+    account.add_credits(40, "Bought")
+    refund.reverse(22, reason="A part was won")
+    other = account.add_credits(3, "Gift", credit_type="bonus", expires_at=clock.now + DAY)
+    clock.move(2 * DAY)
+    ledger.expire_due()
+    other.allocations.get().lot.refresh_from_db()
+    for _ in range(2):
+        figures = list(account.lots.order_by("pk").values("gone", "revoked_due", "remaining"))
+        assert ledger.verify() == []
+        plant("UPDATE {creditlot} SET gone = 1, revoked_due = 2")
+        assert ledger.rebuild(account)
+        assert figures == list(account.lots.order_by("pk").values(*figures[0]))
+        assert ledger.verify() == []
+        ledger.archive(account=account, before=clock.now)
+        clock.move(DAY)
 
 
 def test_a_damaged_journal_is_told_and_left_alone(account):

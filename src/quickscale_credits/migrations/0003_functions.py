@@ -46,6 +46,7 @@ class Migration(migrations.Migration):
                 "set_status",
                 "set_overdraft",
                 "expire_due",
+                "verify_lost",
                 "rebuild",
                 "verify_spends",
                 "archive",

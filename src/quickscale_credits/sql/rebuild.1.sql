@@ -26,8 +26,10 @@ BEGIN
     END LOOP;
 
     FOR wrong IN
-        SELECT lot.id, journal.remaining, journal.held, journal.revoked_due
+        SELECT lot.id, journal.remaining, journal.held, journal.revoked_due,
+               coalesce(lost.amount, 0) AS gone
           FROM quickscale_credits_creditlot lot
+          LEFT JOIN quickscale_credits_verify_lost(p_account) lost ON lost.lot_id = lot.id
          CROSS JOIN LATERAL (
                SELECT coalesce((
                           SELECT sum(part.amount) FROM quickscale_credits_creditallocation part
@@ -42,12 +44,13 @@ BEGIN
                            WHERE change.lot_id = lot.id), 0) AS revoked_due
                ) journal
          WHERE lot.account_id = p_account
-           AND (lot.remaining, lot.held, lot.revoked_due)
-               <> (journal.remaining, journal.held, journal.revoked_due)
+           AND (lot.remaining, lot.held, lot.revoked_due, lot.gone) <> (
+               journal.remaining, journal.held, journal.revoked_due, coalesce(lost.amount, 0))
     LOOP
         BEGIN
             UPDATE quickscale_credits_creditlot
-               SET remaining = wrong.remaining, held = wrong.held, revoked_due = wrong.revoked_due
+               SET remaining = wrong.remaining, held = wrong.held,
+                   revoked_due = wrong.revoked_due, gone = wrong.gone
              WHERE id = wrong.id;
         EXCEPTION WHEN integrity_constraint_violation THEN
         END;
