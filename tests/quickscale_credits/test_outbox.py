@@ -11,7 +11,8 @@ from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from quickscale_credits import outbox, signals
+from quickscale_credits import ledger, outbox, signals
+from quickscale_credits.exceptions import InsufficientCreditsError
 from quickscale_credits.models import CreditAccount, CreditEvent, CreditTransaction
 
 pytestmark = pytest.mark.django_db
@@ -121,6 +122,19 @@ class TestAfterCommit:
         time.sleep(0.5)
         with listening(Receiver(), "credits_expired") as told:
             hold.release()
+
+        assert told.told == ["Expired"]
+
+    def test_an_expiry_that_a_refused_spend_posts_is_told(self, account):
+        ends = timezone.now() + timedelta(seconds=0.3)
+        account.add_credits(5, "Gift", credit_type="bonus", expires_at=ends)
+        outbox.deliver_due()
+        time.sleep(0.5)
+        with (
+            listening(Receiver(), "credits_expired") as told,
+            pytest.raises(InsufficientCreditsError),
+        ):
+            account.consume_credits(5, "Work")
 
         assert told.told == ["Expired"]
 
@@ -340,6 +354,37 @@ class TestBalanceSignals:
             outbox.deliver_due()
 
         assert told == [account]
+
+    def test_what_has_not_begun_is_no_balance(self, account, clock):
+        ledger.set_low_balance(account=account, threshold=5)
+        told = []
+
+        def receiver(event, **kwargs):
+            told.append((event.kind, Decimal(event.payload["balance"])))
+
+        month = {"credit_type": "subscription", "expires_at": clock.now + 60 * DAY}
+        with listening(receiver, "balance_low", "balance_depleted"):
+            account.add_credits(10, "This month", **month)
+            next_month = account.add_credits(
+                100, "Next month", effective_at=clock.now + 30 * DAY, **month
+            )
+            account.consume_credits(6, "Work")
+            account.consume_credits(4, "Work")
+            outbox.deliver_due()
+            assert told == [("low_balance", 4), ("depleted", 0)]
+
+            account.add_credits(3, "Gift")
+            lot = next_month.allocations.get().lot
+            ledger.revoke(lot=lot, amount=10, reason="Refund")
+            outbox.deliver_due()
+            assert len(told) == 2  # neither fell for what can be spent
+
+            clock.move(31 * DAY)
+            account.consume_credits(90, "Work")
+            account.consume_credits(3, "Work")
+            make_due()
+            outbox.deliver_due()
+        assert told[2:] == [("low_balance", 3), ("depleted", 0)]
 
 
 def test_purge_deletes_what_was_delivered_long_ago(account):

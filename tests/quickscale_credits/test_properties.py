@@ -28,6 +28,7 @@ from quickscale_credits import ledger
 from quickscale_credits.clock import ledger_clock
 from quickscale_credits.exceptions import (
     HoldStateError,
+    IdempotencyConflictError,
     InsufficientCreditsError,
     InvalidAmountError,
     ReversalError,
@@ -128,6 +129,41 @@ class Ledger(RuleBasedStateMachine):
             assert operation(amount, "Work", idempotency_key=key) == entry
         self.expect(entry, taken)
         return entry, taken
+
+    @rule(
+        target=uses,
+        spends=st.lists(st.tuples(amounts, st.sampled_from(["", "", "a", "b"])), max_size=6),
+    )
+    def use_many(self, spends):
+        batch = CreditTransaction.objects.count()
+        answers = ledger.consume_many(
+            {
+                "account": self.account,
+                "amount": amount,
+                "description": "Work",
+                "idempotency_key": f"batch {batch} {key}" if key else None,
+            }
+            for amount, key in spends
+        )
+        first, made = {}, []
+        for (amount, key), answer in zip(spends, answers, strict=True):
+            if key in first:
+                before, amount_before = first[key]
+                if amount == amount_before:
+                    assert answer == before
+                else:
+                    assert isinstance(answer, IdempotencyConflictError)
+                continue
+            picked = self.model.pick(amount)
+            if isinstance(picked, Decimal):
+                assert (answer.available, answer.required) == (picked, amount)
+                continue
+            made.append((answer, self.model.take(picked)))
+            if key:
+                first[key] = answer, amount
+        for entry, taken in made:
+            self.expect(entry, taken)
+        return multiple(*made)
 
     @rule(target=holds, amount=amounts, ttl=hours)
     def hold(self, amount, ttl):

@@ -7,8 +7,8 @@ DECLARE
 BEGIN
     EXECUTE (
         SELECT format(
-                   'SELECT array_agg(id::text) FROM (SELECT %1$I AS id FROM %2$s'
-                   ' WHERE %1$I = ANY ($1::text[]::%3$s[]) FOR KEY SHARE) present',
+                   'SELECT ARRAY(SELECT %1$I::text FROM %2$s'
+                   ' WHERE %1$I = ANY ($1::text[]::%3$s[]) FOR KEY SHARE)',
                    field.attname, field.attrelid::regclass, format_type(field.atttypid, NULL))
           FROM pg_constraint link
           JOIN pg_attribute actor
