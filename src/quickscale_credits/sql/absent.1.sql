@@ -9,7 +9,7 @@ BEGIN
             RETURN 'gone service';
         END IF;
     END IF;
-    IF p_actor IS NOT NULL AND quickscale_credits_actors(ARRAY[p_actor]) IS NULL THEN
+    IF p_actor IS NOT NULL AND p_actor <> ALL (quickscale_credits_actors(ARRAY[p_actor])) THEN
         RETURN 'gone actor';
     END IF;
     RETURN NULL;
