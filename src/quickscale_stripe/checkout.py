@@ -72,6 +72,46 @@ def subscribe(
     return session
 
 
+def save_payment_method(
+    *, owner: Any, success_url: str, cancel_url: str, reference: str
+) -> stripe.checkout.Session:
+    """Open a Checkout that saves a payment method without paying. The arguments are :func:`buy`'s.
+
+    Raises:
+        NotForSaleError: nothing is on sale, so there is no currency to save one for.
+        PaymentsOffError, StripeUnavailableError, StripeRefusedError
+    """
+    currency = StripePrice.objects.offered().values_list("currency", flat=True).first()
+    if currency is None:
+        raise NotForSaleError("Nothing is for sale.")
+
+    key = f"setup:{reference}"
+    return customers.ask(
+        owner, lambda customer: _create_setup(customer, currency, success_url, cancel_url, key)
+    )
+
+
+def _create_setup(
+    customer: StripeCustomer, currency: str, success_url: str, cancel_url: str, key: str
+) -> stripe.checkout.Session:
+    metadata = customers.metadata_for(customer)
+    params: SessionCreateParams = {
+        "mode": "setup",
+        "ui_mode": "hosted_page",
+        "currency": currency,
+        "customer": customer.stripe_id or "",
+        "client_reference_id": str(customer.owner_id),
+        "success_url": success_url,
+        "cancel_url": cancel_url,
+        "metadata": metadata,
+        "setup_intent_data": {"metadata": metadata},
+    }
+    with stripe_errors():
+        return get_client().v1.checkout.sessions.create(
+            params, {"idempotency_key": f"{key}:{customer.stripe_id}"}
+        )
+
+
 def _open(
     owner: Any, price: StripePrice, success_url: str, cancel_url: str, reference: str
 ) -> stripe.checkout.Session:

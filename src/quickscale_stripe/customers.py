@@ -129,6 +129,7 @@ def _create(customer: StripeCustomer, email: str, name: str) -> None:
     if customer.stripe_id:
         customer.former_ids.append(customer.stripe_id)
     customer.stripe_id, customer.livemode, customer.deleted_at = remote.id, remote.livemode, None
+    customer.payment_method_id, customer.payment_method = "", {}
 
 
 def _update(customer: StripeCustomer, email: str, name: str) -> bool:

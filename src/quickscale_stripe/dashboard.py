@@ -39,6 +39,15 @@ register(
     )
 )
 register(
+    NavItem(
+        _("Payment method"),
+        "quickscale_stripe:billing",
+        order=35,
+        section="account",
+        access=can_buy,
+    )
+)
+register(
     Panel(
         "payments",
         "quickscale_stripe/_payments_panel.html",

@@ -23,10 +23,14 @@ class PriceForm(forms.Form):
         return StripePrice.objects.offered().one_time()
 
 
-class PurchaseForm(PriceForm):
-    """What to buy; ``reference`` names the purchase, so that a double click buys once."""
+class ReferenceForm(forms.Form):
+    """``reference`` names what is to be done, so that a double click does it once."""
 
     reference = forms.UUIDField()
+
+
+class PurchaseForm(ReferenceForm, PriceForm):
+    """What to buy."""
 
 
 class SignupForm(PurchaseForm):

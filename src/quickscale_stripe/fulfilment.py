@@ -8,7 +8,15 @@ import stripe
 from django.db import transaction
 from django.utils import timezone
 
-from quickscale_stripe import catalogue, customers, invoices, receipts, signals, subscriptions
+from quickscale_stripe import (
+    catalogue,
+    customers,
+    invoices,
+    payment_methods,
+    receipts,
+    signals,
+    subscriptions,
+)
 from quickscale_stripe.client import get_client
 from quickscale_stripe.conf import app_settings
 from quickscale_stripe.exceptions import stripe_errors
@@ -19,7 +27,8 @@ from quickscale_stripe.stripe_objects import at, failure_of, id_of
 def fulfil(session_id: str) -> Payment | None:
     """Record a finished Checkout, and deliver what it bought once it is paid.
 
-    A subscription is linked and mirrored, and its first invoice recorded as its payment.
+    A subscription is linked and mirrored, and its first invoice recorded as its payment. A payment
+    method that was saved without paying is what is charged from now on.
 
     Safe to call any number of times, at once and in any order: Stripe's current state decides,
     the payment's row is locked, and the delivery has the session as its source.
@@ -42,6 +51,8 @@ def fulfil(session_id: str) -> Payment | None:
         return None
     if session.mode == "subscription":
         return _fulfil_subscription(session)
+    if session.mode == "setup":
+        payment_methods.save_of_session(session)
     if session.mode != "payment":
         return None
     customer = customers.find(metadata=session.metadata, stripe_id=id_of(session.customer))

@@ -45,6 +45,8 @@ class StripeCustomer(models.Model):
     all that is made for the owner, so that it is known as this site's even when another site
     shares the Stripe account or the customer is deleted. ``former_ids`` are those of customers
     that were deleted or are of the other mode, for what was made for them and tells only the id.
+    ``payment_method`` is what the next invoice is charged to, and ``payment_method_set_at`` when
+    the Checkout began that saved one last (:mod:`quickscale_stripe.payment_methods`).
     """
 
     owner = models.OneToOneField(
@@ -59,6 +61,11 @@ class StripeCustomer(models.Model):
     livemode = models.BooleanField(_("live mode"), default=False)
     email = models.CharField(_("e-mail address"), max_length=512, blank=True)
     name = models.CharField(_("name"), max_length=256, blank=True)
+    payment_method_id = models.CharField(
+        _("payment method"), max_length=255, blank=True, db_index=True, editable=False
+    )
+    payment_method = models.JSONField(default=dict, editable=False)
+    payment_method_set_at = models.BigIntegerField(default=0, editable=False)
     sent_email = models.CharField(max_length=512, blank=True, editable=False)
     sent_name = models.CharField(max_length=256, blank=True, editable=False)
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.views.generic import TemplateView
 
 from quickscale.fragments import FragmentMixin
-from quickscale_stripe import catalogue, checkout, plan_changes, portal, subscriptions
+from quickscale_stripe import catalogue, checkout, plan_changes, subscriptions
 from quickscale_stripe.client import payments_are_on
 from quickscale_stripe.conf import app_settings
 from quickscale_stripe.exceptions import AlreadySubscribedError, NotForSaleError
@@ -184,14 +184,3 @@ class ReactivateView(SubscriptionMixin, PaymentsMixin):
             subscriptions.reactivate(subscription)
             messages.success(request, _("Your subscription goes on."))
         return self.to_subscription()
-
-
-class BillingPortalView(PaymentsMixin):
-    """Sends the owner to Stripe's page for payment methods and billing details."""
-
-    back = "quickscale_stripe:subscription"
-    http_method_names = ["post"]
-
-    def post(self, request: HttpRequest) -> HttpResponse:
-        back = request.build_absolute_uri(reverse("quickscale_stripe:subscription"))
-        return go_to(request, portal.open_portal(owner=self.owner, return_url=back))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import ROUND_DOWN, Decimal
+from typing import Any
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
@@ -85,6 +86,16 @@ def left_over_terms(amount: Decimal) -> str:
         case _ if cap is None:
             return _("%(credits)s, yours for good") % names
     return _("%(credits)s; up to %(most)s become yours for good") % names
+
+
+def method_terms(method: dict[str, Any]) -> str:
+    """Whose card or account a mirrored payment method is: ``"Visa"``, ``"Bank account"``."""
+    name = method.get("name") or ""
+    if method.get("type") == "card":
+        return name.replace("_", " ").title()
+    if method.get("type") in ("us_bank_account", "sepa_debit"):
+        return name or _("Bank account")
+    return str(method.get("type", "")).replace("_", " ").capitalize()
 
 
 def dispute_terms(dispute: Dispute) -> str:

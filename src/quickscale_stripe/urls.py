@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from quickscale_stripe import receipt_views, subscription_views, views
+from quickscale_stripe import billing_views, receipt_views, subscription_views, views
 
 app_name = "quickscale_stripe"
 urlpatterns = [
@@ -21,7 +21,9 @@ urlpatterns = [
     path(
         "subscription/reactivate/", subscription_views.ReactivateView.as_view(), name="reactivate"
     ),
-    path("billing/", subscription_views.BillingPortalView.as_view(), name="billing_portal"),
+    path("billing/", billing_views.BillingView.as_view(), name="billing"),
+    path("billing/portal/", billing_views.BillingPortalView.as_view(), name="billing_portal"),
+    path("billing/add/", billing_views.AddPaymentMethodView.as_view(), name="add_payment_method"),
     path("payments/", views.PaymentListView.as_view(), name="payments"),
     path("payments/<int:pk>/", views.PaymentView.as_view(), name="payment"),
     path("payments/<int:pk>/receipt/", receipt_views.ReceiptView.as_view(), name="receipt"),

@@ -428,6 +428,18 @@ class Migration(migrations.Migration):
                     models.CharField(blank=True, max_length=512, verbose_name="e-mail address"),
                 ),
                 ("name", models.CharField(blank=True, max_length=256, verbose_name="name")),
+                (
+                    "payment_method_id",
+                    models.CharField(
+                        blank=True,
+                        db_index=True,
+                        editable=False,
+                        max_length=255,
+                        verbose_name="payment method",
+                    ),
+                ),
+                ("payment_method", models.JSONField(default=dict, editable=False)),
+                ("payment_method_set_at", models.BigIntegerField(default=0, editable=False)),
                 ("sent_email", models.CharField(blank=True, editable=False, max_length=512)),
                 ("sent_name", models.CharField(blank=True, editable=False, max_length=256)),
                 (

@@ -15,6 +15,7 @@ register.filter(terms.credit_terms)
 register.filter(terms.in_credits)
 register.filter(terms.dispute_terms)
 register.filter(terms.left_over_terms)
+register.filter(terms.method_terms)
 register.simple_tag(payments_are_on)
 
 

@@ -27,6 +27,7 @@ from quickscale_stripe import (
     customers,
     fulfilment,
     invoices,
+    payment_methods,
     plan_changes,
     portal,
     publishing,
@@ -183,6 +184,10 @@ def do_everything(world: World) -> None:
     invoices.sync(paid.invoice_id or "")
     subscriptions.sync_all_of(customers.ensure(owner))
     subscription = paid.subscription.stripe_id
+    session = checkout.save_payment_method(owner=owner, reference="4", **URLS)
+    shop.pay(session.id)
+    fulfilment.fulfil(session.id)
+    payment_methods.sync_method(customers.ensure(owner).payment_method_id)
     change(world, subscription, "Pro plan")
     change(world, subscription, "Basic plan")
     subscriptions.cancel_at_period_end(world.known(subscription))

@@ -48,6 +48,7 @@ KINDS = {
     "customer.subscription.": "subscription",
     "customer.": "customer",
     "invoice.": "invoice",
+    "payment_method.": "payment_method",
     "price.": "price",
     "product.": "product",
     "refund.": "refund",
@@ -59,14 +60,17 @@ PATHS = {
     "/v1/customers/": "customer",
     "/v1/disputes/": "dispute",
     "/v1/invoices/": "invoice",
+    "/v1/payment_methods/": "payment_method",
     "/v1/prices/": "price",
     "/v1/products/": "product",
     "/v1/refunds/": "refund",
+    "/v1/setup_intents/": "setup_intent",
     "/v1/subscriptions/": "subscription",
 }
 #: What a field holds that is there only when it is expanded, or as an id.
 EXPANDED = {
     "charge": "charge",
+    "default_payment_method": "payment_method",
     "latest_charge": "charge",
     "line_items": ["item"],
     "payment_intent": "payment_intent",
@@ -99,11 +103,13 @@ class Samples(stripe.HTTPClient):
         self, method: str, url: str, headers: Any, post_data: Any = None, **_: Any
     ) -> tuple[str, int, Mapping[str, str]]:
         parts = urlsplit(url)
-        assert method.lower() == "get", f"{method} {url}"
         query = parse_qsl(parts.query)
         paths = [value.split(".") for key, value in query if key.startswith("expand")]
         prefix, _slash, found_id = parts.path.rpartition("/")
         kind = PATHS.get(f"{prefix}/") or PATHS[f"{parts.path}/"]
+        # Only the payment method that a Checkout saved is set by a handler.
+        sets = kind in ("customer", "subscription")
+        assert method.lower() == "get" or sets, f"{method} {url}"
         value = deepcopy(self.objects[kind])
         if f"{prefix}/" not in PATHS:
             value = {"object": "list", "data": [value], "has_more": False, "url": parts.path}
@@ -169,6 +175,7 @@ def states(kind: str) -> Iterator[tuple[str, Object]]:
             for paid in values_of(stripe.checkout.Session, "payment_status"):
                 fields = {"status": "complete", "mode": mode, "payment_status": paid,
                           "payment_intent": "pi_1" if mode == "payment" else None,
+                          "setup_intent": "seti_1" if mode == "setup" else None,
                           "subscription": "sub_1" if mode == "subscription" else None,
                           "invoice": "in_1" if mode == "subscription" else None,
                           "currency": "usd", "amount_total": 1000}  # fmt: skip

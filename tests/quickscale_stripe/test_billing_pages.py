@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import re
+import uuid
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.test import Client
+
+from quickscale_stripe import billing_views, fulfilment
+from quickscale_stripe.client import get_client
+from quickscale_stripe.models import StripeCustomer, StripePrice, Subscription
+from quickscale_stripe.sandbox import Sandbox
+from tests.quickscale_stripe.shopping import open_checkout
+from tests.quickscale_stripe.test_pages import Unreachable, text_of
+from tests.quickscale_stripe.test_subscriptions import basic, pro, subscribed
+
+__all__ = ["basic", "pro", "subscribed"]
+
+pytestmark = pytest.mark.django_db
+
+BILLING = "/dashboard/billing/"
+TODAY = datetime.now(UTC)
+
+
+def save_another(shop: Sandbox, buyer: Client, method: str = "card") -> tuple[str, Any]:
+    """A Checkout that saves a method, as a person goes through it: its id, and the page after."""
+    response = buyer.post(f"{BILLING}add/", {"reference": uuid.uuid4()})
+    session = re.search(r"cs_\w+", response["Location"])
+    assert session
+    back = shop.pay(session[0], method)
+    return session[0], buyer.get(back.url)
+
+
+def default_of(subscription: Subscription) -> Any:
+    return get_client().v1.subscriptions.retrieve(subscription.stripe_id).default_payment_method
+
+
+def test_without_a_method_the_page_says_how_one_comes(
+    shop: Sandbox, buyer: Client, django_assert_max_num_queries: Any
+) -> None:
+    with django_assert_max_num_queries(4):
+        page = text_of(buyer.get(BILLING))
+    assert "No payment method is saved" in page
+    assert "Add a payment method" in page
+    assert Client().get(BILLING).status_code == 302
+
+
+def test_the_card_of_the_plan_is_shown_as_events_tell_it(
+    shop: Sandbox, buyer: Client, subscribed: Subscription
+) -> None:
+    page = text_of(buyer.get(BILLING))
+    assert "Visa •••• ending in 4242" in page
+    assert "Expires December 2040" in page
+
+
+def test_another_card_is_charged_from_then_on(
+    shop: Sandbox, buyer: Client, subscribed: Subscription, owner: Any
+) -> None:
+    before = default_of(subscribed)
+    _, page = save_another(shop, buyer, "bank_success")
+    assert "Test Bank •••• ending in 6789" in text_of(page)
+    assert default_of(subscribed) != before
+    customer = StripeCustomer.objects.get()
+    remote = get_client().v1.customers.retrieve(customer.stripe_id or "")
+    assert remote.invoice_settings
+    assert remote.invoice_settings.default_payment_method == customer.payment_method_id
+    shop.deliver()
+    assert StripeCustomer.objects.get().payment_method["last4"] == "6789"
+
+
+def test_a_session_that_comes_again_brings_no_older_method_back(
+    shop: Sandbox, buyer: Client, subscribed: Subscription
+) -> None:
+    older, _ = save_another(shop, buyer)
+    shop.advance(seconds=5)
+    save_another(shop, buyer, "bank_success")
+    now = default_of(subscribed)
+    fulfilment.fulfil(older)
+    assert default_of(subscribed) == now
+
+
+def test_a_method_that_is_removed_is_gone_here_too(
+    shop: Sandbox, buyer: Client, owner: Any, package: StripePrice
+) -> None:
+    shop.pay(open_checkout(owner, package))
+    save_another(shop, buyer)
+    shop.deliver()
+    method = StripeCustomer.objects.get().payment_method_id
+    assert method
+    get_client().v1.payment_methods.detach(method)
+    shop.deliver()
+    assert StripeCustomer.objects.get().payment_method_id == ""
+    assert "No payment method is saved" in text_of(buyer.get(BILLING))
+
+
+def test_what_was_changed_in_the_portal_is_there_on_the_way_back(
+    shop: Sandbox, buyer: Client, subscribed: Subscription
+) -> None:
+    method = get_client().v1.payment_methods.attach(
+        "pm_usBankAccount", {"customer": StripeCustomer.objects.get().stripe_id or ""}
+    )
+    get_client().v1.subscriptions.update(
+        subscribed.stripe_id, {"default_payment_method": method.id}, {"idempotency_key": "test"}
+    )
+    assert "6789" not in text_of(buyer.get(BILLING))
+    assert "6789" in text_of(buyer.get(BILLING, {"from": "portal"}))
+
+
+def test_the_portal_comes_back_to_the_page(
+    shop: Sandbox, buyer: Client, subscribed: Subscription
+) -> None:
+    response = buyer.post(f"{BILLING}portal/")
+    assert response.status_code == 302
+    assert response["Location"].startswith("http")
+
+
+def test_others_see_nothing_of_it(shop: Sandbox, buyer: Client, subscribed: Subscription) -> None:
+    session, _ = save_another(shop, buyer, "bank_success")
+    stranger = Client()
+    stranger.force_login(get_user_model().objects.create_user(email="eve@example.com"))
+    page = stranger.get(BILLING, {"session_id": session})
+    assert "No payment method is saved" in text_of(page)
+
+
+@pytest.mark.parametrize(
+    ("expires", "words"),
+    [
+        ([2020, 12], "Your card has expired"),
+        ([TODAY.year, TODAY.month], "Your card expires soon"),
+        ([2090, 1], "Expires January 2090"),
+    ],
+)
+def test_a_card_that_ends_is_told_in_time(
+    shop: Sandbox, buyer: Client, subscribed: Subscription, expires: list[int], words: str
+) -> None:
+    method = {"type": "card", "name": "visa", "last4": "4242", "expires": expires}
+    StripeCustomer.objects.update(payment_method=method)
+    assert words in text_of(buyer.get(BILLING))
+
+
+def test_a_card_is_good_until_its_months_last_day() -> None:
+    assert billing_views._end_of(2027, 2) == date(2027, 2, 28)
+    assert billing_views._end_of(2027, 12) == date(2027, 12, 31)
+
+
+def test_while_stripe_is_down_the_page_shows_what_is_known(
+    shop: Sandbox, buyer: Client, subscribed: Subscription, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("quickscale_stripe.sandbox.SandboxHTTPClient", lambda _: Unreachable())
+    assert "4242" in text_of(buyer.get(BILLING, {"from": "portal"}))
+    assert "4242" in text_of(buyer.get(BILLING, {"session_id": "cs_test_1"}))
+    page = buyer.post(f"{BILLING}add/", {"reference": uuid.uuid4()})
+    assert page.status_code == 503
+    assert f'href="{BILLING}"' in page.text
+
+
+def test_where_payments_are_off_nothing_is_offered(
+    shop: Sandbox, buyer: Client, subscribed: Subscription, settings: Any
+) -> None:
+    settings.QUICKSCALE_STRIPE_SANDBOX = False
+    page = buyer.get(BILLING)
+    assert "4242" in text_of(page)
+    assert f"{BILLING}portal/" not in page.text
+    assert f"{BILLING}add/" not in page.text
+
+
+def test_without_a_reference_nothing_is_asked(shop: Sandbox, buyer: Client) -> None:
+    assert buyer.post(f"{BILLING}add/").url.endswith(BILLING)
