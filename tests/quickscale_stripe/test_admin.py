@@ -11,6 +11,7 @@ import pytest
 import stripe
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
+from django.db import connection
 from django.http import HttpResponse
 from django.test import Client
 
@@ -28,6 +29,7 @@ from quickscale_stripe.models import (
 )
 from quickscale_stripe.publishing import PriceFields
 from quickscale_stripe.sandbox import Sandbox
+from quickscale_stripe.sandbox.recording import RecordingHTTPClient
 from tests.owners import make_user
 from tests.quickscale_stripe.proof.world import World
 from tests.quickscale_stripe.shopping import balance, open_checkout
@@ -80,7 +82,7 @@ def values(response: Any, **changes: Any) -> dict[str, Any]:
         if value is not None and value is not False:
             shown = bound.field.prepare_value(value)
             sent[bound.name] = "on" if shown is True else shown
-    return {name: value for name, value in {**sent, **changes}.items() if value is not None}
+    return {**sent, **changes}
 
 
 def act(client: Client, url: str, action: str, *rows: Any) -> HttpResponse:
@@ -171,6 +173,19 @@ def test_every_list_and_page_has_a_bounded_number_of_queries(
         with django_assert_max_num_queries(14):
             assert client.get(f"{ADMIN}/{model}/{row.pk}/change/").status_code == 200
         assert client.get(f"{ADMIN}/{model}/?q=many3").status_code == 200
+
+
+def test_the_pages_of_its_own_have_a_bounded_number_of_queries(
+    staff: Client, django_assert_max_num_queries: Any
+) -> None:
+    rows = fill(25)
+    for path in (
+        f"{PRODUCTS}{rows['stripeproduct'].pk}/change/", f"{PRODUCTS}add/", f"{PRODUCTS}order/",
+        f"{PRICES}add/", f"{PAYMENTS}{rows['payment'].pk}/refund/",
+        f"{SUBSCRIPTIONS}{rows['subscription'].pk}/take/cancel/",
+    ):  # fmt: skip
+        with django_assert_max_num_queries(14):
+            assert staff.get(path).status_code == 200
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -713,6 +728,34 @@ class TestEvents:
         act(clerk, EVENTS, "replay", dead)
         dead.refresh_from_db()
         assert dead.status == "dead"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_stripe_is_asked_outside_the_request_s_transaction(
+    shop: Sandbox, staff: Client, owner: Any, package: StripePrice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.pay(open_checkout(owner, package))
+    shop.deliver()
+    paid = Payment.objects.get()
+    monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
+    asked = []
+
+    class Watcher(RecordingHTTPClient):
+        def request(self, *args: Any, **kwargs: Any) -> Any:
+            asked.append((args[:2], connection.in_atomic_block))
+            return super().request(*args, **kwargs)
+
+    monkeypatch.setattr("quickscale_stripe.sandbox.SandboxHTTPClient", Watcher)
+    for url, changes in (
+        (f"{PRODUCTS}{package.product_id}/change/", {"name": "New"}),
+        (f"{PRICES}{package.pk}/change/", {"amount": "11"}),
+        (f"{PAYMENTS}{paid.pk}/refund/", {"amount": "9", "start": "900"}),
+    ):
+        assert staff.post(url, values(staff.get(url), **changes)).status_code == 302
+    act(staff, PAYMENTS, "sync", paid)
+    act(staff, PRODUCTS, "sync", package.product)
+    assert len(asked) > 10
+    assert [request for request, in_transaction in asked if in_transaction] == []
 
 
 def test_pages_are_for_staff(shop: Sandbox, buyer: Client, paid: Payment) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from django.contrib import admin, messages
 from django.contrib.auth import get_permission_codename
 from django.core.exceptions import PermissionDenied
-from django.db import models
+from django.db import models, transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -100,12 +100,20 @@ class StepsAdmin(ModelAdmin):
         return actions
 
     def get_urls(self) -> list[URLPattern]:
-        view, name = self.admin_site.admin_view, self._name
+        """Outside the transaction of ``ATOMIC_REQUESTS``: they wait for Stripe."""
+        urls = [*self.own_urls(), *super().get_urls()]
+        for url in urls:
+            transaction.non_atomic_requests(url.callback)
+        return urls
+
+    def own_urls(self) -> list[URLPattern]:
         return [
-            path("run/<slug:step>/<uuid:job>/", view(self.run_view), name=name("run")),
-            path("<path:object_id>/take/<slug:step>/", view(self.take_view), name=name("take")),
-            *super().get_urls(),
+            self.url("run/<slug:step>/<uuid:job>/", self.run_view, "run"),
+            self.url("<path:object_id>/take/<slug:step>/", self.take_view, "take"),
         ]
+
+    def url(self, route: str, view: Callable[..., HttpResponse], name: str) -> URLPattern:
+        return path(route, self.admin_site.admin_view(view), name=self._name(name))
 
     def change_view(
         self,

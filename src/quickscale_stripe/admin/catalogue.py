@@ -1,7 +1,6 @@
 """Products and prices: made, edited, ordered and archived at Stripe, and mirrored from there.
 
-The forms publish and never save: what is here is Stripe's answer. They don't run inside the
-transaction that Django's own forms have, because they wait for Stripe.
+The forms publish and never save: what is here is Stripe's answer.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Prefetch, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -251,12 +250,11 @@ class StripeProductAdmin(PublishAdmin):
         count: int = product.on_sale
         return count
 
-    def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view
+    def own_urls(self) -> list[URLPattern]:
         return [
-            path("sync-all/", view(self.sync_all_view), name=self._name("sync_all")),
-            path("order/", view(self.order_view), name=self._name("order")),
-            *super().get_urls(),
+            self.url("sync-all/", self.sync_all_view, "sync_all"),
+            self.url("order/", self.order_view, "order"),
+            *super().own_urls(),
         ]
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from quickscale_stripe import refunds, reversals
+from quickscale_stripe.conf import app_settings
 from quickscale_stripe.models import Payment, StripePrice, StripeProduct
 from quickscale_stripe.money import format_money, minor_digits, to_major
 from quickscale_stripe.publishing import PriceFields, ProductFields
@@ -128,7 +129,7 @@ class ProductForm(PublishForm):
 
 
 class PriceForm(PublishForm):
-    product = forms.ModelChoiceField(StripeProduct.objects.all(), label=gettext_lazy("Product"))
+    product = forms.ModelChoiceField(StripeProduct.objects.none(), label=gettext_lazy("Product"))
     amount = forms.DecimalField(
         label=gettext_lazy("Amount"),
         min_value=0,
@@ -177,6 +178,9 @@ class PriceForm(PublishForm):
         super().__init__(*args, **kwargs)
         if price:
             del self.fields["product"]
+        else:
+            mode = StripeProduct.objects.filter(livemode=app_settings.live_mode)
+            self.fields["product"].queryset = mode  # type: ignore[attr-defined]
         self.fields["credits"].help_text = _(
             "Empty: what the product says. A change counts from the next payment on, also for "
             "those who are subscribed."
