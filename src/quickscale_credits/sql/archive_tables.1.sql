@@ -21,6 +21,10 @@ CREATE TABLE quickscale_credits_archivedallocation (
 CREATE INDEX quickscale_credits_archivedallocation_lot
     ON quickscale_credits_archivedallocation (account_id, lot_id, transaction_id);
 
+-- An account has one line that carries forward; its index also spares a search through deleted rows.
+CREATE UNIQUE INDEX quickscale_credits_transaction_carry
+    ON quickscale_credits_credittransaction (account_id) WHERE kind = 'carry';
+
 CREATE TRIGGER quickscale_credits_append_only
     BEFORE UPDATE OR DELETE OR TRUNCATE ON quickscale_credits_archivedtransaction
     FOR EACH STATEMENT EXECUTE FUNCTION quickscale_credits_refuse_change();
