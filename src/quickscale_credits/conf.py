@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -65,6 +65,22 @@ class CreditsSettings(AppSettings):
         Without it they wait for ``manage.py deliver_credit_events``.
         """
         return self._get("DELIVER_ON_COMMIT", True)
+
+    @property
+    def expiry_warnings(self) -> Sequence[timedelta]:
+        """How long before their end credits are announced by ``credits_expiring``, if any are left.
+
+        Once for each lot and each of these times, when ``expire_credits`` runs. Empty for never.
+        """
+        return self._get("EXPIRY_WARNINGS", (timedelta(days=7),))
+
+    @property
+    def event_retention(self) -> timedelta | None:
+        """How long delivered events are kept; ``None`` keeps them.
+
+        ``deliver_credit_events`` and ``expire_credits`` delete the older ones.
+        """
+        return self._get("EVENT_RETENTION", timedelta(days=30))
 
     @property
     def buy_url(self) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import Decimal
 
+from django.db import OperationalError
+
 
 class CreditsError(Exception):
     """Base of all errors of the ledger; nothing was written for the request that raised it."""
@@ -104,3 +106,12 @@ class InactiveServiceError(CreditsError):
     def __init__(self, code: str) -> None:
         self.code = code
         super().__init__(f"The service {code!r} is not active.")
+
+
+class TransactionConflictError(OperationalError):
+    """PostgreSQL ended the transaction in favour of another one: do all of it again.
+
+    A deadlock, or another transaction that was quicker, where the caller's transaction is
+    ``REPEATABLE READ`` or ``SERIALIZABLE``. Unlike a :class:`CreditsError` it leaves no transaction
+    that could go on.
+    """

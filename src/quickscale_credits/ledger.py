@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -48,6 +49,7 @@ from quickscale_credits.verification import Discrepancy, rebuild, verify, verify
 
 __all__ = [
     "Discrepancy",
+    "Sweep",
     "add_credits",
     "archive",
     "capture",
@@ -58,6 +60,7 @@ __all__ = [
     "expire_due",
     "freeze",
     "hold_credits",
+    "lock",
     "open_account",
     "rebuild",
     "release",
@@ -67,6 +70,7 @@ __all__ = [
     "roll_over",
     "set_low_balance",
     "set_overdraft_limit",
+    "sweep",
     "unfreeze",
     "verify",
     "verify_in_parts",
@@ -124,6 +128,41 @@ def open_account(*, owner: Any, using: str | None = None) -> CreditAccount:
                 credit_type="bonus",
             )
     return account
+
+
+def lock(*accounts: CreditAccount) -> None:
+    """Lock the accounts that a transaction is going to change, by ascending id.
+
+    Every write locks its account by itself until the transaction ends. Two transactions that write
+    to the same accounts in another order wait for each other, and PostgreSQL ends one of them with
+    a deadlock. So whoever changes more than one account in one ``atomic()`` locks all of them
+    first::
+
+        with transaction.atomic():
+            ledger.lock(sender, receiver)
+            sender.remove_credits(5, "Given")
+            receiver.add_credits(5, "Received")
+
+    One round trip.
+
+    Raises:
+        InvalidRequestError: there is none, or they are in different databases.
+        TransactionManagementError: there is no ``atomic()`` to hold the locks.
+        CreditAccount.DoesNotExist: one of them is no longer there.
+    """
+    ids = {requests.account_id(account) for account in accounts}
+    databases = {database_of(account) for account in accounts}
+    if len(databases) != 1:
+        raise InvalidRequestError("accounts", "use accounts of one database.")
+    locked = (
+        CreditAccount._base_manager.using(databases.pop())
+        .filter(pk__in=ids)
+        .order_by("pk")
+        .select_for_update(no_key=True)
+        .values_list("pk", flat=True)
+    )
+    if set(locked) != ids:
+        raise CreditAccount.DoesNotExist("A credit account is no longer there.")
 
 
 def add_credits(
@@ -510,13 +549,31 @@ def set_low_balance(*, account: CreditAccount, threshold: Amount | None) -> Cred
     return account
 
 
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """How many accounts a sweep posted, and the ids of those that could not be posted.
+
+    ``announced`` is the number of lots that end soon and were told of.
+    """
+
+    posted: int
+    failed: tuple[int, ...]
+    announced: int
+
+
 def expire_due(*, limit: int | None = None, using: str | None = None) -> int:
     """Post the expiries and time-outs that are due, on at most ``limit`` accounts.
 
     Returns the number of accounts touched. Balances are right without it; it makes the history
     and the stored figures follow. Accounts that are locked at the moment are passed over. One whose
-    figures are corrupt stops no other: it is left as it is and logged as an error.
+    figures are corrupt stops no other: it is left as it is and logged as an error. :func:`sweep`
+    tells which ones. Credits that end within ``QUICKSCALE_CREDITS_EXPIRY_WARNINGS`` are announced.
     """
+    return sweep(limit=limit, using=using).posted
+
+
+def sweep(*, limit: int | None = None, using: str | None = None) -> Sweep:
+    """As :func:`expire_due`, telling more of what it did."""
     using = using or router.db_for_write(CreditAccount)
     touched = 0
     passed: list[int] = []
@@ -533,7 +590,18 @@ def expire_due(*, limit: int | None = None, using: str | None = None) -> int:
         passed += failed
         if posted + len(failed) < batch:
             break
-    return touched
+    announced = _announce(limit, using)
+    return Sweep(posted=touched, failed=tuple(passed), announced=announced)
+
+
+def _announce(limit: int | None, using: str) -> int:
+    windows = list(app_settings.expiry_warnings)
+    if not windows:
+        return 0
+    with connections[using].cursor() as cursor:
+        cursor.execute("SELECT quickscale_credits_announce(%s::interval[], %s)", [windows, limit])
+        announced: int = cursor.fetchone()[0]
+    return announced
 
 
 _OPTIONAL: dict[str, Any] = dict.fromkeys(["service", "idempotency_key", "actor", "metadata"])

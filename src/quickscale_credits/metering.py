@@ -77,6 +77,7 @@ class Charge:
     _hold: CreditHold | None = None
     _held_units: Decimal
     _held_cost: Decimal
+    _fingerprint: str
 
     def __init__(
         self,
@@ -97,13 +98,12 @@ class Charge:
     def __enter__(self) -> Charge:
         self.service = Service.objects.for_code(self._code)
         self.account = CreditAccount.objects.for_owner(self._owner)
+        self._held_units = parse_amount(self.units, name="units", zero=True)
+        self._fingerprint = requests.fingerprint("charge", self.service.pk, self._held_units)
         self.usage = self._earlier_usage()
         if self.usage is not None:
-            if self.usage.service_id != self.service.pk:
-                raise IdempotencyConflictError(self._key or "")
             self.replayed = True
             return self
-        self._held_units = parse_amount(self.units, name="units", zero=True)
         self._held_cost = self.service.cost_of(self._held_units, owner=self._owner)
         if self._held_cost:
             hold = self.account.hold_credits(
@@ -162,7 +162,11 @@ class Charge:
     def _earlier_usage(self) -> ServiceUsage | None:
         if not self._key:
             return None
-        return ServiceUsage.objects.filter(account=self.account, idempotency_key=self._key).first()
+        usages = ServiceUsage.objects.filter(account=self.account, idempotency_key=self._key)
+        usage = usages.first()
+        if usage is not None and usage.fingerprint != self._fingerprint:
+            raise IdempotencyConflictError(self._key)
+        return usage
 
     def _release(self) -> None:
         # A hold may have timed out. In a broken transaction nothing can be written, and its
@@ -200,6 +204,7 @@ class Charge:
                     units=units,
                     cost=cost,
                     idempotency_key=self._key or "",
+                    fingerprint=self._fingerprint,
                     metadata=metadata,
                 )
         except IntegrityError:
@@ -235,7 +240,7 @@ def charge(
         InsufficientCreditsError: the cost is more than is available; nothing has run.
         ChargeInProgressError: work with the key goes on elsewhere; nothing has run here.
         HoldStateError: the key belongs to a use that failed; a new try needs a new key.
-        IdempotencyConflictError: the key was used for another service or cost.
+        IdempotencyConflictError: the key was used for another service, or other units.
     """
     return Charge(owner, code, units, idempotency_key, metadata, ttl)
 

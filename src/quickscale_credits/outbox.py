@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
-from functools import partial
+from itertools import count
 
 from django.db import DEFAULT_DB_ALIAS, transaction
 from django.db.models import Q, QuerySet
@@ -29,6 +29,7 @@ from quickscale_credits.signals import (
     credits_consumed,
     credits_converted,
     credits_expired,
+    credits_expiring,
     credits_granted,
     credits_reversed,
     credits_revoked,
@@ -46,12 +47,16 @@ SIGNALS: Mapping[str, LedgerSignal] = {
     CreditEvent.Kind.CONVERTED: credits_converted,
     CreditEvent.Kind.LOW_BALANCE: balance_low,
     CreditEvent.Kind.DEPLETED: balance_depleted,
+    CreditEvent.Kind.EXPIRING: credits_expiring,
 }
 # A delivery that takes longer than this counts as dead, and the event is delivered again.
 DELIVERY_TIME = timedelta(minutes=5)
 LONGEST_WAIT = timedelta(hours=12)
 ON_COMMIT = 20  # events that a write delivers at most
 BATCH = 500  # events read at once
+UNHEARD = 100  # writes after which a process that has no receivers is done with their events
+
+_writes = count(1)
 
 
 def deliver_after_commit(
@@ -61,20 +66,19 @@ def deliver_after_commit(
 
     ``since`` is the ledger's time of the write.
     """
-    if app_settings.deliver_on_commit and _anyone_listens():
+    if not app_settings.deliver_on_commit:
+        return
+    if _anyone_listens():
         transaction.on_commit(
-            partial(_deliver_new, account_id, since, using), using=using, robust=True
+            lambda: _deliver_new(account_id, since, using), using=using, robust=True
         )
+    elif next(_writes) % UNHEARD == 0:
+        transaction.on_commit(lambda: _pass_over(using, BATCH), using=using, robust=True)
 
 
 def deliver_due(*, limit: int | None = None, using: str = DEFAULT_DB_ALIAS) -> int:
     """Deliver what is due for every account, or for ``limit`` of them; how many were delivered."""
-    unheard = [kind for kind, signal in SIGNALS.items() if not signal.has_listeners(CreditAccount)]
-    delivered = (
-        _open(using)
-        .filter(kind__in=unheard, pending__isnull=True, next_attempt_at__lte=LedgerClock())
-        .update(pending=[], delivered_at=LedgerClock())
-    )
+    delivered = _pass_over(using)
     due = _open(using).filter(next_attempt_at__lte=LedgerClock())
     accounts = due.order_by("account_id").values_list("account_id", flat=True).distinct()[:limit]
     return delivered + sum(deliver_account(account_id, using=using) for account_id in accounts)
@@ -86,6 +90,20 @@ def deliver_account(account_id: int, *, using: str = DEFAULT_DB_ALIAS) -> int:
     A receiver that failed an event gets no later one before it; the others do.
     """
     return _deliver(_events(account_id, using))
+
+
+def _pass_over(using: str, limit: int | None = None) -> int:
+    """Be done with events that nobody listens to, with so many at most; how many they were."""
+    unheard = [kind for kind, signal in SIGNALS.items() if not signal.has_listeners(CreditAccount)]
+    events = _open(using).filter(
+        kind__in=unheard, pending__isnull=True, next_attempt_at__lte=LedgerClock()
+    )
+    done = {"pending": [], "delivered_at": LedgerClock()}
+    if limit is None:
+        return events.update(**done)
+    some = events.order_by("next_attempt_at", "pk").select_for_update(skip_locked=True)
+    with transaction.atomic(using=using):
+        return _open(using).filter(pk__in=some.values("pk")[:limit]).update(**done)
 
 
 def _deliver_new(account_id: int, since: datetime, using: str) -> int:
@@ -127,11 +145,22 @@ def _deliver(events: Iterable[CreditEvent]) -> int:
     return delivered
 
 
-def purge(*, older_than: timedelta, using: str = DEFAULT_DB_ALIAS) -> int:
-    """Delete events that were delivered longer ago than that; how many they were."""
-    moment = timezone.now() - older_than
-    deleted, _by_model = CreditEvent.objects.using(using).filter(delivered_at__lt=moment).delete()
-    return deleted
+def purge(*, older_than: timedelta | None = None, using: str = DEFAULT_DB_ALIAS) -> int:
+    """Delete events that were delivered longer ago than that; how many they were.
+
+    By default than ``QUICKSCALE_CREDITS_EVENT_RETENTION``. Reads no event that is younger.
+    """
+    age = app_settings.event_retention if older_than is None else older_than
+    if age is None:
+        return 0
+    moment, last, deleted = timezone.now() - age, 0, 0
+    while True:
+        events = list(CreditEvent.objects.using(using).filter(pk__gt=last).order_by("pk")[:BATCH])
+        old = [event.pk for event in events if event.delivered_at and event.delivered_at < moment]
+        deleted += CreditEvent.objects.using(using).filter(pk__in=old).delete()[0]
+        if not events or events[-1].created_at >= moment:
+            return deleted
+        last = events[-1].pk
 
 
 def _anyone_listens() -> bool:

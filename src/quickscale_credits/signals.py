@@ -1,7 +1,7 @@
 """What happened to credits: sent after the commit, at least once, in order for each account.
 
 A receiver gets ``sender`` (:class:`~quickscale_credits.models.CreditAccount`), ``account``,
-``transaction`` (``None`` for the two of the balance), and ``event``, the
+``transaction`` (``None`` for those of the balance and of an end that comes), and ``event``, the
 :class:`~quickscale_credits.models.CreditEvent`: its ``pk`` tells a second delivery of the same,
 and its ``payload`` has the figures as text. A receiver that raises is rolled back and tried again
 later, alone; nobody else waits for it. See :mod:`quickscale_credits.outbox`.
@@ -42,5 +42,7 @@ credits_adjusted = LedgerSignal()
 credits_converted = LedgerSignal()
 # Once when the balance falls to the account's threshold, and again only after it rose above it.
 balance_low = LedgerSignal()
+# Credits of a lot end within one of QUICKSCALE_CREDITS_EXPIRY_WARNINGS: once for each lot and time.
+credits_expiring = LedgerSignal()
 # Once when nothing is left.
 balance_depleted = LedgerSignal()

@@ -54,16 +54,36 @@ class TestExpireCredits:
             yield account
 
     def test_posts_what_is_due(self, ended):
-        assert run_json("expire_credits") == {"accounts": 1, "dry_run": False}
+        nothing = {"accounts": 0, "announced": 0, "failed": [], "dry_run": False}
+        assert run_json("expire_credits") == {**nothing, "accounts": 1}
         assert ended.transactions.get(kind="expire").amount == -5
-        assert run_json("expire_credits") == {"accounts": 0, "dry_run": False}
+        assert run_json("expire_credits") == nothing
 
     def test_a_dry_run_posts_nothing(self, ended):
         assert run("expire_credits", dry_run=True) == "1 accounts are due.\n"
         assert not ended.transactions.filter(kind="expire").exists()
 
     def test_a_limit(self, ended):
-        assert run_json("expire_credits", limit=0) == {"accounts": 0, "dry_run": False}
+        assert run_json("expire_credits", limit=0)["accounts"] == 0
+
+    def test_goes_on_and_tells_which_accounts_it_left(self, ended, make_owner):
+        other = CreditAccount.objects.for_owner(make_owner())
+        with ledger_clock(timezone.now()) as clock:
+            end = clock.now + timedelta(hours=1)
+            other.add_credits(5, "Trial", credit_type="trial", expires_at=end)
+        with unguarded() as cursor:
+            cursor.execute(
+                "UPDATE quickscale_credits_creditaccount SET posted = 0 WHERE id = %s", [ended.pk]
+            )
+        out = StringIO()
+        with pytest.raises(CommandError, match=f"account {ended.pk}"):
+            call_command("expire_credits", json=True, stdout=out)
+        told = json.loads(out.getvalue())
+        assert told["accounts"] == 1
+        assert told["failed"] == [{"account": ended.pk, "owner": str(ended)}]
+        assert other.transactions.filter(kind="expire").exists()
+        with pytest.raises(CommandError, match=re.escape(str(ended))):
+            run("expire_credits")
 
 
 class TestVerifyLedger:

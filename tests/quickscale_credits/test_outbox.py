@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import json
 import threading
 import time
 from contextlib import contextmanager
 from datetime import timedelta
 from decimal import Decimal
+from io import StringIO
 
 import pytest
+from django.core.management import call_command
 from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
@@ -137,6 +140,19 @@ class TestAfterCommit:
             account.consume_credits(5, "Work")
 
         assert told.told == ["Expired"]
+
+    def test_events_that_nobody_listens_to_do_not_pile_up(self, account, monkeypatch):
+        monkeypatch.setattr(outbox, "UNHEARD", 10)
+        account.add_credits(50, "Bought")
+        for _ in range(30):
+            account.consume_credits(1, "Work")
+        assert CreditEvent.objects.count() == 31
+        assert open_events().count() <= 10
+        with listening(Receiver()) as told:
+            account.consume_credits(1, "Heard")
+            outbox.deliver_due()
+        assert told.told[-1] == "Heard"
+        assert len(told.told) <= 11
 
     def test_can_be_left_to_the_command(self, account, settings):
         settings.QUICKSCALE_CREDITS_DELIVER_ON_COMMIT = False
@@ -387,13 +403,124 @@ class TestBalanceSignals:
         assert told[2:] == [("low_balance", 3), ("depleted", 0)]
 
 
-def test_purge_deletes_what_was_delivered_long_ago(account):
-    account.add_credits(1, "Old")
-    account.add_credits(1, "New")
-    outbox.deliver_due()
-    old = CreditEvent.objects.order_by("pk").first()
-    CreditEvent.objects.filter(pk=old.pk).update(delivered_at=F("created_at") - timedelta(days=31))
-    account.add_credits(1, "Undelivered")
+@pytest.fixture
+def delivered(account):
+    """Three events: one delivered 31 days ago, one 2 days ago, one not at all."""
+    for days in (31, 2, 0):
+        account.add_credits(1, f"{days} days ago")
+        ago = timedelta(days=days)
+        event = CreditEvent.objects.order_by("pk").last()
+        CreditEvent.objects.filter(pk=event.pk).update(
+            created_at=F("created_at") - ago,
+            delivered_at=timezone.now() - ago if days else None,
+        )
 
-    assert outbox.purge(older_than=timedelta(days=30)) == 1
-    assert CreditEvent.objects.count() == 2
+
+@pytest.mark.usefixtures("delivered")
+class TestPurge:
+    @pytest.mark.parametrize(("days", "left"), [(40, 3), (30, 2), (1, 1), (0, 1)])
+    def test_deletes_what_was_delivered_before(self, days, left):
+        assert outbox.purge(older_than=timedelta(days=days)) == 3 - left
+        assert CreditEvent.objects.count() == left
+        assert open_events().count() == 1
+
+    def test_goes_over_what_is_stuck(self, account, monkeypatch):
+        monkeypatch.setattr(outbox, "BATCH", 1)
+        CreditEvent.objects.order_by("pk").filter(delivered_at__isnull=False).update(
+            created_at=timezone.now() - timedelta(days=90)
+        )
+        stuck = CreditEvent.objects.order_by("pk").first()
+        CreditEvent.objects.filter(pk=stuck.pk).update(delivered_at=None)
+        assert outbox.purge(older_than=timedelta(days=1)) == 1
+        assert CreditEvent.objects.filter(pk=stuck.pk).exists()
+
+    @pytest.mark.parametrize(
+        ("retention", "left"), [(timedelta(days=30), 2), (timedelta(days=1), 1), (None, 3)]
+    )
+    @pytest.mark.parametrize("command", ["deliver_credit_events", "expire_credits"])
+    def test_the_commands_keep_the_retention(self, settings, command, retention, left):
+        settings.QUICKSCALE_CREDITS_EVENT_RETENTION = retention
+        call_command(command, stdout=StringIO())
+        assert CreditEvent.objects.count() == left
+
+    def test_thirty_days_by_default(self):
+        assert outbox.purge() == 1
+
+
+class TestExpiring:
+    @pytest.fixture
+    def told(self, clock):
+        told = []
+
+        def receiver(account, event, transaction, **kwargs):
+            assert transaction is None
+            told.append((event.payload["lot"], Decimal(event.payload["amount"])))
+
+        with listening(receiver, "credits_expiring"):
+            yield told
+
+    def lot(self, account, clock, days, amount=10, **options):
+        entry = account.add_credits(
+            amount, "Gift", credit_type="bonus", expires_at=clock.now + days * DAY, **options
+        )
+        return entry.allocations.get().lot_id
+
+    def sweep(self):
+        announced = ledger.sweep().announced
+        outbox.deliver_due()
+        return announced
+
+    def test_each_lot_is_told_of_once(self, account, clock, told):
+        lot = self.lot(account, clock, 30)
+        self.lot(account, clock, 60)
+        account.add_credits(5, "Bought")
+        assert self.sweep() == 0
+        clock.move(22 * DAY)
+        assert self.sweep() == 0
+        clock.move(DAY)
+        account.consume_credits(4, "Work")
+        assert self.sweep() == 1
+        assert self.sweep() == 0
+        clock.move(3 * DAY)
+        assert self.sweep() == 0
+        assert told == [(lot, 6)]
+
+    def test_once_for_each_time(self, account, clock, told, settings):
+        settings.QUICKSCALE_CREDITS_EXPIRY_WARNINGS = [DAY, 7 * DAY]
+        lot = self.lot(account, clock, 10)
+        told_on = []
+        for day in range(12):
+            if self.sweep():
+                told_on.append(day)
+            clock.move(DAY)
+        assert told_on == [3, 9]
+        assert told == [(lot, 10)] * 2
+
+    def test_a_sweep_that_comes_late_tells_once(self, account, clock, told, settings):
+        settings.QUICKSCALE_CREDITS_EXPIRY_WARNINGS = [DAY, 7 * DAY]
+        self.lot(account, clock, 10)
+        clock.move(9.5 * DAY)
+        assert [self.sweep(), self.sweep()] == [1, 0]
+
+    def test_only_of_credits_that_can_be_used(self, account, clock, told):
+        self.lot(account, clock, 5, effective_at=clock.now + DAY)
+        self.lot(account, clock, 3)
+        account.consume_credits(10, "Work")
+        held = self.lot(account, clock, 4)
+        account.hold_credits(10, "Work", ttl=DAY)
+        assert self.sweep() == 0
+        clock.move(DAY)  # the lot begins and the hold times out
+        assert self.sweep() == 2
+        assert (held, 10) in told
+
+    def test_never(self, account, clock, told, settings):
+        settings.QUICKSCALE_CREDITS_EXPIRY_WARNINGS = []
+        self.lot(account, clock, 1)
+        assert self.sweep() == 0
+
+    def test_the_command_tells_how_many(self, account, clock, told):
+        self.lot(account, clock, 1)
+        out = StringIO()
+        call_command("expire_credits", json=True, stdout=out)
+        assert json.loads(out.getvalue())["announced"] == 1
+        assert len(told) == 1

@@ -47,6 +47,8 @@ class Migration(migrations.Migration):
                 "set_overdraft",
                 "expire_due",
                 "verify_lost",
+                "ending",
+                "announce",
                 "rebuild",
                 "verify_spends",
                 "archive",

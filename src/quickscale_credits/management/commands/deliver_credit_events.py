@@ -18,16 +18,18 @@ class Command(CreditsCommand):
         add_dry_run(parser)
         parser.add_argument("--limit", type=int, metavar="N", help="of at most N accounts")
         parser.add_argument(
-            "--purge", type=int, metavar="DAYS", help="also delete those delivered DAYS days ago"
+            "--purge",
+            type=int,
+            metavar="DAYS",
+            help="delete those delivered DAYS days ago, not QUICKSCALE_CREDITS_EVENT_RETENTION",
         )
 
     def handle(
         self, *, dry_run: bool, limit: int | None, purge: int | None, **options: Any
     ) -> None:
         delivered = 0 if dry_run else outbox.deliver_due(limit=limit)
-        purged = 0
-        if purge is not None and not dry_run:
-            purged = outbox.purge(older_than=timedelta(days=purge))
+        age = None if purge is None else timedelta(days=purge)
+        purged = 0 if dry_run else outbox.purge(older_than=age)
         left = CreditEvent.objects.filter(delivered_at=None).count()
         self.answer(
             options,

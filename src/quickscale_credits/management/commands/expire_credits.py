@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from quickscale_credits import ledger, outbox
 from quickscale_credits.management.base import CreditsCommand, add_dry_run
@@ -13,7 +13,8 @@ from quickscale_credits.models import CreditAccount
 class Command(CreditsCommand):
     help = (
         "Post the expiries and time-outs that are due. Balances are right without it; the history "
-        "follows. Run it daily or hourly."
+        "follows, and credits that end soon are announced. Run it daily or hourly. Status 1 when "
+        "an account could not be posted; all others are."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -26,10 +27,24 @@ class Command(CreditsCommand):
             due = CreditAccount.objects.filter(next_due_at__lte=LedgerClock())[:limit].count()
             self.answer(options, {"accounts": due, "dry_run": True}, f"{due} accounts are due.")
             return
-        touched = ledger.expire_due(limit=limit)
+        swept = ledger.sweep(limit=limit)
         outbox.deliver_due()
+        outbox.purge()
+        failed = CreditAccount.objects.filter(pk__in=swept.failed).select_related("owner")
+        names = {account.pk: str(account) for account in failed.order_by("pk")}
         self.answer(
             options,
-            {"accounts": touched, "dry_run": False},
-            f"Posted what was due on {touched} accounts.",
+            {
+                "accounts": swept.posted,
+                "announced": swept.announced,
+                "failed": [{"account": pk, "owner": owner} for pk, owner in names.items()],
+                "dry_run": False,
+            },
+            f"Posted what was due on {swept.posted} accounts; "
+            f"announced the end of {swept.announced} lots.",
         )
+        if names:
+            raise CommandError(
+                "Left as they are, see verify_ledger: "
+                + ", ".join(f"{owner} (account {pk})" for pk, owner in names.items())
+            )
