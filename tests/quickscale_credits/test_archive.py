@@ -118,6 +118,8 @@ def test_sums_history_and_keys_are_as_before(owner, clock, browser):
     assert archived(account)[-1][3] == account.transactions.earliest("sequence").balance_after
 
     old = account.consume_credits(1, "Work", idempotency_key="3 0")
+    with pytest.raises(ReversalError):
+        old.reverse(reason="Too late")
     assert (old.sequence, old.amount) == (archived(account)[old.sequence - 1][0], -1)
     with pytest.raises(IdempotencyConflictError):
         account.consume_credits(2, "Work", idempotency_key="3 0")
