@@ -4,10 +4,12 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
+from playwright.sync_api import expect
 
-from quickscale_stripe.models import Payment, StripePrice, Subscription
+from quickscale_stripe.models import Payment, StripePrice, StripeProduct, Subscription
 from quickscale_stripe.sandbox import Sandbox
-from tests.browser import assert_accessible
+from tests.browser import assert_accessible, assert_fits
 from tests.quickscale_stripe.shopping import open_checkout
 from tests.quickscale_stripe.test_subscriptions import basic, pro, subscribed
 
@@ -34,6 +36,9 @@ def test_the_pages_are_accessible_and_fit(
     shop.deliver()
     paid = Payment.objects.get(kind="one_time", status="succeeded")
     pending = Payment.objects.get(status="pending")
+    long = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerk " * 4
+    Payment.objects.filter(pk=paid.pk).update(description=long)
+    StripeProduct.objects.filter(pk=pro.product_id).update(name=long)
     page = browser_page(width=width, dark=dark)
     session = buyer.cookies["sessionid"].value
     page.context.add_cookies([{"name": "sessionid", "value": session, "url": live_server.url}])
@@ -45,10 +50,51 @@ def test_the_pages_are_accessible_and_fit(
         "plans/?interval=year",
         "subscription/",
         f"subscription/change/?price={pro.pk}",
+        "billing/",
         "payments/",
+        "payments/?kind=invoice",
         f"payments/{paid.pk}/",
         f"payments/{paid.pk}/receipt/",
     ):
         page.goto(f"{live_server.url}/dashboard/{path}")
         assert_accessible(page)
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+        assert_fits(page)
+    page.goto(f"{live_server.url}/dashboard/")
+    assert_fits(page)
+
+
+def test_lists_and_choices_are_swapped_in_place(
+    live_server: Any, browser_page: Any, shop: Sandbox, buyer: Client, owner: Any, settings: Any
+) -> None:
+    """The page stays, the address follows, and the focus is where it was."""
+    settings.QUICKSCALE_STRIPE_PAGE_SIZE = 10
+    Payment.objects.bulk_create(
+        Payment(
+            owner=owner, kind="invoice" if number % 2 else "one_time", amount=number,
+            currency="jpy", created_at=timezone.now(),
+        )
+        for number in range(25)
+    )  # fmt: skip
+    page = browser_page()
+    session = buyer.cookies["sessionid"].value
+    page.context.add_cookies([{"name": "sessionid", "value": session, "url": live_server.url}])
+
+    page.goto(f"{live_server.url}/dashboard/payments/")
+    page.evaluate("window.stays = true")
+    page.locator("#payments-older").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#payments .pagination-list")).to_contain_text("2")
+    assert page.url.endswith("?page=2")
+    expect(page.locator("#payments-older")).to_be_focused()
+    page.locator("select[name=kind]").select_option("invoice")
+    expect(page.locator("#payments .pagination-list")).to_contain_text("1 of 2")
+    assert page.evaluate("window.stays")
+
+    page.goto(f"{live_server.url}/dashboard/plans/")
+    page.evaluate("window.stays = true")
+    page.locator("#interval-year").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#interval-year")).to_have_attribute("aria-current", "true")
+    expect(page.locator("#interval-year")).to_be_focused()
+    assert page.url.endswith("?interval=year")
+    assert page.evaluate("window.stays")
