@@ -147,7 +147,7 @@ def create_product(*, fields: ProductFields, reference: str, product_id: str = "
     params: ProductCreateParams = {
         "name": fields.name,
         "active": fields.active,
-        "metadata": _metadata(asdict(fields)),
+        "metadata": _given(_metadata(asdict(fields))),
     }
     if product_id:
         params["id"] = product_id
@@ -287,8 +287,7 @@ def _replace(price: StripePrice, fields: PriceFields, reference: str) -> StripeP
         old = client.prices.retrieve(price.stripe_id, {"expand": ["currency_options"]})
     _check_replaceable(old)
     params = _price_params(price.product.stripe_id, fields)
-    metadata = {**old.metadata.to_dict(), **_metadata(asdict(fields))}
-    params["metadata"] = {key: value for key, value in metadata.items() if value}
+    params["metadata"] = _given({**old.metadata.to_dict(), **_metadata(asdict(fields))})
     if old.recurring and old.recurring.trial_period_days and "recurring" in params:
         params["recurring"]["trial_period_days"] = old.recurring.trial_period_days
     if old.tax_behavior:
@@ -331,7 +330,7 @@ def _price_params(product_id: str, fields: PriceFields) -> PriceCreateParams:
         "product": product_id,
         "currency": fields.currency,
         "active": fields.active,
-        "metadata": _metadata(asdict(fields)),
+        "metadata": _given(_metadata(asdict(fields))),
     }
     if fields.unit_amount is not None:
         params["unit_amount"] = fields.unit_amount
@@ -352,6 +351,10 @@ def _metadata(values: dict[str, Any]) -> dict[str, str]:
     return {
         key: "" if values[key] is None else _text(values[key]) for key in _METADATA if key in values
     }
+
+
+def _given(metadata: dict[str, str]) -> dict[str, str]:
+    return {key: value for key, value in metadata.items() if value}
 
 
 def _text(value: Any) -> str:

@@ -95,7 +95,7 @@ def down(shop: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*args: Any, **kwargs: Any) -> Any:
         raise stripe.APIConnectionError("no route")
 
-    monkeypatch.setattr("tests.quickscale_stripe.conftest.RecordingHTTPClient.request", fail)
+    monkeypatch.setattr("quickscale_stripe.sandbox.recording.RecordingHTTPClient.request", fail)
 
 
 @pytest.fixture
@@ -474,7 +474,7 @@ class TestCatalogueSteps:
             def fail(*args: Any, **kwargs: Any) -> Any:
                 raise stripe.APIConnectionError("no route")
 
-            patch.setattr("tests.quickscale_stripe.conftest.RecordingHTTPClient.request", fail)
+            patch.setattr("quickscale_stripe.sandbox.recording.RecordingHTTPClient.request", fail)
             page = staff.post(run, {"done": 0})
         assert "Stripe is out of reach: no route" in text(page)
         assert (page.context["done"], page.context["goes_on"]) == (0, False)

@@ -15,7 +15,7 @@ from tests.quickscale_stripe.shopping import open_checkout
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 ADMIN = "/admin/quickscale_stripe"
-#: The admin has no icon. Its forms.css imports another file, which the checker copies into the page.
+#: The admin has no icon. Its forms.css imports another file, which the checker copies inline.
 ALLOWED = ["404 (Not Found)", "inline style", "style-src-elem"]
 
 

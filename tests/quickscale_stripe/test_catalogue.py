@@ -81,7 +81,10 @@ def test_metadata_that_is_no_amount_counts_as_none(text: str, credits: str) -> N
 
 def test_the_command(shop: Sandbox, package: StripePrice, capsys: Any) -> None:
     StripeProduct.objects.update(name="x")
+    StripePrice.objects.update(nickname="x")
     call_command("sync_products", package.product.stripe_id)
+    package.refresh_from_db()
+    assert package.nickname == ""
     assert StripeProduct.objects.exclude(name="x").count() == 1
     call_command("sync_products")
     assert not StripeProduct.objects.filter(name="x").exists()

@@ -151,7 +151,7 @@ def test_when_stripe_is_down_it_stops(
     def fail(*args: Any, **kwargs: Any) -> Any:
         raise stripe.APIConnectionError("no route")
 
-    monkeypatch.setattr("tests.quickscale_stripe.conftest.RecordingHTTPClient.request", fail)
+    monkeypatch.setattr("quickscale_stripe.sandbox.recording.RecordingHTTPClient.request", fail)
     with pytest.raises(CommandError, match="no route"):
         push(GALLERY)
     assert not StripeProduct.objects.filter(stripe_id="gallery").exists()

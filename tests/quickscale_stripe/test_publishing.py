@@ -70,6 +70,10 @@ class TestProducts:
         row = publishing.create_product(fields=FULL, reference="a", product_id="gallery")
         assert row.stripe_id == "gallery"
 
+    def test_carry_no_metadata_that_say_nothing(self, shop: Sandbox) -> None:
+        row = publishing.create_product(fields=ProductFields(name="Bare"), reference="a")
+        assert remote_product(row).metadata.to_dict() == {"display_order": "0"}
+
     def test_are_edited_and_keep_metadata_of_others(
         self, shop: Sandbox, product: StripeProduct
     ) -> None:
@@ -249,7 +253,7 @@ class TestTrouble:
             raise stripe.APIConnectionError("down")
 
         monkeypatch.setattr(stripe.StripeClient, "raw_request", down)
-        monkeypatch.setattr("tests.quickscale_stripe.conftest.RecordingHTTPClient.request", down)
+        monkeypatch.setattr("quickscale_stripe.sandbox.recording.RecordingHTTPClient.request", down)
         with pytest.raises(StripeUnavailableError):
             publishing.update_price(price=package, fields=fields, reference="a")
         assert list(StripePrice.objects.order_by("pk").values()) == before

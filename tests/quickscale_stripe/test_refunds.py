@@ -111,7 +111,7 @@ def test_when_stripe_is_down_nothing_is_taken(
     def down(*args: Any, **kwargs: Any) -> Any:
         raise stripe.APIConnectionError("down")
 
-    monkeypatch.setattr("tests.quickscale_stripe.conftest.RecordingHTTPClient.request", down)
+    monkeypatch.setattr("quickscale_stripe.sandbox.recording.RecordingHTTPClient.request", down)
     with pytest.raises(StripeUnavailableError):
         refunds.refund(payment=paid, reference="a")
     assert (Refund.objects.count(), balance(owner)) == (0, 100)

@@ -103,8 +103,6 @@ def put(place: Place) -> None:
 class PublishAdmin(StepsAdmin):
     """Add and change pages that publish; who may only view sees Django's own page."""
 
-    form_class: type[Form]
-
     def has_manage_permission(self, request: HttpRequest) -> bool:
         return self.has_change_permission(request)
 
