@@ -26,11 +26,31 @@ CREATE UNIQUE INDEX quickscale_credits_transaction_carry
     ON quickscale_credits_credittransaction (account_id) WHERE kind = 'carry';
 
 CREATE TRIGGER quickscale_credits_append_only
-    BEFORE UPDATE OR DELETE OR TRUNCATE ON quickscale_credits_archivedtransaction
+    BEFORE UPDATE OR DELETE ON quickscale_credits_archivedtransaction
     FOR EACH STATEMENT EXECUTE FUNCTION quickscale_credits_refuse_change();
 CREATE TRIGGER quickscale_credits_append_only
-    BEFORE UPDATE OR DELETE OR TRUNCATE ON quickscale_credits_archivedallocation
+    BEFORE UPDATE OR DELETE ON quickscale_credits_archivedallocation
     FOR EACH STATEMENT EXECUTE FUNCTION quickscale_credits_refuse_change();
+
+-- It is emptied with the journal, which goes only together with the accounts.
+
+CREATE TRIGGER quickscale_credits_no_truncate
+    AFTER TRUNCATE ON quickscale_credits_archivedtransaction
+    FOR EACH STATEMENT EXECUTE FUNCTION quickscale_credits_refuse_truncate();
+CREATE TRIGGER quickscale_credits_no_truncate
+    AFTER TRUNCATE ON quickscale_credits_archivedallocation
+    FOR EACH STATEMENT EXECUTE FUNCTION quickscale_credits_refuse_truncate();
+
+CREATE FUNCTION quickscale_credits_empty_archive() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    TRUNCATE quickscale_credits_archivedtransaction, quickscale_credits_archivedallocation;
+    RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER quickscale_credits_with_archive
+    AFTER TRUNCATE ON quickscale_credits_credittransaction
+    FOR EACH STATEMENT EXECUTE FUNCTION quickscale_credits_empty_archive();
 
 -- A row leaves the journal only when the archive has the same. A line that carries the balance forward
 -- may go as well: at commit another one stands for it, and for all that was deleted.
