@@ -206,9 +206,10 @@ def test_while_stripe_is_down_nothing_breaks(
 
 
 def test_a_payment_that_is_known_is_shown_while_stripe_is_down(
-    paid: Payment, buyer: Client, stripe_is_down: None
+    paid: Payment, buyer: Client, stripe_is_down: None, django_assert_max_num_queries: Any
 ) -> None:
-    page = buyer.get(DONE, {"session_id": paid.checkout_session_id})
+    with django_assert_max_num_queries(6):
+        page = buyer.get(DONE, {"session_id": paid.checkout_session_id})
     assert "complete" in text_of(page)
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -174,6 +175,17 @@ def test_amounts_have_the_currency_s_decimals_in_the_reader_s_locale(
     with translation.override(language):
         drawn = receipt_pdf.draw(receipts.receipt_of(payment))
     assert text in read(drawn)
+
+
+def test_dates_are_those_of_the_reader_s_time_zone(owner: Any, buyer: Client) -> None:
+    payment = made(owner)
+    payment.paid_at = datetime(2026, 11, 21, 23, 30, tzinfo=UTC)
+    payment.save()
+    with timezone.override("Pacific/Auckland"):
+        drawn = receipt_pdf.draw(receipts.receipt_of(payment))
+        page = text_of(buyer.get(page_of(payment)))
+    assert "Paid on Nov. 22, 2026" in read(drawn)
+    assert "Paid on Nov. 22, 2026" in page
 
 
 def test_names_of_many_scripts_are_drawn(owner: Any, caplog: pytest.LogCaptureFixture) -> None:

@@ -241,12 +241,18 @@ def test_the_preview_tells_the_credits_that_then_come(
 
 
 def test_the_subscription_pages_have_few_queries(
-    shop: Sandbox, buyer: Client, subscribed: Subscription, django_assert_max_num_queries: Any
+    shop: Sandbox,
+    buyer: Client,
+    subscribed: Subscription,
+    pro: StripePrice,
+    django_assert_max_num_queries: Any,
 ) -> None:
     with django_assert_max_num_queries(6):
         buyer.get(SUBSCRIPTION)
     with django_assert_max_num_queries(6):
         buyer.get(PLANS)
+    with django_assert_max_num_queries(14):
+        buyer.get(CHANGE, {"price": pro.pk})
 
 
 @pytest.mark.parametrize(
