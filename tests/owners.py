@@ -28,3 +28,12 @@ def make_owner(name: str = "") -> Any:
     if model is get_user_model():
         return make_user(name)
     return model.objects.create(name=name or f"owner{next(_numbers)}")
+
+
+def user_of(owner: Any) -> Any:
+    """A user who acts for an owner: the owner itself, or a new member of the team."""
+    if isinstance(owner, get_user_model()):
+        return owner
+    user = make_user()
+    owner.members.add(user)
+    return user

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.contrib.auth import get_user_model
 from django.test import Client
 
 from quickscale_stripe import catalogue
 from quickscale_stripe.models import StripePrice
 from quickscale_stripe.sandbox import Sandbox
 from quickscale_stripe.sandbox.recording import RecordingHTTPClient, strict_reads
+from tests.owners import make_owner, user_of
 
 SECRET = "whsec_of_the_tests"
 
@@ -57,11 +57,11 @@ def package(shop: Sandbox) -> StripePrice:
 
 @pytest.fixture
 def owner(db: None) -> Any:
-    return get_user_model().objects.create_user(email="ada@example.com", password="pass phrase")
+    return make_owner("ada@example.com")
 
 
 @pytest.fixture
 def buyer(owner: Any) -> Client:
     client = Client()
-    client.force_login(owner)
+    client.force_login(user_of(owner))
     return client

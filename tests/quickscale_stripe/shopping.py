@@ -5,7 +5,6 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from quickscale_credits.models import CreditAccount
 from quickscale_stripe import checkout
 from quickscale_stripe.models import StripePrice
 
@@ -34,4 +33,6 @@ def open_signup(owner: Any, price: StripePrice, reference: str = "first") -> str
 
 
 def balance(owner: Any) -> Decimal:
+    from quickscale_credits.models import CreditAccount  # Not every site has it.
+
     return CreditAccount.objects.for_owner(owner).get_balance()

@@ -84,6 +84,8 @@ def test_what_can_not_be_compared_is_told_and_the_rest_goes_on(
 
 
 def test_customers_by_command(sandbox: Sandbox, owner: Any, capsys: Any) -> None:
+    if not hasattr(owner, "email"):
+        pytest.skip("These owners have no address.")
     customer = customers.ensure(owner)
     get_client().v1.customers.update(customer.stripe_id or "", {"name": "Ada L."})
     owner.email = "new@example.com"

@@ -1,4 +1,4 @@
-"""A site that had its users, with usernames and UUIDs, before it took the ledger."""
+"""A site that had its users, with usernames and UUIDs, before it took the ledger and payments."""
 
 from __future__ import annotations
 
@@ -6,4 +6,5 @@ from tests.projects.credits_only.settings import *  # noqa: F403
 from tests.projects.credits_only.settings import INSTALLED_APPS
 
 AUTH_USER_MODEL = "people.Person"
-INSTALLED_APPS = ["tests.projects.existing_site.people", *INSTALLED_APPS]
+INSTALLED_APPS = ["tests.projects.existing_site.people", "quickscale_stripe", *INSTALLED_APPS]
+ROOT_URLCONF = "tests.projects.urls"
