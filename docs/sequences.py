@@ -57,7 +57,8 @@ def draw(title: str, messages: list[dict[str, Any]]) -> str:
     return (
         f'<svg viewBox="0 0 {LANE * len(names)} {y + 12}" role="img" width="{LANE * len(names)}"'
         ' style="min-width: 34rem; max-width: 100%; height: auto" fill="currentColor"'
-        f' font-size="13" font-family="inherit"><title>{escape(title)}</title><desc>{escape(spoken)}</desc>'
+        ' font-size="13" font-family="inherit">'
+        f"<title>{escape(title)}</title><desc>{escape(spoken)}</desc>"
         f"{lanes}{''.join(parts)}</svg>"
     )
 

@@ -458,3 +458,23 @@ def test_voiding(client: stripe.StripeClient, plans: Any) -> None:
     assert voided.status == "void"
     with pytest.raises(stripe.InvalidRequestError):
         client.v1.invoices.pay(voided.id)
+
+
+def test_a_pause_ends_by_itself(
+    client: stripe.StripeClient,
+    plans: dict[str, stripe.Price],
+    customer: stripe.Customer,
+    sandbox: Sandbox,
+) -> None:
+    subscription = subscribe(client, customer, plans["basic"])
+    resumes_at = subscription.start_date + 40 * DAY
+    paused = client.v1.subscriptions.update(
+        subscription.id, {"pause_collection": {"behavior": "void", "resumes_at": resumes_at}}
+    )
+    assert paused.pause_collection is not None
+    sandbox.advance(days=32)
+    assert client.v1.invoices.list().data[0].status == "void"
+    sandbox.advance(days=10)
+    assert client.v1.subscriptions.retrieve(subscription.id).pause_collection is None
+    sandbox.advance(days=22)
+    assert client.v1.invoices.list().data[0].status == "paid"

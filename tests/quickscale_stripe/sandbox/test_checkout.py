@@ -210,3 +210,17 @@ def test_what_costs_nothing_needs_no_payment(
         "no_payment_required",
         None,
     )
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"payment_intent_data": {"capture_method": "manual"}},
+        {"mode": "subscription", "subscription_data": {"proration_behavior": "none"}},
+    ],
+)
+def test_what_the_sandbox_would_not_obey_is_refused(
+    client: stripe.StripeClient, price: stripe.Price, params: Any
+) -> None:
+    with pytest.raises(stripe.InvalidRequestError, match="the sandbox doesn't yet"):
+        open_session(client, price, **params)

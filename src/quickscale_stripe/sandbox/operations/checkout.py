@@ -21,6 +21,17 @@ from quickscale_stripe.sandbox.world import (
 )
 
 _DAY = 24 * 60 * 60
+#: What the sandbox obeys within parameters that only count when the session is paid.
+_OBEYED = {
+    "invoice_creation": {"enabled"},
+    "payment_intent_data": {
+        "description", "metadata", "receipt_email", "setup_future_usage", "statement_descriptor",
+    },
+    "setup_intent_data": {"description", "metadata"},
+    "subscription_data": {
+        "description", "metadata", "trial_end", "trial_period_days", "trial_settings",
+    },
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -47,6 +58,9 @@ def create(world: World, params: Object) -> Object:
         raise invalid("You must provide `mode`.", "mode", "parameter_missing")
     ui_mode = params.get("ui_mode", "hosted_page")
     _check_urls(params, ui_mode)
+    for name, obeyed in _OBEYED.items():
+        for inner in params.get(name, {}).keys() - obeyed:
+            raise invalid(f"Stripe knows {name}[{inner}], but the sandbox doesn't yet.", name)
     customer = None
     if "customer" in params:
         if "customer_email" in params:

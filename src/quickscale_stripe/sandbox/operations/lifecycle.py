@@ -187,12 +187,28 @@ def renew(world: World, subscription_id: str) -> None:
     world.save(subscription, "customer.subscription.updated")
     schedule_renewal(world, subscription)
     invoice = bill(world, subscription, lines, "subscription_cycle")
-    if (pause := subscription["pause_collection"]) is None:
+    paused = subscription["pause_collection"]
+    if paused is None:
         invoices.charge(world, invoice)
-    elif invoice["status"] == "open" and pause["behavior"] == "void":
+    elif invoice["status"] == "open" and paused["behavior"] == "void":
         invoices.void(world, invoice)
-    elif invoice["status"] == "open" and pause["behavior"] == "mark_uncollectible":
+    elif invoice["status"] == "open" and paused["behavior"] == "mark_uncollectible":
         invoices.mark_uncollectible(world, {}, invoice["id"])
+
+
+def pause(world: World, subscription: Object, given: Object | None) -> None:
+    """Collect no payments from now on, or again when ``given`` is None."""
+    world.unschedule(end_pause, subscription["id"])
+    subscription["pause_collection"] = given and {"resumes_at": None} | given
+    if given and given.get("resumes_at"):
+        world.schedule(given["resumes_at"], end_pause, subscription["id"])
+
+
+@task
+def end_pause(world: World, subscription_id: str) -> None:
+    subscription = world.get("subscription", subscription_id)
+    subscription["pause_collection"] = None
+    world.save(subscription, "customer.subscription.updated")
 
 
 def bill(world: World, subscription: Object, lines: list[Object], reason: str) -> Object:

@@ -58,8 +58,7 @@ def update(world: World, params: Object, subscription_id: str) -> Object:
     if method_id := params.get("default_payment_method"):
         world.get("payment_method", method_id, "default_payment_method")
     if "pause_collection" in params:
-        pause = params["pause_collection"] or None
-        subscription["pause_collection"] = pause and {"resumes_at": None} | pause
+        lifecycle.pause(world, subscription, params["pause_collection"] or None)
     if "cancel_at_period_end" in params or "cancel_at" in params:
         lifecycle.set_end(world, subscription, params)
     world.save(subscription, "customer.subscription.updated")
