@@ -62,13 +62,30 @@ def test_a_renewal_that_fails(stripe: StripeOfTest, ada: Any) -> None:
 # docs: to here
 
 
-def test_an_empty_account_and_strict_reads(db: None, ada: Any) -> None:
-    with stripe_sandbox(seed=False, strict=True) as stripe:
+def test_an_empty_account(db: None, ada: Any) -> None:
+    with stripe_sandbox(seed=False) as stripe:
         assert not stripe.sandbox.events()
         stripe.sandbox.seed()
         stripe.deliver()
         stripe.buy(ada, "Starter pack")
     assert balance(ada) == 100
+
+
+def test_overrides_that_outlive_the_block_bring_nothing_of_it_back(db: None) -> None:
+    from django.test import override_settings
+
+    from quickscale_stripe.conf import app_settings
+
+    before = (app_settings.sandbox, app_settings.webhook_secret)
+    block = stripe_sandbox(seed=False)
+    block.__enter__()
+    override = override_settings(QUICKSCALE_STRIPE_PAGE_SIZE=3)
+    override.enable()
+    assert app_settings.sandbox
+    block.__exit__(None, None, None)
+    assert (app_settings.sandbox, app_settings.webhook_secret) == before
+    override.disable()
+    assert (app_settings.sandbox, app_settings.webhook_secret) == before
 
 
 def test_the_end_of_the_block_ends_the_sandbox(settings: Any, stripe: StripeOfTest) -> None:
