@@ -5,17 +5,19 @@ from contextlib import suppress
 from datetime import date, timedelta
 from typing import Any
 
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.generic import TemplateView
 
 from quickscale_stripe import checkout, fulfilment, payment_methods, portal
 from quickscale_stripe.client import payments_are_on
 from quickscale_stripe.conf import app_settings
-from quickscale_stripe.exceptions import PaymentsError
+from quickscale_stripe.exceptions import NotForSaleError, PaymentsError
 from quickscale_stripe.forms import ReferenceForm
 from quickscale_stripe.models import StripeCustomer
 from quickscale_stripe.views import OwnerMixin, PaymentsMixin, go_to
@@ -84,12 +86,16 @@ class AddPaymentMethodView(PaymentsMixin):
         page = request.build_absolute_uri(reverse("quickscale_stripe:billing"))
         if not form.is_valid():
             return go_to(request, page)
-        session = checkout.save_payment_method(
-            owner=self.owner,
-            success_url=f"{page}?session_id={{CHECKOUT_SESSION_ID}}",
-            cancel_url=page,
-            reference=str(form.cleaned_data["reference"]),
-        )
+        try:
+            session = checkout.save_payment_method(
+                owner=self.owner,
+                success_url=f"{page}?session_id={{CHECKOUT_SESSION_ID}}",
+                cancel_url=page,
+                reference=str(form.cleaned_data["reference"]),
+            )
+        except NotForSaleError:
+            messages.info(request, _("Nothing is for sale, so no payment method is needed."))
+            return go_to(request, page)
         return go_to(request, session.url or "")
 
 

@@ -273,9 +273,12 @@ class StripeSettings(AppSettings):
     def left_over(self) -> Callable[..., Any]:
         """What is left of a period's credits, for the page that previews a change of plan.
 
-        See :func:`quickscale_stripe.hooks.left_over`.
+        See :func:`quickscale_stripe.hooks.left_over`. By default nothing is said where
+        ``CHANGE_PLAN`` names a hook of the site's own, for it may decide otherwise.
         """
-        return self._hook("LEFT_OVER", _bridge("left_over"))
+        is_own = self._get("CHANGE_PLAN", None) is not None
+        default = "quickscale_stripe.hooks.left_over" if is_own else _bridge("left_over")
+        return self._hook("LEFT_OVER", default)
 
     @property
     def balance(self) -> Callable[..., Any]:

@@ -169,3 +169,11 @@ def test_where_payments_are_off_nothing_is_offered(
 
 def test_without_a_reference_nothing_is_asked(shop: Sandbox, buyer: Client) -> None:
     assert buyer.post(f"{BILLING}add/").url.endswith(BILLING)
+
+
+def test_where_nothing_is_for_sale_no_method_is_asked_for(
+    shop: Sandbox, buyer: Client, owner: Any
+) -> None:
+    StripePrice.objects.update(active=False)
+    page = buyer.post(f"{BILLING}add/", {"reference": uuid.uuid4()}, follow=True)
+    assert "no payment method is needed" in text_of(page)

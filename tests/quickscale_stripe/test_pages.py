@@ -133,6 +133,9 @@ def test_a_pending_payment_checks_again_by_itself_and_by_link(
 
     page = buyer.get(DONE, {"session_id": session})
     assert "being confirmed" in text_of(page)
+    listed = text_of(buyer.get(PAYMENTS))
+    assert "$9.00 Pending" in listed
+    assert "100" not in listed
     assert f"session_id={session}&amp;check=1" in page.text
     last = buyer.get(DONE, {"session_id": session, "check": "10"}, headers={"HX-Request": "true"})
     assert "hx-get" not in last.text

@@ -240,6 +240,15 @@ def test_the_preview_tells_the_credits_that_then_come(
     assert Decimal(told[1].replace(",", "")) == brought
 
 
+def test_a_site_with_a_hook_of_its_own_says_nothing_of_the_policy(
+    shop: Sandbox, buyer: Client, subscribed: Subscription, pro: StripePrice, settings: Any
+) -> None:
+    settings.QUICKSCALE_STRIPE_CHANGE_PLAN = "quickscale_stripe.hooks.change_plan"
+    page = text_of(buyer.get(CHANGE, {"price": pro.pk}))
+    assert "Credits you get now" in page
+    assert "Credits left" not in page
+
+
 def test_the_subscription_pages_have_few_queries(
     shop: Sandbox,
     buyer: Client,
