@@ -445,11 +445,11 @@ def revoke(
     what else follows, by default ``QUICKSCALE_CREDITS_SHORTFALL_POLICY``: ``"write_off"``,
     ``"freeze"`` or ``"overdraft"``, which other free credits pay back at once.
     """
+    id_ = requests.lot_id(lot)
     if lot.credit_type == CreditLot.CreditType.OVERDRAFT:
         raise InvalidRequestError("lot", "nobody paid for an overdraft.")
     value = parse_amount(amount)
     text = requests.description(reason)
-    id_ = requests.lot_id(lot)
     policy = policy or app_settings.shortfall_policy
     if policy not in SHORTFALL_POLICIES:
         raise InvalidRequestError("policy", f"{policy!r} is none of {SHORTFALL_POLICIES}.")
@@ -481,6 +481,7 @@ def convert(
     A lot is converted once: again answers with the first transaction. ``None`` when nothing is
     left. For a paid change of plan only; the caller sees to that.
     """
+    requests.lot_id(lot)
     if lot.credit_type != CreditLot.CreditType.SUBSCRIPTION:
         raise InvalidRequestError("lot", "only subscription credits can be converted.")
     return _move(
@@ -502,6 +503,7 @@ def roll_over(
     What is above the cap keeps its end. A lot is rolled over once: again answers with the first
     transaction. ``None`` when nothing is left.
     """
+    requests.lot_id(lot)
     if lot.expires_at is None:
         raise InvalidRequestError("lot", "credits that never end need no roll-over.")
     ends = requests.moment("expires_at", expires_at)

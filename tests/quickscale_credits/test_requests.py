@@ -7,11 +7,19 @@ from decimal import Decimal
 
 import pytest
 from django.contrib.auth.models import AnonymousUser
+from django.db import transaction
 
 from quickscale_credits import ledger
+from quickscale_credits.allotments import (
+    cancel_allotment,
+    change_allotment,
+    schedule_allotment,
+    spread_credits,
+)
 from quickscale_credits.amounts import parse_amount
 from quickscale_credits.exceptions import CreditsError, InvalidAmountError, InvalidRequestError
 from quickscale_credits.models import CreditAccount, CreditLot, CreditTransaction, Service
+from tests.owners import make_user
 
 DAY = timedelta(days=1)
 NAIVE = datetime(2040, 1, 1)
@@ -74,6 +82,52 @@ class TestAmounts:
             assert isinstance(caught.value, CreditsError)
             assert isinstance(caught.value, ValueError)
             assert caught.value.argument == "amount"
+
+
+@pytest.mark.parametrize("amount", BAD_AMOUNTS, ids=repr)
+@pytest.mark.django_db
+def test_a_bad_amount_is_refused_wherever_one_is_taken(account, amount):
+    month = {"credit_type": "subscription", "expires_at": AWARE}
+    lot = account.add_credits(100, "Plan", **month).allocations.get().lot
+    used = account.consume_credits(5, "Work")
+    hold = account.hold_credits(5, "Work", ttl=DAY)
+    before = CreditTransaction.objects.count()
+    ends = AWARE + DAY
+    term = {"description": "Year", "anchor": AWARE, "until": ends, "source": ("plan", "1")}
+    operations = [
+        lambda: ledger.revoke(lot=lot, amount=amount, reason="Refund"),
+        lambda: schedule_allotment(account=account, amount=amount, **term),
+        lambda: spread_credits(account=account, amount=amount, **term),
+        lambda: change_allotment(
+            account=account, source=("plan", "1"), new_source=("plan", "2"), amount=amount,
+            description="Plan",
+        ),
+    ]  # fmt: skip
+    if amount is not None:  # which is all there is, or none
+        operations += [
+            lambda: used.reverse(amount, reason="It failed"),
+            lambda: ledger.convert(lot=lot, cap=amount, description="Upgrade"),
+            lambda: ledger.roll_over(lot=lot, cap=amount, expires_at=ends, description="Renewal"),
+        ]
+    if str(amount) not in ("0", "-0.0"):
+        operations.append(lambda: ledger.set_overdraft_limit(account=account, limit=amount))
+        if amount is not None:
+            operations += [
+                lambda: hold.capture(amount),
+                lambda: ledger.set_low_balance(account=account, threshold=amount),
+            ]
+    for operation in operations:
+        with pytest.raises(InvalidAmountError) as caught:
+            operation()
+        assert caught.value.argument in ("amount", "cap", "limit", "threshold")
+    [answer] = ledger.consume_many([{"account": account, "amount": amount, "description": "Work"}])
+    assert isinstance(answer, InvalidAmountError)
+    hold.refresh_from_db()
+    lot.refresh_from_db()
+    account.refresh_from_db()
+    assert CreditTransaction.objects.count() == before
+    assert (hold.status, lot.remaining, lot.held) == ("open", 95, 5)
+    assert (account.overdraft_limit, account.low_balance_threshold) == (0, None)
 
 
 @pytest.mark.parametrize(
@@ -183,9 +237,100 @@ class TestArguments:
         with pytest.raises(InvalidRequestError, match="policy: "):
             ledger.revoke(lot=lot, amount=1, reason="Refund", policy="forgive")
 
+    @pytest.mark.parametrize("wrong", [None, 5, "lot", Service(), CreditLot()], ids=repr)
+    def test_what_is_no_lot_hold_or_transaction(self, account, wrong):
+        for argument, operation in (
+            ("lot", lambda: ledger.revoke(lot=wrong, amount=1, reason="Refund")),
+            ("lot", lambda: ledger.convert(lot=wrong, description="Upgrade")),
+            ("lot", lambda: ledger.roll_over(lot=wrong, expires_at=AWARE, description="Renewal")),
+            ("hold", lambda: ledger.capture(hold=wrong)),
+            ("hold", lambda: ledger.release(hold=wrong)),
+            ("transaction", lambda: ledger.reverse(transaction=wrong, reason="It failed")),
+        ):
+            with pytest.raises(InvalidRequestError) as caught:
+                operation()
+            assert caught.value.argument == argument
+
+    def test_times_without_a_zone_or_in_the_past(self, account):
+        past = datetime(2020, 1, 1, tzinfo=UTC)
+        term = {"account": account, "amount": 1, "description": "Year", "source": ("plan", "1")}
+        for argument, operation in (
+            ("anchor", lambda: schedule_allotment(anchor=NAIVE, until=AWARE, **term)),
+            ("until", lambda: schedule_allotment(anchor=AWARE, until=NAIVE, **term)),
+            ("until", lambda: schedule_allotment(anchor=AWARE, until=past, **term)),
+            ("at", lambda: cancel_allotment(
+                account=account, source=("plan", "1"), reason="Cancelled", at=NAIVE)),
+        ):  # fmt: skip
+            with pytest.raises(InvalidRequestError) as caught:
+                operation()
+            assert caught.value.argument == argument
+
     def test_roll_over(self, account):
         with pytest.raises(InvalidRequestError, match="lot: "):
             ledger.roll_over(lot=account.lots.get(), expires_at=AWARE, description="Renewal")
+
+
+@pytest.mark.parametrize("ends", [NAIVE, datetime(2020, 1, 1, tzinfo=UTC), None], ids=str)
+def test_a_roll_over_to_a_bad_end(account, ends):
+    entry = account.add_credits(5, "Plan", credit_type="subscription", expires_at=AWARE)
+    with pytest.raises(InvalidRequestError, match="expires_at: "):
+        ledger.roll_over(lot=entry.allocations.get().lot, expires_at=ends, description="Renewal")
+    assert CreditTransaction.objects.get() == entry
+
+
+@pytest.mark.django_db(transaction=True)
+class TestWhatIsGone:
+    """An actor or a service that was deleted is refused at once, and not by the commit."""
+
+    @pytest.fixture
+    def actor(self):
+        user = make_user()
+        type(user)._default_manager.filter(pk=user.pk).delete()
+        return user
+
+    def test_actor(self, account, actor):
+        month = {"credit_type": "subscription", "expires_at": AWARE}
+        lot = account.add_credits(100, "Plan", **month).allocations.get().lot
+        used = account.consume_credits(5, "Work")
+        year = {"account": account, "source": ("plan", "1")}
+        term = {**year, "amount": 1, "description": "Year", "anchor": AWARE - DAY, "until": AWARE}
+        schedule_allotment(**term)
+        term["source"] = ("plan", "2")
+        before = CreditTransaction.objects.count()
+        with transaction.atomic():
+            for operation in (
+                lambda **who: account.add_credits(1, "Bought", **who),
+                lambda **who: account.consume_credits(1, "Work", **who),
+                lambda **who: account.remove_credits(1, "Mistake", **who),
+                lambda **who: account.hold_credits(1, "Work", ttl=DAY, **who),
+                lambda **who: used.reverse(reason="It failed", **who),
+                lambda **who: ledger.revoke(lot=lot, amount=1, reason="Refund", **who),
+                lambda **who: ledger.convert(lot=lot, description="Upgrade", **who),
+                lambda **who: ledger.roll_over(
+                    lot=lot, expires_at=AWARE + DAY, description="Renewal", **who),
+                lambda **who: schedule_allotment(**term, **who),
+                lambda **who: change_allotment(
+                    **year, new_source=("plan", "3"), amount=2, description="Plus", **who),
+                lambda **who: cancel_allotment(**year, reason="Cancelled", **who),
+            ):  # fmt: skip
+                with pytest.raises(InvalidRequestError, match="actor: "):
+                    operation(actor=actor)
+        assert CreditTransaction.objects.count() == before
+        assert not account.holds.exists()
+
+    def test_service(self, account):
+        account.add_credits(100, "Bought")
+        service = Service.objects.create(name="Gone", slug="gone", cost=1)
+        Service.objects.filter(pk=service.pk).delete()
+        with transaction.atomic():
+            for operation in (
+                lambda: account.consume_credits(1, "Work", service=service),
+                lambda: account.hold_credits(1, "Work", ttl=DAY, service=service),
+            ):
+                with pytest.raises(InvalidRequestError, match="service: "):
+                    operation()
+        assert CreditTransaction.objects.count() == 1
+        assert not account.holds.exists()
 
 
 def test_an_account_that_is_gone(account):

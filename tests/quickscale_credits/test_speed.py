@@ -6,8 +6,10 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 
 from quickscale_credits import ledger
+from quickscale_credits.allotments import cancel_allotment, change_allotment, schedule_allotment
 from quickscale_credits.models import CreditAccount, CreditLot, CreditTransaction
 
 DAY = timedelta(days=1)
@@ -141,7 +143,36 @@ def test_lookups_have_an_index(index, sql):
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
         cursor.execute("SET LOCAL enable_bitmapscan = off")
+        cursor.execute("SET LOCAL enable_sort = off")
     assert index in plan_of(sql)
+
+
+@pytest.mark.parametrize("plans", ["force_generic_plan", "force_custom_plan"])
+def test_sources_are_found_by_their_index(crowded, plans):
+    """Also by a plan made for any value, which a function's statement has after five calls."""
+    begins = timezone.now() + DAY
+    month = {"credit_type": "subscription", "expires_at": begins + 90 * DAY}
+    lot = crowded.add_credits(10, "Plan", **month).allocations.get().lot
+    year = {"account": crowded, "source": ("plan", "1")}
+    scanned = (
+        "SELECT seq_scan FROM pg_stat_xact_user_tables"
+        " WHERE relname = 'quickscale_credits_creditlot'"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('plan_cache_mode', %s, true)", [plans])
+        cursor.execute("DISCARD PLANS")
+        cursor.execute(scanned)
+        before = cursor.fetchone()
+        for _ in range(2):
+            crowded.add_credits(1, "Bought", source=("checkout", "1"))
+            schedule_allotment(
+                **year, amount=1, description="Plan", anchor=begins, until=begins + 40 * DAY
+            )
+            ledger.convert(lot=lot, description="Upgrade")
+            change_allotment(**year, new_source=("plan", "2"), amount=2, description="Plus")
+            cancel_allotment(account=crowded, source=("plan", "2"), reason="Cancelled")
+        cursor.execute(scanned)
+        assert cursor.fetchone() == before
 
 
 @pytest.mark.django_db(transaction=True)
