@@ -121,6 +121,14 @@ SELECT account_id, 'transaction.shortfall is what it claims', id,
         WHERE {rows} AND revocation_id = transaction_id GROUP BY transaction_id) claim USING (id)
  WHERE shortfall <> coalesce(claim.amount, 0)
 UNION ALL
+SELECT lot.account_id, 'claim is of its account, and paid by what its transaction took', claim.id,
+       concat(coalesce(later.amount, claim.amount), ' of account ', lot.account_id),
+       concat(claim.amount, ' of account ', claim.account_id)
+  FROM lot JOIN quickscale_credits_creditclaim claim ON claim.lot_id = lot.id
+  LEFT JOIN entry later
+    ON later.id = claim.transaction_id AND later.id <> claim.revocation_id AND later.kind = 'revoke'
+ WHERE claim.account_id <> lot.account_id OR claim.amount <> later.amount
+UNION ALL
 SELECT account_id, 'transaction.sequence has no gap', id, place::text, sequence::text
   FROM entry WHERE sequence <> place
 UNION ALL

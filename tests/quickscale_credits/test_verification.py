@@ -375,6 +375,27 @@ def test_what_revocations_took_is_rebuilt(clock):
         clock.move(DAY)
 
 
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        ("amount = -2 WHERE amount < 0", "claim is of its account, and paid by what"),
+        ("account_id = 0", "claim is of its account, and paid by what"),
+        ("amount = 5 WHERE amount > 0", "transaction.shortfall is what it claims"),
+    ],
+)
+def test_a_claim_that_was_changed_is_found(clock, change, rule):
+    account = CreditAccount.objects.for_owner(new_owner())
+    lot = account.add_credits(10, "Bought").allocations.get().lot
+    hold = account.hold_credits(4, "Work", ttl=DAY)
+    account.consume_credits(6, "Work")
+    assert ledger.revoke(lot=lot, amount=10, reason="Refund").shortfall == 10
+    hold.release()
+    assert account.get_balance() == 0
+    assert ledger.verify() == []
+    plant("UPDATE {creditclaim} SET " + change)
+    assert any(found.startswith(rule) for found in rules(account))
+
+
 def test_a_damaged_journal_is_told_and_left_alone(account):
     plant("UPDATE {credittransaction} SET balance_after = 0 WHERE sequence = 2")
     assert rules() == ["transaction.balance_after is the running sum"]
