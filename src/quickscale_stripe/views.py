@@ -139,9 +139,9 @@ class CheckoutDoneView(FragmentMixin, OwnerMixin, TemplateView):
             raise Http404
         try:
             payment = fulfilment.fulfil(session_id)
-        except StripeRefusedError as error:
-            raise Http404 from error
-        except PaymentsError:
+        except PaymentsError as error:
+            if isinstance(error, StripeRefusedError) and error.is_missing:
+                raise Http404 from error
             return known.first()
         if payment and payment.owner != self.owner:
             raise Http404
