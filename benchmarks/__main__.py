@@ -32,7 +32,7 @@ def main() -> int:
         facts = describe(size)
         benchmark = suite.Suite(size, say)
         measures = list(benchmark.run())
-        shares = profile(benchmark.account, using="default")
+        shares = profile(benchmark.others, using="default")
     report.write_json(arguments.output, facts, measures, shares)
     if arguments.docs:
         report.write_docs(arguments.docs, facts, measures, shares)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -10,30 +11,48 @@ from django.db import connections, transaction
 from quickscale_credits import ledger
 from quickscale_credits.models import CreditAccount
 
-SPENDS = 1000
+REST = "Python, the outer statement, keys to other tables"
 
 
 @dataclass(frozen=True)
 class Share:
-    """A part of one spend, in microseconds."""
+    """A part of one spend, in microseconds: in a call of its own, and in one for all accounts."""
 
     part: str
-    microseconds: float
+    alone: float
+    in_batch: float
 
 
-def profile(account: CreditAccount, *, using: str) -> list[Share]:
-    """The parts of a spend in a batch of a thousand, the commit left out; the greatest first.
+def profile(accounts: Sequence[CreditAccount], *, using: str) -> list[Share]:
+    """The parts of one spend of each account, the commit left out; the greatest first.
 
     Empty when the database's user may not set ``track_functions``.
     """
-    with transaction.atomic(using=using), connections[using].cursor() as cursor:
+    with connections[using].cursor() as cursor:
         cursor.execute("SELECT current_setting('is_superuser')::boolean")
         if not cursor.fetchone()[0]:
             return []
+
+    def one_by_one() -> None:
+        for account in accounts:
+            account.consume_credits(1, "Request")
+
+    def at_once() -> None:
+        ledger.consume_many(
+            {"account": account, "amount": 1, "description": "Request"} for account in accounts
+        )
+
+    alone, in_batch = (_times(work, len(accounts), using) for work in (one_by_one, at_once))
+    return [Share(part, time, in_batch.get(part, 0)) for part, time in alone.items()]
+
+
+def _times(work: Callable[[], None], spends: int, using: str) -> Mapping[str, float]:
+    """Microseconds for each spend by part, the second time that the work is done."""
+    work()
+    with transaction.atomic(using=using), connections[using].cursor() as cursor:
         cursor.execute("SET LOCAL track_functions = 'all'")
         begin = perf_counter()
-        spend = {"account": account, "amount": 1, "description": "Request"}
-        ledger.consume_many([spend] * SPENDS)
+        work()
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         whole = perf_counter() - begin
         cursor.execute(
@@ -41,5 +60,5 @@ def profile(account: CreditAccount, *, using: str) -> list[Share]:
             " WHERE funcname LIKE 'quickscale%%' ORDER BY self_time DESC"
         )
         times = dict(cursor.fetchall())
-    times["Python, keys to other tables, the rest"] = whole - sum(times.values())
-    return [Share(part, seconds / SPENDS * 1e6) for part, seconds in times.items()]
+    times[REST] = whole - sum(times.values())
+    return {part: seconds / spends * 1e6 for part, seconds in times.items()}

@@ -22,7 +22,7 @@ def write_json(
 ) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     figures = [{**asdict(measure), "met": measure.is_met} for measure in measures]
-    profile = {share.part: share.microseconds for share in shares}
+    profile = [asdict(share) for share in shares]
     path.write_text(json.dumps({**facts, "measures": figures, "profile": profile}, indent=2) + "\n")
 
 
@@ -49,8 +49,10 @@ def text(facts: Mapping[str, Any], measures: Sequence[Measure], shares: Sequence
         rates = " / ".join(f"{rate:,.0f}" for rate in measure.rates.values())
         lines.append(f"| {measure.name} | {value} | {target} | {rates} |")
     if shares:
-        lines += ["", "| part of a spend in a batch of 1000 | µs |", "|---|--:|"]
-        lines += [f"| {share.part} | {share.microseconds:.0f} |" for share in shares]
+        lines += ["", "| part of a spend | µs alone | µs in a batch of 1000 |", "|---|--:|--:|"]
+        lines += [
+            f"| {share.part} | {share.alone:.0f} | {share.in_batch:.0f} |" for share in shares
+        ]
     return "\n".join(lines) + "\n"
 
 

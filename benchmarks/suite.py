@@ -64,7 +64,7 @@ class Suite:
         self.say("Preparing a thousand rows of history")
         self.account = history.open_account("small", using="default")
         history.add_spends(self.account, 1000, using="default")
-        self.others = [history.open_account(f"{n}", using="default") for n in range(THREADS)]
+        self.others = [history.open_account(f"{n}", using="default") for n in range(MANY)]
         self.peer_id = peer.open_account(PEER_BALANCE, using="default")
         counters = [Counter(balance=PEER_BALANCE) for _thread in range(THREADS)]
         self.counters = Counter.objects.bulk_create(counters)
@@ -99,7 +99,7 @@ class Suite:
         self.say(f"{THREADS} threads")
         with (
             crowd([self.consume(self.account)] * THREADS) as hot,
-            crowd([self.consume(other) for other in self.others]) as many,
+            crowd([self.consume(other) for other in self.others[:THREADS]]) as many,
             crowd([self.bare(thread) for thread in range(THREADS)]) as bare,
         ):
             rates = self.race(
@@ -131,20 +131,16 @@ class Suite:
 
     def many_at_once(self) -> Iterator[Measure]:
         self.say(f"{MANY} spends at once")
-        one = [{"account": self.account, "amount": 1, "description": "Request"}] * MANY
-        spread = [
-            {"account": self.others[n % THREADS], "amount": 1, "description": "Request"}
-            for n in range(MANY)
-        ]
+        one, spread = ([spend(each) for each in of] for of in ([self.account] * MANY, self.others))
         rates = self.race(
             {
                 "consume": Single(self.consume(self.account)),
                 "consume_many, one account": Single(partial(ledger.consume_many, one), MANY),
-                "consume_many, 8 accounts": Single(partial(ledger.consume_many, spread), MANY),
+                "consume_many, 1000 accounts": Single(partial(ledger.consume_many, spread), MANY),
             }
         )
         yield self.ratio(rates, "consume_many, one account", "consume", 10)
-        yield self.ratio(rates, "consume_many, 8 accounts", "consume", 10)
+        yield self.ratio(rates, "consume_many, 1000 accounts", "consume", 10)
 
     def growth(self) -> Iterator[Measure]:
         rows, lots = self.size.rows, self.size.lots
@@ -193,6 +189,11 @@ class Suite:
 
     def bare(self, row: int = 0) -> Callable[[], Any]:
         return partial(peer.bare_update, self.counters[row].pk, using="default")
+
+
+def spend(account: CreditAccount) -> dict[str, Any]:
+    """One of many at once."""
+    return {"account": account, "amount": 1, "description": "Request"}
 
 
 def page(account: CreditAccount, *, depth: float) -> Callable[[], Any]:

@@ -16,7 +16,9 @@ CREATE FUNCTION quickscale_credits_post(
     p_key text DEFAULT '',
     p_fingerprint text DEFAULT '',
     p_metadata jsonb DEFAULT '{}'
-) RETURNS quickscale_credits_outcome LANGUAGE plpgsql AS $$
+) RETURNS quickscale_credits_outcome LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
     ahead numeric := 0;
     lines quickscale_credits_outcome[];

@@ -9,9 +9,7 @@ CREATE FUNCTION quickscale_credits_post_lines(
     p_lots bigint[],
     p_parts numeric[],
     p_ahead numeric DEFAULT 0
-) RETURNS quickscale_credits_outcome[] LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan SET enable_hashjoin = off SET enable_mergejoin = off
-SET enable_seqscan = off AS $$
+) RETURNS quickscale_credits_outcome[] LANGUAGE plpgsql AS $$
 DECLARE
     line quickscale_credits_outcome;
     account record;

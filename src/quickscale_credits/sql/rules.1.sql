@@ -82,9 +82,11 @@ CREATE TRIGGER quickscale_credits_no_truncate
 
 -- One statement writes transactions and all of their allocations, which sum to the transaction's
 -- amount. Nothing is added later, not even what sums to nothing. Each transaction follows the one
--- before it. The subqueries keep each check a probe of an index, whatever was planned first.
+-- before it. Each check is a probe of an index,
+-- however small the tables were when it was planned.
 
-CREATE FUNCTION quickscale_credits_check_allocations() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION quickscale_credits_check_allocations() RETURNS trigger LANGUAGE plpgsql
+SET enable_seqscan = off AS $$
 BEGIN
     PERFORM FROM (
         SELECT transaction_id, sum(amount) AS amount, count(*) AS parts
@@ -109,7 +111,8 @@ CREATE TRIGGER quickscale_credits_explains
     REFERENCING NEW TABLE AS added
     FOR EACH STATEMENT EXECUTE FUNCTION quickscale_credits_check_allocations();
 
-CREATE FUNCTION quickscale_credits_check_transactions() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION quickscale_credits_check_transactions() RETURNS trigger LANGUAGE plpgsql
+SET enable_seqscan = off AS $$
 DECLARE
     wrong record;
 BEGIN

@@ -1,6 +1,8 @@
 -- Take credits for requests that succeed or fail alone. They come by ascending account and are
 -- answered in their order; those of one account see one another's effect. p_kind is 'consume' for a
 -- use, 'adjust' for a removal by hand. An array that is null stands for nothing but nulls.
+--
+-- Plans are made once for a connection and find rows by index, however small the tables were then.
 CREATE FUNCTION quickscale_credits_spend(
     p_kind text,
     p_accounts bigint[],
@@ -12,7 +14,8 @@ CREATE FUNCTION quickscale_credits_spend(
     p_fingerprints text[],
     p_metadata jsonb[]
 ) RETURNS SETOF quickscale_credits_outcome LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan AS $$
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
     result quickscale_credits_outcome;
     results quickscale_credits_outcome[] := array_fill(
