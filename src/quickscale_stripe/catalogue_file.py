@@ -1,7 +1,8 @@
 """A catalogue in a file: read, compared with Stripe, and pushed change by change.
 
 A product is known by its id. A price is known by its lookup key; one without a key by its amount,
-currency and interval, which make it what it is.
+currency and interval, which make it what it is. Prices without an amount, such as tiers, are not in
+files and stay as they are.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import MISSING, dataclass, fields
 from decimal import Decimal
 from typing import Any, TypeVar
+
+from django.db.models import QuerySet
 
 from quickscale_stripe import catalogue, publishing
 from quickscale_stripe.exceptions import PaymentsError
@@ -70,7 +73,7 @@ def write(products: Iterable[StripeProduct]) -> str:
                     **_plain(ProductFields.of(product)),
                     "prices": [
                         _plain(PriceFields.of(price))
-                        for price in product.prices.filter(active=True).order_by("pk")
+                        for price in _priced(product).filter(active=True).order_by("pk")
                     ],
                 }
                 for product in products
@@ -91,7 +94,7 @@ def compare(entry: Entry, *, archive: bool) -> Iterator[Change]:
         PaymentsOffError, StripeUnavailableError, StripeRefusedError
     """
     product = catalogue.sync_with_prices(entry.product_id)
-    left = list(product.prices.order_by("-active", "pk")) if product else []
+    left = list(_priced(product).order_by("-active", "pk")) if product else []
     if product is None:
         yield _creation(entry)
     elif differences := ProductFields.of(product).differences(entry.fields):
@@ -105,6 +108,10 @@ def compare(entry: Entry, *, archive: bool) -> Iterator[Change]:
     for price in left:
         if price.active and archive:
             yield _archival(price)
+
+
+def _priced(product: StripeProduct) -> QuerySet[StripePrice]:
+    return product.prices.filter(unit_amount__isnull=False)
 
 
 def _pair(

@@ -33,6 +33,7 @@ from quickscale_stripe.sandbox.recording import RecordingHTTPClient
 from tests.owners import make_user
 from tests.quickscale_stripe.proof.world import World
 from tests.quickscale_stripe.shopping import balance, open_checkout
+from tests.quickscale_stripe.test_publishing import broken_at
 
 pytestmark = pytest.mark.django_db
 
@@ -388,6 +389,43 @@ class TestPriceForms:
         assert LogEntry.objects.count() == 2
         subscription.refresh_from_db()
         assert subscription.price == price
+
+    def test_an_edit_that_was_interrupted_is_ended_by_its_form(
+        self, shop: Sandbox, staff: Client, package: StripePrice, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        get_client().v1.prices.update(package.stripe_id, {"lookup_key": "starter"})
+        shop.deliver()
+        url = f"{PRICES}{package.pk}/change/"
+        data = values(staff.get(url), amount="11.00")
+        with monkeypatch.context() as patch:
+            lost = broken_at(3, arrives=True)
+            patch.setattr("quickscale_stripe.sandbox.SandboxHTTPClient", lost)
+            assert "lost" in text(staff.post(url, data))
+        shop.deliver()
+        told = staff.post(url, data)
+        assert "Amount: $9.00; Lookup key: nothing." in text(told)
+        staff.post(url, values(told))
+        on_sale = StripePrice.objects.get(product=package.product, active=True)
+        assert (on_sale.unit_amount, on_sale.lookup_key) == (1100, "starter")
+        assert get_client().v1.prices.list({"active": True}).data[0].id == on_sale.stripe_id
+        assert StripePrice.objects.filter(product=package.product).count() == 2
+
+    def test_a_price_that_has_no_amount_is_edited_but_for_that(
+        self, shop: Sandbox, staff: Client, package: StripePrice
+    ) -> None:
+        made = get_client().v1.prices.create(
+            {"product": package.product.stripe_id, "currency": "usd",
+             "unit_amount_decimal": Decimal("0.5")}
+        )  # fmt: skip
+        shop.deliver()
+        row = StripePrice.objects.get(stripe_id=made.id)
+        url = f"{PRICES}{row.pk}/change/"
+        data = {**values(staff.get(url), nickname="Fraction"), "amount": ""}
+        assert staff.post(url, data).status_code == 302
+        row.refresh_from_db()
+        assert (row.nickname, row.active) == ("Fraction", True)
+        told = staff.post(url, {**values(staff.get(url)), "amount": "5"})
+        assert "change it at Stripe" in text(told)
 
     def test_other_credits_keep_the_price(
         self, shop: Sandbox, staff: Client, package: StripePrice

@@ -135,6 +135,16 @@ def test_what_is_exported_is_what_stripe_has(
     other.close()
 
 
+def test_prices_without_an_amount_are_left_alone(shop: Sandbox, push: Any, capsys: Any) -> None:
+    push(GALLERY)
+    get_client().v1.prices.create(
+        {"product": "gallery", "currency": "usd", "unit_amount_decimal": Decimal("0.5")}
+    )
+    assert push(GALLERY, archive=True) == "Changes made: 0.\n"
+    call_command("export_products")
+    assert "null" not in capsys.readouterr().out
+
+
 def test_a_refusal_is_told_and_the_rest_goes_on(
     shop: Sandbox, push: Any, package: StripePrice, capsys: Any
 ) -> None:

@@ -21,6 +21,7 @@ from quickscale_stripe.exceptions import (
 from quickscale_stripe.models import StripePrice, StripeProduct
 from quickscale_stripe.publishing import PriceFields, ProductFields
 from quickscale_stripe.sandbox import Sandbox
+from quickscale_stripe.sandbox.recording import RecordingHTTPClient
 
 pytestmark = pytest.mark.django_db
 
@@ -36,6 +37,23 @@ def remote_price(price: StripePrice) -> stripe.Price:
 
 def remote_product(product: StripeProduct) -> stripe.Product:
     return get_client().v1.products.retrieve(product.stripe_id)
+
+
+def broken_at(number: int, *, arrives: bool) -> type[RecordingHTTPClient]:
+    """A client whose request of that number fails, after it reached Stripe or before."""
+    sent = []
+
+    class Broken(RecordingHTTPClient):
+        def request(self, *args: Any, **kwargs: Any) -> Any:
+            sent.append(args[:2])
+            if len(sent) == number and not arrives:
+                raise stripe.APIConnectionError("lost")
+            answer = super().request(*args, **kwargs)
+            if len(sent) == number:
+                raise stripe.APIConnectionError("lost")
+            return answer
+
+    return Broken
 
 
 FULL = ProductFields(
@@ -258,21 +276,39 @@ class TestTrouble:
             publishing.update_price(price=package, fields=fields, reference="a")
         assert list(StripePrice.objects.order_by("pk").values()) == before
 
-    def test_interrupted_halfway_the_same_form_ends_it(
-        self, shop: Sandbox, package: StripePrice, monkeypatch: pytest.MonkeyPatch
+    @pytest.mark.parametrize("arrives", [True, False], ids=["answer lost", "request lost"])
+    @pytest.mark.parametrize("number", range(1, 9))
+    def test_interrupted_anywhere_the_same_form_ends_it(
+        self,
+        shop: Sandbox,
+        package: StripePrice,
+        number: int,
+        arrives: bool,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
+        get_client().v1.prices.update(package.stripe_id, {"lookup_key": "starter"})
+        catalogue.sync_price(package.stripe_id)
+        package.refresh_from_db()
         fields = replace(PriceFields.of(package), unit_amount=1100)
+
+        def change() -> StripePrice:
+            return publishing.update_price(price=package, fields=fields, reference="a")
+
         with monkeypatch.context() as patch:
-
-            def die(*args: Any) -> None:
-                raise stripe.APIConnectionError("down")
-
-            patch.setattr(publishing, "_hand_over_default", die)
+            patch.setattr(
+                "quickscale_stripe.sandbox.SandboxHTTPClient", broken_at(number, arrives=arrives)
+            )
             with pytest.raises(StripeUnavailableError):
-                publishing.update_price(price=package, fields=fields, reference="a")
-        new = publishing.update_price(price=package, fields=fields, reference="a")
-        remote = get_client().v1.prices.list({"product": package.product.stripe_id, "active": True})
-        assert [price.id for price in remote.data] == [new.stripe_id]
+                change()
+        new = change()
+        on_sale = get_client().v1.prices.list(
+            {"product": package.product.stripe_id, "active": True}
+        )
+        assert [price.id for price in on_sale.data] == [new.stripe_id]
+        assert remote_product(package.product).default_price == new.stripe_id
+        assert (new.lookup_key, new.unit_amount) == ("starter", 1100)
+        assert StripePrice.objects.get(product=package.product, active=True) == new
+        assert StripePrice.objects.get(lookup_key="starter") == new
 
     def test_without_keys(self, db: None) -> None:
         with pytest.raises(PaymentsOffError):

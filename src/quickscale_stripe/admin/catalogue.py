@@ -30,6 +30,7 @@ from quickscale_stripe.admin.links import stripe_url
 from quickscale_stripe.conf import app_settings
 from quickscale_stripe.exceptions import EditedMeanwhileError, PaymentsError
 from quickscale_stripe.models import StripePrice, StripeProduct, Subscription
+from quickscale_stripe.money import format_money
 from quickscale_stripe.publishing import PriceFields, ProductFields
 from quickscale_stripe.terms import credit_terms, price_terms
 
@@ -100,6 +101,15 @@ def put(place: Place) -> None:
     publishing.set_display_order(row=place.row, display_order=place.display_order)
 
 
+def _told(form: Form, name: str, value: Any, there: Any) -> str:
+    """A field as people read it."""
+    if name == "unit_amount":
+        name = "amount"
+        value = None if value is None else format_money(value, there.currency)
+    shown = ", ".join(value) if isinstance(value, tuple) else value
+    return f"{form.fields[name].label}: {_('nothing') if shown in ('', None) else shown}"
+
+
 class PublishAdmin(StepsAdmin):
     """Add and change pages that publish; who may only view sees Django's own page."""
 
@@ -161,18 +171,17 @@ class PublishAdmin(StepsAdmin):
     def _tell_what_changed(self, form: Form, row: Any) -> None:
         """Say what Stripe has; the form sent again overwrites it."""
         there: Any = self.fields_of(row)
-        names = {name: field.label for name, field in form.fields.items()}
-        differences = {
-            names.get(name, _("Amount")): there_and_here[0]
-            for name, there_and_here in there.differences(form.edited).items()
-        }
+        told = "; ".join(
+            _told(form, name, value, there)
+            for name, (value, _here) in there.differences(form.edited).items()
+        )
         form.add_error(
             None,
             _(
-                "It was changed at Stripe meanwhile, and differs from this form in: %s. Save again "
-                "to overwrite that."
+                "It was changed at Stripe meanwhile. Stripe has, other than this form: %s. Save "
+                "again to overwrite that."
             )
-            % "; ".join(f"{label}: {value}" for label, value in differences.items()),
+            % told,
         )
         data: Any = form.data
         form.data = {**data.dict(), "seen": there.fingerprint}

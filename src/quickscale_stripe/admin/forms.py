@@ -178,6 +178,8 @@ class PriceForm(PublishForm):
         super().__init__(*args, **kwargs)
         if price:
             del self.fields["product"]
+            # With tiers or a fraction of a minor unit there is none; the rest can be edited.
+            self.fields["amount"].required = price.unit_amount is not None
         else:
             mode = StripeProduct.objects.filter(livemode=app_settings.live_mode)
             self.fields["product"].queryset = mode  # type: ignore[attr-defined]
@@ -209,6 +211,7 @@ class PriceForm(PublishForm):
 
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or self.cleaned_data
+        data["unit_amount"] = None
         if data.get("amount") is not None and data.get("currency"):
             try:
                 data["unit_amount"] = to_minor(data["amount"], data["currency"])
