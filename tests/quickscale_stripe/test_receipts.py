@@ -16,7 +16,7 @@ from quickscale.errors import MissingExtraError
 from quickscale_stripe import checks, receipt_pdf, receipts
 from quickscale_stripe.models import Payment, Refund, StripePrice, Subscription
 from quickscale_stripe.sandbox import Sandbox
-from tests.quickscale_stripe.shopping import open_checkout
+from tests.quickscale_stripe.shopping import open_checkout, open_signup
 from tests.quickscale_stripe.test_pages import text_of
 from tests.quickscale_stripe.test_subscriptions import basic, subscribed
 
@@ -143,6 +143,25 @@ def test_tax_discount_and_refunds_lead_to_the_totals(owner: Any, buyer: Client) 
     for text in (text_of(buyer.get(page_of(payment))), read(buyer.get(pdf_of(payment)).content)):
         for fact in facts:
             assert fact in text
+
+
+@pytest.mark.parametrize("code", ["", "WELCOME"])
+def test_what_stripe_charged_adds_up(
+    settings: Any, shop: Sandbox, owner: Any, package: StripePrice, basic: StripePrice, code: str
+) -> None:
+    settings.QUICKSCALE_STRIPE_ALLOW_PROMOTION_CODES = True
+    settings.QUICKSCALE_STRIPE_AUTOMATIC_TAX = True
+    for session in (open_checkout(owner, package), open_signup(owner, basic)):
+        if code:
+            assert shop.enter_code(session, code) == ""
+        shop.pay(session)
+    shop.deliver()
+    labels = ["Discount"] if code else []
+    for payment in Payment.objects.all():
+        receipt = receipts.receipt_of(payment)
+        assert [line.label for line in receipt.sums] == [*labels, "Tax", "Total paid"]
+        parts = sum(line.amount for line in receipt.sums if not line.is_total)
+        assert sum(line.amount for line in receipt.lines) + parts == payment.amount
 
 
 def test_a_tax_that_the_price_contains_is_not_added(owner: Any, buyer: Client) -> None:
