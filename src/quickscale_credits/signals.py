@@ -40,7 +40,8 @@ credits_revoked = LedgerSignal()
 credits_reversed = LedgerSignal()
 credits_adjusted = LedgerSignal()
 credits_converted = LedgerSignal()
-# Once when the balance falls to the account's threshold, and again only after it rose above it.
+# Both of the balance look at credits that have begun, held ones included.
+# Once when it falls to the account's threshold, and again only after it rose above it.
 balance_low = LedgerSignal()
 # Credits of a lot end within one of QUICKSCALE_CREDITS_EXPIRY_WARNINGS: once for each lot and time.
 credits_expiring = LedgerSignal()
