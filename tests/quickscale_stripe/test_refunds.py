@@ -16,6 +16,7 @@ from quickscale_stripe.exceptions import (
 from quickscale_stripe.models import Payment, Refund, StripePrice
 from quickscale_stripe.sandbox import Sandbox
 from tests.quickscale_stripe.shopping import balance, open_checkout
+from tests.quickscale_stripe.test_publishing import broken_at
 
 pytestmark = pytest.mark.django_db
 
@@ -60,6 +61,29 @@ def test_is_made_once_for_each_reference(shop: Sandbox, owner: Any, paid: Paymen
     assert len(made) == 2
     assert Refund.objects.count() == 2
     assert balance(owner) == Decimal("77.7778")
+
+
+@pytest.mark.parametrize("arrives", [True, False], ids=["answer lost", "request lost"])
+@pytest.mark.parametrize("number", [1, 2])
+def test_interrupted_anywhere_the_same_reference_ends_it(
+    shop: Sandbox,
+    owner: Any,
+    paid: Payment,
+    number: int,
+    arrives: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            "quickscale_stripe.sandbox.SandboxHTTPClient", broken_at(number, arrives=arrives)
+        )
+        with pytest.raises(StripeUnavailableError):
+            refunds.refund(payment=paid, reference="a", amount=300)
+    refunds.refund(payment=paid, reference="a", amount=300)
+    shop.deliver()
+    paid.refresh_from_db()
+    assert len(get_client().v1.refunds.list().data) == Refund.objects.count() == 1
+    assert (paid.amount_refunded, balance(owner)) == (300, Decimal("66.6667"))
 
 
 @pytest.mark.parametrize("amount", [0, -1, 901])
