@@ -121,3 +121,23 @@ def test_the_portal_and_invoices(served: stripe.StripeClient, shop: Sandbox, win
     page.get_by_role("button", name="Pay invoice").click()
     assert page.get_by_text("This invoice is paid").is_visible()
     look(page)
+
+
+def test_saving_a_payment_method(served: stripe.StripeClient, shop: Sandbox, window: Any) -> None:
+    customer = served.v1.customers.create({"email": "ada@example.com"})
+    session = served.v1.checkout.sessions.create(
+        {
+            "mode": "setup",
+            "customer": customer.id,
+            "currency": "usd",
+            "success_url": f"{shop.base_url}/_sandbox/?id={{CHECKOUT_SESSION_ID}}",
+        }
+    )
+    page = window()
+    page.goto(session.url)
+    look(page)
+    page.get_by_role("button", name="Save").click()
+    page.wait_for_url("**/_sandbox/**")
+    done = served.v1.checkout.sessions.retrieve(session.id, {"expand": ["setup_intent"]})
+    assert done.status == "complete"
+    assert served.v1.payment_methods.list({"customer": customer.id}).data
