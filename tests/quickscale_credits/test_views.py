@@ -290,7 +290,9 @@ class TestTransaction:
 
         page = browser.get(f"{BALANCE}history/{entry.sequence}/").content.decode()
 
-        assert re.search(r"Bonus</th>(\s*<td[^>]*>.*?</td>){2}\s*<td[^>]*>\N{MINUS SIGN}4<", page, re.S)
+        assert re.search(
+            r"Bonus</th>(\s*<td[^>]*>.*?</td>){2}\s*<td[^>]*>\N{MINUS SIGN}4<", page, re.S
+        )
         assert "Pay as you go" in page
         assert "Balance after" in page
 
