@@ -94,6 +94,7 @@ def test_the_extras_are_the_documented_ones():
         "cli",
         "embedded",
         "postgres",
+        "pdf",
         "server",
         "all",
     }
