@@ -30,18 +30,16 @@ BEGIN
     IF result.answer IS NOT NULL THEN
         RETURN result;
     END IF;
+    SELECT * INTO account FROM quickscale_credits_creditaccount
+     WHERE id = (SELECT account_id FROM quickscale_credits_credittransaction WHERE id = p_transaction)
+       FOR NO KEY UPDATE;
+    -- Under the lock, for another process may just have moved it.
     SELECT * INTO original FROM quickscale_credits_credittransaction WHERE id = p_transaction;
     IF NOT FOUND THEN
         -- It is in the archive.
         result.answer := 'irreversible';
         result.available := 0;
         result.required := coalesce(p_amount, 0);
-        RETURN result;
-    END IF;
-    SELECT * INTO account FROM quickscale_credits_creditaccount
-     WHERE id = original.account_id FOR NO KEY UPDATE;
-    IF NOT FOUND THEN
-        result.answer := 'missing';
         RETURN result;
     END IF;
     moment := quickscale_credits_clock();
