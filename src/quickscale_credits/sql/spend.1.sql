@@ -78,6 +78,7 @@ BEGIN
         CONTINUE WHEN wanted = 0;
 
         posted_at := NULL;
+        available := NULL;
         IF account.next_due_at <= moment THEN
             account := quickscale_credits_post_due(account.id, moment);
             posted_at := moment;
