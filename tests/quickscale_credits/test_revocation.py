@@ -399,3 +399,12 @@ class TestOverdraft:
         assert account.get_balance() == 0
         paid = CreditTransaction.objects.get(description="Overdraft paid back")
         assert paid.allocations.get(amount__lt=0).lot.effective_at == first
+
+    def test_what_comes_back_to_a_lot_that_has_ended_expires_and_pays_nothing(self, account, clock):
+        ends = clock.now + DAY
+        gift = account.add_credits(9, "Gift", credit_type="bonus", expires_at=ends)
+        dispute = ledger.revoke(lot=gift.allocations.get().lot, amount=9, reason="Dispute")
+        account.consume_credits(5, "Work")
+        clock.move(2 * DAY)
+        dispute.reverse(4, reason="A part was won")
+        assert account.get_balance() == -5

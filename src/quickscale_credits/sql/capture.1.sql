@@ -51,7 +51,7 @@ BEGIN
         result.answer := 'posted';
     END IF;
     IF due_at <= moment OR account.overdraft_limit > 0 THEN
-        PERFORM quickscale_credits_post_due(account.id, moment);
+        PERFORM quickscale_credits_post_due(account.id, moment, moment);
     END IF;
     RETURN result;
 END

@@ -90,7 +90,7 @@ BEGIN
         p_actor => p_actor, p_key => p_key, p_fingerprint => p_fingerprint,
         p_metadata => p_metadata);
     IF p_expires_at <= moment OR account.overdraft_limit > 0 THEN
-        PERFORM quickscale_credits_post_due(p_account, moment);
+        PERFORM quickscale_credits_post_due(p_account, moment, moment);
     END IF;
     RETURN result;
 END

@@ -1,15 +1,16 @@
 -- Post what has become due: holds that timed out, then what pays debts, then lots that ended. Each
--- payment, and each lot's expiry, is a transaction of its own. Returns the account as it is then; the
--- caller holds its lock.
+-- payment, and each lot's expiry, is a transaction of its own. Whoever has posted what was due and
+-- freed credits since says so by p_since. Returns the account as it is then; the caller holds its lock.
 CREATE FUNCTION quickscale_credits_post_due(
     p_account bigint,
-    p_at timestamptz
+    p_at timestamptz,
+    p_since timestamptz DEFAULT '-infinity'
 ) RETURNS quickscale_credits_creditaccount LANGUAGE plpgsql AS $$
 DECLARE
     account quickscale_credits_creditaccount;
     hold quickscale_credits_credithold;
     steps quickscale_credits_step[] := ARRAY(
-        SELECT step FROM quickscale_credits_settlement(p_account, p_at) step);
+        SELECT step FROM quickscale_credits_settlement(p_account, p_at, p_since) step);
     step quickscale_credits_step;
     paid numeric;
     entry bigint;

@@ -25,7 +25,7 @@ BEGIN
         RETURN result;
     END IF;
     IF quickscale_credits_close_hold(hold, 'released', 0, moment) <= moment THEN
-        PERFORM quickscale_credits_post_due(account.id, moment);
+        PERFORM quickscale_credits_post_due(account.id, moment, moment);
     END IF;
     SELECT 'posted', NULL, NULL, id, account_id, amount, captured, status, description, service_id,
            actor_id, idempotency_key, fingerprint, metadata, created_at, expires_at, closed_at

@@ -124,7 +124,7 @@ BEGIN
              WHERE id = account.id AND status = 'frozen';
         END IF;
     END IF;
-    PERFORM quickscale_credits_post_due(account.id, moment);
+    PERFORM quickscale_credits_post_due(account.id, moment, moment);
     RETURN result;
 END
 $$;

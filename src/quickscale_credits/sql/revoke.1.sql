@@ -83,7 +83,7 @@ BEGIN
         END IF;
     END IF;
     IF quickscale_credits_owes(account.id) THEN
-        PERFORM quickscale_credits_post_due(account.id, moment);
+        PERFORM quickscale_credits_post_due(account.id, moment, moment);
     END IF;
     RETURN result;
 END

@@ -95,7 +95,7 @@ BEGIN
         p_account, 'grant', total, p_description, lots, p_amounts, moment,
         p_actor => p_actor, p_metadata => p_metadata);
     IF account.next_due_at <= moment OR account.overdraft_limit > 0 THEN
-        PERFORM quickscale_credits_post_due(p_account, moment);
+        PERFORM quickscale_credits_post_due(p_account, moment, moment);
     END IF;
     RETURN result;
 END

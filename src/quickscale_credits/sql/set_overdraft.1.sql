@@ -22,7 +22,7 @@ BEGIN
     UPDATE quickscale_credits_creditaccount
        SET overdraft_limit = p_limit, updated_at = moment
      WHERE id = p_account;
-    PERFORM quickscale_credits_post_due(p_account, moment);
+    PERFORM quickscale_credits_post_due(p_account, moment, moment);
     RETURN 'posted';
 END
 $$;

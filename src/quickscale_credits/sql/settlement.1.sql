@@ -1,8 +1,11 @@
 -- How credits that came free by p_at pay what the account owes, moment by moment, so that it does not
 -- matter when that is asked: first the revocations, oldest first, from the lots of their line; then
--- the overdraft, in the order of a spend.
-CREATE FUNCTION quickscale_credits_settlement(p_account bigint, p_at timestamptz)
-RETURNS SETOF quickscale_credits_step LANGUAGE plpgsql STABLE AS $$
+-- the overdraft, in the order of a spend. What became free by p_since is free as of now.
+CREATE FUNCTION quickscale_credits_settlement(
+    p_account bigint,
+    p_at timestamptz,
+    p_since timestamptz DEFAULT '-infinity'
+) RETURNS SETOF quickscale_credits_step LANGUAGE plpgsql STABLE AS $$
 DECLARE
     overdraft bigint;
     debt numeric;
@@ -23,10 +26,11 @@ BEGIN
     FOR step.moment IN
         SELECT expires_at FROM quickscale_credits_credithold
          WHERE account_id = p_account AND status = 'open' AND expires_at <= p_at
+           AND expires_at > p_since
         UNION
         SELECT effective_at FROM quickscale_credits_creditlot
          WHERE debt > 0 AND account_id = p_account AND is_open AND remaining > held
-           AND effective_at <= p_at
+           AND effective_at <= p_at AND effective_at > p_since
         UNION
         SELECT p_at
         ORDER BY 1
