@@ -384,11 +384,6 @@ class CreditLot(LedgerModel):
                 name="qs_credits_lot_open",
             ),
             models.Index(
-                fields=["account", "effective_at"],
-                condition=Q(is_open=True),
-                name="qs_credits_lot_begins",
-            ),
-            models.Index(
                 fields=["parent"],
                 condition=Q(parent__isnull=False),
                 name="qs_credits_lot_parent",

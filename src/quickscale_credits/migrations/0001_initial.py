@@ -934,14 +934,6 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="creditlot",
             index=models.Index(
-                condition=models.Q(("is_open", True)),
-                fields=["account", "effective_at"],
-                name="qs_credits_lot_begins",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="creditlot",
-            index=models.Index(
                 condition=models.Q(("parent__isnull", False)),
                 fields=["parent"],
                 name="qs_credits_lot_parent",
