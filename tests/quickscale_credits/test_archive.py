@@ -184,6 +184,19 @@ def test_a_revocation_stays_as_long_as_it_is_owed(clock):
         dispute.reverse(reason="Too late")
 
 
+def test_a_reversal_with_a_key_is_answered_from_the_archive(clock):
+    account = CreditAccount.objects.for_owner(new_owner())
+    account.add_credits(10, "Bought")
+    used = account.consume_credits(10, "Work")
+    back = used.reverse(reason="It failed", idempotency_key="k")
+    clock.move(DAY)
+    assert ledger.archive(account=account, before=clock.now) == 3
+    assert used.reverse(reason="It failed", idempotency_key="k") == back
+    with pytest.raises(ReversalError):
+        used.reverse(reason="It failed")
+    assert account.get_balance() == 10
+
+
 def test_an_account_in_debt_and_an_empty_one(clock):
     debtor, empty = (CreditAccount.objects.for_owner(new_owner()) for _ in range(2))
     ledger.set_overdraft_limit(account=debtor, limit=10)

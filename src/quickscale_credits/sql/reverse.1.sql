@@ -31,15 +31,12 @@ BEGIN
         RETURN result;
     END IF;
     SELECT * INTO account FROM quickscale_credits_creditaccount
-     WHERE id = (SELECT account_id FROM quickscale_credits_credittransaction WHERE id = p_transaction)
+     WHERE id = coalesce(
+         (SELECT account_id FROM quickscale_credits_credittransaction WHERE id = p_transaction),
+         (SELECT account_id FROM quickscale_credits_archivedtransaction WHERE id = p_transaction))
        FOR NO KEY UPDATE;
-    -- Under the lock, for another process may just have moved it.
-    SELECT * INTO original FROM quickscale_credits_credittransaction WHERE id = p_transaction;
     IF NOT FOUND THEN
-        -- It is in the archive.
-        result.answer := 'irreversible';
-        result.available := 0;
-        result.required := coalesce(p_amount, 0);
+        result.answer := 'missing';
         RETURN result;
     END IF;
     moment := quickscale_credits_clock();
@@ -48,6 +45,14 @@ BEGIN
         IF result.answer IS NOT NULL THEN
             RETURN result;
         END IF;
+    END IF;
+    -- Under the lock, for another process may just have moved it to the archive.
+    SELECT * INTO original FROM quickscale_credits_credittransaction WHERE id = p_transaction;
+    IF NOT FOUND THEN
+        result.answer := 'irreversible';
+        result.available := 0;
+        result.required := coalesce(p_amount, 0);
+        RETURN result;
     END IF;
     IF account.next_due_at <= moment THEN
         account := quickscale_credits_post_due(account.id, moment);
