@@ -36,7 +36,6 @@ from quickscale_credits.exceptions import (
     HoldStateError,
     InvalidAmountError,
     InvalidRequestError,
-    ReversalError,
 )
 from quickscale_credits.models import (
     CreditAccount,
@@ -421,8 +420,6 @@ def reverse(
     )
     if outcome.answer == "overflow":
         raise InvalidAmountError("amount", f"the balance would not be below {LIMIT:f}.")
-    if outcome.answer == "missing":  # in the archive, where nothing is reversed
-        raise ReversalError(available=Decimal(0), required=value or -transaction.amount)
     return answered(outcome, key)
 
 
