@@ -53,8 +53,11 @@ class PlansView(FragmentMixin, SubscriptionMixin, PaymentsMixin, TemplateView):
         chosen = self.request.GET.get("interval", own)
         if chosen not in intervals:
             chosen = "month" if "month" in intervals else next(iter(intervals), "")
+        shown = [offer for offer in offers if offer.price.interval == chosen]
+        features = [feature for offer in shown for feature in offer.price.product.features]
         return super().get_context_data(
-            offers=[offer for offer in offers if offer.price.interval == chosen],
+            offers=shown,
+            features=list(dict.fromkeys(features)),
             intervals=sorted(intervals.items()),
             interval=chosen,
             saves=max(yearly, default=0),

@@ -28,7 +28,8 @@ def seed(world: World) -> bool:
     """Make three credit packages, two plans and a promotion code, unless there are products.
 
     Returns whether it did. The code is ``WELCOME``, for 10 % off one payment.
-    Metadata are those that ``quickscale_stripe`` reads: ``credits`` and ``display_order``.
+    Metadata are those that ``quickscale_stripe`` reads: ``credits``, ``credits_interval`` and
+    ``display_order``.
     """
     if world.all("product"):
         return False
@@ -50,7 +51,9 @@ def seed(world: World) -> bool:
             metadata={"credits": str(credits), "display_order": str(10 + order)},
         )
         for interval, times in (("month", 1), ("year", _MONTHS_PAID_A_YEAR)):
-            allotment = credits * (12 if interval == "year" else 1)
+            metadata = {"credits": str(credits)}
+            if interval == "year":
+                metadata = {"credits": str(12 * credits), "credits_interval": "month"}
             price = new_price(
                 world,
                 product["id"],
@@ -58,7 +61,7 @@ def seed(world: World) -> bool:
                     "currency": "usd",
                     "unit_amount": amount * times,
                     "recurring": {"interval": interval},
-                    "metadata": {"credits": str(allotment)},
+                    "metadata": metadata,
                 },
             )
             if interval == "month":
