@@ -148,6 +148,45 @@ class Model:
         self.settle()
         return lot
 
+    def schedule(self, amount, periods):
+        """One lot for each (begin, end)."""
+        lots = [
+            Lot(len(self.lots) + n, "subscription", amount, begins, ends, amount)
+            for n, (begins, ends) in enumerate(periods)
+        ]
+        self.lots += lots
+        self.settle()
+        return lots
+
+    def change_schedule(self, lots, amount):
+        coming = [lot for lot in lots if lot.remaining and lot.begins > self.now]
+        if not coming:
+            return None
+        changed = self.schedule(amount, [(lot.begins, lot.ends) for lot in coming])
+        self.cancel_schedule(lots, coming[0].begins)
+        return changed
+
+    def cancel_schedule(self, lots, start):
+        """Take what is free of the lots that begin then or later, and claim the rest.
+
+        What was taken and what is missing; ``None`` for nothing of either.
+        """
+        parts, claims = [], []
+        for lot in lots:
+            if lot.begins >= start:
+                free = [(one, one.remaining - one.held) for one in self.line(lot)]
+                parts += [(one, part) for one, part in free if part]
+                missing = self.revocable(lot) - sum((part for _, part in free), ZERO)
+                claims += [Claim(lot, missing)] if missing > 0 else []
+        for one, part in parts:
+            self.lose(one, part)
+        self.claims += claims
+        self.settle()
+        if not parts and not claims:
+            return None
+        taken = sum((part for _, part in parts), ZERO)
+        return taken, sum((claim.due for claim in claims), ZERO)
+
     def pick(self, amount, limit=None):
         """The parts that pay, or what there is when that is too little."""
         parts, wanted = [], amount

@@ -24,7 +24,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from quickscale_credits import ledger
+from quickscale_credits import allotments, ledger
 from quickscale_credits.clock import ledger_clock
 from quickscale_credits.exceptions import (
     HoldStateError,
@@ -70,6 +70,7 @@ class Ledger(RuleBasedStateMachine):
         self.frozen = ledger_clock(self.model.now)
         self.clock = self.frozen.__enter__()
         self.numbers = {}  # the model's numbers of the ledger's lots
+        self.schedules = []  # the id of each allotment, and its lots in the model
 
     def teardown(self):
         self.frozen.__exit__(None, None, None)
@@ -112,6 +113,54 @@ class Ledger(RuleBasedStateMachine):
         )
         model = self.model.add(kind, amount, begins, begins + life)
         return entry.allocations.get().lot, model
+
+    @rule(target=lots, amount=amounts, begun=hours, number=st.integers(1, 3))
+    def schedule(self, amount, begun, number):
+        """The first period of a month has begun, and ends in some hours."""
+        anchor = self.model.now - timedelta(days=28) + begun
+        terms = allotments.periods(anchor, anchor + number * timedelta(days=31))
+        source = ("schedule", str(len(self.schedules)))
+        entry = allotments.schedule_allotment(
+            account=self.account,
+            amount=amount,
+            description="Plan",
+            anchor=anchor,
+            until=terms[-1][1],
+            source=source,
+        )
+        return self.scheduled(source, entry, self.model.schedule(amount, terms))
+
+    def scheduled(self, source, entry, models):
+        self.schedules.append((source, models))
+        stored = [part.lot for part in entry.allocations.order_by("lot_id")]
+        return multiple(*zip(stored, models, strict=True))
+
+    @precondition(lambda self: self.schedules)
+    @rule(target=lots, amount=amounts, number=st.integers(0, 9))
+    def change_schedule(self, amount, number):
+        source, models = self.schedules[number % len(self.schedules)]
+        new_source = ("schedule", str(len(self.schedules)))
+        entry = allotments.change_allotment(
+            account=self.account,
+            source=source,
+            new_source=new_source,
+            amount=amount,
+            description="Another plan",
+        )
+        changed = self.model.change_schedule(models, amount)
+        assert (entry is None) == (changed is None)
+        return multiple() if changed is None else self.scheduled(new_source, entry, changed)
+
+    @precondition(lambda self: self.schedules)
+    @rule(number=st.integers(0, 9), late=st.sampled_from([timedelta(0), 40 * HOUR]))
+    def cancel_schedule(self, number, late):
+        source, models = self.schedules[number % len(self.schedules)]
+        start = self.model.now - late
+        entry = allotments.cancel_allotment(
+            account=self.account, source=source, reason="Cancelled", at=start
+        )
+        cancelled = self.model.cancel_schedule(models, start)
+        assert (entry and (-entry.amount, entry.shortfall)) == cancelled
 
     @rule(target=uses, amount=amounts, remove=st.booleans(), keyed=st.booleans())
     def use(self, amount, remove, keyed):
