@@ -20,9 +20,18 @@ from quickscale_stripe.conf import app_settings
 from quickscale_stripe.models import StripeCustomer, StripeEvent
 from quickscale_stripe.sandbox.checks import check_sandbox
 
-HOOKS = ("fulfil", "change_plan", "revoke", "restore", "left_over", "balance")
+HOOKS = (
+    "fulfil",
+    "change_plan",
+    "end_subscription",
+    "revoke",
+    "restore",
+    "left_over",
+    "balance",
+)
 MAILS = ("purchase", "payment_failed", "dispute", "invoice_problem", "event_died")
 PLAN_CHANGE_POLICIES = ("convert", "rollover", "keep", "expire")
+ENDED_POLICIES = ("keep", "expire")
 
 
 @register(Tags.database)
@@ -135,15 +144,19 @@ def check_hooks(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[
 
 
 @register
-def check_policy(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    if app_settings.plan_change_policy in PLAN_CHANGE_POLICIES:
-        return []
+def check_policies(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Errors for policies that there are not."""
     return [
         Error(
-            f"QUICKSCALE_STRIPE_PLAN_CHANGE_POLICY is {app_settings.plan_change_policy!r}.",
-            hint=f"Use one of {', '.join(PLAN_CHANGE_POLICIES)}.",
+            f"QUICKSCALE_STRIPE_{name} is {policy!r}.",
+            hint=f"Use one of {', '.join(allowed)}.",
             id="quickscale_stripe.E008",
         )
+        for name, policy, allowed in (
+            ("PLAN_CHANGE_POLICY", app_settings.plan_change_policy, PLAN_CHANGE_POLICIES),
+            ("ENDED_POLICY", app_settings.ended_policy, ENDED_POLICIES),
+        )
+        if policy not in allowed
     ]
 
 

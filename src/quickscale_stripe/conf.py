@@ -177,6 +177,15 @@ class StripeSettings(AppSettings):
         """At most so many credits of each period are converted or rolled over; ``None`` for all."""
         return self._get("PLAN_CHANGE_CAP", None)
 
+    @property
+    def ended_policy(self) -> str:
+        """What becomes of the credits of a subscription that ends before its paid period does.
+
+        ``"keep"`` (default) leaves them until that period's end, months to come included, for they
+        were paid for; ``"expire"`` takes away what is left.
+        """
+        return self._get("ENDED_POLICY", "keep")
+
     # Webhooks
 
     @property
@@ -255,6 +264,15 @@ class StripeSettings(AppSettings):
         ``PLAN_CHANGE_POLICY``.
         """
         return self._hook("CHANGE_PLAN", _bridge("change_plan"))
+
+    @property
+    def end_subscription(self) -> Callable[..., Any]:
+        """What happens to a subscription's credits when it has ended.
+
+        See :func:`quickscale_stripe.hooks.end_subscription`; the default follows
+        ``ENDED_POLICY``.
+        """
+        return self._hook("END_SUBSCRIPTION", _bridge("end_subscription"))
 
     @property
     def revoke(self) -> Callable[..., Any]:

@@ -10,7 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from quickscale_stripe.models import Payment, StripePrice
+from quickscale_stripe.models import Payment, StripePrice, Subscription
 
 
 def fulfil(
@@ -55,6 +55,18 @@ def change_plan(
         how many were taken back; ``None`` for the excess.
     """
     return None
+
+
+def end_subscription(*, subscription: Subscription, key: str) -> None:
+    """Decide on what is left of a subscription's credits when it has ended.
+
+    ``QUICKSCALE_STRIPE_END_SUBSCRIPTION`` names another. Called each time that the ended
+    subscription, or an invoice of it, is read from Stripe, so that a late payment is covered too.
+
+    Args:
+        subscription: has ended, for whatever reason; see its ``ended_at``.
+        key: the same each time: ``subscription:<id>:ended``.
+    """
 
 
 def revoke(*, payment: Payment, amount: Decimal, key: str, reason: str) -> None:

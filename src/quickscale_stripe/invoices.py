@@ -69,7 +69,10 @@ def sync(invoice_id: str) -> Payment | None:
     subscription = subscriptions.sync(id_of(details.subscription) or "") if details else None
     bills = _bills(invoice)
     with transaction.atomic():
-        return [_record(bill, customer, subscription) for bill in bills][-1]
+        payment = [_record(bill, customer, subscription) for bill in bills][-1]
+        if subscription:
+            subscriptions.follow_end(subscription)
+    return payment
 
 
 def foresee(change: stripe.Invoice, latest_invoice_id: str) -> tuple[Decimal, list[Payment]]:

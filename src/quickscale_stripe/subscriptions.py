@@ -10,13 +10,16 @@ from django.utils import timezone
 
 from quickscale_stripe import catalogue, customers, signals
 from quickscale_stripe.client import get_client
+from quickscale_stripe.conf import app_settings
 from quickscale_stripe.exceptions import stripe_errors
 from quickscale_stripe.models import StripeCustomer, StripePrice, Subscription
 from quickscale_stripe.stripe_objects import at, id_of, maybe_at
 
 
 def sync(subscription_id: str) -> Subscription | None:
-    """Mirror a subscription; ``None`` when it isn't this site's. Never moves credits.
+    """Mirror a subscription; ``None`` when it isn't this site's.
+
+    Moves no credits, unless it has ended and ``ENDED_POLICY`` takes what is left.
 
     A fetch that began before the row's last one is dropped, so that a slow answer doesn't bring
     an old state back.
@@ -49,10 +52,19 @@ def sync(subscription_id: str) -> Subscription | None:
         else:
             previous = row.status
             _write(row, remote, customer, prices, fetched_at).save()
+        follow_end(row)
         signals.send_after_commit(
             signals.subscription_changed, Subscription, subscription=row, previous_status=previous
         )
     return row
+
+
+def follow_end(subscription: Subscription) -> None:
+    """Let the credits of a subscription that has ended follow the policy."""
+    if subscription.ended_at:
+        app_settings.end_subscription(
+            subscription=subscription, key=f"subscription:{subscription.stripe_id}:ended"
+        )
 
 
 def sync_all_of(customer: StripeCustomer) -> list[Subscription]:

@@ -21,7 +21,7 @@ def ids() -> set[str]:
         *checks.check_sandbox(None),
         *checks.check_sandbox_mode(None),
         *checks.check_hooks(None),
-        *checks.check_policy(None),
+        *checks.check_policies(None),
         *checks.check_mails(None),
         *checks.check_tasks(None),
     ]
@@ -43,6 +43,7 @@ def ids() -> set[str]:
         ({"SANDBOX": True, "LIVE_MODE": True}, {"E900", "E006"}),
         ({"FULFIL": "nowhere.at_all"}, {"E007"}),
         ({"PLAN_CHANGE_POLICY": "guess"}, {"E008"}),
+        ({"ENDED_POLICY": "convert"}, {"E008"}),
         ({"MAILS": ["purchase", "birthday"]}, {"E010"}),
     ],
 )

@@ -275,6 +275,68 @@ def test_a_yearly_plan_that_is_cancelled_brings_what_was_paid_and_no_more(
     assert lots[-1].expires_at == subscription.current_period_end
 
 
+@pytest.mark.parametrize(("policy", "left"), [("keep", [250] + [300] * 11), ("expire", [0] * 12)])
+def test_what_is_left_when_a_subscription_ends_at_once_follows_the_policy(
+    shop: Sandbox,
+    owner: Any,
+    basic_monthly: StripePrice,
+    settings: Any,
+    policy: str,
+    left: list[int],
+) -> None:
+    settings.QUICKSCALE_STRIPE_ENDED_POLICY = policy
+    shop.pay(open_signup(owner, basic_monthly))
+    shop.deliver()
+    account = CreditAccount.objects.for_owner(owner)
+    account.consume_credits(50, "Used")
+    account.add_credits(7, "Bought")
+
+    shop.set_delivery(copies=2)
+    subscriptions.cancel_now(Subscription.objects.get())
+    shop.deliver()
+    assert [lot.remaining for lot in monthly_lots(owner)] == left
+    assert account.get_balance() == left[0] + 7
+
+
+def test_a_use_that_is_given_back_after_the_end_stays(
+    shop: Sandbox, owner: Any, subscribed: Subscription, settings: Any
+) -> None:
+    settings.QUICKSCALE_STRIPE_ENDED_POLICY = "expire"
+    used = CreditAccount.objects.for_owner(owner).consume_credits(50, "Used")
+    subscriptions.cancel_now(subscribed)
+    used.reverse(reason="Failed")
+    subscriptions.sync(subscribed.stripe_id)
+    assert balance(owner) == 50
+
+
+def test_a_period_that_is_paid_after_the_end_follows_the_policy_too(
+    shop: Sandbox, owner: Any, basic: StripePrice, settings: Any
+) -> None:
+    settings.QUICKSCALE_STRIPE_ENDED_POLICY = "expire"
+    shop.set_delivery("hold")
+    shop.pay(open_signup(owner, basic))
+    (found,) = get_client().v1.subscriptions.list().data
+    get_client().v1.subscriptions.cancel(found.id)
+    shop.release(backwards=True)
+    shop.deliver()
+    assert Payment.objects.get().credits == 300
+    assert balance(owner) == 0
+
+
+def test_a_refund_after_the_end_takes_nothing_twice(
+    shop: Sandbox, owner: Any, subscribed: Subscription, settings: Any
+) -> None:
+    settings.QUICKSCALE_STRIPE_ENDED_POLICY = "expire"
+    CreditAccount.objects.for_owner(owner).add_credits(7, "Bought")
+    subscriptions.cancel_now(subscribed)
+    payment = Payment.objects.get()
+    get_client().v1.refunds.create(
+        {"payment_intent": payment.payment_intent_id or ""}, {"idempotency_key": "all"}
+    )
+    shop.deliver()
+    assert balance(owner) == 7
+
+
 def test_a_refund_of_a_yearly_plan_takes_the_months_to_come_first(
     shop: Sandbox, owner: Any, basic_monthly: StripePrice
 ) -> None:

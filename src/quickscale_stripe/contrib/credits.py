@@ -14,7 +14,7 @@ from quickscale_credits import allotments, ledger
 from quickscale_credits.models import CreditAccount, CreditLot, CreditTransaction
 from quickscale_stripe.client import payments_are_on
 from quickscale_stripe.conf import app_settings
-from quickscale_stripe.models import Payment, StripePrice
+from quickscale_stripe.models import Payment, StripePrice, Subscription
 
 
 def fulfil(
@@ -95,13 +95,34 @@ def _follow_policy(payment: Payment, before: list[Payment]) -> None:
                     lot=lot, expires_at=max(lot_ends, ends or lot_ends), description=kept, cap=cap
                 )
             else:
-                ledger.revoke(
-                    lot=lot,
-                    amount=lot.remaining,
-                    reason=_("Change of plan"),
-                    policy="write_off",
-                    idempotency_key=f"plan_change:{payment.invoice_id}:{lot.pk}",
-                )
+                key = f"plan_change:{payment.invoice_id}:{lot.pk}"
+                _expire(lot, reason=_("Change of plan"), key=key)
+
+
+def end_subscription(*, subscription: Subscription, key: str) -> None:
+    """Take away what is left where ``QUICKSCALE_STRIPE_ENDED_POLICY`` says so, from each lot once.
+
+    Bought credits stay, also those that were converted.
+    """
+    if app_settings.ended_policy != "expire":
+        return
+    now = timezone.now()
+    for payment in Payment.objects.paid().filter(subscription=subscription):
+        own = _lots(payment)
+        left = CreditLot.objects.filter(Q(pk__in=own) | Q(parent__in=own)).filter(
+            remaining__gt=0, expires_at__gt=now
+        )
+        for lot in left:
+            lot_key = f"{key}:{lot.pk}"
+            if not _taken(payment, lot_key).exists():
+                _expire(lot, reason=_("End of the subscription"), key=lot_key)
+
+
+def _expire(lot: CreditLot, *, reason: str, key: str) -> None:
+    """Take all that is left of a lot; what is held stays with its hold."""
+    ledger.revoke(
+        lot=lot, amount=lot.remaining, reason=reason, policy="write_off", idempotency_key=key
+    )
 
 
 def _take_back(
