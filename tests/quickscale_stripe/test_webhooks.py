@@ -401,11 +401,13 @@ def test_unsigned_requests_store_nothing(sandbox: Sandbox, header: str | None) -
 
 
 @pytest.mark.parametrize("size", [0, 100, 2**20, 2**20 + 1])
-@pytest.mark.parametrize("header", [None, "t=1,v1=00", f"t={int(time.time())},v1={'0' * 64}"])
+@pytest.mark.parametrize("header", [None, "t=1,v1=00", f"t={{now}},v1={'0' * 64}"])
 def test_who_can_not_sign_never_reaches_the_database(
     sandbox: Sandbox, django_assert_num_queries: Any, header: str | None, size: int
 ) -> None:
-    headers = {} if header is None else {"Stripe-Signature": header}
+    headers = {}
+    if header is not None:
+        headers["Stripe-Signature"] = header.format(now=int(time.time()))
     with django_assert_num_queries(0):
         response = Client().generic(
             "POST", "/stripe/webhook/", b"x" * size, "application/json", headers=headers
