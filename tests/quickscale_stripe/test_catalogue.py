@@ -22,7 +22,7 @@ def test_all_of_the_catalogue(shop: Sandbox) -> None:
     assert (yearly.currency, yearly.unit_amount) == ("usd", 49000)
     assert yearly.credits == 12000
     assert yearly.is_subscription
-    assert yearly.product.features == ["1,000 credits a month", "Priority support"]
+    assert yearly.product.features == ["All services", "Priority support"]
 
 
 def test_changes_at_stripe_come_by_event(shop: Sandbox, package: StripePrice) -> None:

@@ -12,13 +12,13 @@ _PACKS = [
     ("Workshop pack", "The best price for a credit.", 2000, 12900),
 ]
 _PLANS = [
-    ("Basic plan", "Credits every month for one person.", 300, 1900, ["300 credits a month"]),
+    ("Basic plan", "Credits every month for one person.", 300, 1900, ["All services"]),
     (
         "Pro plan",
         "More credits, at a lower price for each.",
         1000,
         4900,
-        ["1,000 credits a month", "Priority support"],
+        ["All services", "Priority support"],
     ),
 ]
 _MONTHS_PAID_A_YEAR = 10
