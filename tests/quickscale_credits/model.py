@@ -60,6 +60,7 @@ class Claim:
 
     lot: Lot
     due: Decimal
+    freezes: bool = False
     collected: list[Taken] = field(default_factory=list)
 
 
@@ -67,6 +68,7 @@ class Claim:
 class Model:
     now: datetime
     limit: Decimal = ZERO
+    frozen: bool = False
     lots: list[Lot] = field(default_factory=list)
     holds: list[Hold] = field(default_factory=list)
     claims: list[Claim] = field(default_factory=list)
@@ -243,6 +245,9 @@ class Model:
             part = min(entry.own, amount)
             amount -= part
             self.give_back(entry, part, claim)
+        if claim and claim.freezes and not claim.due:
+            claim.freezes = False
+            self.frozen = any(other.freezes for other in self.claims)
         self.settle()
 
     def give_back(self, taken, amount, claim):
@@ -273,7 +278,13 @@ class Model:
             self.take(picked)
             self.debt.remaining += sum((part for _, part in picked), ZERO)
 
-    def revoke(self, lot, amount, *, overdraft):
+    def set_frozen(self, frozen):
+        """By hand; what revocations froze is decided with it."""
+        self.frozen = frozen
+        for claim in self.claims:
+            claim.freezes = False
+
+    def revoke(self, lot, amount, policy):
         line = self.line(lot)
         amount = min(amount, self.revocable(lot))
         parts, missing = [], amount
@@ -282,7 +293,7 @@ class Model:
             parts += [(one, part)] if part else []
             one.gone += part
             missing -= part
-        if overdraft and missing and self.limit:
+        if policy == "overdraft" and missing and self.limit:
             if not self.debt:
                 self.lots.append(Lot(len(self.lots), "overdraft", ZERO, self.now))
             part = min(self.limit + self.debt.remaining - self.debt.held, missing)
@@ -290,7 +301,10 @@ class Model:
             lot.gone += part
             missing -= part
         taken = self.take(parts)
-        taken.claim = Claim(lot, missing)
+        by_claim = any(claim.freezes for claim in self.claims)
+        freezes = missing > 0 and policy == "freeze" and (by_claim or not self.frozen)
+        self.frozen = self.frozen or freezes
+        taken.claim = Claim(lot, missing, freezes)
         self.claims.append(taken.claim)
         self.settle()
         return taken, missing

@@ -27,6 +27,7 @@ from hypothesis.stateful import (
 from quickscale_credits import allotments, ledger
 from quickscale_credits.clock import ledger_clock
 from quickscale_credits.exceptions import (
+    AccountFrozenError,
     HoldStateError,
     IdempotencyConflictError,
     InsufficientCreditsError,
@@ -165,6 +166,10 @@ class Ledger(RuleBasedStateMachine):
     @rule(target=uses, amount=amounts, remove=st.booleans(), keyed=st.booleans())
     def use(self, amount, remove, keyed):
         operation = self.account.remove_credits if remove else self.account.consume_credits
+        if self.model.frozen and not remove:
+            with pytest.raises(AccountFrozenError):
+                operation(amount, "Work")
+            return multiple()
         picked = self.model.pick(amount)
         key = f"key {CreditTransaction.objects.count()}" if keyed else None
         if isinstance(picked, Decimal):
@@ -194,6 +199,9 @@ class Ledger(RuleBasedStateMachine):
             }
             for amount, key in spends
         )
+        if self.model.frozen:
+            assert all(isinstance(answer, AccountFrozenError) for answer in answers)
+            return multiple()
         first, made = {}, []
         for (amount, key), answer in zip(spends, answers, strict=True):
             if key in first:
@@ -216,6 +224,10 @@ class Ledger(RuleBasedStateMachine):
 
     @rule(target=holds, amount=amounts, ttl=hours)
     def hold(self, amount, ttl):
+        if self.model.frozen:
+            with pytest.raises(AccountFrozenError):
+                self.account.hold_credits(amount, "Work", ttl=ttl)
+            return multiple()
         picked = self.model.pick(amount)
         if isinstance(picked, Decimal):
             with pytest.raises(InsufficientCreditsError):
@@ -258,19 +270,31 @@ class Ledger(RuleBasedStateMachine):
         if not bad:
             self.model.reverse(taken, amount)
 
-    @rule(target=uses, pair=lots, amount=amounts, overdraft=st.booleans())
-    def revoke(self, pair, amount, overdraft):
+    @rule(
+        target=uses,
+        pair=lots,
+        amount=amounts,
+        policy=st.sampled_from(["write_off", "overdraft", "freeze"]),
+    )
+    def revoke(self, pair, amount, policy):
         lot, model = pair
-        taken, missing = self.model.revoke(model, amount, overdraft=overdraft)
-        entry = ledger.revoke(
-            lot=lot,
-            amount=amount,
-            reason="Refund",
-            policy="overdraft" if overdraft else "write_off",
-        )
+        taken, missing = self.model.revoke(model, amount, policy)
+        entry = ledger.revoke(lot=lot, amount=amount, reason="Refund", policy=policy)
         assert entry.shortfall == missing
         self.expect(entry, taken)
         return entry, taken
+
+    @precondition(lambda self: self.model.frozen)
+    @rule()
+    def thaw(self):
+        ledger.unfreeze(account=self.account)
+        self.model.set_frozen(False)
+
+    @rule(now=st.sampled_from([False, False, False, True]))
+    def freeze(self, now):
+        if now:
+            ledger.freeze(account=self.account)
+            self.model.set_frozen(True)
 
     @rule(target=lots, pair=lots)
     def convert(self, pair):
@@ -322,6 +346,11 @@ class Ledger(RuleBasedStateMachine):
         assert self.account.get_available_balance() == self.model.available()
         assert self.account.get_balance_by_type() == self.model.by_type()
         assert self.model.available() >= -self.model.limit
+
+    @invariant()
+    def the_account_is_frozen_as_the_model_says(self):
+        status = CreditAccount.objects.values_list("status", flat=True).get(pk=self.account.pk)
+        assert status == ("frozen" if self.model.frozen else "active")
 
     @invariant()
     def the_journal_explains_every_figure(self):
