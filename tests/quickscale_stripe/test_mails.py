@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from smtplib import SMTPException
 from typing import Any
 
 import pytest
 from django.core import mail
+from django.core.mail import EmailMultiAlternatives
 from django.core.management import call_command
 
 from quickscale_stripe.client import get_client
@@ -191,9 +193,12 @@ def test_a_mail_that_can_not_be_sent_breaks_nothing(
     owner: Any,
     package: StripePrice,
     deliver: Callable[[], list[str]],
-    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    settings.EMAIL_BACKEND = "nowhere.Backend"
+    def refuse(message: EmailMultiAlternatives, **options: Any) -> int:
+        raise SMTPException("The server is away.")
+
+    monkeypatch.setattr(EmailMultiAlternatives, "send", refuse)
     shop.pay(open_checkout(owner, package))
     assert deliver() == []
     assert Payment.objects.get().status == "succeeded"

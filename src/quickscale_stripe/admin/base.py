@@ -76,6 +76,10 @@ class StepsAdmin(ModelAdmin):
     owner_prefix = ""
     steps: ClassVar[list[Step]] = []
 
+    def __init__(self, model: type[Any], admin_site: admin.AdminSite) -> None:
+        super().__init__(model, admin_site)
+        self.actions = [_action(step) for step in self.steps if step.is_action]
+
     def has_manage_permission(self, request: HttpRequest) -> bool:
         codename = get_permission_codename("change", self.opts)
         return request.user.has_perm(f"{self.opts.app_label}.{codename}")
@@ -91,13 +95,6 @@ class StepsAdmin(ModelAdmin):
     def get_search_fields(self, request: HttpRequest) -> list[str]:
         owners = owner_search_fields(self.owner_prefix) if self.owner_prefix else []
         return [*super().get_search_fields(request), *owners]
-
-    def get_actions(self, request: HttpRequest) -> Any:
-        actions: Any = super().get_actions(request)
-        for step in self.steps:
-            if step.is_action and self.may_take(request, step):
-                actions[step.name] = (_action(step), step.name, str(step.label))
-        return actions
 
     def get_urls(self) -> list[URLPattern]:
         """Outside the transaction of ``ATOMIC_REQUESTS``: they wait for Stripe."""
@@ -243,9 +240,11 @@ class ReadOnlyAdmin(ReadOnlyMixin, StepsAdmin):
 
 
 def _action(step: Step) -> Callable[[StepsAdmin, HttpRequest, models.QuerySet[Any]], HttpResponse]:
+    @admin.action(description=step.label, permissions=[step.permission])
     def action(
         modeladmin: StepsAdmin, request: HttpRequest, queryset: models.QuerySet[Any]
     ) -> HttpResponse:
         return modeladmin.begin(request, step, queryset.order_by("pk").values_list("pk", flat=True))
 
+    action.__name__ = step.name
     return action
