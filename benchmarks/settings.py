@@ -23,6 +23,7 @@ USE_TZ = True
 INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.auth",
+    "quickscale",
     "quickscale_credits",
     "benchmarks.peer",
 ]

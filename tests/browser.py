@@ -131,6 +131,24 @@ def assert_accessible(page: Page) -> None:
     assert not lines, f"{page.url} fails WCAG 2.1 AA:\n" + "\n".join(lines)
 
 
+def assert_shown_whole(page: Page) -> None:
+    """Nothing to read or press in the page's content is cut off or has to be scrolled to."""
+    cut = page.evaluate(
+        """() => {
+          const parts = document.querySelectorAll("main :is(td, th, bdi, a, button, input)");
+          return [...parts].filter((element) => {
+            const box = element.getBoundingClientRect();
+            const around = element.closest(".table-container, .tabs, .box, main");
+            const { left, right } = around.getBoundingClientRect();
+            const hidden = element.closest("thead") || !box.width;
+            const narrow = element.type === "date" && box.width < 136;
+            return narrow || (!hidden && (box.right > right + 1 || box.left < left - 1));
+          }).map((element) => element.outerHTML.slice(0, 120));
+        }"""
+    )
+    assert not cut, f"{page.url} cuts off:\n" + "\n".join(cut)
+
+
 def assert_fits(page: Page) -> None:
     """Nothing makes the page wider than the window."""
     extra = page.evaluate(

@@ -7,6 +7,21 @@ from tests.browser import browser_page, chromium
 
 __all__ = ["browser_page", "chromium"]
 
+#: Files that take minutes. They begin, so that no worker waits for another one's last file.
+LONG = (
+    "journeys/",
+    "quickscale_cli/",
+    "quickscale_credits/test_concurrency.py",
+    "quickscale_stripe/proof/",
+    "quickscale_stripe/test_browser.py",
+    "test_pins.py",
+)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: not item.nodeid.removeprefix("tests/").startswith(LONG))
+
 
 @pytest.fixture
 def make_owner():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html.parser import HTMLParser
 
 VOID = {
@@ -77,6 +78,11 @@ class Page(HTMLParser):
 def flat(html: str) -> str:
     """The same with every run of white space as one space."""
     return " ".join(html.split())
+
+
+def words(html: str) -> str:
+    """The same without the elements that isolate numbers and times from the text around them."""
+    return re.sub(r"</?(bdi|time)\b[^>]*>", "", html)
 
 
 def problems_of_fragment(html: str) -> list[str]:

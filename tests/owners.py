@@ -13,7 +13,7 @@ _numbers = count(1)
 
 
 def make_user(name: str = "") -> Any:
-    """A new user, by username or e-mail address as the site's users are known."""
+    """A new user, by username or email address as the site's users are known."""
     model = get_user_model()
     name = name or f"user{next(_numbers)}"
     email = name if "@" in name else f"{name}@example.com"

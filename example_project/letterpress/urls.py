@@ -16,5 +16,6 @@ urlpatterns = [
     path("account/", include("quickscale_stripe.urls")),
     path("services/", include("quickscale_credits.urls_services")),
     path("stripe/", include("quickscale_stripe.urls_webhook")),
-    path("quickscale/", include("quickscale_dashboard.urls")),
+    path("account/", include("quickscale_dashboard.urls")),
+    path("", include("quickscale_dashboard.urls_health")),
 ]

@@ -46,7 +46,7 @@ class LetterpressTest(TestCase):
         self.assertContains(answer, "A letter costs 2.5 credits")
 
     def test_the_dashboard_has_the_sites_panel(self) -> None:
-        answer = self.client.get("/quickscale/dashboard/")
+        answer = self.client.get("/account/")
         self.assertContains(answer, "Waiting for the press")
         self.assertContains(answer, "Hello")
 

@@ -1,25 +1,46 @@
-"""System checks that more than one app registers, each under its own id."""
+"""System checks that more than one app registers, each under its own id, and the foundation's own.
+
+The foundation's own (``quickscale.*``) run wherever one of the apps is installed.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlsplit
 
+from django.apps import AppConfig, apps
 from django.conf import settings
-from django.core.checks import CheckMessage, Error
+from django.conf.urls.i18n import is_language_prefix_patterns_used
+from django.core.cache import caches
+from django.core.cache.backends.base import BaseCache
+from django.core.cache.backends.db import DatabaseCache
+from django.core.cache.backends.dummy import DummyCache
+from django.core.cache.backends.filebased import FileBasedCache
+from django.core.cache.backends.locmem import LocMemCache
+from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.checks import Warning as CheckWarning
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connections, models
+from django.db import DEFAULT_DB_ALIAS, connections, models
+from django.shortcuts import resolve_url
+from django.urls import NoReverseMatch, URLResolver, get_resolver, is_valid_path
+from django.utils.translation import get_language
 
+from quickscale.conf import app_settings
 from quickscale.owner import get_owner_model, owner_model_name
+from quickscale.postgres import ENGINE
 
 
-def check_postgresql(app_label: str, check_id: str) -> list[CheckMessage]:
-    """An error when the default database is of another engine than PostgreSQL."""
-    if connections["default"].vendor == "postgresql":
+def check_postgresql(
+    app_label: str, check_id: str, *, alias: str = DEFAULT_DB_ALIAS
+) -> list[CheckMessage]:
+    """Return an error when the database of that alias is not PostgreSQL."""
+    vendor = connections[alias].vendor
+    if vendor == "postgresql":
         return []
     return [
         Error(
-            f"{app_label} needs PostgreSQL, and the default database is "
-            f"{connections['default'].vendor}.",
+            f"{app_label} needs PostgreSQL, and the database {alias!r} is {vendor}.",
             hint="Set DATABASES to a PostgreSQL server, or install quickscale[embedded].",
             id=check_id,
         )
@@ -71,3 +92,134 @@ def check_owner(
                 )
             )
     return messages
+
+
+@register(Tags.templates)
+def check_installed(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """An error when the foundation, whose template tags every page needs, is not installed."""
+    if apps.is_installed("quickscale"):
+        return []
+    return [
+        Error(
+            'The apps of QuickScale need "quickscale" beside them.',
+            hint='Add "quickscale" to INSTALLED_APPS. It has no models.',
+            id="quickscale.E002",
+        )
+    ]
+
+
+@register(Tags.security)
+def check_proxies(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """An error when the number of trusted proxies is no number."""
+    count = app_settings.trusted_proxy_count
+    if type(count) is int and count >= 0:
+        return []
+    return [
+        Error(
+            f"QUICKSCALE_TRUSTED_PROXY_COUNT is {count!r}.",
+            hint="Set it to the number of proxies of your own before the site: 0, 1, 2...",
+            id="quickscale.E001",
+        )
+    ]
+
+
+@register(Tags.security, deploy=True)
+def check_client_address(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    """A warning when all visitors behind a proxy would look like one."""
+    if app_settings.trusted_proxy_count or not settings.SECURE_PROXY_SSL_HEADER:
+        return []
+    return [
+        CheckWarning(
+            "The site stands behind a proxy and doesn't read the visitors' addresses from it: "
+            "limits count all visitors as one, and security mails show the proxy's address.",
+            hint="Set QUICKSCALE_TRUSTED_PROXY_COUNT to the number of proxies.",
+            id="quickscale.W001",
+        )
+    ]
+
+
+@register(Tags.urls)
+def check_login_url(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """A warning when visitors of our pages would be sent to a sign-in that is not there."""
+    if not _mounts_ours(get_resolver()) or _leads_somewhere(settings.LOGIN_URL):
+        return []
+    return [
+        CheckWarning(
+            f"LOGIN_URL is {str(settings.LOGIN_URL)!r}, and the site has no such URL: visitors of "
+            "pages that need a login are sent to a page that is not there.",
+            hint="Set LOGIN_URL to the path or the URL name of the site's sign-in.",
+            id="quickscale.W003",
+        )
+    ]
+
+
+def _mounts_ours(resolver: URLResolver) -> bool:
+    return any(
+        str(entry.app_name).startswith("quickscale_") or _mounts_ours(entry)
+        for entry in resolver.url_patterns
+        if isinstance(entry, URLResolver)
+    )
+
+
+def _leads_somewhere(login_url: Any) -> bool:
+    try:
+        url = urlsplit(resolve_url(login_url))
+    except NoReverseMatch:
+        return False
+    if url.netloc:
+        return True  # another site's
+    prefixed, _ = is_language_prefix_patterns_used(settings.ROOT_URLCONF)
+    paths = [url.path, f"/{get_language()}{url.path}"] if prefixed else [url.path]
+    return any(is_valid_path(path) for path in paths)
+
+
+@register(Tags.security, deploy=True)
+def check_embedded_database(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    """An error when the database in production is the one for development."""
+    return [
+        Error(
+            f"The database {alias!r} is the embedded PostgreSQL, in {database['HOST']}.",
+            hint="It is for development. Set DATABASE_URL to a server that is backed up.",
+            id="quickscale.E003",
+        )
+        for alias in connections
+        if (database := connections[alias].settings_dict)["ENGINE"] == ENGINE
+    ]
+
+
+SMALLEST_CACHE = 10_000
+
+
+@register(Tags.caches, deploy=True)
+def check_cache(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """A warning when the default cache can't count attempts: it is where rate limits are kept."""
+    problem = _cache_problem(caches["default"])
+    if not problem:
+        return []
+    return [
+        CheckWarning(
+            f"Rate limits don't hold: the default cache {problem}.",
+            hint=(
+                "Use Redis, Memcached, or the database: CACHES = {'default': {'BACKEND': "
+                "'django.core.cache.backends.db.DatabaseCache', 'LOCATION': 'cache', "
+                "'OPTIONS': {'MAX_ENTRIES': 100_000}}}."
+            ),
+            id="quickscale.W002",
+        )
+    ]
+
+
+def _cache_problem(cache: BaseCache) -> str:
+    if isinstance(cache, DummyCache):
+        return "keeps nothing"
+    if isinstance(cache, LocMemCache):
+        return "is one for each process"
+    if isinstance(cache, DatabaseCache | FileBasedCache):
+        most: int = cache._max_entries
+        if most < SMALLEST_CACHE:
+            return f"forgets entries as soon as it has more than {most}"
+    return ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from django.conf import settings
@@ -53,3 +53,54 @@ def load_hook(setting: str, default: str) -> Callable[..., Any]:
         raise ImproperlyConfigured(f"{setting} names {path!r}, which is not callable.")
     resolved: Callable[..., Any] = hook
     return resolved
+
+
+class FoundationSettings(AppSettings):
+    """The settings that all apps share."""
+
+    prefix = "QUICKSCALE_"
+
+    @property
+    def brand_name(self) -> str:
+        """The name of the site as people read it: in pages, in mails, on receipts."""
+        return str(self._get("BRAND_NAME", "QuickScale"))
+
+    @property
+    def content_security_policy(self) -> Mapping[str, Sequence[str]]:
+        """The sources for each directive of the policy that
+        :class:`quickscale.csp.PagePolicyMiddleware` sends; the default allows what our pages need:
+        the site itself, pictures as ``data:``, and forms that lead to Stripe's pages."""
+        default: Mapping[str, Sequence[str]] = {
+            "default-src": ["'self'"],
+            "base-uri": ["'self'"],
+            "form-action": ["'self'", "https://checkout.stripe.com", "https://billing.stripe.com"],
+            "frame-ancestors": ["'none'"],
+            "img-src": ["'self'", "data:"],
+            "object-src": ["'none'"],
+        }
+        return self._get("CONTENT_SECURITY_POLICY", default)
+
+    @property
+    def get_owner(self) -> Callable[..., Any]:
+        """Dotted path to ``hook(*, request)``: the owner that a request acts for, or ``None``."""
+        return self._hook("GET_OWNER", "quickscale.owner.request_user")
+
+    @property
+    def owners_of_user(self) -> Callable[..., Any]:
+        """Dotted path to ``hook(*, user)``: the owners that a user may act for, where no request
+        tells which: a command or an import that names the user."""
+        return self._hook("OWNERS_OF_USER", "quickscale.owner.user_itself")
+
+    @property
+    def owner_model(self) -> str:
+        """``"app_label.Model"`` of who owns credits and pays; ``AUTH_USER_MODEL`` unless set."""
+        return self._get("OWNER_MODEL", settings.AUTH_USER_MODEL)
+
+    @property
+    def trusted_proxy_count(self) -> int:
+        """How many proxies of your own stand before the site, each of which adds its client's
+        address to ``X-Forwarded-For``; 0 by default, so that the header is not believed."""
+        return self._get("TRUSTED_PROXY_COUNT", 0)
+
+
+app_settings = FoundationSettings()

@@ -6,11 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
-import dj_database_url
 import django
-import environs
 
+from quickscale.errors import MissingExtraError
 from quickscale.postgres import embedded_url
+
+try:
+    import dj_database_url
+    import environs
+except ImportError as error:
+    raise MissingExtraError("quickscale.env", "project") from error
 
 
 class Env(environs.Env):
@@ -25,16 +30,25 @@ class Env(environs.Env):
         self.base_dir = base_dir
         self.read_env(str(base_dir / ".env"), recurse=False)
 
-    def database(self, name: str = "DATABASE_URL") -> dict[str, Any]:
-        """Django's ``DATABASES["default"]``.
+    def database(self, name: str = "DATABASE_URL", *, debug: bool | None) -> dict[str, Any]:
+        """Django's ``DATABASES["default"]``, by the address in the variable.
 
-        The address in the variable always wins; without one, the embedded PostgreSQL keeps its
-        data in ``.quickscale/postgres`` below the project.
+        With ``debug`` it may be missing: then the embedded PostgreSQL keeps its data in
+        ``.quickscale/postgres`` below the project. Otherwise it is required, for what a container
+        keeps in its folder is gone with the next deployment.
         """
-        if not self.str(name, ""):
+        if debug and not self.str(name, ""):
             own = embedded_url(self.base_dir / ".quickscale" / "postgres")
             return dict(dj_database_url.parse(own, conn_health_checks=True))
         return dict(self.dj_db_url(name, conn_health_checks=True) or {})
+
+    def admins(self, name: str = "ADMINS") -> list[Any]:
+        """Django's ``ADMINS``, from addresses with commas between them.
+
+        Until Django 6.0 each is a pair of a name and an address.
+        """
+        addresses: list[str] = self.list(name, [])
+        return addresses if django.VERSION >= (6, 0) else [("", each) for each in addresses]
 
     def email(self, *, debug: bool | None) -> dict[str, Any]:
         """Django's settings for sending mail: ``MAILERS`` from Django 6.1 on, ``EMAIL_*`` before.
@@ -51,7 +65,8 @@ class Env(environs.Env):
             "use_ssl": self.bool("EMAIL_USE_SSL", False),
         }
         backend = f"django.core.mail.backends.{'smtp' if host else 'console'}.EmailBackend"
-        sender = {"DEFAULT_FROM_EMAIL": self.str("DEFAULT_FROM_EMAIL", "webmaster@localhost")}
+        address = self.str("DEFAULT_FROM_EMAIL", "webmaster@localhost")
+        sender = {"DEFAULT_FROM_EMAIL": address, "SERVER_EMAIL": address}
         if django.VERSION >= (6, 1):
             mailer = {"BACKEND": backend, "OPTIONS": options if host else {}}
             return {**sender, "MAILERS": {"default": mailer}}

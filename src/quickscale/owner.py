@@ -9,19 +9,22 @@ from __future__ import annotations
 from typing import Any
 
 from django.apps import apps
-from django.conf import settings
-from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
-from django.db import migrations, models
+from django.core.exceptions import ImproperlyConfigured
+from django.db import migrations, models, router
 from django.db.migrations.migration import SwappableTuple
+from django.db.models.deletion import Collector
+from django.dispatch import Signal
 from django.http import HttpRequest
 
-from quickscale.conf import load_hook
+from quickscale.conf import app_settings
+
+#: Before an owner is forgotten: sent with ``owner``, for apps to erase what names them.
+forgetting_owner = Signal()
 
 
 def owner_model_name() -> str:
     """``"app_label.Model"`` of the owner; ``AUTH_USER_MODEL`` unless the site sets another."""
-    name: str = getattr(settings, "QUICKSCALE_OWNER_MODEL", settings.AUTH_USER_MODEL)
-    return name
+    return app_settings.owner_model
 
 
 def get_owner_model() -> type[models.Model]:
@@ -49,7 +52,7 @@ def get_owner(request: HttpRequest) -> Any:
 
     Returns an instance of the owner model, or ``None`` for a visitor who acts for nobody.
     """
-    return load_hook("QUICKSCALE_GET_OWNER", "quickscale.owner.request_user")(request=request)
+    return app_settings.get_owner(request=request)
 
 
 def request_user(*, request: HttpRequest) -> Any:
@@ -57,26 +60,36 @@ def request_user(*, request: HttpRequest) -> Any:
     return request.user if request.user.is_authenticated else None
 
 
+def owners_of_user(user: Any) -> list[Any]:
+    """The owners that a user may act for, by the hook ``QUICKSCALE_OWNERS_OF_USER(*, user)``."""
+    return list(app_settings.owners_of_user(user=user))
+
+
+def user_itself(*, user: Any) -> list[Any]:
+    """The default of ``QUICKSCALE_OWNERS_OF_USER``: the user, where users are the owners."""
+    return [user] if isinstance(user, get_owner_model()) else []
+
+
+def forget_owner(owner: Any) -> None:
+    """Delete an owner, and with them what names them in the tables of our apps.
+
+    ``owner.delete()`` alone keeps who they were with the journal of their credits, and their
+    address as Stripe has it. This keeps neither; receipts stay as they were given out, for the law
+    asks for them. Running subscriptions end first, and the customer at Stripe is deleted.
+
+    Raises:
+        ProtectedError: rows of the site's own keep the owner; nothing has happened.
+        Exception: an app can't let go of the owner, such as when Stripe is out of reach. The owner
+            is still there; try again.
+    """
+    using = router.db_for_write(type(owner), instance=owner)
+    Collector(using=using, origin=owner).collect([owner])
+    forgetting_owner.send(sender=type(owner), owner=owner)
+    owner.delete()
+
+
 def owner_email(owner: Any) -> str:
     """The address for mails to an owner: its ``email``, or ``get_email()``; else empty."""
     if hasattr(owner, "get_email"):
         return str(owner.get_email())
     return str(getattr(owner, "email", "") or "")
-
-
-def owner_search_fields(prefix: str) -> list[str]:
-    """What an admin searches for owners by: the texts of theirs that people know, or the key.
-
-    Args:
-        prefix: the way from the searched model to the owner, such as ``"account__owner__"``.
-    """
-    owner = get_owner_model()
-    known = []
-    for name in ("email", "username", "name", "slug"):
-        try:
-            field = owner._meta.get_field(name)
-        except FieldDoesNotExist:
-            continue
-        if isinstance(field, models.CharField):
-            known.append(f"{prefix}{name}")
-    return [*known, f"={prefix}pk"]

@@ -2,24 +2,53 @@
 
 from __future__ import annotations
 
-from email.utils import formataddr, parseaddr
+import logging
+from math import ceil
 from typing import Any
 
 from allauth.account import app_settings as allauth_settings
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.core import ratelimit
 from allauth.core.exceptions import ImmediateHttpResponse
+from django.contrib import messages
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.hashers import make_password
+from django.core.exceptions import ValidationError
 from django.core.mail import EmailMessage
 from django.db import IntegrityError, transaction
 from django.forms import BaseForm
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.translation import gettext as _
 
-from quickscale.brand import brand_name
+from quickscale.brand import brand_name, from_email
+from quickscale.clients import client_address
 from quickscale_accounts.conf import app_settings
+
+logger = logging.getLogger(__name__)
+
+MAILS_OF_SIGN_UP = (
+    "account/email/email_confirmation_signup",
+    "account/email/account_already_exists",
+)
+UNKNOWN_ADDRESS = "0.0.0.0"  # noqa: S104  the standard's "unspecified"; allauth wants an address
+
+
+def lockout_minutes() -> int:
+    """Return the longest time that a sign-in may be refused for, by ``ACCOUNT_RATE_LIMITS``.
+
+    allauth does not tell how much of it is left.
+    """
+    seconds = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+    rates = allauth_settings.RATE_LIMITS["login_failed"].split(",")  # such as 10/m/ip, 5/5m/key
+    periods = [rate.split("/")[1].strip() for rate in rates]
+    return max(ceil(float(period[:-1] or 1) * seconds[period[-1]] / 60) for period in periods)
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no types
     """Asks the sign-up hook, and puts the site's brand on every mail."""
+
+    _may_fail = False
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return app_settings.signup_allowed(request=request)
@@ -39,10 +68,69 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
             raise ImmediateHttpResponse(answer) from error
         return saved
 
+    def send_account_already_exists_mail(self, email: str) -> None:
+        """As allauth does, in the time that a sign-up takes: most of that hashes the password.
+
+        Otherwise a quick answer would tell that the address has an account.
+        """
+        make_password(email)
+        super().send_account_already_exists_mail(email)
+
+    def get_client_ip(self, request: HttpRequest) -> str:
+        """What rate limits count by; visitors whose address is unknown share one limit."""
+        return client_address(request) or UNKNOWN_ADDRESS
+
+    def send_notification_mail(
+        self,
+        template_prefix: str,
+        user: AbstractBaseUser,
+        context: dict[str, Any] | None = None,
+        email: str | None = None,
+    ) -> None:
+        """As allauth does; ``ip`` is ``None`` when the address is unknown."""
+        context = {"ip": client_address(self.request), **(context or {})}
+        self._may_fail = True
+        super().send_notification_mail(template_prefix, user, context, email)
+
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        """As allauth does; a mail that can't be sent is logged, and the person can ask for another.
+
+        Without a mail server a sign-up would be an error page for an account that was made. The
+        person is told, and led back to the form, or after a sign-up to the sign-in, which sends the
+        link again. Of a notice that fails, only the log tells: what it tells of is done.
+        """
+        try:
+            super().send_mail(template_prefix, email, context)
+        except OSError as error:  # as smtplib's errors and those of most services are
+            logger.exception("The mail %s could not be sent.", template_prefix)
+            if self._may_fail:
+                return
+            if self.request is None:
+                raise
+            raise ImmediateHttpResponse(self._ask_again(template_prefix, email)) from error
+
+    def _ask_again(self, template_prefix: str, email: str) -> HttpResponse:
+        ratelimit.clear(self.request, action="confirm_email", key=email.lower())
+        if template_prefix in MAILS_OF_SIGN_UP:
+            text = _("We could not send you an email. Sign in in a few minutes to get it.")
+            page = reverse("account_login")
+        else:
+            text = _("We could not send you an email. Please try again in a few minutes.")
+            page = self.request.get_full_path()
+        messages.error(self.request, text)
+        return HttpResponseRedirect(page)
+
+    def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
+        """As allauth does, but the answer to too many wrong passwords is the page ``429.html``."""
+        try:
+            super().pre_authenticate(request, **credentials)
+        except ValidationError as error:
+            request.lockout_minutes = lockout_minutes()  # type: ignore[attr-defined]
+            raise ImmediateHttpResponse(ratelimit.respond_429(request)) from error
+
     def get_from_email(self) -> str:
-        """``DEFAULT_FROM_EMAIL``, with the brand as its name when it has none."""
-        name, address = parseaddr(super().get_from_email())
-        return formataddr((name or brand_name(), address))
+        """The sender of all of this site's mails."""
+        return from_email()
 
     def format_email_subject(self, subject: str) -> str:
         """Without a prefix, unless ``ACCOUNT_EMAIL_SUBJECT_PREFIX`` sets one."""

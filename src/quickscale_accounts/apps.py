@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.contrib.admin import apps as admin_apps
 from django.utils.translation import gettext_lazy as _
 
 
@@ -10,4 +11,18 @@ class AccountsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from quickscale import mail_samples
         from quickscale_accounts import checks  # noqa: F401
+        from quickscale_accounts.mail_samples import PREFIX, SAMPLES, render_sample
+
+        mail_samples.register([f"{PREFIX}{name}" for name in SAMPLES], render_sample)
+
+
+class AdminConfig(admin_apps.AdminConfig):
+    """Stands in ``INSTALLED_APPS`` for ``"django.contrib.admin"``: staff sign in as all others do.
+
+    ``admin.site`` is then an :class:`~quickscale_accounts.admin_site.AdminSite`.
+    """
+
+    default = False
+    default_site = "quickscale_accounts.admin_site.AdminSite"

@@ -3,32 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import metadata
 from typing import Any
 
 from allauth import app_settings as allauth_settings
 from allauth.account import app_settings as account_settings
 from allauth.account.adapter import get_adapter
+from allauth.account.models import EmailAddress
 from django.apps import AppConfig, apps
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as CheckWarning
 from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
+from django.db import connections, router
+from django.utils.version import get_version_tuple
 
+import quickscale.checks  # noqa: F401  registers the foundation's own
 from quickscale_accounts.adapter import AccountAdapter
 from quickscale_accounts.conf import app_settings
+from quickscale_accounts.doors import unguarded_logins
+from quickscale_accounts.existing import survey
+from quickscale_accounts.users import AbstractEmailUser
 
+SAFE_ALLAUTH = "65.22.1"
 BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
 
 
 @register(Tags.security)
 def check_email_login(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Errors when people could not sign up and in with an e-mail address and nothing else."""
+    """Errors when people could not sign up and in with an email address and nothing else."""
     messages: list[CheckMessage] = []
     if set(account_settings.LOGIN_METHODS) != {account_settings.LoginMethod.EMAIL}:
         messages.append(
             Error(
-                "ACCOUNT_LOGIN_METHODS lets people sign in with something else than an e-mail "
+                "ACCOUNT_LOGIN_METHODS lets people sign in with something else than an email "
                 "address.",
                 hint='Set ACCOUNT_LOGIN_METHODS = {"email"}.',
                 id="quickscale_accounts.E001",
@@ -38,7 +47,7 @@ def check_email_login(app_configs: Sequence[AppConfig] | None, **kwargs: Any) ->
     if "username" in fields or not fields.get("email", {}).get("required"):
         messages.append(
             Error(
-                "ACCOUNT_SIGNUP_FIELDS asks for a username, or does not require an e-mail address.",
+                "ACCOUNT_SIGNUP_FIELDS asks for a username, or does not require an email address.",
                 hint='Set ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"].',
                 id="quickscale_accounts.E002",
             )
@@ -56,7 +65,7 @@ def check_email_login(app_configs: Sequence[AppConfig] | None, **kwargs: Any) ->
     if BACKEND not in settings.AUTHENTICATION_BACKENDS:
         messages.append(
             Error(
-                "AUTHENTICATION_BACKENDS lacks allauth's backend, which knows e-mail addresses.",
+                "AUTHENTICATION_BACKENDS lacks allauth's backend, which knows email addresses.",
                 hint=f'Add "{BACKEND}".',
                 id="quickscale_accounts.E005",
             )
@@ -89,6 +98,15 @@ def check_protection(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> 
                 id="quickscale_accounts.W002",
             )
         )
+    if not account_settings.EMAIL_UNKNOWN_ACCOUNTS:
+        messages.append(
+            CheckWarning(
+                "ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS is off: a reset takes longer for an address that "
+                "has an account, because only then a mail is sent.",
+                hint="Remove the setting; allauth's default is on.",
+                id="quickscale_accounts.W009",
+            )
+        )
     if not settings.AUTH_PASSWORD_VALIDATORS:
         messages.append(
             CheckWarning(
@@ -100,20 +118,67 @@ def check_protection(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> 
     return messages
 
 
-@register(Tags.security, deploy=True)
-def check_client_address(
+@register(Tags.security)
+def check_allauth_version(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """A warning when all visitors behind a proxy would look like one to the rate limits."""
-    knows_proxy = allauth_settings.TRUSTED_PROXY_COUNT or allauth_settings.TRUSTED_CLIENT_IP_HEADER
-    if knows_proxy or not settings.SECURE_PROXY_SSL_HEADER:
+    """A warning when the installed allauth runs, but has known holes."""
+    installed = metadata.version("django-allauth")
+    if get_version_tuple(installed) >= get_version_tuple(SAFE_ALLAUTH):
         return []
     return [
         CheckWarning(
-            "The site stands behind a proxy, and allauth does not know it: rate limits count all "
-            "visitors as one, and security notices show the proxy's address.",
-            hint="Set ALLAUTH_TRUSTED_PROXY_COUNT to the number of proxies.",
-            id="quickscale_accounts.W006",
+            f"django-allauth {installed} has known faults that weaken rate limits and "
+            "two-factor authentication.",
+            hint=f'pip install "django-allauth>={SAFE_ALLAUTH}"',
+            id="quickscale_accounts.W008",
+        )
+    ]
+
+
+@register(Tags.security)
+def check_doors(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Warnings for ways into the site that go past rate limits and two-factor authentication."""
+    return [
+        CheckWarning(
+            f"{path} signs people in past allauth: without its rate limits, and with a password "
+            "alone where two-factor authentication is on.",
+            hint=(
+                'The admin: put "quickscale_accounts.apps.AdminConfig" in INSTALLED_APPS for '
+                '"django.contrib.admin", or make a site of your own a subclass of '
+                "quickscale_accounts.admin_site.AdminSite. Other forms: don't mount them, or "
+                "redirect them to LOGIN_URL."
+            ),
+            id="quickscale_accounts.W007",
+        )
+        for path in unguarded_logins()
+    ]
+
+
+@register(Tags.database)
+def check_users(
+    app_configs: Sequence[AppConfig] | None,
+    databases: Sequence[str] | None = None,
+    **kwargs: Any,
+) -> list[CheckMessage]:
+    """A warning when users of before can't sign in with an email address."""
+    user_model = get_user_model()
+    alias = router.db_for_read(user_model)
+    if issubclass(user_model, AbstractEmailUser) or alias not in (databases or ()):
+        return []  # the database itself sees to an AbstractEmailUser's address
+    tables = connections[alias].introspection.table_names()
+    if not {user_model._meta.db_table, EmailAddress._meta.db_table} <= set(tables):
+        return []  # before the first migrate
+    found = survey(alias)
+    locked_out = found.rewritten + len(found.without_address) + sum(map(len, found.shared.values()))
+    if not locked_out:
+        return []
+    return [
+        CheckWarning(
+            f"{locked_out} of {found.users} users can't sign in with an email address: it is "
+            "missing, has capitals, or is another user's, too.",
+            hint="manage.py prepare_users --dry-run lists them; without it, capitals are mended.",
+            id="quickscale_accounts.W011",
         )
     ]
 
@@ -142,6 +207,15 @@ def check_wiring(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
                 "on mails have no effect.",
                 hint='Set ACCOUNT_ADAPTER = "quickscale_accounts.adapter.AccountAdapter".',
                 id="quickscale_accounts.W004",
+            )
+        )
+    elif allauth_settings.TRUSTED_PROXY_COUNT or allauth_settings.TRUSTED_CLIENT_IP_HEADER:
+        messages.append(
+            CheckWarning(
+                "ALLAUTH_TRUSTED_PROXY_COUNT and ALLAUTH_TRUSTED_CLIENT_IP_HEADER have no effect: "
+                "QuickScale's adapter reads the visitor's address as every other app does.",
+                hint="Set QUICKSCALE_TRUSTED_PROXY_COUNT instead.",
+                id="quickscale_accounts.W006",
             )
         )
     if account_settings.SIGNUP_FORM_HONEYPOT_FIELD:
@@ -182,14 +256,18 @@ def _check_social_login() -> list[CheckMessage]:
 
     from quickscale_accounts.social import SocialAccountAdapter
 
-    if isinstance(get_social_adapter(), SocialAccountAdapter):
+    if app_settings.social_login or isinstance(get_social_adapter(), SocialAccountAdapter):
         return []
     return [
-        Error(
-            "SOCIALACCOUNT_ADAPTER is not a subclass of QuickScale's: "
-            "QUICKSCALE_ACCOUNTS_SOCIAL_LOGIN has no effect, and social login is on.",
-            hint='Set SOCIALACCOUNT_ADAPTER = "quickscale_accounts.social.SocialAccountAdapter".',
-            id="quickscale_accounts.E008",
+        CheckWarning(
+            "QUICKSCALE_ACCOUNTS_SOCIAL_LOGIN is off, but social login is on: "
+            "SOCIALACCOUNT_ADAPTER is not a subclass of QuickScale's, which would switch it off.",
+            hint=(
+                "Set QUICKSCALE_ACCOUNTS_SOCIAL_LOGIN = True to go on as you are. To switch it "
+                "off, let your adapter inherit from "
+                "quickscale_accounts.social.SocialAccountAdapter."
+            ),
+            id="quickscale_accounts.W010",
         )
     ]
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from allauth.account.adapter import get_adapter
 from django.contrib.auth import get_user_model
+from django.core.mail import EmailMultiAlternatives
 from django.http import HttpRequest
 from django.utils import timezone
 
+PREFIX = "account/email/"
 SAMPLES = [
     "email_confirmation_signup",
     "email_confirmation",
@@ -46,3 +49,11 @@ def sample_context(request: HttpRequest) -> dict[str, Any]:
         "ip": "203.0.113.7",
         "user_agent": "Mozilla/5.0",
     }
+
+
+def render_sample(request: HttpRequest, name: str) -> EmailMultiAlternatives:
+    """One of the mails below ``account/email/``, as allauth makes it."""
+    message: EmailMultiAlternatives = get_adapter(request).render_mail(
+        name, "ann@example.com", sample_context(request)
+    )
+    return message

@@ -14,14 +14,14 @@ STARTER_USERS = (
     ("user@test.com", "userpasswd", False),
     ("admin@test.com", "adminpasswd", True),
 )
-"""E-mail address, password, and whether it is a superuser."""
+"""Email address, password, and whether it is a superuser."""
 
 
 @transaction.atomic
 def create_starter_users() -> list[tuple[str, bool]]:
     """Make those of :data:`STARTER_USERS` that are missing, each with a verified address.
 
-    Returns an (e-mail address, whether it was made now) pair for each. A user who exists keeps
+    Returns an (email address, whether it was made now) pair for each. A user who exists keeps
     the password.
 
     Raises:

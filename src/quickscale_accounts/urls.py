@@ -13,5 +13,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
 if settings.DEBUG:
     urlpatterns += [
         path("mails/", views.MailSamplesView.as_view(), name="mail_samples"),
-        path("mails/<slug:name>/", views.MailSampleView.as_view(), name="mail_sample"),
+        path("mails/<path:name>/", views.MailSampleView.as_view(), name="mail_sample"),
     ]

@@ -1,4 +1,4 @@
-"""The user who has an e-mail address and no username. The project owns the concrete model::
+"""The user who has an email address and no username. The project owns the concrete model::
 
 class User(AbstractEmailUser):
     pass
@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, TypeVar
 
+from django.apps import apps
+from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.core.mail import send_mail
@@ -31,20 +33,31 @@ class EmailUserManager(BaseUserManager[UserT]):
         """Make a user; without a password the user can't log in with one.
 
         Raises:
-            ValueError: the e-mail address is empty.
+            ValueError: the email address is empty.
         """
         email = self.normalize_email(email)
         if not email:
-            raise ValueError("A user needs an e-mail address.")
+            raise ValueError("A user needs an email address.")
         user = self.model(email=email, **fields)
         user.set_password(password)
         user.save(using=self._db)
         return user
 
     def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> UserT:
-        """Make a user who may do everything, in the admin site too."""
+        """Make a user who may do everything, in the admin site too.
+
+        The address counts as verified: who can make superusers has proven enough, and no mail
+        needs to arrive before the first one signs in.
+        """
         fields |= {"is_staff": True, "is_superuser": True}
-        return self.create_user(email, password, **fields)
+        user = self.create_user(email, password, **fields)
+        if self.model is get_user_model() and apps.is_installed("allauth.account"):
+            from allauth.account.models import EmailAddress
+
+            EmailAddress.objects.using(self._db).create(
+                user=user, email=user.email, primary=True, verified=True
+            )
+        return user
 
     def get_by_natural_key(self, username: str | None) -> UserT:
         return self.get(email=self.normalize_email(username))
@@ -54,16 +67,16 @@ class EmailUserManager(BaseUserManager[UserT]):
 
 
 class AbstractEmailUser(AbstractBaseUser, PermissionsMixin):
-    """A user known by an e-mail address, unique without regard to case.
+    """A user known by an email address, unique without regard to case.
 
     Forms, the manager and ``save()`` put the address in lower case, and the database refuses any
     other, so that no two differ by case only and a lookup needs no ``iexact``.
     """
 
     email = models.EmailField(
-        _("e-mail address"),
+        _("email address"),
         unique=True,
-        error_messages={"unique": _("A user with this e-mail address already exists.")},
+        error_messages={"unique": _("A user with this email address already exists.")},
     )
     is_staff = models.BooleanField(
         _("staff status"), default=False, help_text=_("May use the admin site.")
@@ -87,7 +100,7 @@ class AbstractEmailUser(AbstractBaseUser, PermissionsMixin):
             models.CheckConstraint(
                 condition=models.Q(email=Lower("email")),
                 name="%(app_label)s_%(class)s_email_lower",
-                violation_error_message=_("Write the e-mail address in lower case."),
+                violation_error_message=_("Write the email address in lower case."),
             )
         ]
 

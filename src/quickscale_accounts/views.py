@@ -2,18 +2,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from allauth.account.adapter import get_adapter
 from allauth.account.models import EmailAddress
 from django.conf import settings
-from django.contrib.auth.mixins import LoginRequiredMixin
-from django.core.mail import EmailMultiAlternatives
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.decorators import method_decorator
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.generic import TemplateView, View
 
-from quickscale_accounts.mail_samples import SAMPLES, sample_context
+from quickscale import mail_samples
+from quickscale.login import LoginRequiredMixin
 
 
 class OverviewView(LoginRequiredMixin, TemplateView):
@@ -29,7 +27,7 @@ class OverviewView(LoginRequiredMixin, TemplateView):
 
 
 class MailSamplesView(TemplateView):
-    """Development only: every mail, filled with sample data."""
+    """Development only: every mail of every app, filled with sample data."""
 
     template_name = "quickscale_accounts/mail_samples.html"
 
@@ -39,7 +37,7 @@ class MailSamplesView(TemplateView):
         return super().dispatch(request, *args, **kwargs)
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        samples = [(name, render_sample(self.request, name)) for name in SAMPLES]
+        samples = [(name, mail_samples.render(self.request, name)) for name in mail_samples.names()]
         return super().get_context_data(samples=samples, **kwargs)
 
 
@@ -48,19 +46,12 @@ class MailSampleView(View):
 
     @method_decorator(xframe_options_sameorigin)
     def get(self, request: HttpRequest, name: str) -> HttpResponse:
-        if not settings.DEBUG or name not in SAMPLES:
+        if not settings.DEBUG or name not in mail_samples.names():
             raise Http404
-        html, _mimetype = render_sample(request, name).alternatives[0]
+        html, _mimetype = mail_samples.render(request, name).alternatives[0]
         response = HttpResponse(str(html))
         # A mail has its style inline, which the site's own policy would forbid.
         response["Content-Security-Policy"] = (
             "default-src 'none'; style-src 'unsafe-inline'; img-src *; frame-ancestors 'self'"
         )
         return response
-
-
-def render_sample(request: HttpRequest, name: str) -> EmailMultiAlternatives:
-    message: EmailMultiAlternatives = get_adapter(request).render_mail(
-        f"account/email/{name}", "ann@example.com", sample_context(request)
-    )
-    return message

@@ -5,11 +5,11 @@ from __future__ import annotations
 import importlib.util
 import keyword
 import re
-import secrets
 import tempfile
 from pathlib import Path
 
 from quickscale import __version__
+from quickscale.dotenv import write_dotenv
 from quickscale_cli.errors import CommandError
 
 TEMPLATE = Path(__file__).parent / "project_template"
@@ -27,18 +27,27 @@ def create_project(name: str, folder: Path) -> list[Path]:
         raise CommandError(f"{folder} exists already.")
     replacements = {
         "project_name": name,
-        "quickscale_requirement": f"quickscale[all]~={'.'.join(__version__.split('.')[:2])}",
+        "quickscale_versions": compatible_versions(__version__),
     }
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=folder.parent) as temporary:
             unfinished = Path(temporary) / name
             _render(unfinished, replacements)
-            _write_local_environment(unfinished)
+            write_dotenv(unfinished)
             unfinished.rename(folder)
     except OSError as error:
         raise CommandError(f"{folder} can't be written: {error}") from error
     return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def compatible_versions(version: str) -> str:
+    """Return the releases that a project made by this one may be upgraded to.
+
+    A major version is a promise; and what PyPI has below 1 under this name is other software.
+    """
+    major = int(version.partition(".")[0])
+    return f">={major},<{major + 1}"
 
 
 def documented_variables() -> set[str]:
@@ -65,25 +74,19 @@ def check_name(name: str) -> None:
 
 
 def _render(folder: Path, replacements: dict[str, str]) -> None:
-    """Copy the template; ``dot-`` begins and ``-tpl`` ends names that other tools would act on."""
+    """Copy the template; ``dot-`` begins and ``-tpl`` ends names that other tools would act on.
+
+    All placeholders are replaced at once, so that none is looked for in the value of another.
+    """
+    placeholder = re.compile("|".join(replacements))
+
+    def fill_in(text: str) -> str:
+        return placeholder.sub(lambda found: replacements[found[0]], text)
+
     for source in TEMPLATE.rglob("*-tpl"):
-        relative = str(source.relative_to(TEMPLATE)).removesuffix("-tpl").replace("dot-", ".")
-        text = source.read_text(encoding="utf-8")
-        for placeholder, value in replacements.items():
-            relative = relative.replace(placeholder, value)
-            text = text.replace(placeholder, value)
-        target = folder / relative
+        relative = source.relative_to(TEMPLATE)
+        name = re.sub("^dot-", ".", relative.name.removesuffix("-tpl"))
+        target = folder / fill_in(str(relative.parent)) / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text, encoding="utf-8")
+        target.write_text(fill_in(source.read_text(encoding="utf-8")), encoding="utf-8")
     (folder / "manage.py").chmod(0o755)
-
-
-def _write_local_environment(folder: Path) -> None:
-    """Make ``.env`` from its example, with a secret key of its own, for this machine only."""
-    example = (folder / ".env.example").read_text(encoding="utf-8")
-    local = folder / ".env"
-    local.touch(mode=0o600)
-    local.write_text(
-        example.replace("SECRET_KEY=\n", f"SECRET_KEY={secrets.token_urlsafe(50)}\n"),
-        encoding="utf-8",
-    )

@@ -16,6 +16,7 @@ from django.db.models.functions import Coalesce, TruncDate
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
+from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
@@ -23,14 +24,26 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from quickscale.owner import owner_search_fields
+from quickscale.admin_columns import RoomMixin, moment, readable
+from quickscale.admin_search import owner_search_fields
+from quickscale.formats import format_credits, format_moment, format_number
 from quickscale_credits import ledger, outbox
+from quickscale_credits.admin_columns import ReadableMixin, amount
 from quickscale_credits.admin_forms import GrantForm, ImportForm, ReasonForm
+from quickscale_credits.admin_tasks import (
+    ACCOUNT_TASKS,
+    HOLD_TASKS,
+    LOT_TASKS,
+    TRANSACTION_TASKS,
+    TaskForm,
+    TasksMixin,
+)
 from quickscale_credits.bulk import AT_ONCE, BulkGrant
 from quickscale_credits.csv_export import csv_response, safe_text
 from quickscale_credits.exceptions import CreditsError
 from quickscale_credits.imports import BadFileError, import_credits
 from quickscale_credits.models import (
+    AccountChange,
     CreditAccount,
     CreditAllocation,
     CreditEvent,
@@ -38,11 +51,12 @@ from quickscale_credits.models import (
     CreditLot,
     CreditTransaction,
     Service,
+    ServicePrice,
     ServiceUsage,
 )
 from quickscale_credits.overview import balance_overview, recent_activity
 from quickscale_credits.paging import Keyset
-from quickscale_credits.templatetags.quickscale_credits import plain_credits, signed_credits
+from quickscale_credits.pricing import price_list
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
@@ -53,28 +67,11 @@ else:
 
 ANALYSED = timedelta(days=30)
 EXPORT_AT_ONCE = 2000
-
-
-class ReadOnlyMixin:
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-
-def amount(field: str, description: Any, *, signed: bool = False) -> Callable[..., str]:
-    """A column of a list that shows a number of credits as people read it."""
-    show = signed_credits if signed else plain_credits
-
-    @admin.display(description=description, ordering=field)
-    def column(obj: Any) -> str:
-        return show(getattr(obj, field) or Decimal(0))
-
-    return column
+STATUSES = {
+    "coming": gettext_lazy("to come"),
+    "in force": gettext_lazy("in force"),
+    "past": gettext_lazy("past"),
+}
 
 
 class OwnerSearchMixin:
@@ -109,11 +106,13 @@ class CsvExportMixin:
 
 
 @admin.register(CreditAccount)
-class CreditAccountAdmin(CsvExportMixin, OwnerSearchMixin, ModelAdmin):
+class CreditAccountAdmin(CsvExportMixin, OwnerSearchMixin, TasksMixin, RoomMixin, ModelAdmin):
     """Balances by type; credits are added and removed with a reason."""
 
     owner_prefix = "owner__"
-    list_display = ["owner", "available", "subscription", "payg", "others", "on_hold", "status"]
+    tasks = ACCOUNT_TASKS
+    change_form_template = "admin/quickscale_credits/creditaccount/change_form.html"
+    list_display = ["owner", "status", "available", "on_hold", "subscription", "payg", "others"]
     list_filter = ["status"]
     list_select_related = ["owner"]
     show_full_result_count = False
@@ -122,23 +121,28 @@ class CreditAccountAdmin(CsvExportMixin, OwnerSearchMixin, ModelAdmin):
         "owner",
         "status",
         "low_balance_threshold",
-        "overdraft_limit",
-        "created_at",
-        "updated_at",
+        "overdraft",
+        "created",
+        "changed",
     ]
-    readonly_fields = ["owner", "status", "overdraft_limit", "created_at", "updated_at"]
+    readonly_fields = ["owner", "status", "overdraft", "created", "changed"]
     actions = ["add_to_selected", "freeze", "unfreeze", "download_csv"]
     export_fields = ("pk", "owner", "status", "posted", "held", "created_at")
     on_hold = staticmethod(amount("held", gettext_lazy("on hold")))
+    overdraft = staticmethod(amount("overdraft_limit", gettext_lazy("overdraft limit")))
+    created = staticmethod(moment("created_at", gettext_lazy("created")))
+    changed = staticmethod(moment("updated_at", gettext_lazy("changed")))
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+        """One without a history goes with its owner, for whom the admin asks here."""
+        is_empty = isinstance(obj, CreditAccount) and not obj.has_history()
+        return is_empty and super().has_delete_permission(request, obj)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        obj.save(update_fields=["low_balance_threshold"])
+        ledger.set_low_balance(account=obj, threshold=obj.low_balance_threshold, actor=request.user)
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """The list, with the balances of its accounts: one query for all of them."""
@@ -161,21 +165,21 @@ class CreditAccountAdmin(CsvExportMixin, OwnerSearchMixin, ModelAdmin):
 
     @admin.display(description=gettext_lazy("available"), ordering="posted")
     def available(self, account: Any) -> str:
-        return plain_credits(account.credits["available"])
+        return format_credits(account.credits["available"])
 
     @admin.display(description=gettext_lazy("subscription"))
     def subscription(self, account: Any) -> str:
-        return plain_credits(account.credits.get("subscription", 0))
+        return format_credits(account.credits.get("subscription", 0))
 
     @admin.display(description=gettext_lazy("pay as you go"))
     def payg(self, account: Any) -> str:
-        return plain_credits(account.credits.get("payg", 0))
+        return format_credits(account.credits.get("payg", 0))
 
     @admin.display(description=gettext_lazy("other types"))
     def others(self, account: Any) -> str:
         shown = ("available", "subscription", "payg")
         rest = (value for type_, value in account.credits.items() if type_ not in shown)
-        return plain_credits(sum(rest, Decimal(0)))
+        return format_credits(sum(rest, Decimal(0)))
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view
@@ -278,8 +282,8 @@ class CreditAccountAdmin(CsvExportMixin, OwnerSearchMixin, ModelAdmin):
         self.log_change(request, account, f"{entry.amount}: {entry.description}")
         text = _("%(amount)s credits: the balance is %(balance)s now.")
         amounts = {
-            "amount": signed_credits(entry.amount),
-            "balance": plain_credits(entry.balance_after),
+            "amount": format_credits(entry.amount, signed=True),
+            "balance": format_credits(entry.balance_after),
         }
         messages.success(request, text % amounts)
         return HttpResponseRedirect(
@@ -390,7 +394,7 @@ class CreditAccountAdmin(CsvExportMixin, OwnerSearchMixin, ModelAdmin):
                 if not dry_run and not result.problems:
                     text = _("%(credits)s credits were added to %(accounts)s accounts.")
                     figures = {
-                        "credits": plain_credits(result.credits),
+                        "credits": format_credits(result.credits),
                         "accounts": len(result.accounts),
                     }
                     messages.success(request, text % figures)
@@ -400,39 +404,66 @@ class CreditAccountAdmin(CsvExportMixin, OwnerSearchMixin, ModelAdmin):
                 form = ImportForm(initial={"content": content})
         return self._form(request, form, None, _("Import credits"), is_import=True, result=result)
 
-    @admin.action(description=gettext_lazy("Freeze: no uses"), permissions=["change"])
-    def freeze(self, request: HttpRequest, queryset: QuerySet[CreditAccount]) -> None:
-        self._each(request, queryset, ledger.freeze)
+    @admin.action(description=gettext_lazy("Freeze: no uses …"), permissions=["change"])
+    def freeze(
+        self, request: HttpRequest, queryset: QuerySet[CreditAccount]
+    ) -> HttpResponse | None:
+        return self._each(request, queryset, "freeze", gettext_lazy("Freeze"), ledger.freeze)
 
-    @admin.action(description=gettext_lazy("Unfreeze"), permissions=["change"])
-    def unfreeze(self, request: HttpRequest, queryset: QuerySet[CreditAccount]) -> None:
-        self._each(request, queryset, ledger.unfreeze)
+    @admin.action(description=gettext_lazy("Unfreeze …"), permissions=["change"])
+    def unfreeze(
+        self, request: HttpRequest, queryset: QuerySet[CreditAccount]
+    ) -> HttpResponse | None:
+        return self._each(request, queryset, "unfreeze", gettext_lazy("Unfreeze"), ledger.unfreeze)
 
     def _each(
         self,
         request: HttpRequest,
         queryset: QuerySet[CreditAccount],
+        action: str,
+        title: Any,
         change: Callable[..., CreditAccount],
-    ) -> None:
-        changed = 0
-        for account in queryset.order_by("pk"):
+    ) -> HttpResponse | None:
+        """Ask why, then change each of the accounts."""
+        form = TaskForm(
+            request.POST if "confirm" in request.POST else None, initial={"key": uuid.uuid4()}
+        )
+        selected = list(queryset.select_related("owner").order_by("pk"))
+        if not form.is_valid():
+            context = {
+                **self.admin_site.each_context(request),
+                "opts": self.opts,
+                "title": title,
+                "form": form,
+                "action": action,
+                "selected": selected,
+            }
+            return TemplateResponse(request, "admin/quickscale_credits/task.html", context)
+        reason, changed = form.cleaned_data["reason"], 0
+        for account in selected:
             try:
-                change(account=account)
+                change(account=account, actor=request.user, reason=reason)
             except CreditsError as error:
                 messages.warning(request, f"{account}: {error}")
             else:
-                self.log_change(request, account, str(account.get_status_display()))
+                self.log_change(request, account, f"{account.get_status_display()}: {reason}")
                 changed += 1
         text = ngettext("%d account was changed.", "%d accounts were changed.", changed)
         messages.success(request, text % changed)
+        return None
 
 
-class AllocationInline(ReadOnlyMixin, TabularInline):
+class AllocationInline(ReadableMixin, TabularInline):
     model = CreditAllocation
-    fields: ClassVar[Any] = ["lot", "credit_type", "ends", "share"]
-    readonly_fields: ClassVar[Any] = fields
+    columns: ClassVar[Any] = ["lot", "credit_type", "ends", "share"]
     verbose_name_plural = gettext_lazy("which credits")
     share = staticmethod(amount("amount", gettext_lazy("amount"), signed=True))
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return self.columns
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return self.columns
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         allocations: QuerySet[Any] = super().get_queryset(request)
@@ -443,23 +474,27 @@ class AllocationInline(ReadOnlyMixin, TabularInline):
         return str(allocation.lot.get_credit_type_display())
 
     @admin.display(description=gettext_lazy("ends"))
-    def ends(self, allocation: CreditAllocation) -> Any:
-        return allocation.lot.expires_at
+    def ends(self, allocation: CreditAllocation) -> str | None:
+        end = allocation.lot.expires_at
+        return format_moment(end) if end else None
 
 
 @admin.register(CreditTransaction)
-class CreditTransactionAdmin(CsvExportMixin, OwnerSearchMixin, ReadOnlyMixin, ModelAdmin):
+class CreditTransactionAdmin(
+    CsvExportMixin, OwnerSearchMixin, TasksMixin, ReadableMixin, ModelAdmin
+):
+    tasks = TRANSACTION_TASKS
     list_display: Any = [
         "created_at",
-        "account",
         "sequence",
+        "account",
         "kind",
         "change",
         "after",
         "description",
         "service",
     ]
-    list_display_links = ["created_at", "sequence"]
+    list_display_links = ["sequence"]
     list_filter = ["kind", "service", "created_at"]
     list_select_related = ["account__owner", "service"]
     ordering = ["-pk"]
@@ -485,7 +520,8 @@ class CreditTransactionAdmin(CsvExportMixin, OwnerSearchMixin, ReadOnlyMixin, Mo
 
 
 @admin.register(CreditLot)
-class CreditLotAdmin(OwnerSearchMixin, ReadOnlyMixin, ModelAdmin):
+class CreditLotAdmin(OwnerSearchMixin, TasksMixin, ReadableMixin, ModelAdmin):
+    tasks = LOT_TASKS
     list_display = ["account", "credit_type", "granted", "left", "effective_at", "expires_at"]
     list_filter = ["credit_type", "is_open"]
     list_select_related = ["account__owner"]
@@ -496,7 +532,8 @@ class CreditLotAdmin(OwnerSearchMixin, ReadOnlyMixin, ModelAdmin):
 
 
 @admin.register(CreditHold)
-class CreditHoldAdmin(OwnerSearchMixin, ReadOnlyMixin, ModelAdmin):
+class CreditHoldAdmin(OwnerSearchMixin, TasksMixin, ReadableMixin, ModelAdmin):
+    tasks = HOLD_TASKS
     list_display = ["created_at", "account", "set_aside", "status", "description", "expires_at"]
     list_filter = ["status", "service"]
     list_select_related = ["account__owner"]
@@ -505,8 +542,92 @@ class CreditHoldAdmin(OwnerSearchMixin, ReadOnlyMixin, ModelAdmin):
     set_aside = staticmethod(amount("amount", gettext_lazy("amount")))
 
 
+class NewPriceInline(TabularInline):
+    """A price that follows the one in force; what is stored stays as it is."""
+
+    model = ServicePrice
+    verbose_name_plural = gettext_lazy("new prices")
+    fields = ["meter", "dimension", "unit_price", "per", "effective_at"]
+    extra = 0
+    can_delete = False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).none()
+
+
+@admin.register(ServicePrice)
+class ServicePriceAdmin(CsvExportMixin, RoomMixin, ModelAdmin):
+    """The price lists of all services, and their history. Only a price to come can be deleted."""
+
+    list_display = [
+        "service",
+        "meter",
+        "dimension",
+        "figure",
+        "per_units",
+        "effective_at",
+        "status",
+    ]
+    list_filter = ["service", "meter"]
+    list_select_related = ["service"]
+    search_fields = ["service__name", "service__slug", "meter", "dimension"]
+    fields = ["service", "meter", "dimension", "unit_price", "per", "effective_at"]
+    export_fields = (
+        "service",
+        "meter",
+        "dimension",
+        "unit_price",
+        "per",
+        "effective_at",
+        "status",
+    )
+    figure = staticmethod(amount("unit_price", gettext_lazy("price")))
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        return readable(self.model, super().get_list_display(request))
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        prices: QuerySet[Any] = ServicePrice.objects.with_status()
+        return prices
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        coming = obj is not None and obj.status == "coming"
+        return coming and super().has_delete_permission(request, obj)
+
+    @admin.display(description=gettext_lazy("per"), ordering="per")
+    def per_units(self, price: ServicePrice) -> str:
+        return format_number(price.per)
+
+    @admin.display(description=gettext_lazy("status"))
+    def status(self, price: Any) -> str:
+        return str(STATUSES[price.status])
+
+
+@admin.register(AccountChange)
+class AccountChangeAdmin(CsvExportMixin, OwnerSearchMixin, ReadableMixin, ModelAdmin):
+    """What accounts may do: who changed it, and why."""
+
+    list_display = ["created_at", "account", "kind", "before", "after", "actor", "reason"]
+    list_filter = ["kind", "created_at"]
+    list_select_related = ["account__owner", "actor"]
+    ordering = ["-pk"]
+    show_full_result_count = False
+    export_fields = ("pk", "account", "kind", "old", "new", "actor", "reason", "created_at")
+
+    @admin.display(description=gettext_lazy("before"))
+    def before(self, change: AccountChange) -> str:
+        return change.readable(change.old)
+
+    @admin.display(description=gettext_lazy("after"))
+    def after(self, change: AccountChange) -> str:
+        return change.readable(change.new)
+
+
 @admin.register(Service)
-class ServiceAdmin(CsvExportMixin, ModelAdmin):
+class ServiceAdmin(CsvExportMixin, RoomMixin, ModelAdmin):
     """Services and how much they were used in the last 30 days."""
 
     list_display = ["name", "slug", "price", "is_active", "uses", "spent", "accounts", "analytics"]
@@ -514,8 +635,9 @@ class ServiceAdmin(CsvExportMixin, ModelAdmin):
     search_fields = ["name", "slug"]
     prepopulated_fields = {"slug": ["name"]}
     actions = ["switch_on", "switch_off", "download_csv"]
-    export_fields = ("slug", "name", "cost", "unit", "is_active", "uses", "spent", "accounts")
-    price = staticmethod(amount("cost", gettext_lazy("cost")))
+    export_fields = ("slug", "name", "unit", "is_active", "uses", "spent", "accounts")
+    readonly_fields = ["history"]
+    inlines = [NewPriceInline]
     spent = staticmethod(amount("spent", gettext_lazy("credits in 30 days")))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
@@ -526,7 +648,7 @@ class ServiceAdmin(CsvExportMixin, ModelAdmin):
             .order_by()
             .values("service")
         )
-        services: QuerySet[Any] = super().get_queryset(request)
+        services: QuerySet[Any] = Service.objects.with_prices()
         annotated: QuerySet[Any] = services.annotate(
             uses=Coalesce(Subquery(used.annotate(n=Count("pk")).values("n")), 0),
             accounts=Coalesce(
@@ -539,6 +661,15 @@ class ServiceAdmin(CsvExportMixin, ModelAdmin):
             ),
         )
         return annotated
+
+    @admin.display(description=gettext_lazy("price"))
+    def price(self, service: Service) -> str:
+        return render_to_string("quickscale_credits/_price.html", {"service": service})
+
+    @admin.display(description=gettext_lazy("price list"))
+    def history(self, service: Service) -> str:
+        prices = price_list(service) if service.pk else []
+        return render_to_string("admin/quickscale_credits/prices.html", {"prices": prices})
 
     @admin.display(description=gettext_lazy("uses in 30 days"), ordering="uses")
     def uses(self, service: Any) -> int:
@@ -614,21 +745,41 @@ class ServiceAdmin(CsvExportMixin, ModelAdmin):
 
 
 @admin.register(ServiceUsage)
-class ServiceUsageAdmin(CsvExportMixin, OwnerSearchMixin, ReadOnlyMixin, ModelAdmin):
-    list_display = ["created_at", "service", "account", "units", "price"]
+class ServiceUsageAdmin(CsvExportMixin, OwnerSearchMixin, ReadableMixin, ModelAdmin):
+    list_display = ["created_at", "service", "dimension", "account", "used", "price", "missing"]
     list_filter = ["service", "created_at"]
     list_select_related = ["service", "account__owner"]
     ordering = ["-pk"]
     show_full_result_count = False
-    export_fields = ("pk", "service", "account", "units", "cost", "created_at")
+    export_fields = (
+        "pk",
+        "service",
+        "dimension",
+        "account",
+        "units",
+        "quantities",
+        "cost",
+        "shortfall",
+        "created_at",
+    )
     price = staticmethod(amount("cost", gettext_lazy("cost")))
+    missing = staticmethod(amount("shortfall", gettext_lazy("shortfall")))
+
+    @admin.display(description=gettext_lazy("used"), ordering="units")
+    def used(self, usage: ServiceUsage) -> str:
+        if usage.units is not None:
+            return format_number(usage.units)
+        return ", ".join(
+            f"{format_number(Decimal(quantity))} {meter}"
+            for meter, quantity in usage.quantities.items()
+        )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).select_related("service", "account__owner")
 
 
 @admin.register(CreditEvent)
-class CreditEventAdmin(OwnerSearchMixin, ReadOnlyMixin, ModelAdmin):
+class CreditEventAdmin(OwnerSearchMixin, ReadableMixin, ModelAdmin):
     list_display = ["created_at", "kind", "account", "delivered_at", "attempts", "last_error"]
     list_filter = ["kind", ("delivered_at", admin.EmptyFieldListFilter)]
     list_select_related = ["account__owner"]

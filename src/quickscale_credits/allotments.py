@@ -5,23 +5,26 @@ own period. So what can be spent at a moment follows from the lots alone: no job
 portion can come late, twice, or after the term. See ``docs/decisions/allotments.md``.
 
 The writes are those of :mod:`quickscale_credits.ledger` in kind: keyword-only, one round trip, a
-part of the caller's transaction, with the same errors. ``source`` is the (type, id) of a schedule;
-the lot of its n-th period has the source ``(type, "<id>:<n>")``.
+part of the caller's transaction, with the same errors and with async twins. ``source`` is the
+(type, id) of a schedule; the lot of its n-th period has the source ``(type, "<id>:<n>")``.
 """
 
 from __future__ import annotations
 
 from calendar import monthrange
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import MAXYEAR, UTC, datetime, timedelta
 from decimal import ROUND_DOWN, Decimal
-from itertools import count, pairwise
+from itertools import pairwise
 from typing import Any
+
+from asgiref.sync import sync_to_async
 
 from quickscale_credits import requests
 from quickscale_credits.amounts import LIMIT, STEP, Amount, parse_amount
-from quickscale_credits.answers import answered, database_of
+from quickscale_credits.answers import answered
 from quickscale_credits.conf import app_settings
+from quickscale_credits.databases import database_of
 from quickscale_credits.exceptions import InvalidAmountError, InvalidRequestError
 from quickscale_credits.models import CreditAccount, CreditTransaction
 from quickscale_credits.operations import Operation
@@ -29,6 +32,10 @@ from quickscale_credits.operations import Operation
 __all__ = [
     "MAX_PERIODS",
     "Period",
+    "acancel_allotment",
+    "achange_allotment",
+    "aschedule_allotment",
+    "aspread_credits",
     "cancel_allotment",
     "change_allotment",
     "periods",
@@ -37,6 +44,7 @@ __all__ = [
 ]
 
 MAX_PERIODS = 120
+SHORTEST_REST = timedelta(days=1)
 
 Period = tuple[datetime, datetime]
 
@@ -59,10 +67,12 @@ _RESCHEDULE = Operation(
 
 
 def periods(anchor: datetime, until: datetime, *, months: int = 1) -> list[Period]:
-    """The periods of so many months from ``anchor`` to ``until``; the last one may be shorter.
+    """Split the time from ``anchor`` to ``until`` into periods of that many months.
 
-    Each begins on the anchor's day and time, or on the month's last day when it has no such day:
-    from 31 January on 28 February and 31 March. It is reckoned in the anchor's time zone.
+    Each period begins on the anchor's day and local time, or on the last day of a month that has no
+    such day: from 31 January on 28 February and 31 March. Where clocks skip that local time, the
+    period begins as much later. The last period may be shorter than the others, and longer by less
+    than a day: a rest as short as that is no period of its own.
 
     Raises:
         InvalidRequestError: ``until`` is not after ``anchor``, or there are more than
@@ -71,17 +81,15 @@ def periods(anchor: datetime, until: datetime, *, months: int = 1) -> list[Perio
     begins, ends = requests.moment("anchor", anchor), requests.moment("until", until)
     if begins is None or ends is None or ends <= begins:
         raise InvalidRequestError("until", f"{until!r} is not after {anchor!r}.")
-    if months < 1:
-        raise InvalidRequestError("months", f"{months!r} is not a number of months.")
+    months = requests.months(months)
     bounds = [anchor]
-    for number in count(1):
-        if len(bounds) > MAX_PERIODS:
-            raise InvalidRequestError("until", f"there would be more than {MAX_PERIODS} periods.")
-        following = _months_later(anchor, number * months)
-        if following >= until:
+    while True:
+        following = _months_later(anchor, len(bounds) * months)
+        if following is None or ends - following.astimezone(UTC) < SHORTEST_REST:
             return list(pairwise([*bounds, until]))
+        if len(bounds) == MAX_PERIODS:
+            raise InvalidRequestError("until", f"there would be more than {MAX_PERIODS} periods.")
         bounds.append(following)
-    raise AssertionError
 
 
 def schedule_allotment(
@@ -266,7 +274,21 @@ def _check_limit(answer: str) -> None:
         raise InvalidAmountError("amount", f"the balance would not be below {LIMIT:f}.")
 
 
-def _months_later(moment: datetime, months: int) -> datetime:
+def _months_later(moment: datetime, months: int) -> datetime | None:
+    """Return the same day and local time that many months later; ``None`` beyond the year 9999."""
     year, month = divmod(moment.year * 12 + moment.month - 1 + months, 12)
+    if year > MAXYEAR:
+        return None
     day = min(moment.day, monthrange(year, month + 1)[1])
-    return moment.replace(year=year, month=month + 1, day=day)
+    later = moment.replace(year=year, month=month + 1, day=day, fold=0)
+    try:
+        # By way of UTC, a local time that clocks skip becomes one that there is.
+        return later.astimezone(UTC).astimezone(moment.tzinfo)
+    except OverflowError:
+        return None
+
+
+acancel_allotment = sync_to_async(cancel_allotment)
+achange_allotment = sync_to_async(change_allotment)
+aschedule_allotment = sync_to_async(schedule_allotment)
+aspread_credits = sync_to_async(spread_credits)

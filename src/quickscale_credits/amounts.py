@@ -13,6 +13,9 @@ DIGITS = 19
 PLACES = 4
 LIMIT = Decimal(10) ** (DIGITS - PLACES)
 STEP = Decimal(1).scaleb(-PLACES)
+PRICE_DIGITS = 20
+PRICE_PLACES = 10
+PRICE_LIMIT = Decimal(10) ** (PRICE_DIGITS - PRICE_PLACES)
 
 
 def parse_amount(value: Any, *, name: str = "amount", zero: bool = False) -> Decimal:
@@ -34,6 +37,30 @@ def parse_amount(value: Any, *, name: str = "amount", zero: bool = False) -> Dec
 def round_up(value: Any, *, name: str) -> Decimal:
     """``value``, zero or above, as :func:`parse_amount` takes it, but rounded up to 4 places."""
     return _in_range(value, name=name, zero=True).quantize(STEP, rounding=ROUND_CEILING)
+
+
+def parse_quantity(value: Any, *, name: str = "units") -> Decimal:
+    """``value`` as a quantity of use: from zero up, below 10**15, with any number of places.
+
+    Raises:
+        InvalidAmountError: the value can't be used; the message says why.
+    """
+    return _in_range(value, name=name, zero=True)
+
+
+def parse_price(value: Any, *, name: str = "unit_price") -> Decimal:
+    """``value`` as a price: from zero up, at most 10 places, below 10**10; never rounded.
+
+    Raises:
+        InvalidAmountError: the value can't be used; the message says why.
+    """
+    price = _in_range(value, name=name, zero=True)
+    if price >= PRICE_LIMIT:
+        raise InvalidAmountError(name, f"{value!r} is not below {PRICE_LIMIT:f}.")
+    exact = price.quantize(Decimal(1).scaleb(-PRICE_PLACES))
+    if exact != price:
+        raise InvalidAmountError(name, f"{value!r} has more than {PRICE_PLACES} decimal places.")
+    return exact
 
 
 def _in_range(value: Any, *, name: str, zero: bool) -> Decimal:

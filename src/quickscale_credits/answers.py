@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from django.db import models, router
+from django.db import models
 
 from quickscale_credits import outbox
 from quickscale_credits.exceptions import (
@@ -23,10 +23,11 @@ ModelT = TypeVar("ModelT", bound=models.Model)
 
 
 def answered(outcome: Outcome[ModelT], key: str, account: CreditAccount | None = None) -> ModelT:
-    """The row of an outcome, or the error that its answer stands for."""
+    """Return the row of an outcome, or raise the error that its answer stands for."""
     refuse(outcome, key)
     row = outcome.row
     assert row is not None  # noqa: S101  (an answer that is no refusal has a row)
+    row.replayed = outcome.answer == "replayed"  # type: ignore[attr-defined]
     if account is not None:
         row.account = account  # type: ignore[attr-defined]
     return row
@@ -68,10 +69,3 @@ def refuse(outcome: Outcome[Any], key: str) -> None:
         case ["missing"]:
             raise CreditAccount.DoesNotExist("The credit account is no longer there.")
     raise AssertionError(f"The ledger answered {outcome.answer!r}.")
-
-
-def database_of(instance: models.Model) -> str:
-    """The database of an instance; of anything else the default, before it is refused."""
-    state = getattr(instance, "_state", None)
-    database: str | None = getattr(state, "db", None)
-    return database or router.db_for_write(CreditAccount)

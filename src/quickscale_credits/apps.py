@@ -4,9 +4,12 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.apps.registry import Apps
+from django.db import router
 from django.db.models.signals import post_migrate
 from django.utils.module_loading import autodiscover_modules
 from django.utils.translation import gettext_lazy as _
+
+from quickscale.owner import forgetting_owner
 
 
 class CreditsConfig(AppConfig):
@@ -18,12 +21,26 @@ class CreditsConfig(AppConfig):
         from quickscale_credits import checks  # noqa: F401
 
         autodiscover_modules("credit_services")
-        post_migrate.connect(make_service_rows, sender=self)
+        post_migrate.connect(after_migrate, sender=self)
+        forgetting_owner.connect(forget_name)
 
 
-def make_service_rows(using: str, apps: Apps | None = None, **kwargs: Any) -> None:
-    """After every ``migrate`` that leaves the table: each registered service has its row."""
+def forget_name(owner: Any, **kwargs: Any) -> None:
+    """Leave the number of the owner's account to its journal, in the place of their name."""
+    from quickscale_credits.models import CreditAccount
+
+    for key in CreditAccount.objects.filter(owner=owner).values_list("pk", flat=True):
+        CreditAccount.objects.filter(pk=key).update(former_owner=f"#{key}")
+
+
+def after_migrate(using: str, apps: Apps | None = None, **kwargs: Any) -> None:
+    """Prepare a database that has the tables, once it was migrated."""
+    from quickscale_credits.models import Service
     from quickscale_credits.services import create_missing_rows
+    from quickscale_credits.sql import recompile
 
-    if apps is None or "service" in apps.all_models["quickscale_credits"]:
+    if apps is not None and "service" not in apps.all_models["quickscale_credits"]:
+        return
+    if router.allow_migrate_model(using, Service):
+        recompile(using)
         create_missing_rows(using)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from django.db import connections, router, transaction
-
 from quickscale_credits import requests
+from quickscale_credits.databases import database_of, write_atomic, write_cursor
 from quickscale_credits.exceptions import UnsoundAccountError
 from quickscale_credits.models import CreditAccount
 from quickscale_credits.verification import verify
@@ -23,9 +22,9 @@ def archive(*, account: CreditAccount, before: datetime) -> int:
     Raises:
         UnsoundAccountError: the account has discrepancies; nothing was moved.
     """
-    database = router.db_for_write(CreditAccount, instance=account)
+    database = database_of(account)
     values = [requests.account_id(account), requests.moment("before", before)]
-    with transaction.atomic(using=database), connections[database].cursor() as cursor:
+    with write_atomic(database), write_cursor(database) as cursor:
         CreditAccount._base_manager.using(database).select_for_update(no_key=True).get(
             pk=account.pk
         )

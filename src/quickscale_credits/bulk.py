@@ -11,6 +11,7 @@ from typing import Any
 from django.contrib.sessions.backends.base import SessionBase
 from django.db import transaction
 
+from quickscale_credits.databases import database_of, write_atomic
 from quickscale_credits.exceptions import CreditsError
 from quickscale_credits.models import CreditAccount
 
@@ -66,13 +67,14 @@ class BulkGrant:
         grant = {**self.grant, "expires_at": datetime.fromisoformat(end) if end else None}
         keys = self.accounts if dry_run else self.accounts[start : start + AT_ONCE]
         refused = []
-        accounts = CreditAccount.objects.filter(pk__in=keys).select_related("owner").order_by("pk")
-        with transaction.atomic():
-            for account in accounts:
+        using = database_of()
+        accounts = CreditAccount.objects.using(using).filter(pk__in=keys)
+        with write_atomic(using):
+            for account in accounts.select_related("owner").order_by("pk"):
                 try:
                     account.add_credits(**grant, idempotency_key=f"bulk:{self.job}", actor=actor)
                 except CreditsError as error:
                     refused.append((str(account), str(error)))
             if dry_run:
-                transaction.set_rollback(True)
+                transaction.set_rollback(True, using=using)
         return refused

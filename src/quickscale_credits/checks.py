@@ -7,18 +7,22 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from django.apps import AppConfig
-from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as CheckWarning
+from django.db import connections
 
 from quickscale import checks
 from quickscale_credits.conf import PRIORITIES, SHORTFALL_POLICIES, app_settings
-from quickscale_credits.models import CreditAccount
+from quickscale_credits.databases import database_of
+from quickscale_credits.models import CreditAccount, Service
+from quickscale_credits.services import metered_codes, registered_services
 
 
-@register(Tags.database)
+@register
 def check_engine(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    return checks.check_postgresql("quickscale_credits", "quickscale_credits.E001")
+    return checks.check_postgresql(
+        "quickscale_credits", "quickscale_credits.E001", alias=database_of()
+    )
 
 
 @register
@@ -33,6 +37,34 @@ def check_owner_key(
     **kwargs: Any,
 ) -> list[CheckMessage]:
     return checks.check_owner(CreditAccount, databases, "quickscale_credits.E003")
+
+
+@register(Tags.database)
+def check_services(
+    app_configs: Sequence[AppConfig] | None,
+    databases: Sequence[str] | None = None,
+    **kwargs: Any,
+) -> list[CheckMessage]:
+    """A warning for each service that code names and that has no row: its use would fail."""
+    alias = database_of()
+    if alias not in (databases or ()):
+        return []
+    connection = connections[alias]
+    with connection.cursor() as cursor:
+        if Service._meta.db_table not in connection.introspection.table_names(cursor):
+            return []
+    rows = set(Service.objects.using(alias).values_list("slug", flat=True))
+    registered = registered_services()
+    return [
+        CheckWarning(
+            f"The service {code!r} has no row in the database.",
+            hint="Run migrate."
+            if code in registered
+            else "Register a class for it (register_service), or run configure_service.",
+            id="quickscale_credits.W008",
+        )
+        for code in sorted({*registered, *metered_codes} - rows)
+    ]
 
 
 @register
@@ -71,20 +103,3 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
                 )
             )
     return found
-
-
-@register
-def check_atomic_requests(
-    app_configs: Sequence[AppConfig] | None, **kwargs: Any
-) -> list[CheckMessage]:
-    """A warning where requests are transactions: metered work would keep its account locked."""
-    if not any(database.get("ATOMIC_REQUESTS") for database in settings.DATABASES.values()):
-        return []
-    return [
-        CheckWarning(
-            "ATOMIC_REQUESTS keeps an account locked while a view works inside charge().",
-            hint="Decorate views that call charge() with non_atomic_requests, and silence this. "
-            "@metered views and the pages of credits are decorated already.",
-            id="quickscale_credits.W007",
-        )
-    ]

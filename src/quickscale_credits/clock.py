@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
+from django.db import DatabaseError, connections
 from django.db.transaction import TransactionManagementError
+
+from quickscale_credits.databases import database_of
 
 SETTING = "quickscale_credits.now"
 
@@ -36,7 +38,7 @@ class Clock:
 
 
 @contextmanager
-def ledger_clock(now: datetime, *, using: str = DEFAULT_DB_ALIAS) -> Iterator[Clock]:
+def ledger_clock(now: datetime, *, using: str | None = None) -> Iterator[Clock]:
     """Replace the ledger's clock inside a database transaction; nobody else sees it.
 
     ::
@@ -52,6 +54,7 @@ def ledger_clock(now: datetime, *, using: str = DEFAULT_DB_ALIAS) -> Iterator[Cl
     Raises:
         TransactionManagementError: there is no transaction.
     """
+    using = using or database_of()
     connection = connections[using]
     if not connection.in_atomic_block:
         raise TransactionManagementError("ledger_clock() needs a transaction.atomic() around it.")

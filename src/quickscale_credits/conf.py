@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -81,6 +81,14 @@ class CreditsSettings(AppSettings):
         ``deliver_credit_events`` and ``expire_credits`` delete the older ones.
         """
         return self._get("EVENT_RETENTION", timedelta(days=30))
+
+    @property
+    def refused_response(self) -> Callable[..., Any]:
+        """What a metered view answers that can't be charged for.
+
+        Called as ``hook(request=..., error=...)``.
+        """
+        return self._hook("REFUSED_RESPONSE", "quickscale_credits.responses.refused_response")
 
     @property
     def buy_url(self) -> str:

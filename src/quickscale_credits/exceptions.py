@@ -77,6 +77,14 @@ class HoldStateError(CreditsError):
         super().__init__(f"The hold is not open: it is {status}.")
 
 
+class HoldExceededError(InsufficientCreditsError):
+    """More should be captured (``required``) than the hold has (``available``)."""
+
+    def __init__(self, *, available: Decimal, required: Decimal) -> None:
+        super().__init__(available=available, required=required)
+        self.args = (f"{required} credits can't be captured: the hold has {available}.",)
+
+
 class ChargeInProgressError(HoldStateError):
     """Work with this idempotency key goes on at this moment; ask again when it is done."""
 
@@ -106,6 +114,17 @@ class InactiveServiceError(CreditsError):
     def __init__(self, code: str) -> None:
         self.code = code
         super().__init__(f"The service {code!r} is not active.")
+
+
+class UnknownPriceError(CreditsError):
+    """The price list of a service has no price in force for a meter and a dimension."""
+
+    def __init__(self, code: str, meter: str, dimension: str) -> None:
+        self.code = code
+        self.meter = meter
+        self.dimension = dimension
+        what = f"the meter {meter!r}" + (f" and {dimension!r}" if dimension else "")
+        super().__init__(f"The service {code!r} has no price for {what}.")
 
 
 class TransactionConflictError(OperationalError):

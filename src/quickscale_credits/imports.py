@@ -1,6 +1,6 @@
 """Credits from a CSV file: read it whole, say all that is wrong, then write it whole or not at all.
 
-The first line names the columns: ``owner`` (a user's e-mail address, or the owner's key),
+The first line names the columns: ``owner`` (a user's email address, or the owner's key),
 ``amount`` and ``description``; and if you like ``type`` (``payg`` without it), ``expires``
 (``2027-01-31`` or ``2027-01-31T12:00``) and ``key``, which makes a line safe to import again.
 """
@@ -19,8 +19,9 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
+from quickscale.lookup import OwnerNotFoundError, find_owner
+from quickscale_credits.databases import database_of, require_database, write_atomic
 from quickscale_credits.exceptions import CreditsError
-from quickscale_credits.lookup import OwnerNotFoundError, find_owner
 from quickscale_credits.models import CreditAccount, CreditTransaction
 
 REQUIRED = ("owner", "amount", "description")
@@ -42,7 +43,9 @@ class BadFileError(ValueError):
     """The file as a whole can't be read; the message says why."""
 
 
-def import_credits(content: str, *, actor: Any = None, dry_run: bool = False) -> Import:
+def import_credits(
+    content: str, *, actor: Any = None, dry_run: bool = False, using: str | None = None
+) -> Import:
     """Add the credits of a CSV file in one transaction; with ``dry_run``, only say what it would.
 
     The same file again adds nothing: a line without a key of its own has one made of the file's
@@ -50,12 +53,14 @@ def import_credits(content: str, *, actor: Any = None, dry_run: bool = False) ->
 
     Raises:
         BadFileError: there is no header, a column is missing, or the file has too many lines.
+        InvalidRequestError: the site's router writes an account to another database than ``using``.
     """
     rows = _read(content)
     digest = hashlib.sha256(content.encode()).hexdigest()[:32]
     result = Import(rows=len(rows))
-    with transaction.atomic():
-        for account, line, row in _by_account(rows, result):
+    using = using or database_of()
+    with write_atomic(using):
+        for account, line, row in _by_account(rows, result, using):
             try:
                 entry = _add(account, row, f"import:{digest}:{line}", actor)
             except (CreditsError, ValueError) as error:
@@ -64,13 +69,13 @@ def import_credits(content: str, *, actor: Any = None, dry_run: bool = False) ->
                 result.credits += entry.amount
                 result.accounts.add(entry.account_id)
         if dry_run or result.problems:
-            transaction.set_rollback(True)
+            transaction.set_rollback(True, using=using)
     result.problems.sort()
     return result
 
 
 def _by_account(
-    rows: list[tuple[int, dict[str, str]]], result: Import
+    rows: list[tuple[int, dict[str, str]]], result: Import, using: str
 ) -> list[tuple[CreditAccount, int, dict[str, str]]]:
     """The rows with their accounts, in the order in which accounts are locked: by their ids."""
     accounts: dict[str, CreditAccount | OwnerNotFoundError] = {}
@@ -78,7 +83,7 @@ def _by_account(
     for line, row in rows:
         name = row["owner"]
         if name not in accounts:
-            accounts[name] = _account(name)
+            accounts[name] = _account(name, using)
         account = accounts[name]
         if isinstance(account, OwnerNotFoundError):
             result.problems.append((line, str(account)))
@@ -87,11 +92,13 @@ def _by_account(
     return sorted(found, key=lambda item: item[0].pk)
 
 
-def _account(name: str) -> CreditAccount | OwnerNotFoundError:
+def _account(name: str, using: str) -> CreditAccount | OwnerNotFoundError:
     try:
-        return CreditAccount.objects.for_owner(find_owner(name))
+        account = CreditAccount.objects.db_manager(using).for_owner(find_owner(name, using=using))
     except OwnerNotFoundError as error:
         return error
+    require_database(account, using)
+    return account
 
 
 def _read(content: str) -> list[tuple[int, dict[str, str]]]:

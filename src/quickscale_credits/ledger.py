@@ -8,7 +8,10 @@ caller's transaction usable.
 Amounts are ``Decimal``, ``int`` or numeric ``str``, above zero, with at most 4 places.
 ``idempotency_key`` (up to 255 characters, unique in the account) makes a request safe to repeat:
 the same request again answers with what it answered first. Description, metadata and actor may
-differ then.
+differ then. What a call returns has ``replayed``: true when an earlier call wrote it.
+
+Each has an async twin, ``aconsume_credits`` and so on. Only :func:`lock` has none, for transactions
+belong to one thread, and :func:`verify_in_parts`.
 
 What all of them may raise: :class:`InvalidAmountError`, :class:`InvalidRequestError`,
 :class:`IdempotencyConflictError`, :class:`AccountFrozenError`, :class:`AccountClosedError`.
@@ -23,17 +26,21 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from django.db import connections, router, transaction
+from asgiref.sync import sync_to_async
+from django.db import models, router
 
-from quickscale_credits import requests
+from quickscale_credits import outbox, requests
 from quickscale_credits.amounts import LIMIT, Amount, parse_amount
-from quickscale_credits.answers import answered, database_of, refuse
+from quickscale_credits.answers import answered, refuse
 from quickscale_credits.archiving import archive
 from quickscale_credits.conf import SHORTFALL_POLICIES, app_settings
+from quickscale_credits.databases import conflicts, database_of, write_atomic, write_cursor
 from quickscale_credits.exceptions import (
     AccountClosedError,
     CreditsError,
+    HoldExceededError,
     HoldStateError,
+    InsufficientCreditsError,
     InvalidAmountError,
     InvalidRequestError,
 )
@@ -50,8 +57,33 @@ from quickscale_credits.verification import Discrepancy, rebuild, verify, verify
 __all__ = [
     "Discrepancy",
     "Sweep",
+    "aadd_credits",
+    "aarchive",
+    "acapture",
+    "aclose",
+    "aconsume_credits",
+    "aconsume_many",
+    "aconvert",
     "add_credits",
+    "aexpire_due",
+    "afreeze",
+    "ahold_credits",
+    "aopen_account",
+    "aprolong",
     "archive",
+    "arebuild",
+    "arelease",
+    "aremove_credits",
+    "areverse",
+    "arevoke",
+    "aroll_over",
+    "aset_low_balance",
+    "aset_overdraft_limit",
+    "asettle",
+    "asweep",
+    "atransfer",
+    "aunfreeze",
+    "averify",
     "capture",
     "close",
     "consume_credits",
@@ -62,6 +94,7 @@ __all__ = [
     "hold_credits",
     "lock",
     "open_account",
+    "prolong",
     "rebuild",
     "release",
     "remove_credits",
@@ -70,7 +103,9 @@ __all__ = [
     "roll_over",
     "set_low_balance",
     "set_overdraft_limit",
+    "settle",
     "sweep",
+    "transfer",
     "unfreeze",
     "verify",
     "verify_in_parts",
@@ -94,15 +129,20 @@ _SPEND = Operation(
 )
 _HOLD = Operation(CreditHold, "hold", "bigint", "numeric", "text", "interval", "bigint", *_REQUEST)
 _CAPTURE = Operation(CreditTransaction, "capture", "bigint", "numeric")
+_PROLONG = Operation(CreditHold, "prolong", "bigint", "interval")
 _RELEASE = Operation(CreditHold, "release", "bigint")
-_REVERSE = Operation(
-    CreditTransaction, "reverse", "bigint", "numeric", "text", "smallint", *_REQUEST
+_REVERSE = Operation(CreditTransaction, "reverse", "bigint", "numeric", "text", *_REQUEST)
+_SETTLE = Operation(
+    CreditTransaction, "settle", "bigint", "bigint", "numeric", "text", "bigint", *_REQUEST
 )
 _REVOKE = Operation(CreditTransaction, "revoke", "bigint", "numeric", "text", "text", *_REQUEST)
 _MOVE = Operation(
     CreditTransaction,
     "move",
     *("bigint", "numeric", "text", "smallint", "timestamptz", "text", "text", "text", "jsonb"),
+)
+_TRANSFER = Operation(
+    CreditTransaction, "transfer", "bigint", "bigint", "numeric", "text", *_REQUEST
 )
 
 _SWEEP = 100  # accounts in one transaction of expire_due
@@ -113,10 +153,17 @@ def open_account(*, owner: Any, using: str | None = None) -> CreditAccount:
 
     A new account begins with ``QUICKSCALE_CREDITS_STARTING_BALANCE`` bonus credits and warns at
     ``QUICKSCALE_CREDITS_LOW_BALANCE``.
+
+    Raises:
+        InvalidRequestError: there is no owner.
     """
-    using = using or router.db_for_write(CreditAccount)
+    if owner is None:
+        raise InvalidRequestError("owner", "an account is of somebody.")
+    if using is None:
+        hints = {"instance": owner} if isinstance(owner, models.Model) else {}
+        using = router.db_for_write(CreditAccount, **hints)
     accounts = CreditAccount._base_manager.using(using)
-    with transaction.atomic(using):
+    with write_atomic(using):
         account, made = accounts.get_or_create(
             owner=owner, defaults={"low_balance_threshold": app_settings.low_balance}
         )
@@ -161,7 +208,9 @@ def lock(*accounts: CreditAccount) -> None:
         .select_for_update(no_key=True)
         .values_list("pk", flat=True)
     )
-    if set(locked) != ids:
+    with conflicts():
+        found = set(locked)
+    if found != ids:
         raise CreditAccount.DoesNotExist("A credit account is no longer there.")
 
 
@@ -187,7 +236,9 @@ def add_credits(
     ``bonus`` or ``adjustment``. They can be spent from ``effective_at`` (now) until ``expires_at``.
     ``priority`` is that of the type by ``QUICKSCALE_CREDITS_PRIORITIES``, lower is spent first.
     ``source`` (type, id) says what they were given for, and a source gives credits once: the same
-    again answers with the first transaction, and another amount, type or end is a conflict.
+    again answers with the first transaction, and another amount, type or end is a conflict. So a
+    call that may be made again must work its ``expires_at`` out from what stays the same, such as
+    the time of the order: ``now() + 30 days`` is another end each time.
     ``cost`` is the money paid, in the currency's smallest unit, and the currency; ``period`` the
     billing period, whose credits may come after its end and then expire at once. A frozen account
     can be added to.
@@ -197,7 +248,7 @@ def add_credits(
     begins = requests.moment("effective_at", effective_at)
     ends = requests.moment("expires_at", expires_at)
     type_ = requests.credit_type(credit_type, ends=ends is not None)
-    source_type, source_id = requests.source(source)
+    source_type, source_id = requests.lot_source(source)
     cost_amount, currency = requests.cost(cost)
     period_start, period_end = requests.period(period)
     key = requests.key(idempotency_key)
@@ -289,6 +340,7 @@ def consume_many(
     good: dict[int, _Spend] = {}
     for position, spend in enumerate(spends):
         try:
+            _check_names(spend)
             good[position] = _spend_request("consume", **{**_OPTIONAL, **spend})
         except CreditsError as error:
             answers[position] = error
@@ -321,7 +373,8 @@ def hold_credits(
 
     What is held can be captured even when its lot ends before the hold does. Keys of holds and of
     transactions are apart. Service, actor and metadata go on to the transaction of the capture.
-    ``replayed`` of the hold says whether the key had made it before: its maker works with it.
+    Whoever gets a hold that is ``replayed`` leaves the work to whoever made it. A hold that was
+    released or that timed out frees its key.
 
     Raises:
         InsufficientCreditsError: there are too few; nothing was set aside.
@@ -343,31 +396,84 @@ def hold_credits(
         key and requests.fingerprint("hold", value, duration, service_id),
         requests.metadata(metadata),
     )
-    hold = answered(outcome, key, account)
-    hold.replayed = outcome.answer == "replayed"
-    return hold
+    return answered(outcome, key, account)
 
 
 def capture(*, hold: CreditHold, amount: Amount | None = None) -> CreditTransaction | None:
     """Take what a hold has set aside, or a part of it, and free the rest.
 
-    ``amount`` is all of it by default; 0 frees everything and returns ``None``.
+    ``amount`` is all of it by default; 0 frees everything and returns ``None``. The same capture
+    again returns the first transaction, with ``replayed`` true.
 
     Raises:
-        HoldStateError: the hold was captured or released before, or has timed out.
-        InsufficientCreditsError: more than the hold has.
+        HoldStateError: another amount was captured before, or the hold was released or timed out.
+        HoldExceededError: more than the hold has; :func:`settle` takes the rest from elsewhere.
     """
     value = None if amount is None else parse_amount(amount, zero=True)
     outcome = _CAPTURE.call(database_of(hold), requests.hold_id(hold), value)
-    refuse(outcome, "")
-    if outcome.row is None:
-        hold.refresh_from_db()
-    else:
-        hold.status = CreditHold.Status.CAPTURED
-        hold.captured = -outcome.row.amount
-        hold.closed_at = outcome.row.created_at
-        outcome.row.hold = hold
-    return outcome.row
+    try:
+        return _captured(hold, outcome)
+    except InsufficientCreditsError as error:
+        raise HoldExceededError(available=error.available, required=error.required) from None
+
+
+def prolong(*, hold: CreditHold, ttl: timedelta) -> CreditHold:
+    """Let a hold last until ``ttl`` from now, for work that takes longer than expected.
+
+    A hold never ends earlier than it did.
+
+    Raises:
+        HoldStateError: the hold was captured or released, or has timed out.
+    """
+    outcome = _PROLONG.call(database_of(hold), requests.hold_id(hold), requests.ttl(ttl))
+    hold.expires_at = answered(outcome, "").expires_at
+    return hold
+
+
+def settle(
+    *,
+    account: CreditAccount,
+    amount: Amount,
+    description: str,
+    hold: CreditHold | None = None,
+    service: Service | None = None,
+    idempotency_key: str | None = None,
+    actor: Any = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> CreditTransaction | None:
+    """Charge for work that is done, whatever the account has.
+
+    The credits come from ``hold`` while it is open, then from free credits in the order of a spend,
+    then from the overdraft. What is missing is the transaction's ``shortfall`` and sends the signal
+    ``shortfall_recorded``; lack of credits raises nothing, and neither does a frozen or closed
+    account. A hold that has timed out or was released gives nothing; one that has more than
+    ``amount`` frees the rest. The same settlement of a hold again returns the first transaction.
+
+    ``amount`` may be 0, which frees the hold and returns ``None``.
+
+    Raises:
+        HoldStateError: another amount of the hold was captured before.
+    """
+    value = parse_amount(amount, zero=True)
+    id_ = requests.account_id(account)
+    hold_id = None if hold is None else requests.hold_id(hold)
+    if hold is not None and hold.account_id != id_:
+        raise InvalidRequestError("hold", "it is of another account.")
+    service_id = requests.service_id(service)
+    key = requests.key(idempotency_key)
+    outcome = _SETTLE.call(
+        database_of(account),
+        id_,
+        hold_id,
+        value,
+        requests.description(description),
+        service_id,
+        requests.actor_id(actor),
+        key,
+        key and requests.fingerprint("settle", value, hold_id, service_id),
+        requests.metadata(metadata),
+    )
+    return _captured(hold, outcome, key)
 
 
 def release(*, hold: CreditHold) -> CreditHold:
@@ -412,7 +518,6 @@ def reverse(
         id_,
         value,
         text,
-        app_settings.priorities["adjustment"],
         requests.actor_id(actor),
         key,
         key and requests.fingerprint("reverse", id_, value),
@@ -509,45 +614,104 @@ def roll_over(
     return _move(lot, "ledger:rollover", lot.credit_type, ends, description, cap, actor, metadata)
 
 
-def freeze(*, account: CreditAccount) -> CreditAccount:
-    """Stop uses and new holds of an account; what comes in still counts."""
-    return _set_status(account, CreditAccount.Status.FROZEN)
+def transfer(
+    *,
+    lot: CreditLot,
+    to: CreditAccount,
+    description: str,
+    amount: Amount | None = None,
+    idempotency_key: str | None = None,
+    actor: Any = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> CreditTransaction | None:
+    """Move credits of a lot to another account, as when two users become one.
+
+    ``amount`` is all that is free by default; what is held stays with its hold. The receiver gets a
+    lot of its own with the same type, priority, begin, end, source and period, and its share of the
+    cost; ``transferred_from`` is the lot that it came from. Works for frozen accounts too, and for
+    a lot that has not begun.
+
+    Returns the transaction of the account that gives, whose keys ``idempotency_key`` is one of;
+    ``None`` when nothing is free. A later :func:`revoke` of the lot takes what stayed: see
+    :meth:`~quickscale_credits.managers.LotQuerySet.with_transfers` for the rest.
+
+    Raises:
+        InsufficientCreditsError: less than ``amount`` is free.
+    """
+    lot_id, to_id = requests.lot_id(lot), requests.account_id(to)
+    if lot.credit_type == CreditLot.CreditType.OVERDRAFT:
+        raise InvalidRequestError("lot", "an overdraft stays with its account.")
+    if lot.account_id == to_id:
+        raise InvalidRequestError("to", "the lot is this account's already.")
+    using = database_of(lot)
+    if database_of(to) != using:
+        raise InvalidRequestError("to", "use accounts of one database.")
+    value = None if amount is None else parse_amount(amount)
+    key = requests.key(idempotency_key)
+    outcome = _TRANSFER.call(
+        using,
+        lot_id,
+        to_id,
+        value,
+        requests.description(description),
+        requests.actor_id(actor),
+        key,
+        key and requests.fingerprint("transfer", lot_id, to_id, value),
+        requests.metadata(metadata),
+    )
+    if outcome.answer == "nothing":
+        return None
+    if outcome.answer == "overflow":
+        raise InvalidAmountError("amount", f"the balance would not be below {LIMIT:f}.")
+    entry = answered(outcome, key)
+    if not entry.replayed:
+        outbox.deliver_after_commit(to_id, since=entry.created_at, using=using)
+    return entry
 
 
-def unfreeze(*, account: CreditAccount) -> CreditAccount:
+def freeze(*, account: CreditAccount, actor: Any = None, reason: str = "") -> CreditAccount:
+    """Stop uses and new holds of an account; what comes in still counts.
+
+    This and the other functions that change an account note who did it and why, as rows of
+    ``account.changes``.
+    """
+    return _set_status(account, CreditAccount.Status.FROZEN, actor, reason)
+
+
+def unfreeze(*, account: CreditAccount, actor: Any = None, reason: str = "") -> CreditAccount:
     """Let a frozen account be used again."""
-    return _set_status(account, CreditAccount.Status.ACTIVE)
+    return _set_status(account, CreditAccount.Status.ACTIVE, actor, reason)
 
 
-def close(*, account: CreditAccount) -> CreditAccount:
+def close(*, account: CreditAccount, actor: Any = None, reason: str = "") -> CreditAccount:
     """Close an account for good: it takes part in nothing more, and its history stays.
 
     Raises:
         HoldStateError: a hold is open.
     """
-    return _set_status(account, CreditAccount.Status.CLOSED)
+    return _set_status(account, CreditAccount.Status.CLOSED, actor, reason)
 
 
-def set_overdraft_limit(*, account: CreditAccount, limit: Amount) -> CreditAccount:
+def set_overdraft_limit(
+    *, account: CreditAccount, limit: Amount, actor: Any = None, reason: str = ""
+) -> CreditAccount:
     """Set how far an account may be overdrawn; 0 is not at all.
 
     Raises:
         InvalidAmountError: more than that is used already.
     """
     value = parse_amount(limit, name="limit", zero=True)
-    id_ = requests.account_id(account)
-    if _function(account, "set_overdraft", id_, value) == "used":
+    if _change(account, "set_overdraft", value, actor, reason) == "used":
         raise InvalidAmountError("limit", "more of the overdraft is used already.")
-    account.refresh_from_db()
     return account
 
 
-def set_low_balance(*, account: CreditAccount, threshold: Amount | None) -> CreditAccount:
+def set_low_balance(
+    *, account: CreditAccount, threshold: Amount | None, actor: Any = None, reason: str = ""
+) -> CreditAccount:
     """Set where an account's balance counts as low; ``None`` never warns."""
     value = None if threshold is None else parse_amount(threshold, name="threshold", zero=True)
-    accounts = CreditAccount._base_manager.using(database_of(account))
-    accounts.filter(pk=requests.account_id(account)).update(low_balance_threshold=value)
-    account.low_balance_threshold = value
+    _change(account, "set_low_balance", value, actor, reason)
     return account
 
 
@@ -576,12 +740,12 @@ def expire_due(*, limit: int | None = None, using: str | None = None) -> int:
 
 def sweep(*, limit: int | None = None, using: str | None = None) -> Sweep:
     """As :func:`expire_due`, telling more of what it did."""
-    using = using or router.db_for_write(CreditAccount)
+    using = using or database_of()
     touched = 0
     passed: list[int] = []
     while limit is None or touched < limit:
         batch = _SWEEP if limit is None else min(_SWEEP, limit - touched)
-        with connections[using].cursor() as cursor:
+        with write_cursor(using) as cursor:
             cursor.execute(
                 "SELECT * FROM quickscale_credits_expire_due(%s, %s::bigint[])", [batch, passed]
             )
@@ -600,12 +764,13 @@ def _announce(limit: int | None, using: str) -> int:
     windows = list(app_settings.expiry_warnings)
     if not windows:
         return 0
-    with connections[using].cursor() as cursor:
+    with write_cursor(using) as cursor:
         cursor.execute("SELECT quickscale_credits_announce(%s::interval[], %s)", [windows, limit])
         announced: int = cursor.fetchone()[0]
     return announced
 
 
+_REQUIRED = ("account", "amount", "description")
 _OPTIONAL: dict[str, Any] = dict.fromkeys(["service", "idempotency_key", "actor", "metadata"])
 
 
@@ -620,6 +785,16 @@ class _Spend(NamedTuple):
     key: str | None
     fingerprint: str | None
     metadata: str | None
+
+
+def _check_names(spend: Mapping[str, Any]) -> None:
+    for name in spend:
+        if name not in _REQUIRED and name not in _OPTIONAL:
+            known = ", ".join([*_REQUIRED, *_OPTIONAL])
+            raise InvalidRequestError(str(name), f"a spend has no such argument, only {known}.")
+    for name in _REQUIRED:
+        if name not in spend:
+            raise InvalidRequestError(name, "it is missing.")
 
 
 def _spend_request(
@@ -657,6 +832,25 @@ def _spend(using: str, kind: str, spends: Sequence[_Spend]) -> list[Outcome[Cred
     return [by_position[position] for position in range(len(spends))]
 
 
+def _captured(
+    hold: CreditHold | None, outcome: Outcome[CreditTransaction], key: str = ""
+) -> CreditTransaction | None:
+    """The transaction of an operation that closes a hold; brings the hold up to date."""
+    entry = None
+    if outcome.row is None:
+        refuse(outcome, key)
+    else:
+        entry = answered(outcome, key)
+    if hold is not None and entry is not None and entry.hold_id == hold.pk:
+        hold.status = CreditHold.Status.CAPTURED
+        hold.captured = min(hold.amount, -entry.amount)
+        hold.closed_at = entry.created_at
+        entry.hold = hold
+    elif hold is not None:
+        hold.refresh_from_db(using=outcome.using)
+    return entry
+
+
 def _move(
     lot: CreditLot,
     source_type: str,
@@ -686,21 +880,55 @@ def _move(
     return answered(outcome, f"{source_type}:{lot.pk}")
 
 
-def _set_status(account: CreditAccount, status: str) -> CreditAccount:
-    answer = _function(account, "set_status", requests.account_id(account), status)
+def _set_status(account: CreditAccount, status: str, actor: Any, reason: str) -> CreditAccount:
+    answer = _change(account, "set_status", status, actor, reason)
     if answer == "closed":
         raise AccountClosedError("closed")
     if answer == "held":
         raise HoldStateError("open")
-    account.refresh_from_db()
     return account
 
 
-def _function(account: CreditAccount, name: str, *values: Any) -> str:
-    places = ", ".join(["%s"] * len(values))
-    with connections[database_of(account)].cursor() as cursor:
-        cursor.execute(f"SELECT quickscale_credits_{name}({places})", values)
+def _change(account: CreditAccount, name: str, value: Any, actor: Any, reason: str) -> str:
+    """Call the function that sets a value of an account, and bring the account up to date."""
+    using = database_of(account)
+    values = [requests.account_id(account), value, requests.actor_id(actor)]
+    with write_cursor(using) as cursor:
+        cursor.execute(
+            f"SELECT quickscale_credits_{name}(%s, %s, %s, %s)",
+            [*values, requests.reason(reason)],
+        )
         answer: str = cursor.fetchone()[0]
     if answer == "missing":
         raise CreditAccount.DoesNotExist("The credit account is no longer there.")
+    if answer == "gone actor":
+        raise InvalidRequestError("actor", "it is no longer there.")
+    account.refresh_from_db(using=using)
     return answer
+
+
+aadd_credits = sync_to_async(add_credits)
+aarchive = sync_to_async(archive)
+acapture = sync_to_async(capture)
+aclose = sync_to_async(close)
+aconsume_credits = sync_to_async(consume_credits)
+aconsume_many = sync_to_async(consume_many)
+aconvert = sync_to_async(convert)
+aexpire_due = sync_to_async(expire_due)
+afreeze = sync_to_async(freeze)
+ahold_credits = sync_to_async(hold_credits)
+aopen_account = sync_to_async(open_account)
+aprolong = sync_to_async(prolong)
+arebuild = sync_to_async(rebuild)
+arelease = sync_to_async(release)
+aremove_credits = sync_to_async(remove_credits)
+areverse = sync_to_async(reverse)
+arevoke = sync_to_async(revoke)
+aroll_over = sync_to_async(roll_over)
+aset_low_balance = sync_to_async(set_low_balance)
+aset_overdraft_limit = sync_to_async(set_overdraft_limit)
+asettle = sync_to_async(settle)
+asweep = sync_to_async(sweep)
+atransfer = sync_to_async(transfer)
+aunfreeze = sync_to_async(unfreeze)
+averify = sync_to_async(verify)

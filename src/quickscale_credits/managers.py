@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Self
 
+from asgiref.sync import sync_to_async
 from django.db import models
-from django.db.models import Case, Exists, F, OuterRef, Q, Subquery, Sum, Value, When
+from django.db.models import Case, Exists, F, OuterRef, Prefetch, Q, Subquery, Sum, Value, When
 from django.db.models.functions import Coalesce
 
+from quickscale_credits.conf import app_settings
 from quickscale_credits.exceptions import InactiveServiceError, UnknownServiceError
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
         CreditHold,
         CreditLot,
         Service,
+        ServicePrice,
     )
 
 ZERO = Value(Decimal(0), output_field=models.DecimalField(max_digits=19, decimal_places=4))
@@ -43,16 +46,28 @@ class Settled(models.Func):
 
 class AccountManager(models.Manager["CreditAccount"]):
     def for_owner(self, owner: Any) -> CreditAccount:
-        """The owner's account, opened at first need; two calls at once make one account."""
+        """Return the owner's account, opened at first need; two calls at once make one account."""
         from quickscale_credits import ledger
 
-        account = self.filter(owner=owner).first()
-        return account or ledger.open_account(owner=owner, using=self._db)
+        return self._of(owner) or ledger.open_account(owner=owner, using=self._db)
 
-    async def afor_owner(self, owner: Any) -> CreditAccount:
-        from asgiref.sync import sync_to_async
+    afor_owner = sync_to_async(for_owner)
 
-        return await sync_to_async(self.for_owner)(owner)
+    def to_read(self, owner: Any) -> CreditAccount:
+        """Return the owner's account without opening it, so that a look leaves no trace.
+
+        One that is not opened yet is empty, and can't be written to. An account that begins with
+        ``QUICKSCALE_CREDITS_STARTING_BALANCE`` is opened, for its owner has credits.
+        """
+        if app_settings.starting_balance:
+            return self.for_owner(owner)
+        return self._of(owner) or self.model(pk=0, owner_id=getattr(owner, "pk", None))
+
+    def _of(self, owner: Any) -> CreditAccount | None:
+        if owner is None:  # the accounts of deleted owners are nobody's
+            return None
+        hints = {"instance": owner} if isinstance(owner, models.Model) else {}
+        return self.db_manager(self._db, hints).filter(owner=owner).first()
 
 
 class LotQuerySet(models.QuerySet["CreditLot"]):
@@ -94,6 +109,23 @@ class LotQuerySet(models.QuerySet["CreditLot"]):
                 )
             )
         )
+
+    def with_transfers(self) -> Self:
+        """These lots, and those that transfers made of them in other accounts, however often.
+
+        So a refund finds the credits of a purchase wherever they are. What a conversion or a
+        roll-over made of a lot, :func:`~quickscale_credits.ledger.revoke` of that lot takes by
+        itself; it is in here only when it was transferred.
+        """
+        lots = self.model._base_manager.using(self.db)
+        found = set(self.values_list("pk", flat=True))
+        latest = set(found)
+        while latest:
+            made = lots.filter(Q(parent__in=latest) | Q(transferred_from__in=latest))
+            origins = dict(made.values_list("pk", "transferred_from"))
+            latest = set(origins)
+            found |= {pk for pk, origin in origins.items() if origin is not None}
+        return self.model._default_manager.using(self.db).filter(pk__in=found)  # type: ignore[return-value]
 
     def balance(self) -> Decimal:
         """Credits that have begun and not ended, held ones included."""
@@ -137,6 +169,13 @@ class ServiceQuerySet(models.QuerySet["Service"]):
     def active(self) -> Self:
         return self.filter(is_active=True)
 
+    def with_prices(self) -> Self:
+        """Services with their ``prices_in_force``, for a list of them: one more query."""
+        from quickscale_credits.models import ServicePrice
+
+        prices = ServicePrice.objects.in_force()
+        return self.prefetch_related(Prefetch("prices", prices, to_attr="prices_in_force"))
+
     def for_code(self, code: str) -> Service:
         """The active service of that code.
 
@@ -152,6 +191,30 @@ class ServiceQuerySet(models.QuerySet["Service"]):
         return service
 
 
+class PriceQuerySet(models.QuerySet["ServicePrice"]):
+    def in_force(self, at: datetime | None = None) -> Self:
+        """The newest price of each meter and dimension that has begun, by default by now."""
+        return (
+            self.filter(effective_at__lte=LedgerClock() if at is None else at)
+            .order_by("service_id", "meter", "dimension", "-effective_at", "-pk")
+            .distinct("service_id", "meter", "dimension")
+        )
+
+    def with_status(self) -> Self:
+        """Annotate ``status``: ``"coming"``, ``"in force"`` or ``"past"``."""
+        from quickscale_credits.models import ServicePrice
+
+        current = ServicePrice.objects.in_force().values("pk")
+        return self.annotate(
+            status=Case(
+                When(effective_at__gt=LedgerClock(), then=Value("coming")),
+                When(pk__in=current, then=Value("in force")),
+                default=Value("past"),
+            )
+        )
+
+
 LotManager = models.Manager.from_queryset(LotQuerySet)
 HoldManager = models.Manager.from_queryset(HoldQuerySet)
 ServiceManager = models.Manager.from_queryset(ServiceQuerySet)
+PriceManager = models.Manager.from_queryset(PriceQuerySet)

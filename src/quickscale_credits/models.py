@@ -12,44 +12,51 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import ExpressionWrapper, F, Q
-from django.utils.module_loading import import_string
+from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
+from quickscale.formats import format_credits, in_credits
 from quickscale.owner import owner_model_name
-from quickscale_credits.amounts import DIGITS, PLACES, Amount, parse_amount, round_up
+from quickscale_credits.amounts import DIGITS, PLACES, PRICE_PLACES, Amount, parse_amount
+from quickscale_credits.deletion import outlive_owner
+from quickscale_credits.fields import PriceField
 from quickscale_credits.managers import (
     AccountManager,
     HoldManager,
     LotManager,
+    PriceManager,
     ServiceManager,
 )
+
+METER = "units"
+"""The meter of services that count only one thing."""
+
+# True for mypy, whose plugin knows reverse managers; other type checkers read them below.
+MYPY = False
 
 
 class LedgerModel(models.Model):
     """A row that the ledger's functions keep: a stale instance never writes its figures back."""
 
-    writable_fields: ClassVar[tuple[str, ...]] = ()
-
     class Meta:
         abstract = True
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Of a stored row, write what is not the ledger's own.
+        """Store a new row.
 
         Raises:
-            TypeError: ``update_fields`` has a field of the ledger, or the row has no other.
+            TypeError: the row is stored already.
         """
         if not self._state.adding:
-            fields = kwargs.setdefault("update_fields", self.writable_fields)
-            if not fields or not set(fields) <= set(self.writable_fields):
-                raise TypeError(f"Only quickscale_credits.ledger changes a {type(self).__name__}.")
+            raise TypeError(f"Only quickscale_credits.ledger changes a {type(self).__name__}.")
         super().save(*args, **kwargs)
 
 
@@ -63,9 +70,20 @@ class CreditAccount(LedgerModel):
 
     owner = models.OneToOneField(
         owner_model_name(),
-        on_delete=models.PROTECT,
+        on_delete=outlive_owner,
+        null=True,
+        blank=True,
         related_name="credit_account",
         verbose_name=_("owner"),
+    )
+    former_owner = models.CharField(
+        _("former owner"),
+        max_length=255,
+        blank=True,
+        default="",
+        db_default="",
+        editable=False,
+        help_text=_("Who it was, once the owner is deleted."),
     )
     status = models.CharField(
         _("status"), max_length=10, choices=Status, default=Status.ACTIVE, db_default=Status.ACTIVE
@@ -95,15 +113,18 @@ class CreditAccount(LedgerModel):
         help_text=_("No lot ends and no hold times out before this moment."),
     )
     low_balance_threshold = models.DecimalField(
-        _("low balance at"), max_digits=DIGITS, decimal_places=PLACES, null=True, blank=True
+        _("low balance at"),
+        max_digits=DIGITS,
+        decimal_places=PLACES,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(Decimal(0))],
     )
     low_balance_armed = models.BooleanField(default=True, db_default=True, editable=False)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     updated_at = models.DateTimeField(_("changed"), auto_now=True)
 
     objects: ClassVar[AccountManager] = AccountManager()
-
-    writable_fields = ("low_balance_threshold", "updated_at")
 
     class Meta:
         verbose_name = _("credit account")
@@ -126,8 +147,32 @@ class CreditAccount(LedgerModel):
             )
         ]
 
+    if TYPE_CHECKING and not MYPY:
+
+        @property
+        def lots(self) -> LotManager[CreditLot]: ...
+        @property
+        def holds(self) -> HoldManager[CreditHold]: ...
+        @property
+        def transactions(self) -> models.Manager[CreditTransaction]: ...
+        @property
+        def changes(self) -> models.Manager[AccountChange]: ...
+        @property
+        def usages(self) -> models.Manager[ServiceUsage]: ...
+        @property
+        def events(self) -> models.Manager[CreditEvent]: ...
+
     def __str__(self) -> str:
+        if self.owner is None:
+            return str(_("%s (deleted)")) % (self.former_owner or f"#{self.pk}")
         return str(self.owner)
+
+    def has_history(self) -> bool:
+        """Whether anything was ever booked, used or changed."""
+        rows = (self.transactions, self.lots, self.holds, self.usages, self.changes)
+        return any(row.exists() for row in rows)
+
+    ahas_history = sync_to_async(has_history)
 
     def add_credits(
         self,
@@ -233,13 +278,55 @@ class CreditAccount(LedgerModel):
             metadata=metadata,
         )
 
+    def settle_credits(
+        self,
+        amount: Amount,
+        description: str,
+        *,
+        hold: CreditHold | None = None,
+        service: Service | None = None,
+        idempotency_key: str | None = None,
+        actor: Any = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> CreditTransaction | None:
+        """Charge for finished work; see :func:`quickscale_credits.ledger.settle`."""
+        from quickscale_credits import ledger
+
+        return ledger.settle(
+            account=self,
+            amount=amount,
+            description=description,
+            hold=hold,
+            service=service,
+            idempotency_key=idempotency_key,
+            actor=actor,
+            metadata=metadata,
+        )
+
     def get_balance(self) -> Decimal:
         """Credits that have begun and have not ended, held ones included."""
         return self.lots.balance()
 
     def get_available_balance(self) -> Decimal:
-        """What a spend can use now without an overdraft: the balance less what is held."""
+        """The balance less what is held: what a spend can use now without an overdraft.
+
+        It is the same while the account is frozen, and once it is closed; :meth:`can_spend` looks
+        at that too.
+        """
         return self.lots.available()
+
+    def can_spend(self, amount: Amount) -> bool:
+        """Whether a spend of that many credits would succeed now: status, balance and overdraft.
+
+        Another spend may come first, so only the spend itself is certain.
+
+        Raises:
+            InvalidAmountError: it is not a number of credits above zero.
+        """
+        value = parse_amount(amount)
+        stored = type(self)._base_manager.db_manager(hints={"instance": self})
+        status, limit = stored.values_list("status", "overdraft_limit").get(pk=self.pk)
+        return status == self.Status.ACTIVE and value <= self.get_available_balance() + limit
 
     def get_balance_by_type(self) -> dict[str, Decimal]:
         """The balance of each type of credit, every type included."""
@@ -253,10 +340,70 @@ class CreditAccount(LedgerModel):
     aconsume_credits = sync_to_async(consume_credits)
     aremove_credits = sync_to_async(remove_credits)
     ahold_credits = sync_to_async(hold_credits)
+    asettle_credits = sync_to_async(settle_credits)
     aget_balance = sync_to_async(get_balance)
     aget_available_balance = sync_to_async(get_available_balance)
+    acan_spend = sync_to_async(can_spend)
     aget_balance_by_type = sync_to_async(get_balance_by_type)
     aget_expiring_credits = sync_to_async(get_expiring_credits)
+
+
+class AccountChange(models.Model):
+    """What an account was allowed to do, and what since: by whom and why. It is never changed.
+
+    ``old`` and ``new`` are a status, or a number of credits as text; a low balance that is not
+    told of is empty. A freeze that a revocation led to has its actor and its reason.
+    """
+
+    class Kind(models.TextChoices):
+        STATUS = "status", _("Status")
+        OVERDRAFT_LIMIT = "overdraft_limit", _("Overdraft limit")
+        LOW_BALANCE = "low_balance", _("Low balance at")
+
+    account = models.ForeignKey(
+        CreditAccount,
+        models.PROTECT,
+        db_index=False,
+        related_name="changes",
+        verbose_name=_("account"),
+    )
+    kind = models.CharField(_("kind"), max_length=15, choices=Kind)
+    old = models.CharField(_("before"), max_length=25, blank=True)
+    new = models.CharField(_("after"), max_length=25, blank=True)
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        db_index=False,
+        related_name="+",
+        verbose_name=_("done by"),
+    )
+    reason = models.TextField(_("reason"), blank=True)
+    created_at = models.DateTimeField(_("time"))
+
+    class Meta:
+        verbose_name = _("change of an account")
+        verbose_name_plural = _("changes of accounts")
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["account", "kind", "id"], name="qs_credits_change_account"),
+            models.Index(
+                fields=["actor"],
+                condition=Q(actor__isnull=False),
+                name="qs_credits_change_actor",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        old, new = self.readable(self.old), self.readable(self.new)
+        return f"{self.get_kind_display()}: {old} → {new}"
+
+    def readable(self, value: str) -> str:
+        """``old`` or ``new`` in words, or as a number of credits."""
+        if self.kind == self.Kind.STATUS:
+            return str(CreditAccount.Status(value).label)
+        return format_credits(Decimal(value)) if value else str(_("None"))
 
 
 class CreditLot(LedgerModel):
@@ -290,7 +437,7 @@ class CreditLot(LedgerModel):
         default=Decimal(0),
         db_default=0,
         editable=False,
-        help_text=_("What expired or was revoked."),
+        help_text=_("What expired, was revoked or was transferred."),
     )
     revoked_due = models.DecimalField(
         _("still to be revoked"),
@@ -338,6 +485,16 @@ class CreditLot(LedgerModel):
         blank=True,
         related_name="children",
     )
+    transferred_from = models.ForeignKey(
+        "self",
+        models.PROTECT,
+        db_index=False,
+        null=True,
+        blank=True,
+        related_name="transfers",
+        verbose_name=_("transferred from"),
+        help_text=_("The lot of another account that these credits were in before."),
+    )
     created_at = models.DateTimeField(_("created"))
 
     objects: ClassVar[LotManager[CreditLot]] = LotManager()
@@ -365,7 +522,7 @@ class CreditLot(LedgerModel):
             ),
             models.UniqueConstraint(
                 fields=["source_type", "source_id"],
-                condition=~Q(source_type=""),
+                condition=~Q(source_type="") & Q(transferred_from__isnull=True),
                 name="quickscale_credits_lot_source",
             ),
             models.UniqueConstraint(
@@ -389,6 +546,21 @@ class CreditLot(LedgerModel):
                 name="qs_credits_lot_parent",
             ),
             models.Index(
+                fields=["transferred_from"],
+                condition=Q(transferred_from__isnull=False),
+                name="qs_credits_lot_transferred",
+            ),
+            models.Index(
+                fields=["account", "effective_at"],
+                condition=Q(effective_at__gt=F("created_at")),
+                name="qs_credits_lot_scheduled",
+            ),
+            models.Index(
+                fields=["source_type", "source_id"],
+                condition=~Q(source_type=""),
+                name="qs_credits_lot_source",
+            ),
+            models.Index(
                 fields=["expires_at"],
                 condition=Q(is_open=True, expires_at__isnull=False),
                 name="qs_credits_lot_ends",
@@ -400,8 +572,21 @@ class CreditLot(LedgerModel):
             ),
         ]
 
+    if TYPE_CHECKING and not MYPY:
+
+        @property
+        def allocations(self) -> models.Manager[CreditAllocation]: ...
+        @property
+        def children(self) -> LotManager[CreditLot]: ...
+        @property
+        def transfers(self) -> LotManager[CreditLot]: ...
+
     def __str__(self) -> str:
-        return f"{self.get_credit_type_display()} {self.remaining}/{self.amount}"
+        return _("%(type)s: %(left)s of %(amount)s left") % {
+            "type": self.get_credit_type_display(),
+            "left": format_credits(self.remaining or 0),
+            "amount": format_credits(self.amount or 0),
+        }
 
 
 class CreditTransaction(models.Model):
@@ -415,6 +600,7 @@ class CreditTransaction(models.Model):
         REVERSE = "reverse", _("Given back")
         ADJUST = "adjust", _("Adjusted")
         CONVERT = "convert", _("Converted")
+        TRANSFER = "transfer", _("Transferred")
         CARRY = "carry", _("Carried forward")
 
     account = models.ForeignKey(
@@ -436,7 +622,7 @@ class CreditTransaction(models.Model):
         decimal_places=PLACES,
         default=Decimal(0),
         db_default=0,
-        help_text=_("What a revocation could not take."),
+        help_text=_("What a revocation, or the charge for finished work, could not take."),
     )
     description = models.TextField(_("description"))
     service = models.ForeignKey(
@@ -450,7 +636,7 @@ class CreditTransaction(models.Model):
     )
     actor = models.ForeignKey(
         settings.AUTH_USER_MODEL,
-        models.PROTECT,
+        models.SET_NULL,
         null=True,
         blank=True,
         db_index=False,
@@ -482,6 +668,9 @@ class CreditTransaction(models.Model):
     metadata = models.JSONField(_("metadata"), default=dict, blank=True)
     created_at = models.DateTimeField(_("time"))
 
+    # Whether an earlier call wrote this row, so that the one that returned it wrote nothing.
+    replayed: bool = False
+
     class Meta:
         verbose_name = _("credit transaction")
         verbose_name_plural = _("credit transactions")
@@ -491,15 +680,17 @@ class CreditTransaction(models.Model):
                 condition=Q(amount__gt=0, kind__in=["grant", "reverse", "adjust"])
                 | Q(amount__lt=0, kind__in=["consume", "expire", "revoke", "adjust"])
                 | Q(amount=0, kind__in=["revoke", "reverse", "convert"])
+                | Q(amount=0, kind="consume", shortfall__gt=0)
+                | (Q(kind="transfer") & ~Q(amount=0))
                 | Q(kind="carry"),
                 name="quickscale_credits_transaction_sign",
             ),
             models.CheckConstraint(
-                condition=Q(shortfall=0) | Q(kind="revoke", shortfall__gt=0),
+                condition=Q(shortfall=0) | Q(kind__in=["revoke", "consume"], shortfall__gt=0),
                 name="quickscale_credits_transaction_shortfall",
             ),
             models.CheckConstraint(
-                condition=Q(kind="reverse", reverses__isnull=False)
+                condition=Q(kind__in=["reverse", "convert"], reverses__isnull=False)
                 | Q(~Q(kind="reverse"), reverses__isnull=True),
                 name="quickscale_credits_transaction_reverses",
             ),
@@ -539,8 +730,19 @@ class CreditTransaction(models.Model):
             ),
         ]
 
+    if TYPE_CHECKING and not MYPY:
+
+        @property
+        def allocations(self) -> models.Manager[CreditAllocation]: ...
+        @property
+        def reversals(self) -> models.Manager[CreditTransaction]: ...
+
+    #: Set by :func:`quickscale_credits.overview.tell_what_is_coming`.
+    usable_after: Decimal
+    coming: Decimal
+
     def __str__(self) -> str:
-        return f"{self.account_id}/{self.sequence} {self.kind} {self.amount}"
+        return f"{self.get_kind_display()}: {format_credits(self.amount or 0, signed=True)}"
 
     def reverse(
         self,
@@ -606,7 +808,7 @@ class CreditAllocation(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.amount} of lot {self.lot_id}"
+        return format_credits(self.amount or 0, signed=True)
 
 
 class CreditClaim(models.Model):
@@ -668,7 +870,7 @@ class CreditClaim(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.amount} of lot {self.lot_id}"
+        return format_credits(self.amount or 0, signed=True)
 
 
 class CreditHold(LedgerModel):
@@ -706,7 +908,7 @@ class CreditHold(LedgerModel):
     )
     actor = models.ForeignKey(
         settings.AUTH_USER_MODEL,
-        models.PROTECT,
+        models.SET_NULL,
         null=True,
         blank=True,
         db_index=False,
@@ -724,7 +926,8 @@ class CreditHold(LedgerModel):
 
     objects: ClassVar[HoldManager[CreditHold]] = HoldManager()
 
-    replayed = False  # whether hold_credits() answered with a hold that its key made before
+    # Whether an earlier call wrote this row, so that the one that returned it wrote nothing.
+    replayed: bool = False
 
     class Meta:
         verbose_name = _("hold")
@@ -746,7 +949,7 @@ class CreditHold(LedgerModel):
             ),
             models.UniqueConstraint(
                 fields=["account", "idempotency_key"],
-                condition=~Q(idempotency_key=""),
+                condition=~Q(idempotency_key="") & Q(status__in=["open", "captured"]),
                 name="quickscale_credits_hold_idempotency",
             ),
             models.UniqueConstraint(
@@ -772,13 +975,19 @@ class CreditHold(LedgerModel):
         ]
 
     def __str__(self) -> str:
-        return f"{self.amount} {self.status}"
+        return f"{in_credits(self.amount or 0)}: {self.get_status_display()}"
 
     def capture(self, amount: Amount | None = None) -> CreditTransaction | None:
         """Take the credits; see :func:`quickscale_credits.ledger.capture`."""
         from quickscale_credits import ledger
 
         return ledger.capture(hold=self, amount=amount)
+
+    def prolong(self, ttl: timedelta) -> CreditHold:
+        """Let the hold last longer; see :func:`quickscale_credits.ledger.prolong`."""
+        from quickscale_credits import ledger
+
+        return ledger.prolong(hold=self, ttl=ttl)
 
     def release(self) -> CreditHold:
         """Give the hold up; see :func:`quickscale_credits.ledger.release`."""
@@ -787,6 +996,7 @@ class CreditHold(LedgerModel):
         return ledger.release(hold=self)
 
     acapture = sync_to_async(capture)
+    aprolong = sync_to_async(prolong)
     arelease = sync_to_async(release)
 
 
@@ -833,7 +1043,7 @@ class CreditHoldAllocation(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.amount} of lot {self.lot_id}"
+        return in_credits(self.amount or 0)
 
 
 class Service(models.Model):
@@ -844,13 +1054,6 @@ class Service(models.Model):
         _("code"), max_length=100, unique=True, help_text=_("The name that code uses.")
     )
     description = models.TextField(_("description"), blank=True)
-    cost = models.DecimalField(
-        _("cost"),
-        max_digits=DIGITS,
-        decimal_places=PLACES,
-        validators=[MinValueValidator(Decimal(0))],
-        help_text=_("Credits for each unit; 0 is free."),
-    )
     unit = models.CharField(
         _("unit"), max_length=50, blank=True, help_text=_("What one unit is, such as “page”.")
     )
@@ -858,7 +1061,7 @@ class Service(models.Model):
         _("cost hook"),
         max_length=255,
         blank=True,
-        help_text=_("Dotted path of a function that works out the cost."),
+        help_text=_("Dotted path of a function that works out the cost instead of the prices."),
     )
     is_active = models.BooleanField(_("active"), default=True)
     display_order = models.PositiveIntegerField(_("order"), default=0)
@@ -871,30 +1074,119 @@ class Service(models.Model):
         verbose_name = _("service")
         verbose_name_plural = _("services")
         ordering = ["display_order", "name", "id"]
-        constraints = [
-            models.CheckConstraint(
-                condition=Q(cost__gte=0), name="quickscale_credits_service_cost"
-            ),
-        ]
 
     def __str__(self) -> str:
         return self.name
 
-    def cost_of(self, units: Amount = 1, *, owner: Any = None) -> Decimal:
-        """What a number of units costs, rounded up to the fourth place.
+    @cached_property
+    def prices_in_force(self) -> list[ServicePrice]:
+        """The prices of today, by meter and dimension."""
+        return list(self.prices.in_force())
 
-        The hook named by ``cost_hook`` is called as ``hook(service=..., units=..., owner=...)``.
+    def cost_of(self, units: Amount = 1, *, owner: Any = None) -> Decimal:
+        """What a number of units costs; see :func:`quickscale_credits.pricing.price_use`."""
+        from quickscale_credits import pricing
+
+        return pricing.price_use(self, {METER: units}, owner=owner).cost
+
+
+class ServicePrice(models.Model):
+    """What a meter of a service costs from a moment on, until a newer row of the same follows.
+
+    A row is never changed, so that a use of yesterday keeps yesterday's price. Among rows that
+    begin together the one that was made last counts.
+    """
+
+    service = models.ForeignKey(
+        Service,
+        models.CASCADE,
+        db_index=False,
+        related_name="prices",
+        verbose_name=_("service"),
+    )
+    meter = models.CharField(
+        _("meter"),
+        max_length=50,
+        default=METER,
+        help_text=_("What is counted, such as “input”: the name that code uses."),
+    )
+    dimension = models.CharField(
+        _("dimension"),
+        max_length=100,
+        blank=True,
+        default="",
+        help_text=_("What the price is for, such as a model; empty for any other."),
+    )
+    unit_price = PriceField(
+        _("price"),
+        validators=[MinValueValidator(Decimal(0))],
+        help_text=_("In credits; 0 is free."),
+    )
+    per = models.PositiveBigIntegerField(
+        _("per"),
+        default=1,
+        validators=[MinValueValidator(1)],
+        help_text=_("How many units the price is for, such as 1000."),
+    )
+    effective_at = models.DateTimeField(
+        _("in force from"), blank=True, help_text=_("Empty for now.")
+    )
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+
+    objects: ClassVar[PriceManager[ServicePrice]] = PriceManager()
+
+    class Meta:
+        verbose_name = _("price of a service")
+        verbose_name_plural = _("prices of services")
+        ordering = ["service_id", "meter", "dimension", "-effective_at", "-id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(unit_price__gte=0, per__gte=1), name="quickscale_credits_price_figures"
+            ),
+        ]
+        indexes = [
+            models.Index(
+                F("service"),
+                F("meter"),
+                F("dimension"),
+                F("effective_at").desc(),
+                F("id").desc(),
+                name="qs_credits_price_in_force",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.unit_price:f} / {self.per} {self.meter} {self.dimension}".rstrip()
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Add the row, in force from now where nothing else is said.
 
         Raises:
-            InvalidAmountError: the units, or what the hook returned, aren't a number from zero up.
-            ImportError: the hook can't be loaded.
+            InvalidAmountError: the price doesn't fit.
+            TypeError: the row is stored already.
         """
-        count = parse_amount(units, name="units", zero=True)
-        if self.cost_hook:
-            cost = import_string(self.cost_hook)(service=self, units=count, owner=owner)
-        else:
-            cost = self.cost * count
-        return round_up(cost, name="cost")
+        from quickscale_credits.databases import database_of, ledger_now
+
+        if not self._state.adding:
+            raise TypeError("A price is never changed: add one that follows it.")
+        if self.effective_at is None:
+            self.effective_at = ledger_now(kwargs.get("using") or database_of(self))
+        super().save(*args, **kwargs)
+
+    def clean(self) -> None:
+        """Refuse a price that would change what a use in the past costs."""
+        from quickscale_credits.databases import database_of, ledger_now
+
+        if getattr(self, "effective_at", None) is None or self.service_id is None:
+            return
+        using = database_of(self)
+        same = ServicePrice.objects.using(using).filter(
+            service=self.service_id, meter=self.meter, dimension=self.dimension
+        )
+        if self.effective_at < ledger_now(using) and same.exists():
+            raise ValidationError(
+                {"effective_at": _("There is a price for that time already: it can't be changed.")}
+            )
 
 
 class ServiceUsage(models.Model):
@@ -924,9 +1216,35 @@ class ServiceUsage(models.Model):
         verbose_name=_("transaction"),
     )
     units = models.DecimalField(
-        _("units"), max_digits=DIGITS, decimal_places=PLACES, default=Decimal(1)
+        _("units"),
+        max_digits=DIGITS + PRICE_PLACES - PLACES,
+        decimal_places=PRICE_PLACES,
+        null=True,
+        blank=True,
+        default=Decimal(1),
+        help_text=_("Nothing where several meters were used."),
+    )
+    quantities = models.JSONField(
+        _("quantities"),
+        default=dict,
+        blank=True,
+        help_text=_("How much of each meter, exactly, as text."),
+    )
+    dimension = models.CharField(
+        _("dimension"), max_length=100, blank=True, default="", db_default=""
+    )
+    price_lines = models.JSONField(
+        _("prices"), default=list, blank=True, help_text=_("The prices that were applied.")
     )
     cost = models.DecimalField(_("cost"), max_digits=DIGITS, decimal_places=PLACES)
+    shortfall = models.DecimalField(
+        _("shortfall"),
+        max_digits=DIGITS,
+        decimal_places=PLACES,
+        default=Decimal(0),
+        db_default=Decimal(0),
+        help_text=_("The part of the cost that the account couldn't pay."),
+    )
     idempotency_key = models.CharField(max_length=255, blank=True, default="", db_default="")
     fingerprint = models.CharField(
         max_length=64, blank=True, default="", db_default="", editable=False
@@ -940,7 +1258,8 @@ class ServiceUsage(models.Model):
         ordering = ["-created_at", "-id"]
         constraints = [
             models.CheckConstraint(
-                condition=Q(cost__gte=0, units__gte=0), name="quickscale_credits_usage_figures"
+                condition=Q(cost__gte=0, units__gte=0, shortfall__gte=0, shortfall__lte=F("cost")),
+                name="quickscale_credits_usage_figures",
             ),
             models.UniqueConstraint(
                 fields=["account", "idempotency_key"],
@@ -968,9 +1287,11 @@ class CreditEvent(models.Model):
         REVERSED = "reversed", _("Credits given back")
         ADJUSTED = "adjusted", _("Credits adjusted")
         CONVERTED = "converted", _("Credits converted")
+        TRANSFERRED = "transferred", _("Credits transferred")
         LOW_BALANCE = "low_balance", _("Low balance")
         DEPLETED = "depleted", _("No credits left")
         EXPIRING = "expiring", _("Credits end soon")
+        SHORTFALL = "shortfall", _("Credits were missing")
 
     kind = models.CharField(_("kind"), max_length=12, choices=Kind)
     account = models.ForeignKey(
@@ -1011,4 +1332,4 @@ class CreditEvent(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.account_id}"
+        return str(self.get_kind_display())

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Generic, TypeVar
 
-from django.db import OperationalError, connections, models
-from django.db.backends.utils import CursorWrapper
+from django.db import connections, models
 
-from quickscale_credits.exceptions import TransactionConflictError
+from quickscale_credits.databases import write_cursor
 
 ModelT = TypeVar("ModelT", bound=models.Model)
-
-# A serialization failure, a deadlock (postgresql.org/docs/current/errcodes-appendix.html).
-_TRY_AGAIN = ("40001", "40P01")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +30,6 @@ class Outcome(Generic[ModelT]):
     using: str
     account_id: int | None
     at: datetime | None
-
-
-@contextmanager
-def _cursor(using: str) -> Iterator[CursorWrapper]:
-    try:
-        with connections[using].cursor() as cursor:
-            yield cursor
-    except OperationalError as error:
-        cause = error.__cause__  # psycopg calls its state so, psycopg2 pgcode
-        if getattr(cause, "sqlstate", getattr(cause, "pgcode", None)) in _TRY_AGAIN:
-            raise TransactionConflictError(*error.args) from error
-        raise
 
 
 class Operation(Generic[ModelT]):
@@ -72,13 +55,13 @@ class Operation(Generic[ModelT]):
 
     def call(self, using: str, *values: Any) -> Outcome[ModelT]:
         """Run the function: one round trip."""
-        with _cursor(using) as cursor:
+        with write_cursor(using) as cursor:
             cursor.execute(self.sql, values)
             return self._read(using, cursor.fetchone())
 
     def call_many(self, using: str, *values: Any) -> list[Outcome[ModelT]]:
         """Run a function that answers many requests: one round trip for all of them."""
-        with _cursor(using) as cursor:
+        with write_cursor(using) as cursor:
             cursor.execute(self.sql, values)
             return [self._read(using, row) for row in cursor.fetchall()]
 

@@ -13,11 +13,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from itertools import count
 
-from django.db import DEFAULT_DB_ALIAS, transaction
+from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from quickscale_credits.conf import app_settings
+from quickscale_credits.databases import database_of
 from quickscale_credits.managers import LedgerClock
 from quickscale_credits.models import CreditAccount, CreditEvent, CreditTransaction
 from quickscale_credits.signals import (
@@ -33,6 +34,8 @@ from quickscale_credits.signals import (
     credits_granted,
     credits_reversed,
     credits_revoked,
+    credits_transferred,
+    shortfall_recorded,
 )
 
 logger = logging.getLogger(__name__)
@@ -45,9 +48,11 @@ SIGNALS: Mapping[str, LedgerSignal] = {
     CreditEvent.Kind.REVERSED: credits_reversed,
     CreditEvent.Kind.ADJUSTED: credits_adjusted,
     CreditEvent.Kind.CONVERTED: credits_converted,
+    CreditEvent.Kind.TRANSFERRED: credits_transferred,
     CreditEvent.Kind.LOW_BALANCE: balance_low,
     CreditEvent.Kind.DEPLETED: balance_depleted,
     CreditEvent.Kind.EXPIRING: credits_expiring,
+    CreditEvent.Kind.SHORTFALL: shortfall_recorded,
 }
 # A delivery that takes longer than this counts as dead, and the event is delivered again.
 DELIVERY_TIME = timedelta(minutes=5)
@@ -59,9 +64,7 @@ UNHEARD = 100  # writes after which a process that has no receivers is done with
 _writes = count(1)
 
 
-def deliver_after_commit(
-    account_id: int, *, since: datetime, using: str = DEFAULT_DB_ALIAS
-) -> None:
+def deliver_after_commit(account_id: int, *, since: datetime, using: str) -> None:
     """Once the transaction that goes on has committed, deliver the account's events from it.
 
     ``since`` is the ledger's time of the write.
@@ -76,20 +79,21 @@ def deliver_after_commit(
         transaction.on_commit(lambda: _pass_over(using, BATCH), using=using, robust=True)
 
 
-def deliver_due(*, limit: int | None = None, using: str = DEFAULT_DB_ALIAS) -> int:
+def deliver_due(*, limit: int | None = None, using: str | None = None) -> int:
     """Deliver what is due for every account, or for ``limit`` of them; how many were delivered."""
+    using = using or database_of()
     delivered = _pass_over(using)
     due = _open(using).filter(next_attempt_at__lte=LedgerClock())
     accounts = due.order_by("account_id").values_list("account_id", flat=True).distinct()[:limit]
     return delivered + sum(deliver_account(account_id, using=using) for account_id in accounts)
 
 
-def deliver_account(account_id: int, *, using: str = DEFAULT_DB_ALIAS) -> int:
+def deliver_account(account_id: int, *, using: str | None = None) -> int:
     """Deliver an account's events, oldest first; how many are done with.
 
     A receiver that failed an event gets no later one before it; the others do.
     """
-    return _deliver(_events(account_id, using))
+    return _deliver(_events(account_id, using or database_of()))
 
 
 def _pass_over(using: str, limit: int | None = None) -> int:
@@ -145,7 +149,7 @@ def _deliver(events: Iterable[CreditEvent]) -> int:
     return delivered
 
 
-def purge(*, older_than: timedelta | None = None, using: str = DEFAULT_DB_ALIAS) -> int:
+def purge(*, older_than: timedelta | None = None, using: str | None = None) -> int:
     """Delete events that were delivered longer ago than that; how many they were.
 
     By default than ``QUICKSCALE_CREDITS_EVENT_RETENTION``. Reads no event that is younger.
@@ -154,6 +158,7 @@ def purge(*, older_than: timedelta | None = None, using: str = DEFAULT_DB_ALIAS)
     if age is None:
         return 0
     moment, last, deleted = timezone.now() - age, 0, 0
+    using = using or database_of()
     while True:
         events = list(CreditEvent.objects.using(using).filter(pk__gt=last).order_by("pk")[:BATCH])
         old = [event.pk for event in events if event.delivered_at and event.delivered_at < moment]
@@ -182,7 +187,7 @@ def _claim(event: CreditEvent) -> bool:
     """Whether this process delivers the event: nobody else does until the time is over."""
     event.attempts += 1
     claimed = (
-        _open(event._state.db or DEFAULT_DB_ALIAS)
+        _open(database_of(event))
         .filter(pk=event.pk, attempts=event.attempts - 1)
         .update(attempts=event.attempts, next_attempt_at=LedgerClock() + DELIVERY_TIME)
     )
@@ -190,14 +195,15 @@ def _claim(event: CreditEvent) -> bool:
 
 
 def _send(event: CreditEvent, receivers: Iterable[tuple[str, Receiver]]) -> set[str]:
-    """Call the receivers; the names of those that failed."""
+    """Call the receivers, and return the names of those that failed."""
+    using = database_of(event)
     entry = None
     if key := event.payload.get("transaction"):
-        entry = CreditTransaction.objects.using(event._state.db).filter(pk=key).first()
+        entry = CreditTransaction.objects.using(using).filter(pk=key).first()
     failed = set()
     for name, receiver in receivers:
         try:
-            with transaction.atomic(using=event._state.db):
+            with transaction.atomic(using=using):
                 receiver(
                     signal=SIGNALS[event.kind],
                     sender=CreditAccount,

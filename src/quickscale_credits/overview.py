@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from operator import itemgetter
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.db.models import F, Min, Q, Sum
+from django.db.models.functions import TruncDate
 from django.utils import timezone
 
 from quickscale_credits import outbox
+from quickscale_credits.databases import database_of, write_atomic, write_cursor
 from quickscale_credits.managers import LedgerClock
-from quickscale_credits.models import CreditAccount, CreditLot, CreditTransaction
+from quickscale_credits.models import (
+    CreditAccount,
+    CreditAllocation,
+    CreditLot,
+    CreditTransaction,
+)
 
-SHOWN_ENDINGS = 5
+SHOWN = 3
 RECENT = 5
 _POST_DUE = """
 SELECT quickscale_credits_post_due(due.id, quickscale_credits_clock())
@@ -26,32 +34,74 @@ SELECT quickscale_credits_post_due(due.id, quickscale_credits_clock())
 
 
 @dataclass(frozen=True)
+class Dated:
+    """So many credits that end, or come, on the day of a moment, or stay."""
+
+    amount: Decimal
+    at: datetime | None
+
+    @property
+    def number(self) -> int:
+        """What the plural of a language goes by; a fraction reads like more than one."""
+        return int(self.amount) if self.amount == int(self.amount) else 2
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """Credits by the day on which they end or come, the nearest first."""
+
+    days: list[Dated]
+
+    @property
+    def nearest(self) -> list[Dated]:
+        """As many days as people want to read."""
+        return self.days[:SHOWN]
+
+    @property
+    def later(self) -> Dated | None:
+        """What follows after those, with its last day."""
+        rest = self.days[SHOWN:]
+        return Dated(_sum(day.amount for day in rest), rest[-1].at) if rest else None
+
+
+@dataclass(frozen=True)
 class TypeBalance:
-    """The credits of one type; ``ends_at`` is when the first of them end, if any do."""
+    """The credits of one type, and which of them end when."""
 
     code: str
     label: str
     amount: Decimal
-    ends_at: datetime | None
+    ends: Calendar
+
+    @property
+    def ends_at(self) -> datetime | None:
+        """When the first of them end, if any do."""
+        return self.ends.days[0].at if self.ends.days else None
+
+    @property
+    def end_together(self) -> bool:
+        """Whether all of them end on the same day."""
+        return [day.amount for day in self.ends.days] == [self.amount]
+
+    @property
+    def lasting(self) -> Dated | None:
+        """What stays when all the others have ended."""
+        rest = self.amount - _sum(day.amount for day in self.ends.days)
+        return Dated(rest, None) if rest > 0 else None
 
 
 @dataclass(frozen=True)
 class BalanceOverview:
     """``available`` can be spent now, ``held`` waits for work that goes on.
 
-    ``by_type`` is in the order of spending and counts held credits; ``ending`` are the lots that
-    end first, with ``live_remaining`` credits each.
+    ``by_type`` is in the order of spending and counts held credits; ``coming`` are credits that
+    are put in already and can't be spent yet.
     """
 
     available: Decimal
     held: Decimal
     by_type: list[TypeBalance]
-    ending: list[CreditLot]
-
-    @property
-    def has_more_endings(self) -> bool:
-        """Whether the ends by type leave one out."""
-        return len(self.ending) > sum(bool(type_.ends_at) for type_ in self.by_type)
+    coming: Calendar
 
 
 def current_account(owner: Any) -> CreditAccount:
@@ -59,11 +109,11 @@ def current_account(owner: Any) -> CreditAccount:
 
     Nobody is waited for: while the account is locked, its history is as it was.
     """
-    account = CreditAccount.objects.for_owner(owner)
+    account = CreditAccount.objects.to_read(owner)
     due = account.next_due_at
     if due and due <= timezone.now():
-        using = account._state.db or DEFAULT_DB_ALIAS
-        with transaction.atomic(using), connections[using].cursor() as cursor:
+        using = database_of(account)
+        with write_atomic(using), write_cursor(using) as cursor:
             cursor.execute(_POST_DUE, [account.pk])
             outbox.deliver_after_commit(account.pk, since=due, using=using)
     return account
@@ -71,43 +121,66 @@ def current_account(owner: Any) -> CreditAccount:
 
 def balance_overview(account: CreditAccount) -> BalanceOverview:
     """The balance of an account: 2 queries."""
-    lots = account.lots.live()
-    rows = list(
-        lots.filter(~Q(live_remaining=0))
+    rows = (
+        account.lots.live()
+        .filter(~Q(live_remaining=0))
         .order_by()
-        .values("credit_type")
+        .values("credit_type", day=TruncDate("expires_at"))
         .annotate(
             total=Sum("live_remaining"),
             total_held=Sum("live_held"),
             order=Min("priority"),
+            # Held credits that have ended since are no credits that will end.
+            ending=Sum("live_remaining", filter=Q(expires_at__gt=LedgerClock())),
             ends_at=Min("expires_at", filter=Q(expires_at__gt=LedgerClock())),
         )
         .order_by("order", F("ends_at").asc(nulls_last=True), "credit_type")
     )
-    total = sum((row["total"] for row in rows), Decimal(0))
-    held = sum((row["total_held"] for row in rows), Decimal(0))
+    by_type: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        by_type.setdefault(row["credit_type"], []).append({**row})
+    types = [_type_balance(code, rows) for code, rows in by_type.items()]
+    held = _sum(row["total_held"] for rows in by_type.values() for row in rows)
     return BalanceOverview(
-        available=total - held,
+        available=_sum(type_.amount for type_ in types) - held,
         held=held,
-        by_type=[
-            TypeBalance(
-                code=row["credit_type"],
-                label=str(CreditLot.CreditType(row["credit_type"]).label),
-                amount=row["total"],
-                ends_at=row["ends_at"],
-            )
-            for row in rows
-        ],
-        ending=list(
-            lots.filter(Q(live_remaining__gt=0), expires_at__gt=LedgerClock()).order_by(
-                "expires_at", "id"
-            )[:SHOWN_ENDINGS]
+        by_type=types,
+        coming=_coming(account),
+    )
+
+
+def _type_balance(code: str, rows: list[dict[str, Any]]) -> TypeBalance:
+    ending = [row for row in rows if row["ends_at"] and row["ending"] > 0]
+    return TypeBalance(
+        code=code,
+        label=str(CreditLot.CreditType(code).label),
+        amount=_sum(row["total"] for row in rows),
+        ends=Calendar(
+            [
+                Dated(row["ending"], row["ends_at"])
+                for row in sorted(ending, key=itemgetter("ends_at"))
+            ]
         ),
     )
 
 
+def _coming(account: CreditAccount) -> Calendar:
+    rows = (
+        account.lots.filter(is_open=True, remaining__gt=0, effective_at__gt=LedgerClock())
+        .order_by()
+        .values(day=TruncDate("effective_at"))
+        .annotate(total=Sum("remaining"), begins_at=Min("effective_at"))
+        .order_by("begins_at")
+    )
+    return Calendar([Dated(row["total"], row["begins_at"]) for row in rows])
+
+
+def _sum(amounts: Iterable[Decimal]) -> Decimal:
+    return sum(amounts, Decimal(0))
+
+
 def paid_by_type(transaction: CreditTransaction) -> list[TypeBalance]:
-    """From which types of credits a spend was paid; ``ends_at`` is not told here."""
+    """From which types of credits a spend was paid; when they end is not told here."""
     rows = (
         transaction.allocations.values("lot__credit_type")
         .annotate(total=Sum("amount"), order=Min("lot__priority"))
@@ -118,12 +191,44 @@ def paid_by_type(transaction: CreditTransaction) -> list[TypeBalance]:
             code=row["lot__credit_type"],
             label=str(CreditLot.CreditType(row["lot__credit_type"]).label),
             amount=-row["total"],
-            ends_at=None,
+            ends=Calendar([]),
         )
         for row in rows
     ]
 
 
 def recent_activity(account: CreditAccount) -> list[CreditTransaction]:
-    """The last entries of an account, newest first."""
-    return list(account.transactions.select_related("service").order_by("-sequence")[:RECENT])
+    """The last entries of an account, newest first, as :func:`tell_what_is_coming` leaves them."""
+    entries = account.transactions.select_related("service").order_by("-sequence")[:RECENT]
+    return tell_what_is_coming(account, list(entries))
+
+
+def tell_what_is_coming(
+    account: CreditAccount, entries: list[CreditTransaction]
+) -> list[CreditTransaction]:
+    """Set ``usable_after`` and ``coming`` of entries of an account: 1 query.
+
+    The ledger counts credits from the moment at which they are put in, also those that begin later.
+    ``usable_after`` is the balance after an entry without those, which people know as theirs, and
+    ``coming`` what the entry itself put in, or took, of them.
+    """
+    scheduled = []
+    if entries:
+        scheduled = list(
+            CreditAllocation.objects.filter(
+                lot__account=account,
+                lot__effective_at__gt=F("lot__created_at"),
+                transaction__created_at__lt=F("lot__effective_at"),
+            )
+            .filter(lot__effective_at__gt=min(entry.created_at for entry in entries))
+            .values_list("transaction__sequence", "lot__effective_at", "amount")
+        )
+    for entry in entries:
+        later = [
+            (sequence, amount)
+            for sequence, begins_at, amount in scheduled
+            if sequence <= entry.sequence and begins_at > entry.created_at
+        ]
+        entry.usable_after = entry.balance_after - _sum(amount for _, amount in later)
+        entry.coming = _sum(amount for sequence, amount in later if sequence == entry.sequence)
+    return entries

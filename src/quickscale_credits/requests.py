@@ -25,6 +25,7 @@ from quickscale_credits.models import (
 MAX_KEY = 255
 MAX_SOURCE_TYPE = 40
 OWN_SOURCES = "ledger:"  # how the types of the ledger's own sources begin
+_PERIOD = re.compile(r":\d+$")  # how the source of a schedule's period ends
 _ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 GRANTABLE_TYPES = frozenset(CreditLot.CreditType) - {CreditLot.CreditType.OVERDRAFT}
 
@@ -61,6 +62,13 @@ def description(value: Any) -> str:
     return _text("description", str(value))
 
 
+def reason(value: Any) -> str:
+    """Why something is done: a text, or an empty one for none."""
+    if not isinstance(value, str | Promise):
+        raise InvalidRequestError("reason", f"{value!r} is not a text.")
+    return _text("reason", str(value))
+
+
 def key(value: Any) -> str:
     """The idempotency key, or an empty string for none."""
     return "" if value is None else _name("idempotency_key", value, MAX_KEY)
@@ -78,6 +86,16 @@ def source(value: Any) -> tuple[str, str]:
     return type_, _name("source", value[1], MAX_KEY)
 
 
+def lot_source(value: Any) -> tuple[str, str]:
+    """As :func:`source`, for credits that are no period of a schedule."""
+    type_, id_ = source(value)
+    if _PERIOD.search(id_):
+        raise InvalidRequestError(
+            "source", f"{id_!r} ends like that of a schedule's period: with a colon and a number."
+        )
+    return type_, id_
+
+
 def credit_type(value: Any, *, ends: bool) -> str:
     """A type of credits that may be added, with or without an end."""
     if value not in GRANTABLE_TYPES:
@@ -91,15 +109,21 @@ def credit_type(value: Any, *, ends: bool) -> str:
 
 
 def moment(name: str, value: Any) -> datetime | None:
-    """A point in time with its zone, or ``None``."""
+    """Return a point in time in UTC, where comparing two of them is right, or ``None``."""
     if value is None:
         return None
     if not isinstance(value, datetime) or value.utcoffset() is None:
         raise InvalidRequestError(name, f"{value!r} is not a datetime with a time zone.")
     try:
-        value.astimezone(UTC)
+        return value.astimezone(UTC)
     except OverflowError:
         raise InvalidRequestError(name, f"{value!r} is out of range.") from None
+
+
+def months(value: Any) -> int:
+    """Return how many months a period lasts."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise InvalidRequestError("months", f"{value!r} is not a number of months.")
     return value
 
 

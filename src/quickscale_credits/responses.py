@@ -1,28 +1,98 @@
-"""Answers to a browser that more than one view gives."""
+"""Answers that more than one view gives."""
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
+from django.template import TemplateDoesNotExist
+from django.urls import NoReverseMatch, reverse
 from django.utils.cache import patch_vary_headers
 
 from quickscale.fragments import wants_fragment
-from quickscale_credits.exceptions import InsufficientCreditsError
+from quickscale.problems import problem, wants_problem
+from quickscale_credits.conf import app_settings
+from quickscale_credits.exceptions import (
+    AccountFrozenError,
+    CreditsError,
+    InactiveServiceError,
+    InsufficientCreditsError,
+)
 
 BALANCE_CHANGED = "balance-changed"
 
 
 def announce_change(response: HttpResponseBase) -> None:
     """Let HTMX raise ``balance-changed`` in the page, on which balances refresh themselves."""
-    response.headers.setdefault("HX-Trigger", BALANCE_CHANGED)
+    if "json" not in response.headers.get("Content-Type", ""):
+        response.headers.setdefault("HX-Trigger", BALANCE_CHANGED)
+
+
+def credits_buy_url() -> str:
+    """Where credits can be bought, or empty where the site sells none."""
+    target = app_settings.buy_url
+    if not target or target.startswith(("/", "http://", "https://")):
+        return target
+    try:
+        return reverse(target)
+    except NoReverseMatch:
+        return ""
+
+
+def refused_response(request: HttpRequest, error: CreditsError) -> HttpResponseBase:
+    """Answer a request to a metered view that can't be charged; the view has not run.
+
+    402 with what is missing and where to buy, 403 for an account that is frozen or closed, 404 for
+    a service that is switched off, 409 while work with the same key goes on. A program gets problem
+    details, see :func:`~quickscale.problems.wants_problem`, everybody else a page. The setting
+    ``QUICKSCALE_CREDITS_REFUSED_RESPONSE`` names a site's own.
+    """
+    if wants_problem(request):
+        response = _refused_problem(request, error)
+    elif isinstance(error, InsufficientCreditsError):
+        response = insufficient_credits_response(request, error)
+    elif isinstance(error, InactiveServiceError):
+        raise Http404(str(error)) from error
+    elif isinstance(error, AccountFrozenError):
+        raise PermissionDenied(str(error)) from error
+    else:
+        response = HttpResponse(str(error), status=409, content_type="text/plain")
+    patch_vary_headers(response, ["Accept", "HX-Request"])
+    return response
 
 
 def insufficient_credits_response(
     request: HttpRequest, error: InsufficientCreditsError
 ) -> HttpResponse:
-    """Status 402 with what is missing and where to buy: a page, or a fragment for HTMX."""
+    """Status 402 with what is missing and where to buy: a page, or a fragment for HTMX.
+
+    A site without the template's base gets the words alone.
+    """
     template = "_insufficient.html" if wants_fragment(request) else "insufficient_credits.html"
-    response = render(request, f"quickscale_credits/{template}", {"error": error}, status=402)
+    try:
+        response = render(request, f"quickscale_credits/{template}", {"error": error}, status=402)
+    except TemplateDoesNotExist:
+        response = HttpResponse(str(error), status=402, content_type="text/plain")
     patch_vary_headers(response, ["HX-Request"])
     return response
+
+
+def _refused_problem(request: HttpRequest, error: CreditsError) -> HttpResponse:
+    detail = str(error)
+    if isinstance(error, InsufficientCreditsError):
+        where = credits_buy_url()
+        return problem(
+            402,
+            "insufficient_credits",
+            detail,
+            required=f"{error.required:f}",
+            available=f"{error.available:f}",
+            shortfall=f"{error.shortfall:f}",
+            buy_url=request.build_absolute_uri(where) if where else None,
+        )
+    if isinstance(error, InactiveServiceError):
+        return problem(404, "service_inactive", detail, service=error.code)
+    if isinstance(error, AccountFrozenError):
+        return problem(403, f"account_{error.status}", detail)
+    return problem(409, "in_progress", detail)

@@ -12,14 +12,16 @@ A site writes them in a module ``credit_services`` of any of its apps, which is 
         def run(self, *, text: str) -> str:
             return shorten(text)
 
-What is only metered, without a page of its own, needs a :class:`~quickscale_credits.models.Service`
-row and no class: see :mod:`quickscale_credits.metering`.
+What is only metered, without a page of its own, is a class without ``run``: see
+:mod:`quickscale_credits.metering`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import KW_ONLY, dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, ClassVar, TypeVar
 
@@ -28,29 +30,63 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import DEFAULT_DB_ALIAS, router
 from django.utils.functional import Promise
 
-from quickscale_credits.models import Service
+from quickscale_credits.amounts import Amount, parse_price
+from quickscale_credits.databases import ledger_now
+from quickscale_credits.exceptions import CreditsError, InvalidRequestError
+from quickscale_credits.models import METER, Service, ServicePrice
 
 _services: dict[str, BaseService] = {}
+metered_codes: set[str] = set()
+"""The codes that ``@metered`` names, for the check that they have rows."""
 
 
 class ServiceError(Exception):
     """The work can't be done, for a reason that the person who asked may read. It costs nothing."""
 
 
+@dataclass(frozen=True)
+class Price:
+    """A price that a service begins with; see :class:`~quickscale_credits.models.ServicePrice`.
+
+    ``Price("0.15", meter="input", per=1_000_000, dimension="small")``
+    """
+
+    unit_price: Amount
+    _: KW_ONLY
+    meter: str = METER
+    dimension: str = ""
+    per: int = 1
+
+    def __post_init__(self) -> None:
+        parse_price(self.unit_price)
+        if self.per < 1 or self.per % 1:
+            raise InvalidRequestError("per", f"{self.per!r} is not a number of units from 1 up.")
+
+
 class BaseService:
     """One service. A subclass sets ``code`` and ``name``, and writes :meth:`run`.
 
-    ``cost`` (credits for each unit; 0 is free), ``unit``, ``description`` and ``name`` are what the
-    service's row begins with; the staff may change the row later, and the row is what counts.
+    ``name``, ``description`` and ``unit`` are what the service's row begins with, and ``cost``
+    (credits for each unit; 0 is free) is its first price. A service with several meters has
+    ``prices`` instead. The staff may change the row and follow its prices by others: these count.
+
+    Without :meth:`run` it is metered only: it has a row and prices, and no page.
     """
 
     code: ClassVar[str]
     name: ClassVar[str | Promise]
     description: ClassVar[str | Promise] = ""
-    cost: ClassVar[Decimal | int | str] = 0
+    cost: ClassVar[Amount] = 0
+    prices: ClassVar[Sequence[Price]] = ()
     unit: ClassVar[str | Promise] = ""
     form_class: ClassVar[type[forms.Form]] = forms.Form
     result_template: ClassVar[str] = "quickscale_credits/_output.html"
+    is_sample: ClassVar[bool] = False  # gives way to another class of its code
+
+    @property
+    def has_page(self) -> bool:
+        """Whether people can use it on a page: not when it is metered only."""
+        return type(self).run is not BaseService.run
 
     def units(self, *args: Any, **data: Any) -> Decimal | int:
         """How many units this use takes.
@@ -59,6 +95,14 @@ class BaseService:
         its form has, as in :meth:`run`.
         """
         return 1
+
+    def quantities(self, *args: Any, **data: Any) -> Mapping[str, Amount]:
+        """How much of each meter this use takes, where there are several; else :meth:`units`."""
+        return {METER: self.units(*args, **data)}
+
+    def dimension(self, *args: Any, **data: Any) -> str:
+        """The dimension of the prices, such as a model that the form asks for."""
+        return ""
 
     def run(self, *args: Any, **data: Any) -> Any:
         """Do the work, and return what JSON can hold; may be ``async def``.
@@ -79,18 +123,31 @@ def register_service(cls: ServiceT) -> ServiceT:
     """Class decorator that makes a service known.
 
     Raises:
-        ImproperlyConfigured: the class has no code or name, or another class has the code.
+        ImproperlyConfigured: the class has no code or name, or another class that is no sample has
+            the code, or a price doesn't fit.
     """
     for attribute in ("code", "name"):
         if not getattr(cls, attribute, ""):
             raise ImproperlyConfigured(f"{cls.__qualname__} needs a {attribute}.")
     known = _services.get(cls.code)
-    if known and _path(type(known)) != _path(cls):
+    if known and _path(type(known)) != _path(cls) and not known.is_sample:
+        if cls.is_sample:
+            return cls
         raise ImproperlyConfigured(
             f"{_path(cls)} and {_path(type(known))} have the same code {cls.code!r}."
         )
-    _services[cls.code] = cls()
+    service = cls()
+    try:
+        starting_prices(service)
+    except CreditsError as error:
+        raise ImproperlyConfigured(f"The price of {_path(cls)} can't be used: {error}") from error
+    _services[cls.code] = service
     return cls
+
+
+def starting_prices(service: BaseService) -> Sequence[Price]:
+    """The prices that a registered service begins with."""
+    return service.prices or (Price(service.cost),)
 
 
 def _path(cls: type) -> str:
@@ -98,8 +155,13 @@ def _path(cls: type) -> str:
 
 
 def get_service(code: str) -> BaseService | None:
-    """The registered service of a code, or ``None`` when it is metered only."""
+    """The registered service of a code, or ``None``."""
     return _services.get(code)
+
+
+def services_with_page() -> Mapping[str, BaseService]:
+    """The registered services that are not metered only, by their codes."""
+    return {code: service for code, service in _services.items() if service.has_page}
 
 
 def registered_services() -> Mapping[str, BaseService]:
@@ -116,18 +178,23 @@ def register_temporarily(*classes: type[BaseService]) -> Iterator[None]:
         yield
     finally:
         for cls in classes:
-            del _services[cls.code]
+            _services.pop(cls.code, None)
 
 
 def create_missing_rows(
-    using: str = DEFAULT_DB_ALIAS, *, services: Iterable[BaseService] | None = None
+    using: str = DEFAULT_DB_ALIAS,
+    *,
+    services: Iterable[BaseService] | None = None,
+    since: datetime | None = None,
 ) -> None:
-    """Make the rows of services that have none: of the registered ones, or of those given.
+    """Make the rows and prices of services that have none: of the registered ones, or those given.
 
-    Runs after every ``migrate``.
+    A price is missing where no row has its meter and dimension. It is in force from ``since``, by
+    default from now. Runs after every ``migrate``.
     """
     if not router.allow_migrate_model(using, Service):
         return
+    services = list(_services.values() if services is None else services)
     rows = Service.objects.using(using)
     existing = set(rows.values_list("slug", flat=True))
     missing = [
@@ -135,10 +202,29 @@ def create_missing_rows(
             slug=service.code,
             name=str(service.name),
             description=str(service.description),
-            cost=Decimal(service.cost),
             unit=str(service.unit),
         )
-        for service in (_services.values() if services is None else services)
+        for service in services
         if service.code not in existing
     ]
     rows.bulk_create(missing, ignore_conflicts=True)
+    _create_missing_prices(using, services, since)
+
+
+def _create_missing_prices(
+    using: str, services: Iterable[BaseService], since: datetime | None
+) -> None:
+    ids = dict(Service.objects.using(using).values_list("slug", "pk"))
+    prices = ServicePrice.objects.using(using)
+    existing = set(prices.order_by().values_list("service_id", "meter", "dimension").distinct())
+    missing = [
+        (ids[service.code], price)
+        for service in services
+        for price in starting_prices(service)
+        if (ids[service.code], price.meter, price.dimension) not in existing
+    ]
+    if missing:
+        start = since or ledger_now(using)
+        prices.bulk_create(
+            ServicePrice(service_id=pk, effective_at=start, **vars(price)) for pk, price in missing
+        )

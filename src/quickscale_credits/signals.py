@@ -40,6 +40,8 @@ credits_revoked = LedgerSignal()
 credits_reversed = LedgerSignal()
 credits_adjusted = LedgerSignal()
 credits_converted = LedgerSignal()
+# Once for the account that gives, and once for the one that receives.
+credits_transferred = LedgerSignal()
 # Both of the balance look at credits that have begun, held ones included.
 # Once when it falls to the account's threshold, and again only after it rose above it.
 balance_low = LedgerSignal()
@@ -47,3 +49,5 @@ balance_low = LedgerSignal()
 credits_expiring = LedgerSignal()
 # Once when nothing is left.
 balance_depleted = LedgerSignal()
+# Finished work cost more than the account had; event.payload has the amount that is missing.
+shortfall_recorded = LedgerSignal()

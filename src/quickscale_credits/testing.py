@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
 
 import factory
 from factory.django import DjangoModelFactory
 
+from quickscale_credits import outbox
 from quickscale_credits.clock import Clock, ledger_clock
-from quickscale_credits.models import CreditAccount, Service
+from quickscale_credits.models import CreditAccount, CreditEvent, Service
+from quickscale_credits.pricing import set_price
 
-__all__ = ["Clock", "CreditAccountFactory", "ServiceFactory", "ledger_clock"]
+__all__ = ["Clock", "CreditAccountFactory", "ServiceFactory", "deliver_events", "ledger_clock"]
+
+
+def deliver_events(*, using: str | None = None) -> int:
+    """Call the receivers of all events that wait, and return how many events they had.
+
+    In a ``TestCase`` nothing is committed, so nothing is delivered: a test of a receiver calls this
+    after the write, with no need for ``captureOnCommitCallbacks``.
+
+    Raises:
+        AssertionError: a receiver raised. Outside tests that is logged and tried again.
+    """
+    delivered = outbox.deliver_due(using=using)
+    failed = CreditEvent.objects.using(using).exclude(last_error="").filter(delivered_at=None)
+    if errors := list(failed.values_list("last_error", flat=True)):
+        raise AssertionError("; ".join(errors))
+    return delivered
 
 
 class CreditAccountFactory(DjangoModelFactory):  # type: ignore[misc]
@@ -31,11 +48,16 @@ class CreditAccountFactory(DjangoModelFactory):  # type: ignore[misc]
 
 
 class ServiceFactory(DjangoModelFactory):  # type: ignore[misc]
-    """An active service that costs 1 credit."""
+    """An active service; each unit costs ``cost`` credits, by default 1."""
 
     class Meta:
         model = Service
+        skip_postgeneration_save = True
 
     name = factory.Sequence(lambda n: f"Service {n}")
     slug = factory.Sequence(lambda n: f"service-{n}")
-    cost = Decimal(1)
+
+    @factory.post_generation  # type: ignore[untyped-decorator]
+    def cost(self: Service, create: bool, extracted: Any, **kwargs: Any) -> None:
+        if create:
+            set_price(self, 1 if extracted is None else extracted)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from django.db import connections, router, transaction
+from django.db import connections, router
 
+from quickscale_credits.databases import database_of, write_atomic, write_cursor
 from quickscale_credits.models import CreditAccount
 
 _AT_ONCE = 200  # accounts in a part of a long check
@@ -45,8 +46,8 @@ entry AS (
 archived AS (
     SELECT * FROM quickscale_credits_archivedtransaction WHERE {rows}),
 part AS (
-    SELECT part.*, entry.account_id AS entry_account, entry.kind, entry.reverses_id,
-           entry.hold_id, lot.account_id AS lot_account, lot.credit_type
+    SELECT part.*, entry.account_id AS entry_account, entry.amount AS entry_amount, entry.kind,
+           entry.reverses_id, entry.hold_id, lot.account_id AS lot_account, lot.credit_type
       FROM entry
      CROSS JOIN LATERAL (
            SELECT * FROM quickscale_credits_creditallocation
@@ -54,6 +55,16 @@ part AS (
            OFFSET 0  -- a probe of the index for each line, never a scan of all accounts' lines
            ) part
       LEFT JOIN quickscale_credits_creditlot lot ON lot.id = part.lot_id),
+transferred AS (
+    SELECT lot_id, coalesce(sum(amount) FILTER (WHERE amount > 0), 0) AS came,
+           coalesce(-sum(amount) FILTER (WHERE amount < 0), 0) AS went
+      FROM (SELECT lot_id, amount FROM part WHERE kind = 'transfer'
+            UNION ALL
+            SELECT lot_id, kept.amount FROM archived
+              JOIN quickscale_credits_archivedallocation kept
+                ON kept.account_id = archived.account_id AND kept.transaction_id = archived.id
+             WHERE archived.kind = 'transfer') moved
+     GROUP BY lot_id),
 hold AS (
     SELECT hold.*,
            (SELECT sum(amount) FROM quickscale_credits_creditholdallocation
@@ -90,6 +101,25 @@ SELECT id, 'account.next_due_at is no later than the first end', id,
   FROM account LEFT JOIN lots ON lots.account_id = id LEFT JOIN holds ON holds.account_id = id
  WHERE least(lots.due_at, holds.due_at) < coalesce(next_due_at, 'infinity')
 UNION ALL
+SELECT id, 'account.' || field.name || ' is what its last change says', id,
+       coalesce(last.new, field.first), field.value
+  FROM account
+ CROSS JOIN LATERAL (VALUES
+       ('status', 'status', 'active', status),
+       ('overdraft_limit', 'overdraft_limit', '0.0000', overdraft_limit::text),
+       ('low_balance_threshold', 'low_balance', NULL, coalesce(low_balance_threshold::text, ''))
+       ) field (name, kind, first, value)
+  LEFT JOIN LATERAL (
+       SELECT new FROM quickscale_credits_accountchange change
+        WHERE change.account_id = account.id AND change.kind = field.kind
+        ORDER BY change.id DESC LIMIT 1) last ON TRUE
+ WHERE field.value <> coalesce(last.new, field.first)
+UNION ALL
+SELECT account_id, 'change follows the one before it', id, former, old
+  FROM (SELECT *, lag(new) OVER (PARTITION BY account_id, kind ORDER BY id) AS former
+          FROM quickscale_credits_accountchange WHERE {rows}) change
+ WHERE old <> former
+UNION ALL
 SELECT account_id, 'lot.remaining is the sum of its allocations', id,
        allocated::text, remaining::text FROM lot WHERE remaining <> allocated
 UNION ALL
@@ -110,16 +140,40 @@ UNION ALL
 SELECT account_id, 'lot.amount is what opened it', id, opened::text, amount::text
   FROM lot WHERE amount IS DISTINCT FROM opened AND credit_type <> 'overdraft'
 UNION ALL
+SELECT account_id, 'lot is what was transferred to it, on the same terms', lot.id,
+       concat_ws(' ', coalesce(transferred.came, 0), 'of', former.terms),
+       concat_ws(' ', CASE WHEN transferred_from_id IS NULL THEN 0 ELSE amount END, 'of', lot.terms)
+  FROM (SELECT *, CASE WHEN transferred_from_id IS NOT NULL THEN
+               (credit_type, priority, effective_at, expires_at, source_type, source_id)::text
+               END AS terms FROM lot) lot
+  LEFT JOIN transferred ON lot_id = lot.id
+  LEFT JOIN LATERAL (
+       SELECT (
+           credit_type, priority, effective_at, expires_at, source_type, source_id)::text AS terms
+         FROM quickscale_credits_creditlot origin
+        WHERE origin.id = lot.transferred_from_id
+          AND origin.account_id <> lot.account_id) former ON TRUE
+ WHERE coalesce(transferred.came, 0) <> CASE WHEN transferred_from_id IS NULL THEN 0 ELSE amount END
+    OR former.terms IS DISTINCT FROM lot.terms
+UNION ALL
+SELECT account_id, 'lot.transfers are what was transferred from it', lot.id,
+       coalesce(transferred.went, 0)::text, coalesce(made.amount, 0)::text
+  FROM lot LEFT JOIN transferred ON lot_id = lot.id
+  LEFT JOIN LATERAL (
+       SELECT sum(amount) AS amount FROM quickscale_credits_creditlot
+        WHERE transferred_from_id = lot.id AND transferred_from_id IS NOT NULL) made ON TRUE
+ WHERE coalesce(transferred.went, 0) <> coalesce(made.amount, 0)
+UNION ALL
 SELECT account_id, 'transaction.amount is the sum of its allocations', id,
        allocated::text, amount::text FROM entry
  WHERE amount IS DISTINCT FROM CASE kind WHEN 'carry' THEN coalesce(allocated, 0) ELSE allocated END
 UNION ALL
 SELECT account_id, 'transaction.shortfall is what it claims', id,
-       coalesce(claim.amount, 0)::text, shortfall::text
+       coalesce(claim.amount, 0)::text, shortfall::text  -- a use's shortfall claims nothing
   FROM entry LEFT JOIN (
        SELECT transaction_id AS id, sum(amount) AS amount FROM quickscale_credits_creditclaim
         WHERE {rows} AND revocation_id = transaction_id GROUP BY transaction_id) claim USING (id)
- WHERE shortfall <> coalesce(claim.amount, 0)
+ WHERE coalesce(claim.amount, 0) <> CASE kind WHEN 'consume' THEN 0 ELSE shortfall END
 UNION ALL
 SELECT lot.account_id, 'claim is of its account, and paid by what its transaction took', claim.id,
        concat(coalesce(later.amount, claim.amount), ' of account ', lot.account_id),
@@ -149,18 +203,21 @@ SELECT entry.account_id, 'transaction.reverses is an earlier line of the account
        'a line before ' || entry.sequence, coalesce(original.sequence::text, 'none')
   FROM entry LEFT JOIN entry original
     ON original.id = entry.reverses_id AND original.account_id = entry.account_id
- WHERE entry.reverses_id IS NOT NULL AND (original.sequence < entry.sequence) IS NOT TRUE
+ WHERE entry.reverses_id IS NOT NULL
+   AND (original.sequence < entry.sequence
+        AND CASE entry.kind WHEN 'convert' THEN original.kind = 'convert'
+            ELSE original.kind IN ('consume', 'adjust', 'revoke') END) IS NOT TRUE
 UNION ALL
--- A surplus, which an overdraft that was paid back meanwhile can't take, makes a lot of its own.
-SELECT part.entry_account, 'reversals give back to the lots that were taken from',
-       part.transaction_id, 'a lot of transaction ' || part.reverses_id, 'lot ' || part.lot_id
-  FROM part
- WHERE part.reverses_id IS NOT NULL AND NOT EXISTS (
-       SELECT FROM quickscale_credits_creditallocation taken
-        WHERE taken.transaction_id = part.reverses_id AND taken.lot_id = part.lot_id)
-   AND EXISTS (
-       SELECT FROM quickscale_credits_creditallocation earlier
-        WHERE earlier.lot_id = part.lot_id AND earlier.transaction_id < part.transaction_id)
+SELECT back.entry_account, 'reversals give back to the lots that were taken from',
+       back.reverses_id, 'up to ' || -coalesce(taken.amount, 0) || ' to lot ' || back.lot_id,
+       back.amount::text
+  FROM (SELECT entry_account, reverses_id, lot_id, sum(amount) AS amount
+          FROM part WHERE reverses_id IS NOT NULL
+         GROUP BY entry_account, reverses_id, lot_id) back
+  LEFT JOIN quickscale_credits_creditallocation taken
+    ON taken.transaction_id = back.reverses_id AND taken.lot_id = back.lot_id
+ WHERE back.amount NOT BETWEEN least(0, -coalesce(taken.amount, 0))
+                       AND greatest(0, -coalesce(taken.amount, 0))
 UNION ALL
 SELECT entry_account, 'allocation.account is that of its transaction and lot', id,
        entry_account::text, concat_ws(', lot of ', account_id, lot_account)
@@ -184,11 +241,11 @@ SELECT hold.account_id, 'allocation.account is that of its hold and lot', part.i
  WHERE part.account_id <> hold.account_id OR lot.account_id IS DISTINCT FROM hold.account_id
 UNION ALL
 SELECT hold.account_id, 'hold.captured is what its transaction took', hold.id,
-       coalesce(-entry.amount, -archived.amount, 0)::text, hold.captured::text
+       least(hold.amount, coalesce(-entry.amount, -archived.amount, 0))::text, hold.captured::text
   FROM hold
   LEFT JOIN entry ON entry.hold_id = hold.id AND entry.account_id = hold.account_id
   LEFT JOIN archived ON archived.hold_id = hold.id AND archived.account_id = hold.account_id
- WHERE hold.captured <> coalesce(-entry.amount, -archived.amount, 0)
+ WHERE hold.captured <> least(hold.amount, coalesce(-entry.amount, -archived.amount, 0))
 UNION ALL
 SELECT entry.account_id, 'transaction.hold is one that was captured in its time', entry.id,
        'captured before ' || hold.expires_at,
@@ -200,16 +257,26 @@ SELECT entry.account_id, 'transaction.hold is one that was captured in its time'
 UNION ALL
 SELECT part.entry_account, 'captures take what was held', part.transaction_id,
        'at most ' || coalesce(aside.amount, 0) || ' of lot ' || part.lot_id, (-part.amount)::text
-  FROM part LEFT JOIN quickscale_credits_creditholdallocation aside
+  FROM part JOIN hold ON hold.id = part.hold_id
+  LEFT JOIN quickscale_credits_creditholdallocation aside
     ON aside.hold_id = part.hold_id AND aside.lot_id = part.lot_id
- WHERE part.hold_id IS NOT NULL AND -part.amount > coalesce(aside.amount, 0)
+ WHERE -part.entry_amount <= hold.amount AND -part.amount > coalesce(aside.amount, 0)
 UNION ALL
-SELECT usage.account_id, 'usage.cost is what its transaction took', usage.id,
-       coalesce(-entry.amount, -archived.amount, 0)::text, usage.cost::text
+SELECT hold.account_id, 'settlements take all of their hold first', entry.id,
+       'at least ' || aside.amount || ' of lot ' || aside.lot_id,
+       coalesce(-part.amount, 0)::text
+  FROM entry JOIN hold ON hold.id = entry.hold_id AND -entry.amount > hold.amount
+  JOIN quickscale_credits_creditholdallocation aside ON aside.hold_id = hold.id
+  LEFT JOIN part ON part.transaction_id = entry.id AND part.lot_id = aside.lot_id
+ WHERE coalesce(-part.amount, 0) < aside.amount
+UNION ALL
+SELECT usage.account_id, 'usage.cost less its shortfall is what its transaction took', usage.id,
+       coalesce(-entry.amount, -archived.amount, 0)::text,
+       (usage.cost - usage.shortfall)::text
   FROM (SELECT * FROM quickscale_credits_serviceusage WHERE {rows}) usage
   LEFT JOIN entry ON entry.id = usage.transaction_id AND entry.account_id = usage.account_id
   LEFT JOIN archived ON archived.usage_id = usage.id AND archived.account_id = usage.account_id
- WHERE usage.cost <> coalesce(-entry.amount, -archived.amount, 0)
+ WHERE usage.cost - usage.shortfall <> coalesce(-entry.amount, -archived.amount, 0)
     OR usage.transaction_id IS NOT NULL AND entry.id IS NULL
 UNION ALL
 SELECT coalesce(kept.account_id, carry.account_id), 'the line that carries forward is the archive',
@@ -269,7 +336,12 @@ class Discrepancy:
 
 
 def verify(account: CreditAccount | None = None, *, using: str | None = None) -> list[Discrepancy]:
-    """Everything that is wrong in an account, or in all of them; empty when all is sound."""
+    """Return everything that is wrong in an account, or in all of them; empty when all is sound.
+
+    It finds what contradicts the rest, not what fits: somebody who may switch triggers off can cut
+    the newest lines off and set every figure to match, add a line whose figures are right, or
+    reword a description. ``docs/credits-correctness.md`` has the list.
+    """
     database = using or router.db_for_read(CreditAccount, instance=account)
     return _verify(database, None if account is None else [account.pk])
 
@@ -302,14 +374,14 @@ def rebuild(account: CreditAccount) -> list[Discrepancy]:
     Returns what was wrong and is right now. The journal itself is never changed. What is wrong
     in it, or follows from that and can't be stored, :func:`verify` still tells.
     """
-    database = router.db_for_write(CreditAccount, instance=account)
-    with transaction.atomic(using=database):
+    database = database_of(account)
+    with write_atomic(database):
         CreditAccount._base_manager.using(database).select_for_update(no_key=True).get(
             pk=account.pk
         )
         before = _verify(database, [account.pk])
-        with connections[database].cursor() as cursor:
+        with write_cursor(database) as cursor:
             cursor.execute("SELECT quickscale_credits_rebuild(%s)", [account.pk])
         after = set(_verify(database, [account.pk]))
-    account.refresh_from_db()
+    account.refresh_from_db(using=database)
     return [discrepancy for discrepancy in before if discrepancy not in after]

@@ -6,13 +6,11 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django import forms
-from django.contrib.auth.mixins import LoginRequiredMixin
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.db.transaction import non_atomic_requests
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import get_object_or_404, redirect
+from django.shortcuts import redirect
 from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
@@ -20,9 +18,11 @@ from django.views.generic import DetailView, FormView, ListView, TemplateView
 from django.views.generic.base import View
 
 from quickscale.fragments import FragmentMixin, wants_fragment
+from quickscale.login import LoginRequiredMixin
 from quickscale.owner import get_owner
 from quickscale_credits import metering
 from quickscale_credits.csv_export import csv_response, safe_text
+from quickscale_credits.databases import non_atomic_requests
 from quickscale_credits.exceptions import (
     AccountFrozenError,
     ChargeInProgressError,
@@ -38,10 +38,17 @@ from quickscale_credits.overview import (
     current_account,
     paid_by_type,
     recent_activity,
+    tell_what_is_coming,
 )
 from quickscale_credits.paging import Keyset
 from quickscale_credits.responses import announce_change
-from quickscale_credits.services import BaseService, ServiceError, get_service, registered_services
+from quickscale_credits.services import (
+    BaseService,
+    ServiceError,
+    get_service,
+    registered_services,
+    services_with_page,
+)
 
 EXPORT_ROWS_AT_ONCE = 2000
 
@@ -103,6 +110,7 @@ class HistoryView(HistoryMixin, FragmentMixin, TemplateView):
         page = self.keyset(self.page_size).page(
             after=query.get("after", ""), before=query.get("before", "")
         )
+        tell_what_is_coming(self.account, page.items)
         filters = [(name, query[name]) for name in self.filter.fields if query.get(name)]
         return super().get_context_data(
             filter=self.filter,
@@ -153,19 +161,31 @@ class TransactionView(AccountMixin, DetailView):  # type: ignore[type-arg]
             "allocations__lot", "reversals"
         )
 
+    def get_object(self, queryset: Any = None) -> CreditTransaction:
+        [entry] = tell_what_is_coming(self.account, [super().get_object(queryset)])
+        return entry
+
 
 class ServiceListView(LoginRequiredMixin, ListView):  # type: ignore[type-arg]
-    """What credits can be used for, and what it costs."""
+    """What credits can be used for, and what it costs.
+
+    A row that no code stands for, such as one whose app was taken out, is shown to staff only.
+    """
 
     template_name = "quickscale_credits/services.html"
     context_object_name = "services"
     paginate_by = 48
 
     def get_queryset(self) -> QuerySet[Service]:
-        return Service.objects.active()
+        services = Service.objects.active().with_prices()
+        if self.request.user.is_staff:
+            return services
+        return services.filter(slug__in=registered_services())
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        return super().get_context_data(usable=registered_services(), **kwargs)
+        return super().get_context_data(
+            usable=services_with_page(), known=registered_services(), **kwargs
+        )
 
 
 @method_decorator(non_atomic_requests, name="dispatch")
@@ -177,12 +197,18 @@ class ServiceUseView(AccountMixin, FragmentMixin, FormView):  # type: ignore[typ
 
     @cached_property
     def row(self) -> Service:
-        return get_object_or_404(Service.objects.active(), slug=self.kwargs["code"])
+        code = self.kwargs["code"]
+        row = Service.objects.filter(slug=code).first()
+        if row is None and get_service(code):
+            raise Http404(f"The service {code!r} has no row in the database: run migrate.")
+        if row is None or not row.is_active:
+            raise Http404(_("There is no such service."))
+        return row
 
     @cached_property
     def service(self) -> BaseService:
         service = get_service(self.row.slug)
-        if service is None:
+        if service is None or not service.has_page:
             raise Http404(_("This service has no page."))
         return service
 

@@ -10,6 +10,7 @@ from django.template import TemplateDoesNotExist
 from django.template.loader import get_template
 from django.urls import NoReverseMatch, reverse
 
+import quickscale.checks  # noqa: F401  registers the foundation's own
 from quickscale_dashboard import registry
 
 MESSAGES = "django.contrib.messages.middleware.MessageMiddleware"
@@ -17,6 +18,7 @@ HTMX_MESSAGES = "quickscale_dashboard.middleware.HtmxMessagesMiddleware"
 CSP = {
     "csp.middleware.CSPMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
+    "quickscale.csp.PagePolicyMiddleware",
 }
 
 
@@ -71,7 +73,10 @@ def check_csp(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[ch
     return [
         checks.Warning(
             "No Content-Security-Policy is sent, though every page works under a strict one.",
-            hint="Add csp.middleware.CSPMiddleware to MIDDLEWARE and set CONTENT_SECURITY_POLICY.",
+            hint=(
+                "Add quickscale.csp.PagePolicyMiddleware to MIDDLEWARE for the pages of our apps, "
+                "or a policy for the whole site by Django (6.0) or django-csp."
+            ),
             id="quickscale_dashboard.W001",
         )
     ]
@@ -96,6 +101,8 @@ def check_navigation(
 ) -> list[checks.CheckMessage]:
     messages: list[checks.CheckMessage] = []
     for item in registry.all_nav_items():
+        if item.optional:
+            continue
         try:
             reverse(item.url_name)
         except NoReverseMatch:

@@ -21,7 +21,8 @@ class DashboardSettings(AppSettings):
 
     @property
     def contact_limit(self) -> int:
-        """How many mails one IP address may send by the contact form in an hour."""
+        """How many mails one client (by :func:`quickscale.clients.client_network`) may send by
+        the contact form in an hour."""
         return self._get("CONTACT_LIMIT", 5)
 
 

@@ -28,11 +28,10 @@ def send_contact_mail(*, name: str, email: str, message: str) -> None:
     ).send()
 
 
-def may_send(address: str) -> bool:
-    """Count one mail from an IP address; false once its hour's ``CONTACT_LIMIT`` is used up."""
-    key = f"quickscale_dashboard.contact.{address}"
-    cache.add(key, 0, HOUR)
-    try:
-        return cache.incr(key) <= app_settings.contact_limit
-    except ValueError:  # It expired between the two calls, so a new hour has begun.
-        return True
+def may_send(network: str) -> bool:
+    """Take one of a network's ``CONTACT_LIMIT`` places for an hour; false when none is free.
+
+    A place is taken by ``add``, which lets only one of several processes have it.
+    """
+    key = f"quickscale_dashboard.contact.{network}"
+    return any(cache.add(f"{key}.{n}", True, HOUR) for n in range(app_settings.contact_limit))

@@ -11,7 +11,7 @@ class ContactForm(forms.Form):
         label=_("Name"), max_length=100, widget=forms.TextInput({"autocomplete": "name"})
     )
     email = forms.EmailField(
-        label=_("E-mail address"), widget=forms.EmailInput({"autocomplete": "email"})
+        label=_("Email address"), widget=forms.EmailInput({"autocomplete": "email"})
     )
     message = forms.CharField(
         label=_("Message"), max_length=5000, widget=forms.Textarea({"rows": 8})

@@ -34,13 +34,17 @@ def everyone(request: HttpRequest) -> bool:
 
 @dataclass(frozen=True)
 class NavItem:
-    """A link in the shell: ``main`` is the bar, ``account`` the user's menu, ``staff`` support."""
+    """A link in the shell: ``main`` is the bar, ``account`` the user's menu, ``staff`` support.
+
+    ``optional`` is for a URL that a site may well leave out: no check tells of it.
+    """
 
     label: Text
     url_name: str
     order: int = 100
     section: Literal["main", "account", "staff"] = "main"
     access: Access = logged_in
+    optional: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,21 +1,26 @@
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.auth.mixins import LoginRequiredMixin
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.templatetags.static import static
 from django.urls import reverse_lazy
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
-from django.views.generic import FormView, TemplateView, View
-from django_htmx.http import HttpResponseClientRefresh
+from django.views.generic import FormView, RedirectView, TemplateView, View
 
+from quickscale.clients import client_network
+from quickscale.login import LoginRequiredMixin
 from quickscale_dashboard import registry
+from quickscale_dashboard.conf import app_settings
 from quickscale_dashboard.contact import may_send, send_contact_mail
 from quickscale_dashboard.forms import ContactForm
 from quickscale_dashboard.health import readiness
+
+logger = logging.getLogger(__name__)
 
 
 class HomeView(TemplateView):
@@ -29,20 +34,34 @@ class AboutView(TemplateView):
 class ContactView(FormView):  # type: ignore[type-arg]
     template_name = "quickscale_dashboard/contact.html"
     form_class = ContactForm
-    success_url = reverse_lazy("quickscale_dashboard:contact")
+    success_url = reverse_lazy("quickscale_dashboard_public:contact")
 
     def get_initial(self) -> dict[str, Any]:
         return {"email": getattr(self.request.user, "email", "")}
 
     def form_valid(self, form: ContactForm) -> HttpResponse:
         if not form.is_spam:
-            if not may_send(self.request.META["REMOTE_ADDR"]):
+            if not may_send(client_network(self.request)):
                 form.add_error(None, _("That is many messages in a short time. Try again later."))
                 return self.render_to_response(self.get_context_data(form=form), status=429)
             fields = form.cleaned_data
-            send_contact_mail(name=fields["name"], email=fields["email"], message=fields["message"])
+            try:
+                send_contact_mail(
+                    name=fields["name"], email=fields["email"], message=fields["message"]
+                )
+            except OSError:  # as smtplib's errors and those of most services are
+                logger.exception("A message of the contact form could not be sent.")
+                form.add_error(None, _("We could not send your message. Please try again later."))
+                return self.render_to_response(self.get_context_data(form=form), status=503)
         messages.success(self.request, _("Thank you. Your message is on its way to us."))
         return super().form_valid(form)
+
+
+class FaviconView(RedirectView):
+    """The icon for pages that name none: the admin, error pages of a server, other sites' links."""
+
+    def get_redirect_url(self, *args: Any, **kwargs: Any) -> str:
+        return static(app_settings.logo or "quickscale_dashboard/mark.svg")
 
 
 class DashboardView(LoginRequiredMixin, TemplateView):
@@ -54,14 +73,12 @@ class DashboardView(LoginRequiredMixin, TemplateView):
         return super().get_context_data(panels=registry.panels(self.request, "home"), **kwargs)
 
 
-class PanelView(TemplateView):
+class PanelView(LoginRequiredMixin, TemplateView):
     """One panel alone, which HTMX puts in place of the old one."""
 
     template_name = "quickscale_dashboard/_panel.html"
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        if not request.user.is_authenticated:
-            return HttpResponseClientRefresh()
         for panel in registry.panels(request, kwargs["page"]):
             if panel.name == kwargs["name"]:
                 return self.render_to_response({"panel": panel})

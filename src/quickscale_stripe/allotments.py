@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime
-from decimal import ROUND_DOWN, Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from itertools import dropwhile
 
 import stripe
@@ -47,13 +48,41 @@ class PlanLine:
     def full(self) -> Decimal:
         return self.price.credits * self.quantity
 
+    @property
+    def cost(self) -> int:
+        return (self.price.unit_amount or 0) * self.quantity
+
     def as_allotment(self, amount: Decimal) -> Allotment:
         return Allotment(self.id, self.price, amount, (at(self.start), at(self.end)))
 
 
 def period_allotments(invoice: stripe.Invoice) -> list[Allotment]:
-    """The whole periods that an invoice charges: all credits of each plan's price."""
-    return [line.as_allotment(line.full) for line in plan_lines(invoice) if not line.proration]
+    """What an invoice brings that begins a period.
+
+    Each whole period brings all credits of its plan's price. A change of plan or of seats whose
+    proration waited for this invoice brings its share, with the new period, for its own is over.
+    Where it gave back more than it charged, the whole periods bring so much less.
+    """
+    lines = plan_lines(invoice)
+    whole = [line.as_allotment(line.full) for line in lines if not line.proration]
+    changed = [line for line in lines if line.proration]
+    waited = _rounded(_net(changed, invoice.period_end - invoice.period_start), _step(changed))
+    if waited > 0:
+        line = next(line for line in changed if not line.gives_back)
+        brought = line.as_allotment(waited)
+        is_over = whole and line.end <= invoice.period_end
+        return [*whole, replace(brought, period=whole[0].period) if is_over else brought]
+    for number, allotment in enumerate(whole):
+        less = min(allotment.amount, -waited)
+        whole[number] = replace(allotment, amount=allotment.amount - less)
+        waited += less
+    return whole
+
+
+def _net(lines: list[PlanLine], period: int) -> Decimal:
+    """The credits that changes within a period of so many seconds are worth."""
+    shares = (_share(line, period) * (-1 if line.gives_back else 1) for line in lines)
+    return sum(shares, Decimal(0))
 
 
 @dataclass(frozen=True)
@@ -64,11 +93,24 @@ class PlanChange:
         worth: the credits that the period's money is for after the change.
         returned: those of the time that the change gave back.
         line: the line that charges the new plan, if one does.
+        difference: what a whole period costs more than before, without tax and discounts, in
+            minor units.
     """
 
     worth: Decimal
     returned: Decimal
     line: PlanLine | None
+    difference: int
+
+    def paid_share(self, paid: int) -> Decimal:
+        """How much of a whole period's difference was paid, from 0 to 1.
+
+        A longer interval that costs less has no difference; what is paid then is for a whole
+        period.
+        """
+        if paid <= 0 or self.difference <= 0:
+            return Decimal(1 if paid > 0 else 0)
+        return min(Decimal(paid) / self.difference, Decimal(1))
 
 
 def plan_change(period: list[stripe.Invoice]) -> PlanChange:
@@ -76,12 +118,13 @@ def plan_change(period: list[stripe.Invoice]) -> PlanChange:
 
     A line is worth its price's credits for its share of the period; a line that gives money back
     counts against it. Time is the measure and not money, for discounts would tell the two
-    directions differently.
+    directions differently. Time has seconds and credits are whole, so the sum is rounded, not its
+    parts: changes to and fro gain nothing.
     """
     begin, lines = period[0], [plan_lines(invoice) for invoice in period]
     worth = returned = Decimal(0)
     if _begins(begin) and begin.status == "paid":
-        worth = sum((line.full for line in lines[0] if not line.proration), Decimal(0))
+        worth = sum((allotment.amount for allotment in period_allotments(begin)), Decimal(0))
     seconds = _period_seconds(lines[0])
     for changed in lines[1:] if _begins(begin) else lines:
         # What is given back is a part of the old period, also when the plan's interval changes.
@@ -92,7 +135,9 @@ def plan_change(period: list[stripe.Invoice]) -> PlanChange:
         )
         worth += charged - returned
     line = next((line for line in lines[-1] if not line.gives_back), None)
-    return PlanChange(_rounded(worth), _rounded(returned), line)
+    difference = sum(-line.cost if line.gives_back else line.cost for line in lines[-1])
+    step = _step(line for some in lines for line in some)
+    return PlanChange(_rounded(worth, step), _rounded(returned, step), line, difference)
 
 
 def charged_plan(invoice: stripe.Invoice) -> StripePrice | None:
@@ -183,8 +228,14 @@ def _share(line: PlanLine, period: int) -> Decimal:
     return line.full * min(share, Decimal(1))
 
 
-def _rounded(worth: Decimal) -> Decimal:
-    return worth.quantize(Decimal("0.0001"), ROUND_DOWN)
+def _step(lines: Iterable[PlanLine]) -> Decimal:
+    """Whole credits, unless a plan itself has parts of one."""
+    whole = all(line.full == line.full.to_integral_value() for line in lines)
+    return Decimal(1 if whole else "0.0001")
+
+
+def _rounded(amount: Decimal, step: Decimal) -> Decimal:
+    return amount.quantize(step, ROUND_HALF_UP)
 
 
 def _lines(invoice: stripe.Invoice) -> list[stripe.InvoiceLineItem]:

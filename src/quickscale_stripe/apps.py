@@ -1,7 +1,10 @@
 from __future__ import annotations
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
+from django.db.models.signals import post_save, pre_delete
 from django.utils.translation import gettext_lazy as _
+
+from quickscale.owner import forgetting_owner, get_owner_model, owner_model_name
 
 
 class StripeConfig(AppConfig):
@@ -10,4 +13,17 @@ class StripeConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from quickscale_stripe import checks, mails  # noqa: F401
+        from quickscale import mail_samples
+        from quickscale_stripe import checks, mails, receivers  # noqa: F401
+        from quickscale_stripe.mail_samples import NAMES, render_sample
+
+        mail_samples.register(NAMES, render_sample)
+        for owner in apps.get_models():
+            if issubclass(owner, get_owner_model()):
+                pre_delete.connect(receivers.end_subscriptions, sender=owner)
+        forgetting_owner.connect(receivers.forget_customer)
+        post_save.connect(
+            receivers.owner_saved,
+            sender=owner_model_name(),
+            dispatch_uid="quickscale_stripe.owner_saved",
+        )

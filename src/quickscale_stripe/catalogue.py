@@ -1,32 +1,37 @@
-"""The catalogue: products and prices, mirrored from Stripe.
+"""The catalogue: this site's products and prices, mirrored from Stripe.
 
-Metadata that is read: ``credits`` and ``credits_interval`` (on the price, else on the product), and
-``display_order`` (on either). What is archived or deleted at Stripe becomes inactive here and is
-kept: payments and subscriptions refer to it. A fetch that began before the row's last one is
-dropped, so that a slow answer doesn't bring an old state back.
+Of an account that is shared, only prices that are this site's (:mod:`quickscale_stripe.metadata`)
+are mirrored, and others that a subscription or a payment of this site refers to. What is archived
+or deleted at Stripe becomes inactive here and is kept. A fetch that began before the row's last one
+is dropped, so that a slow answer doesn't bring an old state back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import stripe
 from django.db import transaction
 from django.db.models import QuerySet
-from django.utils import timezone
 
+from quickscale.money import round_unit_price
+from quickscale_stripe import clock, metadata, signals
 from quickscale_stripe.client import get_client
 from quickscale_stripe.conf import app_settings
-from quickscale_stripe.exceptions import StripeRefusedError, stripe_errors
+from quickscale_stripe.exceptions import NotOursError, StripeRefusedError, stripe_errors
 from quickscale_stripe.models import StripePrice, StripeProduct
-from quickscale_stripe.money import round_unit_price
+from quickscale_stripe.stripe_objects import id_of
+from quickscale_stripe.syncing import Write
 
 if TYPE_CHECKING:
     from stripe.params import PriceListParams
+
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -42,18 +47,18 @@ class Offer:
     savings: int
 
 
-def packages() -> list[Offer]:
-    """The credit packages on sale, in display order."""
-    return _compare(StripePrice.objects.offered().one_time().filter(credits__gt=0))
+def packages(*, owner: Any = None) -> list[Offer]:
+    """The credit packages on sale, to this owner where one is given, in display order."""
+    return _compare(StripePrice.objects.offered(owner=owner).one_time())
 
 
-def plans() -> list[Offer]:
-    """The plans on sale, in display order.
+def plans(*, owner: Any = None) -> list[Offer]:
+    """The plans on sale, to this owner where one is given, in display order.
 
     ``savings`` is by how much less a plan costs in a year than by its dearest interval. Only
     prices that bring the same credits in a year are compared.
     """
-    prices = list(StripePrice.objects.offered().recurring())
+    prices = list(StripePrice.objects.offered(owner=owner).recurring())
     yearly = {price: (price.unit_amount or 0) * _times_a_year(price) for price in prices}
     kinds = {
         price: (price.product_id, price.currency, round(price.credits * _times_a_year(price), 4))
@@ -98,39 +103,57 @@ def _compare(prices: Iterable[StripePrice]) -> list[Offer]:
 
 
 def sync_product(product_id: str) -> StripeProduct | None:
-    """Fetch a product and write it here; one that Stripe doesn't have becomes inactive.
+    """Mirror a product, this site's or not; one that Stripe doesn't have becomes inactive.
 
     Raises:
         StripeUnavailableError, StripeRefusedError
     """
-    fetched_at = timezone.now()
-    try:
-        with stripe_errors():
-            product = get_client().v1.products.retrieve(product_id)
-    except StripeRefusedError as error:
-        if not error.is_missing:
-            raise
-        StripeProduct.objects.filter(stripe_id=product_id).update(active=False)
-        return None
-    return _write_product(product, fetched_at)
+    fetched_at = clock.database_now()
+    product = _fetch_product(product_id)
+    return _write_product(product, fetched_at) if product else None
 
 
 def sync_price(price_id: str) -> StripePrice | None:
-    """Fetch a price with its product and write both; a missing one becomes inactive.
+    """Mirror a price with its product, this site's or not; a missing one becomes inactive.
 
     Raises:
         StripeUnavailableError, StripeRefusedError
     """
-    fetched_at = timezone.now()
-    try:
-        with stripe_errors():
-            price = get_client().v1.prices.retrieve(price_id, {"expand": ["product"]})
-    except StripeRefusedError as error:
-        if not error.is_missing:
-            raise
-        StripePrice.objects.filter(stripe_id=price_id).update(active=False)
-        return None
-    return _write_price(price, fetched_at)
+    fetched_at = clock.database_now()
+    price = _fetch_price(price_id)
+    return _write_price(price, fetched_at) if price else None
+
+
+def prepare_product(product_id: str) -> Write[object]:
+    """Fetch a product that an event tells of, and return what mirrors it.
+
+    Raises:
+        NotOursError, StripeUnavailableError, StripeRefusedError
+    """
+    fetched_at = clock.database_now()
+    is_known = StripeProduct.objects.filter(stripe_id=product_id).exists()
+    product = _fetch_product(product_id)
+    if product and (is_known or metadata.is_ours({}, product.metadata.to_dict())):
+        return partial(_write_product, product, fetched_at)
+    if is_known:
+        return _nothing
+    raise NotOursError(f"The product {product_id} is not of this site's catalogue.")
+
+
+def prepare_price(price_id: str) -> Write[object]:
+    """Fetch a price that an event tells of, and return what mirrors it with its product.
+
+    Raises:
+        NotOursError, StripeUnavailableError, StripeRefusedError
+    """
+    fetched_at = clock.database_now()
+    is_known = StripePrice.objects.filter(stripe_id=price_id).exists()
+    price = _fetch_price(price_id)
+    if price and (is_known or _is_ours(price)):
+        return partial(_write_price, price, fetched_at)
+    if is_known:
+        return _nothing
+    raise NotOursError(f"The price {price_id} is not of this site's catalogue.")
 
 
 def get_price(price_id: str) -> StripePrice | None:
@@ -139,7 +162,7 @@ def get_price(price_id: str) -> StripePrice | None:
 
 
 def sync_with_prices(product_id: str) -> StripeProduct | None:
-    """Mirror a product and all of its prices; those that Stripe no longer lists become inactive.
+    """Mirror a product and its prices; those that Stripe no longer lists become inactive.
 
     Raises:
         StripeUnavailableError, StripeRefusedError
@@ -148,44 +171,62 @@ def sync_with_prices(product_id: str) -> StripeProduct | None:
     if product is None:
         StripePrice.objects.filter(product__stripe_id=product_id).update(active=False)
         return None
-    began, client = timezone.now(), get_client()
+    began, client = clock.database_now(), get_client()
     with stripe_errors():
         listed = list(_prices(client, product_id))
+    known = set(product.prices.values_list("stripe_id", flat=True))
     for price in listed:
-        _write_price(price, began)
+        if price.id in known or _is_ours(price):
+            _write_price(price, began)
     _retire(product.prices.all(), began)
     return product
 
 
 def product_ids() -> list[str]:
-    """Those of all products that Stripe lists, and of those that are known here as active.
+    """The products of this site's prices that Stripe lists, and those that are active here.
 
     Raises:
         StripeUnavailableError, StripeRefusedError
     """
     with stripe_errors():
-        listed = [product.id for product in _products(get_client())]
+        listed = [id_of(price.product) for price in _prices(get_client()) if _is_ours(price)]
     known = StripeProduct.objects.filter(active=True, livemode=app_settings.live_mode)
-    return list(dict.fromkeys([*listed, *known.values_list("stripe_id", flat=True)]))
+    ids = [*listed, *known.values_list("stripe_id", flat=True)]
+    return [product_id for product_id in dict.fromkeys(ids) if product_id]
 
 
-def sync_all() -> Iterator[StripeProduct | StripePrice]:
-    """Mirror the whole catalogue; yields each row as it is written.
+def sync_all(
+    *, on_foreign: Callable[[stripe.Price], object] = lambda price: None
+) -> Iterator[StripeProduct | StripePrice]:
+    """Mirror this site's catalogue; yields each row as it is written.
 
     What Stripe no longer lists becomes inactive when the iteration ends. Rows of the other mode
     stay as they are.
 
+    Args:
+        on_foreign: called with each price that is left out because it isn't this site's.
+
     Raises:
         StripeUnavailableError, StripeRefusedError
     """
-    client, began = get_client(), timezone.now()
+    client, began = get_client(), clock.database_now()
+    products = set(StripeProduct.objects.values_list("stripe_id", flat=True))
+    prices = set(StripePrice.objects.values_list("stripe_id", flat=True))
     with stripe_errors():
         for product in _products(client):
-            yield _write_product(product, began)
+            if product.id in products or metadata.is_ours({}, product.metadata.to_dict()):
+                yield _write_product(product, began)
         for price in _prices(client):
-            yield _write_price(price, began)
+            if price.id in prices or _is_ours(price):
+                yield _write_price(price, began)
+            else:
+                on_foreign(price)
     _retire(StripeProduct.objects.all(), began)
     _retire(StripePrice.objects.all(), began)
+
+
+def _nothing() -> None:
+    """The row is known and Stripe has it no more: it is inactive already."""
 
 
 def _products(client: stripe.StripeClient) -> Iterator[stripe.Product]:
@@ -199,6 +240,38 @@ def _prices(client: stripe.StripeClient, product_id: str | None = None) -> Itera
     return client.v1.prices.list(params).auto_paging_iter()
 
 
+def _fetch_product(product_id: str) -> stripe.Product | None:
+    try:
+        with stripe_errors():
+            return get_client().v1.products.retrieve(product_id)
+    except StripeRefusedError as error:
+        if not error.is_missing:
+            raise
+    StripeProduct.objects.filter(stripe_id=product_id).update(active=False)
+    return None
+
+
+def _fetch_price(price_id: str) -> stripe.Price | None:
+    try:
+        with stripe_errors():
+            return get_client().v1.prices.retrieve(price_id, {"expand": ["product"]})
+    except StripeRefusedError as error:
+        if not error.is_missing:
+            raise
+    StripePrice.objects.filter(stripe_id=price_id).update(active=False)
+    return None
+
+
+def _is_ours(price: stripe.Price) -> bool:
+    return metadata.is_ours(price.metadata.to_dict(), _product_of(price).metadata.to_dict())
+
+
+def _product_of(price: stripe.Price) -> stripe.Product:
+    if isinstance(price.product, str):
+        raise TypeError("The price's product has to be expanded.")
+    return price.product
+
+
 def _retire(rows: QuerySet[Any], began: datetime) -> None:
     """Make those inactive that a listing, begun then, lacked."""
     rows.filter(livemode=app_settings.live_mode, synced_at__lt=began).update(active=False)
@@ -206,77 +279,60 @@ def _retire(rows: QuerySet[Any], began: datetime) -> None:
 
 @transaction.atomic
 def _write_product(product: stripe.Product, fetched_at: datetime) -> StripeProduct:
-    metadata = product.metadata.to_dict()
-    row = StripeProduct.objects.select_for_update().filter(stripe_id=product.id).first()
-    if row and row.synced_at > fetched_at:
+    StripeProduct.objects.get_or_create(stripe_id=product.id, defaults={"synced_at": _NEVER})
+    row = StripeProduct.objects.select_for_update().get(stripe_id=product.id)
+    if row.synced_at > fetched_at:
         return row
-    row, _ = StripeProduct.objects.update_or_create(
-        stripe_id=product.id,
-        defaults={
-            "name": product.name,
-            "description": product.description or "",
-            "images": list(product.images),
-            "features": [feature.name for feature in product.marketing_features if feature.name],
-            "active": product.active,
-            "livemode": product.livemode,
-            "display_order": _whole(metadata.get("display_order")),
-            "metadata": metadata,
-            "synced_at": fetched_at,
-        },
-    )
-    for price in row.prices.select_for_update():
-        price.credits = parse_credits(_first("credits", price.metadata, metadata))
-        price.save(update_fields=["credits"])
+    row.name, row.description = product.name, product.description or ""
+    row.images = list(product.images)
+    row.features = [feature.name for feature in product.marketing_features if feature.name]
+    row.active, row.livemode = product.active, product.livemode
+    before, row.metadata = row.metadata, product.metadata.to_dict()
+    values, row.metadata_errors = metadata.read_product(row.metadata)
+    row.display_order = values.get("display_order", row.display_order)
+    row.synced_at = fetched_at
+    row.save()
+    if row.metadata != before:
+        for price in row.prices.select_for_update():
+            price.product = row
+            _take_metadata(price)
+            price.save()
     return row
 
 
 @transaction.atomic
 def _write_price(price: stripe.Price, fetched_at: datetime) -> StripePrice:
-    if isinstance(price.product, str):
-        raise TypeError("The price's product has to be expanded.")
-    product = _write_product(price.product, fetched_at)
-    metadata = price.metadata.to_dict()
-    row = StripePrice.objects.select_for_update().filter(stripe_id=price.id).first()
-    if row and row.synced_at > fetched_at:
-        return row
-    row, _ = StripePrice.objects.update_or_create(
-        stripe_id=price.id,
-        defaults={
-            "product": product,
-            "nickname": price.nickname or "",
-            "lookup_key": price.lookup_key or "",
-            "currency": price.currency,
-            "unit_amount": price.unit_amount,
-            "interval": price.recurring.interval if price.recurring else "",
-            "interval_count": price.recurring.interval_count if price.recurring else 1,
-            "credits": parse_credits(_first("credits", metadata, product.metadata)),
-            "active": price.active,
-            "livemode": price.livemode,
-            "display_order": _whole(metadata.get("display_order")),
-            "metadata": metadata,
-            "synced_at": fetched_at,
-        },
+    product = _write_product(_product_of(price), fetched_at)
+    StripePrice.objects.get_or_create(
+        stripe_id=price.id, defaults={"product": product, "synced_at": _NEVER}
     )
+    row = StripePrice.objects.select_for_update().get(stripe_id=price.id)
+    if row.synced_at > fetched_at:
+        return row
+    row.product = product
+    row.nickname, row.lookup_key = price.nickname or "", price.lookup_key or ""
+    row.currency, row.unit_amount = price.currency, price.unit_amount
+    row.interval = price.recurring.interval if price.recurring else ""
+    row.interval_count = price.recurring.interval_count if price.recurring else 1
+    row.active, row.livemode = price.active, price.livemode
+    row.metadata = price.metadata.to_dict()
+    _take_metadata(row)
+    row.synced_at = fetched_at
+    row.save()
     return row
 
 
-def parse_credits(text: str) -> Decimal:
-    """The credits that metadata name; what is no amount of credits counts as none."""
-    try:
-        amount = Decimal(text)
-    except InvalidOperation:
-        return Decimal(0)
-    fits = amount.is_finite() and 0 <= amount < 10**15
-    return amount if fits and amount == round(amount, 4) else Decimal(0)
+def _take_metadata(price: StripePrice) -> None:
+    """Read a price's metadata; what can't be read keeps its last good value, and staff are told.
 
-
-def _first(key: str, *metadata: dict[str, str]) -> str:
-    return next((found[key] for found in metadata if found.get(key)), "0")
-
-
-def _whole(value: str | None) -> int:
-    try:
-        number = int(value or 0)
-    except ValueError:
-        return 0
-    return number if abs(number) < 2**31 else 0
+    A price that was never sold is held back until its credits can be read.
+    """
+    before, product = price.metadata_errors, price.product.metadata
+    values, errors = metadata.read_price(price.metadata, product)
+    for name, value in values.items():
+        setattr(price, name, value)
+    is_ours = metadata.is_ours(price.metadata, product)
+    price.metadata_errors = errors if is_ours else {}
+    price.for_sale = is_ours and (price.for_sale or not errors.keys() & metadata.ABOUT_CREDITS)
+    if price.metadata_errors and price.metadata_errors != before:
+        signals.send_after_commit(signals.catalogue_problem, StripePrice, price=price)

@@ -15,7 +15,8 @@ from typing import Any, TypeVar
 
 from django.db.models import QuerySet
 
-from quickscale_stripe import catalogue, publishing
+from quickscale_stripe import catalogue, metadata, publishing
+from quickscale_stripe.conf import app_settings
 from quickscale_stripe.exceptions import PaymentsError
 from quickscale_stripe.models import StripePrice, StripeProduct
 from quickscale_stripe.publishing import IMMUTABLE, Fields, PriceFields, ProductFields
@@ -63,25 +64,28 @@ def read(text: str) -> list[Entry]:
     return entries
 
 
-def write(products: Iterable[StripeProduct]) -> str:
-    """The JSON of products and their active prices, for :func:`read`; defaults are left out."""
-    return json.dumps(
-        {
-            "products": [
-                {
-                    "id": product.stripe_id,
-                    **_plain(ProductFields.of(product)),
-                    "prices": [
-                        _plain(PriceFields.of(price))
-                        for price in _priced(product).filter(active=True).order_by("pk")
-                    ],
-                }
-                for product in products
-            ]
-        },
-        indent=2,
-        ensure_ascii=False,
-    )
+def write() -> str:
+    """The JSON of this site's active prices and their products, for :func:`read`.
+
+    Defaults are left out.
+
+    Raises:
+        BadFileError: metadata of a product or price can't be read.
+    """
+    on_sale = StripePrice.objects.filter(
+        for_sale=True, active=True, unit_amount__isnull=False, product__active=True
+    ).filter(livemode=app_settings.live_mode)
+    products: dict[StripeProduct, list[dict[str, Any]]] = {}
+    for price in on_sale.select_related("product").order_by(
+        "product__display_order", "product_id", "pk"
+    ):
+        _refuse_unreadable(price)
+        products.setdefault(price.product, []).append(_plain(PriceFields.of(price)))
+    listed = [
+        {"id": product.stripe_id, **_plain(ProductFields.of(product)), "prices": prices}
+        for product, prices in products.items()
+    ]
+    return json.dumps({"products": listed}, indent=2, ensure_ascii=False)
 
 
 def compare(entry: Entry, *, archive: bool) -> Iterator[Change]:
@@ -97,7 +101,7 @@ def compare(entry: Entry, *, archive: bool) -> Iterator[Change]:
     left = list(_priced(product).order_by("-active", "pk")) if product else []
     if product is None:
         yield _creation(entry)
-    elif differences := ProductFields.of(product).differences(entry.fields):
+    elif differences := _differences(product, entry.fields):
         yield _product_change(product, entry.fields, _told(differences))
     for wanted, price in _pair(entry.prices, left):
         if price is None:
@@ -108,6 +112,20 @@ def compare(entry: Entry, *, archive: bool) -> Iterator[Change]:
     for price in left:
         if price.active and archive:
             yield _archival(price)
+
+
+def _differences(product: StripeProduct, wanted: ProductFields) -> dict[str, tuple[Any, Any]]:
+    differences = ProductFields.of(product).differences(wanted)
+    if publishing.lacks_mark(product):
+        before = product.metadata.get("catalogue", "")
+        differences["catalogue"] = (before, app_settings.catalogue)
+    return differences
+
+
+def _refuse_unreadable(price: StripePrice) -> None:
+    for row in (price.product, price):
+        for problem in metadata.problems(row.metadata_errors):
+            raise BadFileError(f"{row.stripe_id}: {problem}")
 
 
 def _priced(product: StripeProduct) -> QuerySet[StripePrice]:
@@ -250,9 +268,23 @@ def _are_texts(value: Any) -> bool:
 
 
 def _is_credits(value: Any) -> bool:
-    if value is None or value == 0:
-        return not isinstance(value, bool)
-    return not isinstance(value, bool) and catalogue.parse_credits(str(value)) > 0
+    try:
+        _credits(value)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _credits(value: Any) -> Decimal | None:
+    """Credits of a file: a number, or a text as in metadata."""
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        raise TypeError
+    amount = metadata.parse_credits(value) if isinstance(value, str) else Decimal(value)
+    if not 0 <= amount < 10**15 or amount != round(amount, 4):
+        raise ValueError
+    return amount
 
 
 def _same(value: Any) -> Any:
@@ -271,7 +303,7 @@ _FORMS: dict[str, tuple[str, Callable[[Any], bool], Callable[[Any], Any]]] = {
     "credits": (
         "a number of at most 4 decimals, 0 or more, or null",
         _is_credits,
-        lambda value: None if value is None else Decimal(str(value)),
+        _credits,
     ),
     "credits_interval": (
         '"", "month" or "period"',
@@ -310,7 +342,7 @@ def _plain(values: Fields) -> dict[str, Any]:
 
 def _json(value: Any) -> Any:
     if isinstance(value, Decimal):
-        return int(value) if value == int(value) else str(value)
+        return int(value) if value == int(value) else metadata.credits_text(value)
     return list(value) if isinstance(value, tuple) else value
 
 

@@ -11,9 +11,11 @@ from quickscale_stripe.client import get_client
 from quickscale_stripe.conf import app_settings
 from quickscale_stripe.exceptions import (
     AlreadySubscribedError,
+    MayNotBuyError,
     NotForSaleError,
     stripe_errors,
 )
+from quickscale_stripe.metadata import credits_text
 from quickscale_stripe.models import Payment, StripeCustomer, StripePrice
 from quickscale_stripe.stripe_objects import id_of
 
@@ -38,10 +40,12 @@ def buy(
 
     Raises:
         NotForSaleError: the price isn't offered as a package.
+        MayNotBuyError: the owner's credit account is closed, or ``REFUSAL`` says so.
         PaymentsOffError, StripeUnavailableError, StripeRefusedError
     """
-    if not StripePrice.objects.offered().one_time().filter(pk=price.pk).exists():
+    if not StripePrice.objects.offered(owner=owner).one_time().filter(pk=price.pk).exists():
         raise NotForSaleError(f"{price.stripe_id} is not for sale.")
+    _check(owner)
     session = _open(owner, price, success_url, cancel_url, reference)
     if Payment.objects.filter(checkout_session_id=session.id).exists():
         # The buyer went back to the page of a purchase that is done, and buys once more.
@@ -59,11 +63,13 @@ def subscribe(
 
     Raises:
         NotForSaleError: the price isn't offered as a plan.
+        MayNotBuyError: the owner's credit account is closed, or ``REFUSAL`` says so.
         AlreadySubscribedError: the owner has a subscription; change its plan instead.
         PaymentsOffError, StripeUnavailableError, StripeRefusedError
     """
-    if not StripePrice.objects.offered().recurring().filter(pk=price.pk).exists():
+    if not StripePrice.objects.offered(owner=owner).recurring().filter(pk=price.pk).exists():
         raise NotForSaleError(f"{price.stripe_id} is not for sale.")
+    _check(owner)
     customer = customers.ensure(owner)
     if subscriptions.sync_all_of(customer):
         raise AlreadySubscribedError("The owner has a subscription.")
@@ -72,44 +78,9 @@ def subscribe(
     return session
 
 
-def save_payment_method(
-    *, owner: Any, success_url: str, cancel_url: str, reference: str
-) -> stripe.checkout.Session:
-    """Open a Checkout that saves a payment method without paying. The arguments are :func:`buy`'s.
-
-    Raises:
-        NotForSaleError: nothing is on sale, so there is no currency to save one for.
-        PaymentsOffError, StripeUnavailableError, StripeRefusedError
-    """
-    currency = StripePrice.objects.offered().values_list("currency", flat=True).first()
-    if currency is None:
-        raise NotForSaleError("Nothing is for sale.")
-
-    key = f"setup:{reference}"
-    return customers.ask(
-        owner, lambda customer: _create_setup(customer, currency, success_url, cancel_url, key)
-    )
-
-
-def _create_setup(
-    customer: StripeCustomer, currency: str, success_url: str, cancel_url: str, key: str
-) -> stripe.checkout.Session:
-    metadata = customers.metadata_for(customer)
-    params: SessionCreateParams = {
-        "mode": "setup",
-        "ui_mode": "hosted_page",
-        "currency": currency,
-        "customer": customer.stripe_id or "",
-        "client_reference_id": str(customer.owner_id),
-        "success_url": success_url,
-        "cancel_url": cancel_url,
-        "metadata": metadata,
-        "setup_intent_data": {"metadata": metadata},
-    }
-    with stripe_errors():
-        return get_client().v1.checkout.sessions.create(
-            params, {"idempotency_key": f"{key}:{customer.stripe_id}"}
-        )
+def _check(owner: Any) -> None:
+    if reason := app_settings.refusal(owner=owner):
+        raise MayNotBuyError(reason)
 
 
 def _open(
@@ -145,7 +116,7 @@ def _params(
         params["mode"] = "subscription"
         params["subscription_data"] = {"metadata": metadata}
     else:
-        metadata["credits"] = f"{price.credits.normalize():f}"
+        metadata["credits"] = credits_text(price.credits)
         params["mode"] = "payment"
         params["payment_intent_data"] = {"metadata": metadata}
     params["metadata"] = metadata

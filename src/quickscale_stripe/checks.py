@@ -6,18 +6,23 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import stripe
 from django.apps import AppConfig
+from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as CheckWarning
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connections
+from django.db import connections, router
 
 from quickscale import checks
-from quickscale_stripe.client import payments_are_on
-from quickscale_stripe.conf import app_settings
-from quickscale_stripe.models import StripeCustomer, StripeEvent
+from quickscale.owner import get_owner_model
+from quickscale_stripe import metadata
+from quickscale_stripe.client import payments_are_on, sends_live_key_in_clear
+from quickscale_stripe.conf import MAILS, app_settings
+from quickscale_stripe.mails import staff
+from quickscale_stripe.models import StripeCustomer, StripeEvent, StripePrice
 from quickscale_stripe.sandbox.checks import check_sandbox
 
 HOOKS = (
@@ -27,21 +32,42 @@ HOOKS = (
     "revoke",
     "restore",
     "left_over",
+    "refusal",
     "balance",
 )
-MAILS = ("purchase", "payment_failed", "dispute", "invoice_problem", "event_died")
 PLAN_CHANGE_POLICIES = ("convert", "rollover", "keep", "expire")
 ENDED_POLICIES = ("keep", "expire")
 
 
-@register(Tags.database)
+@register
 def check_engine(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    return checks.check_postgresql("quickscale_stripe", "quickscale_stripe.E001")
+    return checks.check_postgresql(
+        "quickscale_stripe", "quickscale_stripe.E001", alias=router.db_for_write(StripeCustomer)
+    )
 
 
 @register
 def check_owner_model(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     return checks.check_owner_model("quickscale_stripe.E002")
+
+
+@register(Tags.models)
+def check_owner_email(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """A warning when the owners have no address that Stripe and our mails could know."""
+    if checks.check_owner_model("quickscale_stripe.E002"):
+        return []
+    owner = get_owner_model()
+    known = {field.name for field in owner._meta.get_fields()}
+    if "email" in known or hasattr(owner, "email") or hasattr(owner, "get_email"):
+        return []
+    return [
+        CheckWarning(
+            f"{owner._meta.label} has no address: its customers at Stripe have none, and no mail "
+            "reaches whoever pays.",
+            hint="Give it a field or a property email, or a method get_email().",
+            id="quickscale_stripe.W005",
+        )
+    ]
 
 
 @register(Tags.database)
@@ -113,6 +139,30 @@ def check_endpoint_version(
     return found
 
 
+@register(Tags.database)
+def check_metadata(
+    app_configs: Sequence[AppConfig] | None,
+    databases: Sequence[str] | None = None,
+    **kwargs: Any,
+) -> list[CheckMessage]:
+    """A warning for each active price whose metadata can't be read."""
+    found: list[CheckMessage] = []
+    for alias in databases or ():
+        if StripePrice._meta.db_table not in connections[alias].introspection.table_names():
+            continue
+        wrong = StripePrice.objects.using(alias).filter(active=True, product__active=True)
+        for price in wrong.exclude(metadata_errors={}).select_related("product"):
+            found += [
+                CheckWarning(
+                    f"{price.stripe_id} ({price}): {problem}",
+                    hint="Correct it in Stripe's dashboard, then run manage.py sync_products.",
+                    id="quickscale_stripe.W003",
+                )
+                for problem in metadata.problems(price.metadata_errors)
+            ]
+    return found
+
+
 register(check_sandbox, Tags.security)
 
 
@@ -127,6 +177,69 @@ def check_sandbox_mode(
             "QUICKSCALE_STRIPE_SANDBOX and QUICKSCALE_STRIPE_LIVE_MODE are both on.",
             hint="The sandbox is for development only.",
             id="quickscale_stripe.E006",
+        )
+    ]
+
+
+@register(Tags.security, deploy=True)
+def check_api_base(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """An error for a stand-in for Stripe in production."""
+    address = urlsplit(app_settings.api_base)
+    is_stripe = address.scheme == "https" and f".{address.hostname}".endswith(".stripe.com")
+    if settings.DEBUG or not app_settings.api_base or is_stripe:
+        return []
+    return [
+        Error(
+            f"QUICKSCALE_STRIPE_API_BASE is {app_settings.api_base}, which isn't Stripe's address, "
+            "and DEBUG is off.",
+            hint="Leave it empty. It is for the sandbox and other stand-ins, in development.",
+            id="quickscale_stripe.E012",
+        )
+    ]
+
+
+@register(Tags.security)
+def check_live_key_is_sent_by_https(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    if not sends_live_key_in_clear():
+        return []
+    return [
+        Error(
+            f"QUICKSCALE_STRIPE_API_BASE is {app_settings.api_base}, and the secret key is a live "
+            "one, which is never sent by plain HTTP.",
+            hint="Leave the address empty, or use a test key.",
+            id="quickscale_stripe.E013",
+        )
+    ]
+
+
+@register(Tags.security)
+def check_networks(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """An error for a network that there can't be."""
+    try:
+        _networks = app_settings.webhook_networks
+    except ImproperlyConfigured as error:
+        return [
+            Error(
+                str(error),
+                hint='Write networks like "192.0.2.0/24", or addresses.',
+                id="quickscale_stripe.E014",
+            )
+        ]
+    return []
+
+
+@register(deploy=True)
+def check_staff(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """A warning when mails about disputes and dead events reach nobody."""
+    if not payments_are_on() or staff():
+        return []
+    return [
+        CheckWarning(
+            "Nobody is told of disputes, which have a deadline, or of events that are dead.",
+            hint="Set QUICKSCALE_STRIPE_STAFF_EMAILS, or Django's MANAGERS or ADMINS.",
+            id="quickscale_stripe.W004",
         )
     ]
 

@@ -1,11 +1,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 
 from django.apps import apps
+from django.core.exceptions import ImproperlyConfigured
 
 from quickscale.conf import AppSettings
+
+MAILS = (
+    "purchase",
+    "payment_failed",
+    "dispute",
+    "invoice_problem",
+    "event_died",
+    "catalogue_problem",
+    "missing_credits",
+    "fulfilment_failed",
+)
 
 
 class StripeSettings(AppSettings):
@@ -92,6 +105,25 @@ class StripeSettings(AppSettings):
         return self._get("SANDBOX_URL", "http://127.0.0.1:8000/stripe/sandbox")
 
     # Purchases
+
+    @property
+    def adopt_by_email(self) -> bool:
+        """Whether an owner's first purchase takes the customer that Stripe has by that address.
+
+        ``False``: who writes down somebody else's address would see their cards and invoices in
+        the Billing Portal. Switch it on where addresses are verified before anybody may buy.
+        """
+        return self._get("ADOPT_BY_EMAIL", False)
+
+    @property
+    def catalogue(self) -> str:
+        """The name of this site's catalogue on an account that several sites share.
+
+        With a name, only prices whose metadata ``catalogue`` (the product's counts too) are that
+        name are this site's. Empty (default): those that say how many ``credits`` they bring, and
+        have no ``catalogue``. Run ``sync_products`` after a change.
+        """
+        return self._get("CATALOGUE", "")
 
     @property
     def success_url(self) -> str:
@@ -199,6 +231,23 @@ class StripeSettings(AppSettings):
         return self._get("WEBHOOK_MAX_BYTES", 1024 * 1024)
 
     @property
+    def webhook_networks(self) -> list[IPv4Network | IPv6Network]:
+        """The networks that may send events: a list of CIDRs, or a text with commas.
+
+        Empty (default): all, for each event is signed. Stripe publishes its addresses at
+        https://stripe.com/files/ips/ips_webhooks.txt.
+
+        Raises:
+            ImproperlyConfigured: one of them isn't a network.
+        """
+        value: str | Sequence[str] = self._get("WEBHOOK_NETWORKS", "")
+        parts = value.split(",") if isinstance(value, str) else value
+        try:
+            return [ip_network(part.strip()) for part in parts if part.strip()]
+        except ValueError as error:
+            raise ImproperlyConfigured(f"QUICKSCALE_STRIPE_WEBHOOK_NETWORKS: {error}.") from error
+
+    @property
     def webhook_tasks(self) -> bool:
         """Whether events are handled by Django's tasks and not in Stripe's request. ``False``.
 
@@ -217,23 +266,30 @@ class StripeSettings(AppSettings):
         """Seconds until the first retry of a failed event; doubles with each failure. 60."""
         return self._get("EVENT_RETRY_DELAY", 60)
 
+    @property
+    def event_retention_days(self) -> int | None:
+        """Days for which the payloads of events are kept; ``None`` for ever. 30, as at Stripe.
+
+        The rows stay, so that an event that comes again is known.
+        """
+        return self._get("EVENT_RETENTION_DAYS", 30)
+
     # Mails
 
     @property
     def mails(self) -> Sequence[str]:
-        """The mails that are sent; ``[]`` for none.
+        """The mails that are sent; ``[]`` for none, all by default.
 
-        ``["purchase", "payment_failed", "dispute", "invoice_problem", "event_died"]``
+        ``["purchase", "payment_failed", "dispute", "invoice_problem", "event_died",
+        "catalogue_problem", "missing_credits", "fulfilment_failed"]``
         """
-        return self._get(
-            "MAILS", ["purchase", "payment_failed", "dispute", "invoice_problem", "event_died"]
-        )
+        return self._get("MAILS", MAILS)
 
     @property
     def staff_emails(self) -> list[str]:
-        """Who is told of disputes and trouble; empty: Django's ``MANAGERS``.
+        """Who is told of disputes and trouble: a list, or a text with commas.
 
-        A list, or a text with commas.
+        Empty: Django's ``MANAGERS``, else its ``ADMINS``.
         """
         value: str | Sequence[str] = self._get("STAFF_EMAILS", "")
         parts = value.split(",") if isinstance(value, str) else value
@@ -297,6 +353,11 @@ class StripeSettings(AppSettings):
         is_own = self._get("CHANGE_PLAN", None) is not None
         default = "quickscale_stripe.hooks.left_over" if is_own else _bridge("left_over")
         return self._hook("LEFT_OVER", default)
+
+    @property
+    def refusal(self) -> Callable[..., Any]:
+        """Why nothing may be sold to an owner: see :func:`quickscale_stripe.hooks.refusal`."""
+        return self._hook("REFUSAL", _bridge("refusal"))
 
     @property
     def balance(self) -> Callable[..., Any]:

@@ -28,6 +28,7 @@ def payments_context(request: HttpRequest) -> dict[str, Any]:
 
 
 register(NavItem(_("Buy credits"), "quickscale_stripe:buy_credits", order=40, access=can_buy))
+register(NavItem(_("Plans"), "quickscale_stripe:plans", order=45, access=can_buy))
 register(NavItem(_("Payments"), "quickscale_stripe:payments", order=50, access=acts_for_owner))
 register(
     NavItem(

@@ -7,8 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import stripe
+
+if TYPE_CHECKING:
+    from quickscale_stripe.models import Payment
 
 
 class PaymentsError(Exception):
@@ -23,8 +27,20 @@ class NotForSaleError(PaymentsError):
     """The price is not offered: inactive, of the other mode, or outside the allowed amounts."""
 
 
+class MayNotBuyError(PaymentsError):
+    """Nothing is sold to the owner; the message says why."""
+
+
+class PreviewExpiredError(PaymentsError):
+    """The preview of a plan change is forged, of another change, or no longer true."""
+
+
 class AlreadySubscribedError(PaymentsError):
     """The owner has a subscription, which is to be changed and not doubled."""
+
+
+class SubscriptionEndsError(PaymentsError):
+    """The subscription is cancelled; only one that goes on can change its plan."""
 
 
 class StripeUnavailableError(PaymentsError):
@@ -44,24 +60,47 @@ class StripeRefusedError(PaymentsError):
 
     @property
     def is_missing(self) -> bool:
-        """Stripe doesn't know the object: deleted, of another account or of the other mode."""
-        return self.code == "resource_missing"
+        """Stripe doesn't know the object: it is deleted, or of another account.
 
-
-class EditedMeanwhileError(PaymentsError):
-    """The product or price isn't at Stripe any more what the editor saw."""
+        Of an object of the other mode Stripe says so, and the key is what is wrong.
+        """
+        return self.code == "resource_missing" and "similar object exists" not in str(self)
 
 
 class NotEditableError(PaymentsError):
     """The price has parts that only Stripe's own pages edit."""
 
 
+class NotAdoptableError(PaymentsError):
+    """The customer at Stripe can't become this owner's; the message says why."""
+
+
+class WouldWriteError(PaymentsError):
+    """A dry run came to a request that would change something at Stripe."""
+
+
 class NotRefundableError(PaymentsError):
     """The payment isn't paid, or less than the amount is left of it."""
 
 
+class HookFailedError(PaymentsError):
+    """A hook failed; what Stripe told is written, and is to be kept."""
+
+
+class FulfilmentFailedError(HookFailedError):
+    """A hook failed for ``payment``, which has ``fulfilment_error``."""
+
+    def __init__(self, payment: Payment) -> None:
+        super().__init__(f"Payment {payment.pk} ({payment}): {payment.fulfilment_error}")
+        self.payment = payment
+
+
 class InvalidWebhookError(PaymentsError):
     """The request is no event that Stripe signed for this site."""
+
+
+class NotOursError(PaymentsError):
+    """The object concerns nobody here: it belongs to another site on the account, for example."""
 
 
 class NotYetKnownError(PaymentsError):
@@ -76,7 +115,8 @@ def stripe_errors() -> Iterator[None]:
     except (stripe.APIConnectionError, stripe.RateLimitError) as error:
         raise StripeUnavailableError(str(error)) from error
     except stripe.StripeError as error:
-        if (error.http_status or 500) >= 500:
+        # 409: another request with the same idempotency key is under way.
+        if error.http_status == 409 or (error.http_status or 500) >= 500:
             raise StripeUnavailableError(str(error)) from error
         raise StripeRefusedError(
             str(error), code=error.code or "", param=getattr(error, "param", None) or ""

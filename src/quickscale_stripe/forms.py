@@ -9,18 +9,19 @@ from quickscale_stripe.models import StripePrice
 
 
 class PriceForm(forms.Form):
-    """A price on sale."""
+    """A price on sale to the owner."""
 
     price = forms.ModelChoiceField(StripePrice.objects.none())
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, owner: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.offered = StripePrice.objects.offered(owner=owner)
         field = self.fields["price"]
         assert isinstance(field, forms.ModelChoiceField)  # noqa: S101
         field.queryset = self.on_sale()
 
     def on_sale(self) -> StripePriceQuerySet:
-        return StripePrice.objects.offered().one_time()
+        return self.offered.one_time()
 
 
 class ReferenceForm(forms.Form):
@@ -35,15 +36,15 @@ class PurchaseForm(ReferenceForm, PriceForm):
 
 class SignupForm(PurchaseForm):
     def on_sale(self) -> StripePriceQuerySet:
-        return StripePrice.objects.offered().recurring()
+        return self.offered.recurring()
 
 
 class PlanForm(PriceForm):
     def on_sale(self) -> StripePriceQuerySet:
-        return StripePrice.objects.offered().recurring()
+        return self.offered.recurring()
 
 
 class PlanChangeForm(PlanForm):
-    """The change as it was shown, with the moment that its money was computed for."""
+    """The change as it was shown."""
 
-    proration_date = forms.IntegerField(min_value=0)
+    token = forms.CharField()

@@ -2,33 +2,41 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from decimal import Decimal
+from functools import partial
 
 import stripe
 from django.db import transaction
-from django.utils import timezone
 
 from quickscale_stripe import (
     catalogue,
+    charges,
     customers,
+    delivery,
     invoices,
-    payment_methods,
     receipts,
+    returns,
     signals,
     subscriptions,
 )
 from quickscale_stripe.client import get_client
 from quickscale_stripe.conf import app_settings
-from quickscale_stripe.exceptions import stripe_errors
-from quickscale_stripe.models import Payment, StripeCustomer, StripePrice
+from quickscale_stripe.exceptions import (
+    FulfilmentFailedError,
+    NotOursError,
+    stripe_errors,
+)
+from quickscale_stripe.metadata import parse_credits
+from quickscale_stripe.models import Payment, StripeCustomer, StripePrice, Subscription
 from quickscale_stripe.stripe_objects import at, failure_of, id_of
+from quickscale_stripe.syncing import Write, synced
 
 
 def fulfil(session_id: str) -> Payment | None:
     """Record a finished Checkout, and deliver what it bought once it is paid.
 
-    A subscription is linked and mirrored, and its first invoice recorded as its payment. A payment
-    method that was saved without paying is what is charged from now on.
+    A subscription is linked and mirrored, and its first invoice recorded as its payment.
 
     Safe to call any number of times, at once and in any order: Stripe's current state decides,
     the payment's row is locked, and the delivery has the session as its source.
@@ -41,33 +49,46 @@ def fulfil(session_id: str) -> Payment | None:
         payment or isn't this site's.
 
     Raises:
+        FulfilmentFailedError: it is recorded, and a hook failed.
         StripeUnavailableError, StripeRefusedError: also for an unknown session.
+    """
+    return synced(prepare, session_id)
+
+
+def prepare(session_id: str) -> Write[Payment | None]:
+    """Fetch a session and what it bought for :func:`fulfil`, and return what writes it.
+
+    Raises:
+        NotOursError: it isn't finished, too.
+        StripeUnavailableError, StripeRefusedError
     """
     with stripe_errors():
         session = get_client().v1.checkout.sessions.retrieve(
             session_id, {"expand": ["line_items", "payment_intent.latest_charge"]}
         )
     if session.status != "complete":
-        return None
+        raise NotOursError(f"The Checkout {session.id} is not finished.")
     if session.mode == "subscription":
-        return _fulfil_subscription(session)
+        return _prepare_subscription(session)
     if session.mode == "setup":
-        payment_methods.save_of_session(session)
-    if session.mode != "payment":
-        return None
+        raise NotOursError(f"The Checkout {session.id} takes no payment.")
     customer = customers.find(metadata=session.metadata, stripe_id=id_of(session.customer))
-    if customer is None or session.livemode != app_settings.live_mode:
-        return None
-    prices = _prices(session)
-    with transaction.atomic():
-        return _record(session, customer, prices)
+    if customer is None:
+        raise NotOursError(f"The Checkout {session.id} is of no customer of this site.")
+    if session.livemode != app_settings.live_mode:
+        raise NotOursError(f"The Checkout {session.id} is of the other mode.")
+    return partial(_write, session, customer, _prices(session))
 
 
-def _fulfil_subscription(session: stripe.checkout.Session) -> Payment | None:
+def _prepare_subscription(session: stripe.checkout.Session) -> Write[Payment | None]:
     """The credits come from the invoice alone, so that no two facts bring the same ones."""
-    subscriptions.sync(id_of(session.subscription) or "")
-    invoice_id = id_of(session.invoice)
-    return invoices.sync(invoice_id) if invoice_id else None
+    if invoice_id := id_of(session.invoice):
+        return invoices.prepare(invoice_id)
+    return partial(_mirror, subscriptions.prepare(id_of(session.subscription) or ""))
+
+
+def _mirror(write: Write[Subscription]) -> None:
+    write()
 
 
 def _prices(session: stripe.checkout.Session) -> list[tuple[StripePrice, int]]:
@@ -77,11 +98,23 @@ def _prices(session: stripe.checkout.Session) -> list[tuple[StripePrice, int]]:
     return [(price, quantity or 1) for price, quantity in found if price]
 
 
-def _record(
+def _write(
     session: stripe.checkout.Session,
     customer: StripeCustomer,
     prices: list[tuple[StripePrice, int]],
 ) -> Payment:
+    payment, failure = _record(session, customer, prices)
+    if failure:
+        raise failure
+    return payment
+
+
+@transaction.atomic
+def _record(
+    session: stripe.checkout.Session,
+    customer: StripeCustomer,
+    prices: list[tuple[StripePrice, int]],
+) -> tuple[Payment, FulfilmentFailedError | None]:
     payment, _ = Payment.objects.get_or_create(
         checkout_session_id=session.id,
         defaults={
@@ -89,6 +122,7 @@ def _record(
             "kind": Payment.Kind.ONE_TIME,
             "description": prices[0][0].product.name if prices else "",
             "price": prices[0][0] if prices else None,
+            "total": session.amount_total or 0,
             "amount": session.amount_total or 0,
             "tax": session.total_details.amount_tax if session.total_details else 0,
             "currency": session.currency or "",
@@ -99,34 +133,35 @@ def _record(
     )
     payment = Payment.objects.select_for_update().get(pk=payment.pk)
     if payment.is_paid:
-        return payment
+        return payment, delivery.deliver(payment, _bring) if payment.fulfilment_error else None
     intent = session.payment_intent
+    is_paid = session.payment_status in ("paid", "no_payment_required")
     charge = None
     if isinstance(intent, stripe.PaymentIntent):
+        charges.note(payment, intent, payment.amount if is_paid else 0)
         charge = intent.latest_charge
-        payment.payment_intent_id = intent.id
         if isinstance(charge, stripe.Charge):
-            payment.charge_id = charge.id
             payment.receipt_url = charge.receipt_url or ""
-    if session.payment_status in ("paid", "no_payment_required"):
+    if is_paid:
         paid_at = charge.created if isinstance(charge, stripe.Charge) else session.created
         payment.mark_paid(at(paid_at))
         payment.receipt_details = receipts.details_of_session(session)
-        payment.save()
-        _deliver(payment)
-    elif isinstance(intent, stripe.PaymentIntent):
+        returns.count(payment)
+        return payment, delivery.deliver(payment, _bring)
+    if isinstance(intent, stripe.PaymentIntent):
         _follow_intent(payment, intent)
-    return payment
+    return payment, None
 
 
 def _promised(session: stripe.checkout.Session, prices: list[tuple[StripePrice, int]]) -> Decimal:
     """The credits that the buyer was shown, which count even when the price's changed since."""
     if session.metadata and "credits" in session.metadata:
-        return catalogue.parse_credits(session.metadata["credits"])
+        with suppress(ValueError):
+            return parse_credits(session.metadata["credits"])
     return sum((price.credits * quantity for price, quantity in prices), Decimal(0))
 
 
-def _deliver(payment: Payment) -> None:
+def _bring(payment: Payment) -> None:
     app_settings.fulfil(
         owner=payment.owner,
         payment=payment,
@@ -135,9 +170,6 @@ def _deliver(payment: Payment) -> None:
         source=("checkout", payment.checkout_session_id),
         period=None,
     )
-    payment.fulfilled_at = timezone.now()
-    payment.save()
-    signals.send_after_commit(signals.payment_succeeded, Payment, payment=payment)
 
 
 def _follow_intent(payment: Payment, intent: stripe.PaymentIntent) -> None:

@@ -36,7 +36,12 @@ def fulfil(
 
 
 def change_plan(
-    *, payment: Payment, before: list[Payment], excess: Decimal, returned: Decimal
+    *,
+    payment: Payment,
+    before: list[Payment],
+    excess: Decimal,
+    returned: Decimal,
+    paid_share: Decimal,
 ) -> Decimal | None:
     """Decide on a period's credits when its plan was changed.
 
@@ -50,6 +55,8 @@ def change_plan(
             its money is now for. They are to be taken back.
         returned: at most so many may be taken back of credits that have not begun; the new
             plan's come in their place.
+        paid_share: how much of what the new plan costs more in a whole period was paid, from 0 to
+            1; less than 1 late in the period, or with a discount.
 
     Returns:
         how many were taken back; ``None`` for the excess.
@@ -95,6 +102,15 @@ def left_over(*, payments: list[Payment]) -> Decimal | None:
     ``QUICKSCALE_STRIPE_CHANGE_PLAN`` of its own.
     """
     return None
+
+
+def refusal(*, owner: Any) -> str:
+    """Why nothing may be sold to the owner, for people; ``QUICKSCALE_STRIPE_REFUSAL``.
+
+    Asked before a Checkout is opened. Empty sells. By default nothing is sold for a credit account
+    that is closed.
+    """
+    return ""
 
 
 def balance(*, owner: Any) -> Decimal | None:

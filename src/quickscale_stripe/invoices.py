@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
+from functools import partial
+from typing import Any
 
 import stripe
 from django.db import transaction
-from django.utils import timezone
 
-from quickscale_stripe import customers, receipts, signals, subscriptions
+from quickscale_stripe import (
+    charges,
+    clock,
+    customers,
+    delivery,
+    receipts,
+    returns,
+    signals,
+    subscriptions,
+)
 from quickscale_stripe.allotments import (
     CHANGE_REASON,
     PERIOD_REASONS,
@@ -22,9 +33,15 @@ from quickscale_stripe.allotments import (
 )
 from quickscale_stripe.client import get_client
 from quickscale_stripe.conf import app_settings
-from quickscale_stripe.exceptions import stripe_errors
+from quickscale_stripe.exceptions import (
+    FulfilmentFailedError,
+    HookFailedError,
+    NotOursError,
+    stripe_errors,
+)
 from quickscale_stripe.models import Payment, StripeCustomer, StripePrice, Subscription
 from quickscale_stripe.stripe_objects import at, failure_of, id_of, optional
+from quickscale_stripe.syncing import Write, synced
 
 _KINDS = {
     "subscription_create": Payment.Kind.SUBSCRIPTION,
@@ -59,24 +76,67 @@ def sync(invoice_id: str) -> Payment | None:
         The payment; ``None`` for a draft and for what isn't this site's.
 
     Raises:
+        FulfilmentFailedError: it is recorded, and a hook failed.
         StripeUnavailableError, StripeRefusedError
     """
+    return synced(prepare, invoice_id)
+
+
+def prepare(invoice_id: str) -> Write[Payment]:
+    """Fetch an invoice and all that it is about for :func:`sync`, and return what writes it.
+
+    Raises:
+        NotOursError, StripeUnavailableError, StripeRefusedError
+    """
+    fetched_at = clock.database_now()
     invoice = _retrieve(invoice_id)
-    details = invoice.parent.subscription_details if invoice.parent else None
     customer = _customer_of(invoice)
-    if customer is None or invoice.status == "draft" or invoice.livemode != app_settings.live_mode:
-        return None
-    subscription = subscriptions.sync(id_of(details.subscription) or "") if details else None
-    bills = _bills(invoice)
+    if invoice.status == "draft" or invoice.livemode != app_settings.live_mode:
+        raise NotOursError(f"The invoice {invoice.id} is a draft, or of the other mode.")
+    return _prepared(invoice, customer, fetched_at)
+
+
+def _prepared(
+    invoice: stripe.Invoice, customer: StripeCustomer, fetched_at: datetime
+) -> Write[Payment]:
+    details = invoice.parent.subscription_details if invoice.parent else None
+    subscription = details.subscription if details else None
+    save_subscription = (
+        subscriptions.prepare_from(subscription, fetched_at)
+        if isinstance(subscription, stripe.Subscription)
+        else None
+    )
+    return partial(_save, _bills(invoice), customer, save_subscription)
+
+
+def _save(
+    bills: list[_Bill], customer: StripeCustomer, save_subscription: Write[Subscription] | None
+) -> Payment:
     with transaction.atomic():
-        payment = [_record(bill, customer, subscription) for bill in bills][-1]
+        subscription = save_subscription() if save_subscription else None
+        recorded = [_record(bill, customer, subscription) for bill in bills]
+        failures: list[HookFailedError | None] = [failure for _, failure in recorded]
         if subscription:
-            subscriptions.follow_end(subscription)
-    return payment
+            failures.append(subscriptions.follow_end(subscription))
+    if failure := next(filter(None, failures), None):
+        raise failure
+    return recorded[-1][0]
 
 
-def foresee(change: stripe.Invoice, latest_invoice_id: str) -> tuple[Decimal, list[Payment]]:
+@dataclass(frozen=True)
+class Foreseen:
     """What a change of plan would bring, and the paid payments of the period that it changes.
+
+    ``paid_share`` is that of :meth:`quickscale_stripe.allotments.PlanChange.paid_share`.
+    """
+
+    credits: Decimal
+    before: list[Payment]
+    paid_share: Decimal
+
+
+def foresee(change: stripe.Invoice, latest_invoice_id: str) -> Foreseen:
+    """What a change of plan would bring.
 
     Args:
         change: Stripe's preview of the change's invoice.
@@ -87,44 +147,72 @@ def foresee(change: stripe.Invoice, latest_invoice_id: str) -> tuple[Decimal, li
     """
     period = period_invoices(_retrieve(latest_invoice_id))
     before = list(Payment.objects.paid().filter(invoice_id__in=[other.id for other in period]))
-    return max(_NONE, plan_change([*period, change]).worth - _brought(before)), before
+    foreseen = plan_change([*period, change])
+    tax = sum(tax.amount for tax in change.total_taxes or [])
+    return Foreseen(
+        credits=max(_NONE, foreseen.worth - _brought(before)),
+        before=before,
+        paid_share=foreseen.paid_share(change.total - tax),
+    )
 
 
-def report(invoice_id: str, problem: str) -> None:
-    """Tell staff of an invoice of this site's that brings no money, a draft too."""
-    customer = _customer_of(_retrieve(invoice_id))
-    if customer:
-        signals.send_after_commit(
-            signals.invoice_problem,
-            Payment,
-            invoice_id=invoice_id,
-            problem=problem,
-            owner=customer.owner,
-        )
+def prepare_problem(invoice_id: str, problem: str) -> Write[None]:
+    """Fetch an invoice of this site's that brings no money, and return what writes it.
+
+    Staff are told, of a draft too.
+
+    Raises:
+        NotOursError, StripeUnavailableError, StripeRefusedError
+    """
+    fetched_at = clock.database_now()
+    invoice = _retrieve(invoice_id)
+    customer = _customer_of(invoice)
+    if invoice.livemode != app_settings.live_mode:
+        raise NotOursError(f"The invoice {invoice.id} is of the other mode.")
+    save = None if invoice.status == "draft" else _prepared(invoice, customer, fetched_at)
+    return partial(_report, invoice_id, problem, customer.owner, save)
 
 
-def _customer_of(invoice: stripe.Invoice) -> StripeCustomer | None:
+def _report(invoice_id: str, problem: str, owner: Any, save: Write[Payment] | None) -> None:
+    if save:
+        save()
+    signals.send_after_commit(
+        signals.invoice_problem, Payment, invoice_id=invoice_id, problem=problem, owner=owner
+    )
+
+
+def _customer_of(invoice: stripe.Invoice) -> StripeCustomer:
     details = invoice.parent.subscription_details if invoice.parent else None
-    return customers.find(
+    customer = customers.find(
         metadata=details.metadata if details else None, stripe_id=id_of(invoice.customer)
     )
+    if customer is None:
+        raise NotOursError(f"The invoice {invoice.id} is of no customer of this site.")
+    return customer
 
 
 def _retrieve(invoice_id: str) -> stripe.Invoice:
     with stripe_errors():
         return get_client().v1.invoices.retrieve(
-            invoice_id, {"expand": ["payments.data.payment.payment_intent"]}
+            invoice_id,
+            {
+                "expand": [
+                    "payments.data.payment.payment_intent",
+                    "parent.subscription_details.subscription.schedule",
+                ]
+            },
         )
 
 
-def _record(bill: _Bill, customer: StripeCustomer, subscription: Subscription | None) -> Payment:
+def _record(
+    bill: _Bill, customer: StripeCustomer, subscription: Subscription | None
+) -> tuple[Payment, FulfilmentFailedError | None]:
     invoice, plan = bill.invoice, bill.plan
-    intent = _intent(invoice)
-    if intent is not None:
-        # The invoice of a one-time Checkout tells of a payment that is here already.
-        Payment.objects.filter(payment_intent_id=intent.id, invoice_id=None).update(
-            invoice_id=invoice.id
-        )
+    # The invoice of a one-time Checkout tells of a payment that is here already.
+    Payment.objects.filter(
+        charges__payment_intent_id__in=[intent.id for intent, _paid in _intents(invoice)],
+        invoice_id=None,
+    ).update(invoice_id=invoice.id)
     payment, _ = Payment.objects.get_or_create(
         invoice_id=invoice.id,
         defaults={
@@ -133,34 +221,34 @@ def _record(bill: _Bill, customer: StripeCustomer, subscription: Subscription | 
             "description": plan.product.name if plan else invoice.number or "",
             "price": plan,
             "subscription": subscription,
-            "amount": max(0, invoice.total),
+            "total": invoice.total,
+            "amount": invoice.amount_due,
             "currency": invoice.currency,
             "livemode": invoice.livemode,
             "created_at": at(invoice.created),
         },
     )
     payment = Payment.objects.select_for_update().get(pk=payment.pk)
-    if payment.is_paid:
-        return payment
+    if payment.fulfilled_at or payment.checkout_session_id:
+        return payment, delivery.follow(payment) if payment.fulfilment_error else None
     payment.invoice_url = invoice.hosted_invoice_url or ""
     payment.invoice_pdf = invoice.invoice_pdf or ""
     payment.tax = sum(tax.amount for tax in invoice.total_taxes or [])
-    payment.amount = max(0, invoice.total)
-    if intent is not None:
-        payment.payment_intent_id = intent.id
-        payment.charge_id = id_of(intent.latest_charge)
+    payment.total = invoice.total
+    payment.amount = _amount(invoice)
+    for intent, paid in _intents(invoice):
+        charges.note(payment, intent, paid)
     payment.credits = sum((allotment.amount for allotment in bill.allotments), Decimal(0))
     if invoice.status == "paid":
         payment.mark_paid(at(invoice.status_transitions.paid_at or invoice.created))
         payment.receipt_details = receipts.details_of_invoice(invoice)
-        payment.save()
-        _deliver(payment, bill)
-    else:
-        _follow(payment, invoice, intent)
-    return payment
+        returns.count(payment)
+        return payment, delivery.deliver(payment, partial(_bring, bill))
+    _follow(payment, invoice)
+    return payment, None
 
 
-def _deliver(payment: Payment, bill: _Bill) -> None:
+def _bring(bill: _Bill, payment: Payment) -> None:
     allotments = bill.allotments
     others = list(Payment.objects.paid().filter(invoice_id__in=bill.others))
     if bill.change and not allotments:
@@ -176,9 +264,6 @@ def _deliver(payment: Payment, bill: _Bill) -> None:
         )
     if bill.change and bill.allotments:
         _take_excess(payment, bill.change, [payment, *others])
-    payment.fulfilled_at = timezone.now()
-    payment.save()
-    signals.send_after_commit(signals.payment_succeeded, Payment, payment=payment)
 
 
 def _change_plan(payment: Payment, change: PlanChange, before: list[Payment]) -> list[Allotment]:
@@ -193,7 +278,13 @@ def _change_plan(payment: Payment, change: PlanChange, before: list[Payment]) ->
         return []
     payment.credits = gain
     if not took:
-        app_settings.change_plan(payment=payment, before=before, excess=_NONE, returned=_NONE)
+        app_settings.change_plan(
+            payment=payment,
+            before=before,
+            excess=_NONE,
+            returned=_NONE,
+            paid_share=change.paid_share(payment.total - payment.tax),
+        )
     return [change.line.as_allotment(gain)]
 
 
@@ -204,7 +295,11 @@ def _take_excess(payment: Payment, change: PlanChange, period: list[Payment]) ->
     if excess <= 0:
         return False
     taken = app_settings.change_plan(
-        payment=payment, before=period, excess=excess, returned=min(change.returned, brought)
+        payment=payment,
+        before=period,
+        excess=excess,
+        returned=min(change.returned, brought),
+        paid_share=_NONE,
     )
     payment.credits_taken = excess if taken is None else taken
     return True
@@ -214,13 +309,14 @@ def _brought(payments: list[Payment]) -> Decimal:
     return sum((payment.credits - payment.credits_taken for payment in payments), Decimal(0))
 
 
-def _follow(payment: Payment, invoice: stripe.Invoice, intent: stripe.PaymentIntent | None) -> None:
+def _follow(payment: Payment, invoice: stripe.Invoice) -> None:
     """An invoice that isn't paid: due, tried in vain, or given up."""
     was_failed = payment.status == Payment.Status.FAILED
     failed = invoice.status in _CLOSED or invoice.attempted
     payment.status = Payment.Status.FAILED if failed else Payment.Status.PENDING
-    payment.failure_message = failure_of(intent) if failed and intent else ""
-    payment.save()
+    failures = [failure_of(intent) for intent, _ in _intents(invoice)] if failed else []
+    payment.failure_message = next(filter(None, failures), "")
+    returns.count(payment)
     if invoice.status == "open" and failed and not was_failed:
         signals.send_after_commit(signals.payment_failed, Payment, payment=payment)
 
@@ -241,9 +337,9 @@ def _bills(invoice: stripe.Invoice) -> list[_Bill]:
         return [_Bill(invoice, plan, [])]
     *earlier, _ = period = period_invoices(invoice)
     known = set(
-        Payment.objects.paid()
-        .filter(invoice_id__in=[other.id for other in earlier])
-        .values_list("invoice_id", flat=True)
+        Payment.objects.filter(
+            invoice_id__in=[other.id for other in earlier], fulfilled_at__isnull=False
+        ).values_list("invoice_id", flat=True)
     )
     bills = [
         _bill(period[:number], _retrieve(other.id))
@@ -281,11 +377,18 @@ def _changes_since(begin: stripe.Invoice) -> list[stripe.Invoice]:
     return period if period[0].id == begin.id else []
 
 
-def _intent(invoice: stripe.Invoice) -> stripe.PaymentIntent | None:
-    """The payment intent that paid the invoice, or that tries to."""
-    payments = invoice.payments.data if invoice.payments else []
-    for payment in sorted(payments, key=lambda payment: payment.status != "paid"):
+def _intents(invoice: stripe.Invoice) -> list[tuple[stripe.PaymentIntent, int]]:
+    """The payment intents of an invoice, each with what it has paid of it."""
+    found = []
+    for payment in invoice.payments.data if invoice.payments else []:
         intent = optional(payment.payment, "payment_intent")
         if isinstance(intent, stripe.PaymentIntent):
-            return intent
-    return None
+            found.append((intent, payment.amount_paid or 0))
+    return found
+
+
+def _amount(invoice: stripe.Invoice) -> int:
+    """The money that moved through Stripe; what is to move while the invoice isn't paid."""
+    if invoice.status != "paid":
+        return invoice.amount_due
+    return sum(paid for _, paid in _intents(invoice))

@@ -15,20 +15,23 @@ from django.core.mail import EmailMultiAlternatives
 from django.dispatch import receiver
 from django.template.loader import render_to_string
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
-from quickscale.brand import brand_name
+from quickscale.brand import brand_name, from_email
 from quickscale.owner import owner_email
-from quickscale_stripe import signals
+from quickscale_stripe import metadata, receipts, signals
 from quickscale_stripe.conf import app_settings
-from quickscale_stripe.models import Dispute, Payment, StripeEvent
+from quickscale_stripe.models import Dispute, Payment, StripeEvent, StripePrice
 
 FRESH = timedelta(days=3)
+PREFIX = "quickscale_stripe/email/"
 
 
 @receiver(signals.payment_succeeded)
 def confirm_purchase(payment: Payment, **kwargs: Any) -> None:
-    if payment.amount and _is_fresh(payment.paid_at or payment.created_at):
-        _send("purchase", [owner_email(payment.owner)], payment=payment)
+    if payment.total > 0 and _is_fresh(payment.paid_at or payment.created_at):
+        to = [owner_email(payment.owner)]
+        _send("purchase", to, payment=payment, settled=receipts.settled(payment))
 
 
 @receiver(signals.payment_failed)
@@ -42,41 +45,80 @@ def tell_of_failure(payment: Payment, **kwargs: Any) -> None:
 def report_dispute(dispute: Dispute, previous_status: str, **kwargs: Any) -> None:
     """Staff have until ``evidence_due_by`` to answer it."""
     if dispute.status != previous_status:
-        _send("dispute", _staff(), dispute=dispute, payment=dispute.payment)
+        _send("dispute", staff(), dispute=dispute, payment=dispute.payment)
 
 
 @receiver(signals.invoice_problem)
 def report_invoice(invoice_id: str, problem: str, owner: Any, **kwargs: Any) -> None:
-    _send("invoice_problem", _staff(), invoice_id=invoice_id, problem=problem, owner=owner)
+    _send(
+        "invoice_problem",
+        staff(),
+        invoice_id=invoice_id,
+        problem=problem,
+        owner=owner or _("a deleted owner"),
+    )
+
+
+@receiver(signals.fulfilment_failed)
+def report_fulfilment(payment: Payment, **kwargs: Any) -> None:
+    """Once for each payment until a hook has run: the event's retries tell nobody more."""
+    _send("fulfilment_failed", staff(), payment=payment)
 
 
 @receiver(signals.event_died)
 def report_event(event: StripeEvent, **kwargs: Any) -> None:
-    _send("event_died", _staff(), event=event)
+    _send("event_died", staff(), event=event)
+
+
+@receiver(signals.catalogue_problem)
+def report_metadata(price: StripePrice, **kwargs: Any) -> None:
+    """Once for each text that can't be read."""
+    found = metadata.problems(price.metadata_errors)
+    _send("catalogue_problem", staff(), price=price, problems=found)
+
+
+@receiver(signals.payment_succeeded)
+def report_missing_credits(payment: Payment, **kwargs: Any) -> None:
+    """A paid plan brings credits, unless its metadata say in so many words that it brings 0."""
+    is_plan = payment.kind == Payment.Kind.SUBSCRIPTION and payment.total > 0
+    if is_plan and not payment.credits and not _brings_none_on_purpose(payment.price):
+        _send("missing_credits", staff(), payment=payment, price=payment.price)
+
+
+def _brings_none_on_purpose(price: StripePrice | None) -> bool:
+    if price is None or "credits" in price.metadata_errors:
+        return False
+    return "credits" in {**price.product.metadata, **price.metadata}
 
 
 def _is_fresh(moment: datetime) -> bool:
     return timezone.now() - moment < FRESH
 
 
-def _staff() -> list[str]:
-    """``STAFF_EMAILS``, else Django's ``MANAGERS``, which may be (name, address) pairs."""
-    managers = (one if isinstance(one, str) else one[1] for one in settings.MANAGERS)
-    return app_settings.staff_emails or list(managers)
+def staff() -> list[str]:
+    """``STAFF_EMAILS``, else Django's ``MANAGERS`` or ``ADMINS``; these may be (name, address)."""
+    others = settings.MANAGERS or settings.ADMINS
+    named = [one if isinstance(one, str) else one[1] for one in others]
+    return app_settings.staff_emails or named
 
 
 def _send(name: str, to: list[str], **context: Any) -> None:
-    """Render ``quickscale_stripe/email/<name>_*`` and send it, unless ``MAILS`` leaves it out."""
+    """Send the mail of that name, unless ``MAILS`` leaves it out or nobody is to get it."""
     recipients = [address for address in to if address]
-    if name not in app_settings.mails or not recipients:
-        return
-    context |= {"brand_name": brand_name()}
-    template = f"quickscale_stripe/email/{name}"
+    if name in app_settings.mails and recipients:
+        render(name, recipients, context).send()
+
+
+def render(name: str, recipients: list[str], context: dict[str, Any]) -> EmailMultiAlternatives:
+    """Make a mail of the templates ``quickscale_stripe/email/<name>_*``."""
+    context = {**context, "brand_name": brand_name()}
+    template = f"{PREFIX}{name}"
     subject = render_to_string(f"{template}_subject.txt", context)
     message = EmailMultiAlternatives(
         subject=" ".join(subject.split()),  # A header has one line, whatever a product's name has.
         body=render_to_string(f"{template}_message.txt", context),
+        from_email=from_email(),
         to=recipients,
     )
     message.attach_alternative(render_to_string(f"{template}_message.html", context), "text/html")
-    message.send()
+    return message

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.db import models
 from django.db.models import Q
@@ -11,25 +11,49 @@ from quickscale_stripe.conf import app_settings
 if TYPE_CHECKING:
     from quickscale_stripe.models import (  # noqa: F401
         Payment,
+        StripeCustomer,
         StripeEvent,
         StripePrice,
         Subscription,
     )
 
 
+RowsT = TypeVar("RowsT", bound="models.QuerySet[Any]")
+
+
+def _owned(rows: RowsT, owner: Any) -> RowsT:
+    """The owner's rows of the site's mode; those of deleted owners are nobody's."""
+    if owner is None:
+        return rows.none()
+    return rows.filter(owner=owner, livemode=app_settings.live_mode)
+
+
+class StripeCustomerQuerySet(models.QuerySet["StripeCustomer"]):
+    def usable(self) -> StripeCustomerQuerySet:
+        """Those of the site's mode that Stripe has."""
+        return self.filter(
+            stripe_id__isnull=False, deleted_at=None, livemode=app_settings.live_mode
+        )
+
+
 class StripePriceQuerySet(models.QuerySet["StripePrice"]):
-    def offered(self) -> StripePriceQuerySet:
+    def offered(self, *, owner: Any = None) -> StripePriceQuerySet:
         """Prices on sale now, in display order, with their products.
 
-        On sale are active per-unit prices of active products, of the site's mode, and within
-        ``MIN_PURCHASE`` and ``MAX_PURCHASE``.
+        On sale are this site's active per-unit prices of active products, of the site's mode, and
+        within ``MIN_PURCHASE`` and ``MAX_PURCHASE``. An ``owner`` who has a subscription is
+        offered its currency only, for Stripe takes one currency of a customer at a time. Pages,
+        forms, checkout and changes of plan all ask here.
         """
         prices = self.filter(
+            for_sale=True,
             active=True,
             product__active=True,
             livemode=app_settings.live_mode,
             unit_amount__isnull=False,
         )
+        if owner is not None and (currency := self._currency_of(owner)):
+            prices = prices.filter(currency=currency)
         if app_settings.min_purchase is not None:
             prices = prices.filter(unit_amount__gte=app_settings.min_purchase)
         if app_settings.max_purchase is not None:
@@ -37,6 +61,12 @@ class StripePriceQuerySet(models.QuerySet["StripePrice"]):
         return prices.select_related("product").order_by(
             "product__display_order", "display_order", "currency", "unit_amount", "id"
         )
+
+    def _currency_of(self, owner: Any) -> str | None:
+        from quickscale_stripe.models import Subscription
+
+        live = Subscription.objects.for_owner(owner).live().exclude(price=None)
+        return live.values_list("price__currency", flat=True).first()
 
     def one_time(self) -> StripePriceQuerySet:
         return self.filter(interval="")
@@ -48,7 +78,7 @@ class StripePriceQuerySet(models.QuerySet["StripePrice"]):
 class SubscriptionQuerySet(models.QuerySet["Subscription"]):
     def for_owner(self, owner: Any) -> SubscriptionQuerySet:
         """The owner's subscriptions of the site's mode."""
-        return self.filter(owner=owner, livemode=app_settings.live_mode)
+        return _owned(self, owner)
 
     def live(self) -> SubscriptionQuerySet:
         """Those that have not ended, whatever their payment status, newest first."""
@@ -59,8 +89,7 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
 class PaymentQuerySet(models.QuerySet["Payment"]):
     def for_owner(self, owner: Any) -> PaymentQuerySet:
         """The owner's payments of the site's mode, newest first, with what a list shows."""
-        owned = self.filter(owner=owner, livemode=app_settings.live_mode)
-        return owned.select_related("price__product").order_by("-created_at", "-id")
+        return _owned(self, owner).select_related("price__product").order_by("-created_at", "-id")
 
     def paid(self) -> PaymentQuerySet:
         return self.filter(paid_at__isnull=False)
@@ -73,3 +102,7 @@ class StripeEventQuerySet(models.QuerySet["StripeEvent"]):
         return self.filter(
             Q(status=status.RECEIVED) | Q(status=status.FAILED, next_attempt_at__lte=timezone.now())
         ).order_by("created_at", "id")
+
+    def finished(self) -> StripeEventQuerySet:
+        """Events that are not processed again by themselves."""
+        return self.exclude(status__in=[self.model.Status.RECEIVED, self.model.Status.FAILED])

@@ -16,9 +16,11 @@ from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from quickscale.formats import format_money
 from quickscale.owner import owner_model_name
 from quickscale_stripe.managers import (
     PaymentQuerySet,
+    StripeCustomerQuerySet,
     StripeEventQuerySet,
     StripePriceQuerySet,
     SubscriptionQuerySet,
@@ -37,7 +39,20 @@ def credits_field(name: Any, **options: Any) -> models.DecimalField[Decimal, Dec
     return models.DecimalField(name, max_digits=19, decimal_places=4, **options)
 
 
-class StripeCustomer(models.Model):
+class OwnedModel(models.Model):
+    """A row of an owner, which outlives them."""
+
+    class Meta:
+        abstract = True
+
+    @property
+    def owner_name(self) -> str:
+        """Who it is, for people."""
+        owner = self.owner  # type: ignore[attr-defined]
+        return str(_("Deleted owner")) if owner is None else str(owner)
+
+
+class StripeCustomer(OwnedModel):
     """The owner's customer at Stripe.
 
     ``email`` and ``name`` are as Stripe has them, where the customer may change them; what was
@@ -45,13 +60,15 @@ class StripeCustomer(models.Model):
     all that is made for the owner, so that it is known as this site's even when another site
     shares the Stripe account or the customer is deleted. ``former_ids`` are those of customers
     that were deleted or are of the other mode, for what was made for them and tells only the id.
-    ``payment_method`` is what the next invoice is charged to, and ``payment_method_set_at`` when
-    the Checkout began that saved one last (:mod:`quickscale_stripe.payment_methods`).
+    ``payment_method`` is what the next invoice is charged to, and ``default_payment_method_id`` the
+    customer's own default (:mod:`quickscale_stripe.payment_methods`).
     """
 
     owner = models.OneToOneField(
         owner_model_name(),
-        on_delete=models.PROTECT,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
         related_name="stripe_customer",
         verbose_name=_("owner"),
     )
@@ -59,18 +76,22 @@ class StripeCustomer(models.Model):
     stripe_id = optional_id_field(_("Stripe ID"))
     former_ids = models.JSONField(default=list, editable=False)
     livemode = models.BooleanField(_("live mode"), default=False)
-    email = models.CharField(_("e-mail address"), max_length=512, blank=True)
+    email = models.CharField(_("email address"), max_length=512, blank=True)
     name = models.CharField(_("name"), max_length=256, blank=True)
     payment_method_id = models.CharField(
         _("payment method"), max_length=255, blank=True, db_index=True, editable=False
     )
     payment_method = models.JSONField(default=dict, editable=False)
-    payment_method_set_at = models.BigIntegerField(default=0, editable=False)
+    default_payment_method_id = models.CharField(
+        _("default payment method"), max_length=255, blank=True, editable=False
+    )
     sent_email = models.CharField(max_length=512, blank=True, editable=False)
     sent_name = models.CharField(max_length=256, blank=True, editable=False)
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
     synced_at = models.DateTimeField(_("last synced"), null=True, editable=False)
     deleted_at = models.DateTimeField(_("deleted at Stripe"), null=True, editable=False)
+
+    objects: ClassVar[StripeCustomerQuerySet] = StripeCustomerQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
         verbose_name = _("customer")
@@ -83,11 +104,23 @@ class StripeCustomer(models.Model):
     def is_usable(self) -> bool:
         return self.stripe_id is not None and self.deleted_at is None
 
+    def was_sent(self, email: str, name: str) -> bool:
+        """Whether Stripe was told of these last."""
+        return (self.sent_email, self.sent_name) == (email, name)
+
+    def attach(self, stripe_id: str, *, livemode: bool) -> None:
+        """Set another customer of Stripe's as the owner's; the caller saves."""
+        if self.stripe_id:
+            self.former_ids.append(self.stripe_id)
+        self.stripe_id, self.livemode, self.deleted_at = stripe_id, livemode, None
+        self.payment_method_id, self.payment_method = "", {}
+        self.default_payment_method_id = ""
+
 
 class StripeProduct(models.Model):
     """A product of the catalogue.
 
-    Metadata ``display_order``, ``credits`` and ``credits_interval`` are read.
+    ``metadata_errors`` has the texts of its metadata that can't be read, by their key.
     """
 
     stripe_id = stripe_id_field()
@@ -99,6 +132,7 @@ class StripeProduct(models.Model):
     livemode = models.BooleanField(_("live mode"), default=False)
     display_order = models.IntegerField(_("display order"), default=0)
     metadata = models.JSONField(_("metadata"), default=dict, blank=True)
+    metadata_errors = models.JSONField(default=dict, blank=True, editable=False)
     synced_at = models.DateTimeField(_("last synced"), editable=False)
 
     class Meta:
@@ -119,8 +153,11 @@ class StripePrice(models.Model):
     """A price of a product: once, or for each interval.
 
     ``lookup_key`` is a name that the site gives, which another price may take over at Stripe.
-    ``credits`` is the price's metadata ``credits``, or the product's. ``unit_amount`` is ``None``
-    for tiers and for amounts the buyer chooses, which are not offered.
+    ``unit_amount`` is ``None`` for tiers and for amounts that the buyer chooses; these are not
+    offered. ``credits``, ``credits_interval`` and ``display_order`` are what the metadata said when
+    they could last be read, and ``metadata_errors`` has what can't be read now, by its key.
+    ``for_sale`` tells whether the metadata mark the price as this site's
+    (:mod:`quickscale_stripe.metadata`).
     """
 
     class Interval(models.TextChoices):
@@ -128,6 +165,10 @@ class StripePrice(models.Model):
         WEEK = "week", _("week")
         MONTH = "month", _("month")
         YEAR = "year", _("year")
+
+    class CreditsInterval(models.TextChoices):
+        PERIOD = "period", _("with each payment")
+        MONTH = "month", _("in monthly parts")
 
     stripe_id = stripe_id_field()
     product = models.ForeignKey(
@@ -143,10 +184,18 @@ class StripePrice(models.Model):
     interval = models.CharField(_("interval"), max_length=8, choices=Interval, blank=True)
     interval_count = models.PositiveSmallIntegerField(_("interval count"), default=1)
     credits = credits_field(_("credits"), default=Decimal(0))
+    credits_interval = models.CharField(
+        _("credits come"),
+        max_length=8,
+        choices=CreditsInterval,
+        default=CreditsInterval.PERIOD,
+    )
+    for_sale = models.BooleanField(_("for sale"), default=False)
     active = models.BooleanField(_("active"), default=True)
     livemode = models.BooleanField(_("live mode"), default=False)
     display_order = models.IntegerField(_("display order"), default=0)
     metadata = models.JSONField(_("metadata"), default=dict, blank=True)
+    metadata_errors = models.JSONField(default=dict, blank=True, editable=False)
     synced_at = models.DateTimeField(_("last synced"), editable=False)
 
     objects: ClassVar[StripePriceQuerySet] = StripePriceQuerySet.as_manager()  # type: ignore[assignment]
@@ -161,7 +210,9 @@ class StripePrice(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.product}: {self.nickname or self.stripe_id}"
+        from quickscale_stripe.terms import price_terms
+
+        return f"{self.product}: {self.nickname or price_terms(self)}"
 
     @property
     def is_subscription(self) -> bool:
@@ -180,9 +231,8 @@ class StripePrice(models.Model):
 
     @property
     def credits_come_monthly(self) -> bool:
-        """Whether a period's credits come in monthly parts: metadata ``credits_interval``."""
-        metadata = {**self.product.metadata, **self.metadata}
-        return metadata.get("credits_interval") == "month"
+        """Whether a period's credits come in monthly parts."""
+        return self.credits_interval == self.CreditsInterval.MONTH
 
     @property
     def price_per_credit(self) -> Decimal | None:
@@ -192,8 +242,13 @@ class StripePrice(models.Model):
         return Decimal(self.unit_amount) / self.credits
 
 
-class Subscription(models.Model):
-    """A subscription as Stripe has it; ``price`` and the period are those of its plan's item."""
+class Subscription(OwnedModel):
+    """A subscription as Stripe has it; ``price`` and the period are those of its plan's item.
+
+    ``cancel_at`` is when it ends, however it was cancelled: Stripe keeps that as a moment or as
+    "with the period". ``mrr`` is what it brings each month, in minor units
+    (:mod:`quickscale_stripe.movements`).
+    """
 
     class Status(models.TextChoices):
         INCOMPLETE = "incomplete", _("Waiting for the first payment")
@@ -205,9 +260,16 @@ class Subscription(models.Model):
         PAUSED = "paused", _("Paused")
         CANCELED = "canceled", _("Ended")
 
+    class EndReason(models.TextChoices):
+        CANCELLATION_REQUESTED = "cancellation_requested", _("Cancelled")
+        PAYMENT_FAILED = "payment_failed", _("Not paid")
+        PAYMENT_DISPUTED = "payment_disputed", _("Payment disputed")
+
     owner = models.ForeignKey(
         owner_model_name(),
-        on_delete=models.PROTECT,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
         related_name="stripe_subscriptions",
         verbose_name=_("owner"),
     )
@@ -224,10 +286,10 @@ class Subscription(models.Model):
     current_period_start = models.DateTimeField(_("period begins"), null=True)
     current_period_end = models.DateTimeField(_("period ends"), null=True)
     trial_end = models.DateTimeField(_("trial ends"), null=True, blank=True)
-    cancel_at_period_end = models.BooleanField(_("ends with the period"), default=False)
     cancel_at = models.DateTimeField(_("to end at"), null=True, blank=True)
     canceled_at = models.DateTimeField(_("cancelled"), null=True, blank=True)
     ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
+    end_reason = models.CharField(_("why it ends"), max_length=64, choices=EndReason, blank=True)
     pending_price = models.ForeignKey(
         StripePrice,
         on_delete=models.PROTECT,
@@ -238,6 +300,9 @@ class Subscription(models.Model):
     )
     pending_at = models.DateTimeField(_("price to come from"), null=True, blank=True)
     schedule_id = models.CharField(_("schedule"), max_length=255, blank=True)
+    mrr = models.DecimalField(
+        _("monthly revenue"), max_digits=19, decimal_places=4, default=Decimal(0)
+    )
     livemode = models.BooleanField(_("live mode"), default=False)
     created_at = models.DateTimeField(_("created"))
     synced_at = models.DateTimeField(_("last synced"), editable=False)
@@ -252,18 +317,73 @@ class Subscription(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.stripe_id} ({self.get_status_display()})"
+        if self.price is None:
+            return str(_("Subscription of %s")) % self.owner_name
+        names = {"plan": self.price.product, "owner": self.owner_name}
+        return str(_("%(plan)s of %(owner)s")) % names
 
     @property
     def is_live(self) -> bool:
         return self.status not in (self.Status.CANCELED, self.Status.INCOMPLETE_EXPIRED)
 
 
-class Payment(models.Model):
+class MrrMovement(models.Model):
+    """A change of what a subscription brings each month, in minor units; rows never change.
+
+    ``kind`` is told by customer, over all subscriptions in the currency.
+    """
+
+    class Kind(models.TextChoices):
+        NEW = "new", _("New")
+        EXPANSION = "expansion", _("Expansion")
+        CONTRACTION = "contraction", _("Contraction")
+        CHURN = "churn", _("Churn")
+        REACTIVATION = "reactivation", _("Reactivation")
+
+    owner = models.ForeignKey(
+        owner_model_name(),
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="stripe_mrr_movements",
+        verbose_name=_("owner"),
+    )
+    subscription = models.ForeignKey(
+        Subscription,
+        on_delete=models.PROTECT,
+        related_name="movements",
+        verbose_name=_("subscription"),
+    )
+    currency = models.CharField(_("currency"), max_length=3)
+    livemode = models.BooleanField(_("live mode"), default=False)
+    kind = models.CharField(_("kind"), max_length=16, choices=Kind)
+    before = models.DecimalField(_("before"), max_digits=19, decimal_places=4)
+    after = models.DecimalField(_("after"), max_digits=19, decimal_places=4)
+    at = models.DateTimeField(_("time"))
+
+    class Meta:
+        verbose_name = _("MRR movement")
+        verbose_name_plural = _("MRR movements")
+        indexes = [models.Index(fields=["at"], name="quickscale_stripe_mrr_at")]
+        constraints = [
+            models.CheckConstraint(
+                condition=~Q(before=F("after")), name="quickscale_stripe_mrr_moves"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.before} to {self.after}"
+
+
+class Payment(OwnedModel):
     """One payment of an owner: a Checkout of its own, or an invoice.
 
+    ``amount`` is the money that moved, or is to move, through Stripe: the sum of its charges once
+    it is paid. ``total`` is what was billed; the rest of it was paid from the customer's balance,
+    taken off by a credit note, or paid outside Stripe (:func:`quickscale_stripe.receipts.settled`).
     ``credits`` is what the payment brings once it is paid; ``fulfilled_at`` is set when the hook
-    has run. ``credits_taken`` is what a change of plan took back of what its period had brought.
+    has run, and ``fulfilment_error`` while a hook fails. ``credits_taken`` is what a change of plan
+    took back of what its period had brought.
     ``receipt_details`` are lines, discount and buyer as Stripe had them when it was paid
     (:mod:`quickscale_stripe.receipts`).
     """
@@ -280,10 +400,13 @@ class Payment(models.Model):
         FAILED = "failed", _("Failed")
         PARTIALLY_REFUNDED = "partially_refunded", _("Partly refunded")
         REFUNDED = "refunded", _("Refunded")
+        DISPUTED = "disputed", _("Disputed")
 
     owner = models.ForeignKey(
         owner_model_name(),
-        on_delete=models.PROTECT,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
         related_name="stripe_payments",
         verbose_name=_("owner"),
     )
@@ -306,15 +429,15 @@ class Payment(models.Model):
         related_name="payments",
         verbose_name=_("subscription"),
     )
+    total = models.BigIntegerField(_("total"))
     amount = models.BigIntegerField(_("amount"))
     tax = models.BigIntegerField(_("tax"), default=0)
     amount_refunded = models.BigIntegerField(_("refunded"), default=0)
+    amount_disputed = models.BigIntegerField(_("withdrawn by disputes"), default=0)
     currency = models.CharField(_("currency"), max_length=3)
     credits = credits_field(_("credits"), default=Decimal(0))
     credits_taken = credits_field(_("credits taken back"), default=Decimal(0))
     checkout_session_id = optional_id_field(_("Checkout session"))
-    payment_intent_id = optional_id_field(_("payment intent"))
-    charge_id = optional_id_field(_("charge"))
     invoice_id = optional_id_field(_("invoice"))
     receipt_number = models.CharField(
         _("receipt number"), max_length=32, unique=True, null=True, blank=True, default=None
@@ -328,6 +451,7 @@ class Payment(models.Model):
     created_at = models.DateTimeField(_("created"))
     paid_at = models.DateTimeField(_("paid"), null=True, blank=True)
     fulfilled_at = models.DateTimeField(_("fulfilled"), null=True, blank=True)
+    fulfilment_error = models.TextField(_("failure of a hook"), blank=True)
 
     objects: ClassVar[PaymentQuerySet] = PaymentQuerySet.as_manager()  # type: ignore[assignment]
 
@@ -341,8 +465,8 @@ class Payment(models.Model):
         ]
         constraints = [
             models.CheckConstraint(
-                condition=Q(amount__gte=0, amount_refunded__gte=0)
-                & Q(amount_refunded__lte=F("amount")),
+                condition=Q(amount__gte=0, amount_refunded__gte=0, amount_disputed__gte=0)
+                & Q(amount__gte=F("amount_refunded") + F("amount_disputed")),
                 name="quickscale_stripe_pay_amounts",
             ),
             models.CheckConstraint(
@@ -356,27 +480,79 @@ class Payment(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.receipt_number or self.checkout_session_id or self.invoice_id or str(self.pk)
+        what = self.description or self.get_kind_display()
+        return f"{what}, {format_money(self.total, self.currency)}"
 
     @property
     def is_paid(self) -> bool:
         """The money came in, whether or not some was given back since."""
         return self.paid_at is not None
 
+    @property
+    def is_late(self) -> bool:
+        """It is paid, and what it brings isn't there, for a hook failed."""
+        return bool(self.fulfilment_error) and self.fulfilled_at is None
+
+    @property
+    def amount_left(self) -> int:
+        """The money, in minor units, that neither refunds nor disputes took."""
+        return self.amount - self.amount_refunded - self.amount_disputed if self.is_paid else 0
+
     def mark_paid(self, at: datetime) -> None:
-        """Set what a paid payment has, once: time, status and receipt number.
+        """Set what a paid payment has, once: time and receipt number.
 
         The number is made of the row's own, so it is unique without a counter to lock.
         """
         if self.paid_at is None:
             self.paid_at = at
             self.receipt_number = f"R{at:%Y}-{self.pk:08d}"
-            self.status = self.Status.SUCCEEDED
             self.failure_message = ""
+
+    def set_status(self) -> None:
+        """Set the status of a paid payment by what went back; of others, Stripe's tries decide."""
+        if not self.is_paid:
+            return
+        if self.amount_disputed:
+            self.status = self.Status.DISPUTED
+        elif self.amount_refunded == 0:
+            self.status = self.Status.SUCCEEDED
+        elif self.amount_refunded < self.amount:
+            self.status = self.Status.PARTIALLY_REFUNDED
+        else:
+            self.status = self.Status.REFUNDED
+
+
+class Charge(models.Model):
+    """What a payment intent paid of a payment; 0 while it tries.
+
+    Most payments have one. An invoice may be paid by several, in parts.
+    """
+
+    payment = models.ForeignKey(
+        Payment, on_delete=models.PROTECT, related_name="charges", verbose_name=_("payment")
+    )
+    payment_intent_id = models.CharField(_("payment intent"), max_length=255, db_index=True)
+    charge_id = models.CharField(_("charge"), max_length=255, blank=True, db_index=True)
+    amount = models.BigIntegerField(_("amount"))
+
+    class Meta:
+        verbose_name = _("charge")
+        verbose_name_plural = _("charges")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["payment", "payment_intent_id"], name="quickscale_stripe_charge_intent"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.payment_intent_id
 
 
 class Refund(models.Model):
-    """A refund of a payment; ``credits_revoked`` is what it claims of the payment's credits."""
+    """A refund of a payment; ``credits_revoked`` is what it claims of the payment's credits.
+
+    ``reference`` names one that was made here: it may be of several charges.
+    """
 
     class Status(models.TextChoices):
         PENDING = "pending", _("Pending")
@@ -389,11 +565,13 @@ class Refund(models.Model):
     payment = models.ForeignKey(
         Payment, on_delete=models.PROTECT, related_name="refunds", verbose_name=_("payment")
     )
+    charge_id = models.CharField(_("charge"), max_length=255, blank=True)
     amount = models.BigIntegerField(_("amount"))
     currency = models.CharField(_("currency"), max_length=3)
     status = models.CharField(_("status"), max_length=16, choices=Status)
     reason = models.CharField(_("reason"), max_length=64, blank=True)
     failure_reason = models.CharField(_("reason of the failure"), max_length=255, blank=True)
+    reference = models.CharField(_("reference"), max_length=255, blank=True, editable=False)
     credits_revoked = credits_field(_("credits revoked"), default=Decimal(0))
     created_at = models.DateTimeField(_("created"))
     synced_at = models.DateTimeField(_("last synced"), editable=False)
@@ -403,7 +581,16 @@ class Refund(models.Model):
         verbose_name_plural = _("refunds")
 
     def __str__(self) -> str:
-        return self.stripe_id
+        return str(_("Refund of %s")) % format_money(self.amount, self.currency)
+
+    @property
+    def takes_money(self) -> bool:
+        return self.status not in (self.Status.FAILED, self.Status.CANCELED)
+
+    @property
+    def key(self) -> str:
+        """What the hooks know it by."""
+        return f"refund:{self.stripe_id}"
 
 
 class Dispute(models.Model):
@@ -417,6 +604,7 @@ class Dispute(models.Model):
     payment = models.ForeignKey(
         Payment, on_delete=models.PROTECT, related_name="disputes", verbose_name=_("payment")
     )
+    charge_id = models.CharField(_("charge"), max_length=255, blank=True)
     amount = models.BigIntegerField(_("amount"))
     currency = models.CharField(_("currency"), max_length=3)
     status = models.CharField(_("status"), max_length=32)
@@ -433,11 +621,27 @@ class Dispute(models.Model):
         verbose_name_plural = _("disputes")
 
     def __str__(self) -> str:
-        return f"{self.stripe_id} ({self.status})"
+        return str(_("Dispute of %s")) % format_money(self.amount, self.currency)
+
+    @property
+    def takes_money(self) -> bool:
+        return self.is_withdrawn
+
+    @property
+    def key(self) -> str:
+        """What the hooks know the latest withdrawal by: an appeal may take the money again."""
+        key = f"dispute:{self.stripe_id}:withdrawn"
+        return key if self.withdrawals == 1 else f"{key}:{self.withdrawals}"
 
 
 class StripeEvent(models.Model):
-    """An event in the inbox. ``object_id`` is what a handler fetches; the payload is a record."""
+    """An event in the inbox.
+
+    ``object_id`` is what a handler fetches. The payload is a record: ``None`` for events that are
+    ignored, which may be about strangers, and for others after ``EVENT_RETENTION_DAYS``.
+    ``account`` is the connected account that it happened on. ``error`` tells of an ignored event
+    why it is.
+    """
 
     class Status(models.TextChoices):
         RECEIVED = "received", _("Received")
@@ -456,9 +660,10 @@ class StripeEvent(models.Model):
         db_index=True,
         help_text=_("The event of the older format that tells the same; on thin events."),
     )
+    account = models.CharField(_("connected account"), max_length=255, blank=True)
     api_version = models.CharField(_("API version"), max_length=64, blank=True)
     livemode = models.BooleanField(_("live mode"))
-    payload = models.JSONField(_("payload"))
+    payload = models.JSONField(_("payload"), null=True)
     status = models.CharField(_("status"), max_length=16, choices=Status, default=Status.RECEIVED)
     attempts = models.PositiveIntegerField(_("attempts"), default=0)
     next_attempt_at = models.DateTimeField(_("next attempt"), null=True, blank=True)
@@ -476,7 +681,16 @@ class StripeEvent(models.Model):
         indexes = [
             models.Index(fields=["status", "next_attempt_at"], name="quickscale_stripe_event_due"),
             models.Index(fields=["-created_at"], name="quickscale_stripe_event_new"),
+            models.Index(
+                fields=["received_at"],
+                condition=Q(payload__isnull=False),
+                name="quickscale_stripe_event_kept",
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.type} ({self.stripe_id})"
+
+    @property
+    def is_done(self) -> bool:
+        return self.status in (self.Status.PROCESSED, self.Status.IGNORED)

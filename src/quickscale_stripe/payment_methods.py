@@ -1,98 +1,71 @@
-"""What the next invoice is charged to: mirrored, and saved by a Checkout without paying."""
+"""What the next invoice is charged to.
+
+Stripe charges a subscription's own default payment method, else the customer's. Checkout gives a
+subscription its own, and the Billing Portal changes the customer's, so a new default of the
+customer is written to the subscriptions as well (docs.stripe.com/billing/revenue-recovery/
+smart-retries#payment-method-ordering). An invoice that is overdue is then charged to it, too, when
+Stripe tries next.
+"""
 
 from __future__ import annotations
 
 from typing import Any
+from uuid import uuid4
 
 import stripe
 
-from quickscale_stripe import customers
 from quickscale_stripe.client import get_client
-from quickscale_stripe.conf import app_settings
 from quickscale_stripe.exceptions import stripe_errors
 from quickscale_stripe.models import StripeCustomer
 from quickscale_stripe.stripe_objects import id_of, optional
 
-
-def sync(customer: StripeCustomer) -> None:
-    """Mirror the payment method that Stripe charges next: the subscription's, else the customer's.
-
-    Raises:
-        StripeUnavailableError, StripeRefusedError
-    """
-    if not customer.is_usable:
-        return
-    with stripe_errors():
-        remote = get_client().v1.customers.retrieve(
-            customer.stripe_id or "", {"expand": ["invoice_settings.default_payment_method"]}
-        )
-        running = get_client().v1.subscriptions.list(
-            {"customer": customer.stripe_id or "", "expand": ["data.default_payment_method"]}
-        )
-    if optional(remote, "deleted"):
-        return
-    settings = remote.invoice_settings
-    found = [subscription.default_payment_method for subscription in running.data]
-    methods = [*found, settings.default_payment_method if settings else None]
-    method = next((each for each in methods if isinstance(each, stripe.PaymentMethod)), None)
-    _keep(customer, method.id if method else "", _shown(method) if method else {})
+#: What has to be expanded of a customer for the functions here.
+EXPAND = [
+    "invoice_settings.default_payment_method",
+    "subscriptions.data.default_payment_method",
+]
 
 
-def sync_method(method_id: str) -> None:
-    """Mirror anew for whom a payment method was added, changed or removed.
+def follow_default(
+    customer: StripeCustomer, remote: stripe.Customer
+) -> stripe.PaymentMethod | None:
+    """Let the customer's subscriptions be charged to the customer's default, where it is new.
+
+    Returns:
+        what Stripe charges next.
 
     Raises:
         StripeUnavailableError, StripeRefusedError
     """
-    with stripe_errors():
-        method = get_client().v1.payment_methods.retrieve(method_id)
-    owner = customers.find(stripe_id=id_of(method.customer))
-    before = StripeCustomer.objects.filter(payment_method_id=method_id).first()
-    if customer := owner or before:
-        sync(customer)
+    default = _default(remote)
+    if default is None or default.id == customer.default_payment_method_id:
+        return charged_next(remote)
+    for subscription in _running(remote):
+        if id_of(subscription.default_payment_method) not in (None, default.id):
+            with stripe_errors():
+                get_client().v1.subscriptions.update(
+                    subscription.id,
+                    {"default_payment_method": default.id},
+                    {"idempotency_key": f"payment_method:{uuid4()}"},
+                )
+    return default
 
 
-def save_of_session(session: stripe.checkout.Session) -> None:
-    """Let a payment method that was saved by a finished Checkout be charged from now on.
-
-    Once for each session, and never after a later one, so that an event that comes again brings no
-    older method back.
-
-    Raises:
-        StripeUnavailableError, StripeRefusedError
-    """
-    customer = customers.find(metadata=session.metadata, stripe_id=id_of(session.customer))
-    if (
-        customer is None
-        or session.livemode != app_settings.live_mode
-        or customer.stripe_id != id_of(session.customer)
-        or session.created <= customer.payment_method_set_at
-    ):
-        return
-    client = get_client().v1
-    with stripe_errors():
-        setup = client.setup_intents.retrieve(id_of(session.setup_intent) or "")
-        method_id = id_of(setup.payment_method) or ""
-        client.customers.update(
-            customer.stripe_id or "", {"invoice_settings": {"default_payment_method": method_id}}
-        )
-        running = client.subscriptions.list({"customer": customer.stripe_id or ""})
-        for subscription in running.auto_paging_iter():
-            client.subscriptions.update(
-                subscription.id,
-                {"default_payment_method": method_id},
-                {"idempotency_key": f"payment_method:{subscription.id}:{session.id}"},
-            )
-    sync(customer)
-    StripeCustomer.objects.filter(pk=customer.pk, payment_method_set_at__lt=session.created).update(
-        payment_method_set_at=session.created
-    )
+def charged_next(remote: stripe.Customer) -> stripe.PaymentMethod | None:
+    """What Stripe charges next: a subscription's own payment method, else the customer's."""
+    own = [subscription.default_payment_method for subscription in _running(remote)]
+    methods = [*own, _default(remote)]
+    return next((each for each in methods if isinstance(each, stripe.PaymentMethod)), None)
 
 
-def _keep(customer: StripeCustomer, method_id: str, shown: dict[str, Any]) -> None:
-    StripeCustomer.objects.filter(pk=customer.pk).update(
-        payment_method_id=method_id, payment_method=shown
-    )
+def put(
+    customer: StripeCustomer, remote: stripe.Customer, method: stripe.PaymentMethod | None
+) -> None:
+    """Set what is charged next, and the customer's own default; the caller saves."""
+    default = _default(remote)
+    customer.payment_method_id = method.id if method else ""
+    customer.payment_method = _shown(method) if method else {}
+    customer.default_payment_method_id = default.id if default else ""
 
 
 def _shown(method: stripe.PaymentMethod) -> dict[str, Any]:
@@ -109,3 +82,13 @@ def _shown(method: stripe.PaymentMethod) -> dict[str, Any]:
     if debit := optional(method, "sepa_debit"):
         return {"type": method.type, "name": "", "last4": debit.last4 or ""}
     return {"type": method.type, "name": "", "last4": ""}
+
+
+def _running(remote: stripe.Customer) -> list[stripe.Subscription]:
+    return remote.subscriptions.data if remote.subscriptions else []
+
+
+def _default(remote: stripe.Customer) -> stripe.PaymentMethod | None:
+    settings = remote.invoice_settings
+    default = settings.default_payment_method if settings else None
+    return default if isinstance(default, stripe.PaymentMethod) else None

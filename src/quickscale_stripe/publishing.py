@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import stripe
 
-from quickscale_stripe import catalogue
+from quickscale_stripe import catalogue, metadata
 from quickscale_stripe.client import get_client
+from quickscale_stripe.conf import app_settings
 from quickscale_stripe.exceptions import (
-    EditedMeanwhileError,
     NotEditableError,
     StripeRefusedError,
     stripe_errors,
@@ -49,7 +49,7 @@ class Fields:
 
     @property
     def fingerprint(self) -> str:
-        """Tells whether two are the same, for a form that was opened a while ago."""
+        """A short text that is the same for the same fields, to name an intention by."""
         return hashlib.sha256(repr(self).encode()).hexdigest()[:32]
 
     def differences(self, other: Self) -> dict[str, tuple[Any, Any]]:
@@ -88,8 +88,8 @@ class ProductFields(Fields):
             images=tuple(product.images),
             features=tuple(product.features),
             active=product.active,
-            display_order=product.display_order,
-            credits=_credits_of(product),
+            display_order=_stated("display_order", product) or 0,
+            credits=_stated("credits", product),
             credits_interval=product.metadata.get("credits_interval", ""),
         )
 
@@ -127,8 +127,8 @@ class PriceFields(Fields):
             nickname=price.nickname,
             lookup_key=price.lookup_key,
             active=price.active,
-            display_order=price.display_order,
-            credits=_credits_of(price),
+            display_order=_stated("display_order", price) or 0,
+            credits=_stated("credits", price),
             credits_interval=price.metadata.get("credits_interval", ""),
         )
 
@@ -147,7 +147,7 @@ def create_product(*, fields: ProductFields, reference: str, product_id: str = "
     params: ProductCreateParams = {
         "name": fields.name,
         "active": fields.active,
-        "metadata": _given(_metadata(asdict(fields))),
+        "metadata": _given(_metadata(asdict(fields))) | _mark(),
     }
     if product_id:
         params["id"] = product_id
@@ -162,23 +162,16 @@ def create_product(*, fields: ProductFields, reference: str, product_id: str = "
     return _found(catalogue.sync_product(made.id), made.id)
 
 
-def update_product(
-    *, product: StripeProduct, fields: ProductFields, seen: str = ""
-) -> StripeProduct:
+def update_product(*, product: StripeProduct, fields: ProductFields) -> StripeProduct:
     """Change what differs from Stripe's present state; other metadata stay.
 
-    Args:
-        seen: the fingerprint of the fields that the editor saw; empty: whatever they were.
-
     Raises:
-        EditedMeanwhileError: Stripe has other fields than those that the editor saw.
         PaymentsOffError, StripeUnavailableError, StripeRefusedError
     """
     current = _found(catalogue.sync_product(product.stripe_id), product.stripe_id)
-    before = ProductFields.of(current)
-    _check_seen(before, seen)
-    changes = {name: new for name, (_old, new) in before.differences(fields).items()}
-    if not changes:
+    differences = ProductFields.of(current).differences(fields)
+    changes = {name: new for name, (_old, new) in differences.items()}
+    if not changes and not lacks_mark(current):
         return current
     params: ProductUpdateParams = {}
     if "name" in changes:
@@ -191,8 +184,8 @@ def update_product(
         params["marketing_features"] = [{"name": name} for name in fields.features] or ""
     if "active" in changes:
         params["active"] = fields.active
-    if metadata := _metadata(changes):
-        params["metadata"] = metadata
+    if texts := _metadata(changes) | _mark():
+        params["metadata"] = texts
     with stripe_errors():
         get_client().v1.products.update(product.stripe_id, params)
     return _found(catalogue.sync_product(product.stripe_id), product.stripe_id)
@@ -214,26 +207,21 @@ def create_price(*, product: StripeProduct, fields: PriceFields, reference: str)
     return _found(catalogue.sync_price(made.id), made.id)
 
 
-def update_price(
-    *, price: StripePrice, fields: PriceFields, reference: str, seen: str = ""
-) -> StripePrice:
+def update_price(*, price: StripePrice, fields: PriceFields, reference: str) -> StripePrice:
     """Change what differs from Stripe's present state; return the price that counts from now on.
 
     That is another one when the amount, the currency or the interval differ.
 
     Args:
         reference: names this intention; the same again makes no second price.
-        seen: the fingerprint of the fields that the editor saw; empty: whatever they were.
 
     Raises:
-        EditedMeanwhileError: Stripe has other fields than those that the editor saw.
         NotEditableError: the price has parts that this can't take over to another one.
         PaymentsOffError, StripeUnavailableError, StripeRefusedError
     """
     current = _found(catalogue.sync_price(price.stripe_id), price.stripe_id)
-    before = PriceFields.of(current)
-    _check_seen(before, seen)
-    changes = {name: new for name, (_old, new) in before.differences(fields).items()}
+    differences = PriceFields.of(current).differences(fields)
+    changes = {name: new for name, (_old, new) in differences.items()}
     if IMMUTABLE & changes.keys():
         return _replace(current, fields, reference)
     params: PriceUpdateParams = {}
@@ -243,8 +231,8 @@ def update_price(
         params["lookup_key"] = fields.lookup_key
     if "active" in changes:
         params["active"] = fields.active
-    if metadata := _metadata(changes):
-        params["metadata"] = metadata
+    if texts := _metadata(changes):
+        params["metadata"] = texts
     return _send(current, params) if params else current
 
 
@@ -255,15 +243,6 @@ def set_active(*, row: Row, active: bool) -> Row:
         PaymentsOffError, StripeUnavailableError, StripeRefusedError
     """
     return _send(row, {"active": active})
-
-
-def set_display_order(*, row: Row, display_order: int) -> Row:
-    """Say where a product or price comes in lists.
-
-    Raises:
-        PaymentsOffError, StripeUnavailableError, StripeRefusedError
-    """
-    return _send(row, {"metadata": {"display_order": str(display_order)}})
 
 
 def _send(row: Row, params: Any) -> Row:
@@ -346,6 +325,12 @@ def _price_params(product_id: str, fields: PriceFields) -> PriceCreateParams:
     return params
 
 
+def lacks_mark(product: StripeProduct) -> bool:
+    """Whether a product isn't marked as one of the catalogue that the site's settings name."""
+    name = app_settings.catalogue
+    return bool(name) and product.metadata.get("catalogue") != name
+
+
 def _metadata(values: dict[str, Any]) -> dict[str, str]:
     """Those of the fields that are metadata, as Stripe wants them; an empty text unsets one."""
     return {
@@ -353,22 +338,23 @@ def _metadata(values: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _given(metadata: dict[str, str]) -> dict[str, str]:
-    return {key: value for key, value in metadata.items() if value}
+def _mark() -> dict[str, str]:
+    return {"catalogue": app_settings.catalogue} if app_settings.catalogue else {}
+
+
+def _given(texts: dict[str, str]) -> dict[str, str]:
+    return {key: value for key, value in texts.items() if value}
 
 
 def _text(value: Any) -> str:
-    return f"{value.normalize():f}" if isinstance(value, Decimal) else str(value)
+    return metadata.credits_text(value) if isinstance(value, Decimal) else str(value)
 
 
-def _credits_of(row: StripeProduct | StripePrice) -> Decimal | None:
-    text = row.metadata.get("credits")
-    return catalogue.parse_credits(text) if text else None
-
-
-def _check_seen(fields: Fields, seen: str) -> None:
-    if seen and seen != fields.fingerprint:
-        raise EditedMeanwhileError("It was changed at Stripe meanwhile.")
+def _stated(key: str, row: StripeProduct | StripePrice) -> Any:
+    """What a row's own metadata say, or ``None``; the text itself where it can't be read."""
+    text = row.metadata.get(key)
+    values, _errors = metadata.read_price({key: text}, {}) if text else ({key: None}, {})
+    return values.get(key, text)
 
 
 def _found(row: Row | None, stripe_id: str) -> Row:

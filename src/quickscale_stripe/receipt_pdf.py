@@ -15,8 +15,8 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from quickscale.errors import MissingExtraError
+from quickscale.formats import format_money
 from quickscale_stripe.conf import app_settings
-from quickscale_stripe.money import format_money
 from quickscale_stripe.receipts import Line, Party, Receipt, local_date
 
 if TYPE_CHECKING:

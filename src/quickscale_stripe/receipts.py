@@ -13,15 +13,14 @@ from typing import Any
 
 import stripe
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from quickscale.brand import brand_name
+from quickscale.formats import format_day, in_credits
 from quickscale.owner import owner_email
 from quickscale_stripe.conf import app_settings
 from quickscale_stripe.models import Payment, Refund
 from quickscale_stripe.stripe_objects import at, optional
-from quickscale_stripe.terms import in_credits
 
 MAX_LINES = 20
 MAX_REFUNDS = 20
@@ -82,21 +81,22 @@ class Receipt:
     buyer: Party
     lines: list[Line]
     discount: int
-    carried: int
     tax_is_included: bool
     refunds: list[Refund]
 
     @property
     def sums(self) -> list[Sum]:
-        """What leads from the lines to the total, and from there to what is left after refunds."""
+        """What leads from the lines to the total, to what was paid, and to what is left of it."""
         payment, sums = self.payment, []
         if self.discount:
             sums.append(Sum(_("Discount"), -self.discount))
         if payment.tax and not self.tax_is_included:
             sums.append(Sum(_("Tax"), payment.tax))
-        if self.carried:
-            sums.append(Sum(_("Credit balance"), self.carried))
-        sums.append(Sum(_("Total paid"), payment.amount, is_total=True))
+        if others := settled(payment):
+            sums += [Sum(_("Total"), payment.total, is_total=True), *others]
+            sums.append(Sum(_("Paid"), payment.amount, is_total=True))
+        else:
+            sums.append(Sum(_("Total paid"), payment.amount, is_total=True))
         if payment.tax and self.tax_is_included:
             sums.append(Sum(_("Tax included"), payment.tax))
         for refund in self.refunds:
@@ -112,12 +112,10 @@ def receipt_of(payment: Payment) -> Receipt:
     details: dict[str, Any] = payment.receipt_details
     lines = [_line(line) for line in details.get("lines", [])]
     if not lines:
-        lines = [Line(_title(payment), 1, payment.amount - payment.tax)]
+        lines = [Line(_title(payment), 1, payment.total - payment.tax)]
     if len(lines) == 1 and payment.credits:
         lines = [_with_credits(lines[0], payment)]
     discount = details.get("discount", 0)
-    subtotal = sum(line.amount for line in lines) - discount
-    tax_is_included = subtotal == payment.amount
     refunds = payment.refunds.filter(status=Refund.Status.SUCCEEDED).order_by("created_at", "id")
     return Receipt(
         payment=payment,
@@ -125,10 +123,28 @@ def receipt_of(payment: Payment) -> Receipt:
         buyer=_buyer(payment, details.get("buyer", {})),
         lines=lines,
         discount=discount,
-        carried=payment.amount - subtotal - (0 if tax_is_included else payment.tax),
-        tax_is_included=tax_is_included,
+        tax_is_included=sum(line.amount for line in lines) - discount == payment.total,
         refunds=list(refunds[:MAX_REFUNDS]),
     )
+
+
+def settled(payment: Payment) -> list[Sum]:
+    """What leads from the total to the money that moved; empty where they are the same.
+
+    A balance is the customer's at Stripe: money from before, or owed from before.
+    """
+    details: dict[str, int] = payment.receipt_details
+    balance, credited = details.get("balance", 0), details.get("credited", 0)
+    if payment.total < 0:
+        label = _("Added to your balance")
+    else:
+        label = _("Paid from your balance") if balance > 0 else _("Owed from before")
+    found = [
+        Sum(label, -balance),
+        Sum(_("Credit note"), -credited),
+        Sum(_("Paid in another way"), payment.amount - payment.total + balance + credited),
+    ]
+    return [line for line in found if line.amount]
 
 
 def seller() -> Party:
@@ -178,6 +194,8 @@ def details_of_invoice(invoice: stripe.Invoice) -> dict[str, Any]:
     return {
         "lines": _bounded(lines, invoice.subtotal),
         "discount": sum(part.amount for part in invoice.total_discount_amounts or []),
+        "balance": (invoice.ending_balance or 0) - invoice.starting_balance,
+        "credited": invoice.pre_payment_credit_notes_amount,
         "buyer": {
             "name": invoice.customer_name or "",
             "email": invoice.customer_email or "",
@@ -188,8 +206,9 @@ def details_of_invoice(invoice: stripe.Invoice) -> dict[str, Any]:
 
 
 def local_date(moment: datetime) -> str:
-    """The day in the reader's time zone and language."""
-    return date_format(timezone.localtime(moment), "DATE_FORMAT")
+    """Format a day in the site's time zone: a receipt says the same to everybody."""
+    with timezone.override(None):
+        return format_day(moment)
 
 
 def _bounded(lines: list[dict[str, Any]], subtotal: int) -> list[dict[str, Any]]:
@@ -221,7 +240,7 @@ def _title(payment: Payment) -> str:
 
 def _buyer(payment: Payment, kept: dict[str, Any]) -> Party:
     return Party(
-        name=kept.get("name") or ("" if kept.get("email") else str(payment.owner)),
+        name=kept.get("name") or ("" if kept.get("email") else payment.owner_name),
         email=kept.get("email") or owner_email(payment.owner),
         address=tuple(kept.get("address", ())),
         tax_ids=tuple(kept.get("tax_ids", ())),

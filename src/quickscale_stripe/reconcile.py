@@ -9,18 +9,38 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
-from django.db import models, transaction
+import stripe
+from django.db import models
 from django.db.models import Q
 
-from quickscale_stripe import fulfilment, invoices, reversals, subscriptions, webhooks
+from quickscale_stripe import (
+    charges,
+    customers,
+    fulfilment,
+    invoices,
+    reversals,
+    subscriptions,
+    webhooks,
+)
 from quickscale_stripe.client import get_client
-from quickscale_stripe.exceptions import PaymentsError, stripe_errors
+from quickscale_stripe.dry_run import dry_run as dry_running
+from quickscale_stripe.exceptions import (
+    NotOursError,
+    PaymentsError,
+    StripeRefusedError,
+    StripeUnavailableError,
+    stripe_errors,
+)
 from quickscale_stripe.handlers import HANDLERS
 from quickscale_stripe.models import Dispute, Payment, Refund, StripeEvent, Subscription
+from quickscale_stripe.stripe_objects import id_of
+from quickscale_stripe.syncing import Write
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +60,7 @@ class Difference:
 class _Kind:
     name: str
     ids: Callable[[int], Iterator[str]]
-    sync: Callable[[str], object]
+    prepare: Callable[[str], Write[object]]
     model: type[models.Model]
     key: str
     facts: tuple[str, ...]
@@ -51,16 +71,20 @@ def reconcile(*, since: datetime, dry_run: bool = False) -> Iterator[Difference]
 
     Args:
         since: begin of the window; Stripe's own time of each object's making counts.
-        dry_run: report only, and undo what mending would have written. What depends on
-            something else that is missing is then reported as an error.
+        dry_run: report only, and write nothing, neither here nor at Stripe. What depends on
+            something else that is missing, or would have to be changed at Stripe, is then
+            reported as an error.
 
     Raises:
-        PaymentsOffError, StripeUnavailableError, StripeRefusedError: of a list. The errors of one
-            object are reported, and the others go on.
+        PaymentsOffError: the errors of a list or an object are reported, and the others go on.
     """
     for kind in _KINDS:
-        with stripe_errors():
-            ids = list(kind.ids(int(since.timestamp())))
+        try:
+            with stripe_errors():
+                ids = list(kind.ids(int(since.timestamp())))
+        except (StripeUnavailableError, StripeRefusedError) as error:
+            yield Difference(kind.name, "list", None, None, str(error))
+            continue
         for stripe_id in reversed(ids):
             difference = _mend(kind, stripe_id, dry_run)
             if difference.error or difference.before != difference.after:
@@ -70,20 +94,25 @@ def reconcile(*, since: datetime, dry_run: bool = False) -> Iterator[Difference]
 def _mend(kind: _Kind, stripe_id: str, dry_run: bool) -> Difference:
     before = _facts(kind, stripe_id)
     try:
-        if dry_run:
-            with transaction.atomic():
-                kind.sync(stripe_id)
-                after = _facts(kind, stripe_id)
-                transaction.set_rollback(True)
-        else:
-            kind.sync(stripe_id)
+        with dry_running() if dry_run else nullcontext():
+            write = kind.prepare(stripe_id)
+            write()
             after = _facts(kind, stripe_id)
+    except NotOursError:
+        after = before
     except PaymentsError as error:
         return Difference(kind.name, stripe_id, before, None, str(error))
     except Exception as error:
         logger.exception("%s %s can't be reconciled", kind.name, stripe_id)
         return Difference(kind.name, stripe_id, before, None, f"{type(error).__name__}: {error}")
-    return Difference(kind.name, stripe_id, before, after, (after or {}).get("error", ""))
+    return Difference(kind.name, stripe_id, before, after, _error_of(after))
+
+
+def _error_of(after: dict[str, Any] | None) -> str:
+    """The error of an event that failed; of one that is ignored it is the reason."""
+    if after is None or after["status"] == StripeEvent.Status.IGNORED:
+        return ""
+    return str(after.get("error", ""))
 
 
 def _facts(kind: _Kind, stripe_id: str) -> dict[str, Any] | None:
@@ -91,33 +120,56 @@ def _facts(kind: _Kind, stripe_id: str) -> dict[str, Any] | None:
     return rows.values(*kind.facts).first()
 
 
+def _is_ours(customer: str | stripe.Customer | None, metadata: Any = None) -> bool:
+    """Whether an object of a list may be this site's, so that others cost no further request."""
+    return customers.find(metadata=metadata, stripe_id=id_of(customer)) is not None
+
+
 def _sessions(since: int) -> Iterator[str]:
     sessions = get_client().v1.checkout.sessions
     found = sessions.list({"created": {"gte": since}, "status": "complete", "limit": 100})
-    return (session.id for session in found.auto_paging_iter())
+    for session in found.auto_paging_iter():
+        if _is_ours(session.customer, session.metadata):
+            yield session.id
 
 
 def _subscriptions(since: int) -> Iterator[str]:
     """All that have not ended, however old, and those of the window that have."""
     listed = get_client().v1.subscriptions.list({"status": "all", "limit": 100})
     for found in listed.auto_paging_iter():
-        if found.ended_at is None or found.ended_at >= since:
+        is_recent = found.ended_at is None or found.ended_at >= since
+        if is_recent and _is_ours(found.customer, found.metadata):
             yield found.id
 
 
 def _invoices(since: int) -> Iterator[str]:
     found = get_client().v1.invoices.list({"created": {"gte": since}, "limit": 100})
-    return (invoice.id for invoice in found.auto_paging_iter())
+    for invoice in found.auto_paging_iter():
+        details = invoice.parent.subscription_details if invoice.parent else None
+        if _is_ours(invoice.customer, details.metadata if details else None):
+            yield invoice.id
 
 
 def _refunds(since: int) -> Iterator[str]:
     found = get_client().v1.refunds.list({"created": {"gte": since}, "limit": 100})
-    return (refund.id for refund in found.auto_paging_iter())
+    for refund in found.auto_paging_iter():
+        if _is_ours(refund.customer) or _is_of_known_payment(refund):
+            yield refund.id
 
 
 def _disputes(since: int) -> Iterator[str]:
-    found = get_client().v1.disputes.list({"created": {"gte": since}, "limit": 100})
-    return (dispute.id for dispute in found.auto_paging_iter())
+    found = get_client().v1.disputes.list(
+        {"created": {"gte": since}, "limit": 100, "expand": ["data.charge"]}
+    )
+    for dispute in found.auto_paging_iter():
+        charge = dispute.charge
+        customer = charge.customer if isinstance(charge, stripe.Charge) else None
+        if _is_ours(customer) or _is_of_known_payment(dispute):
+            yield dispute.id
+
+
+def _is_of_known_payment(found: stripe.Refund | stripe.Dispute) -> bool:
+    return charges.find(id_of(found.payment_intent), id_of(found.charge)) is not None
 
 
 def _events(since: int) -> Iterator[str]:
@@ -132,22 +184,26 @@ def _events(since: int) -> Iterator[str]:
             yield event.id
 
 
+def _event(event_id: str) -> Write[object]:
+    return partial(webhooks.fetch, event_id)
+
+
 _PAYMENT = ("status", "amount", "credits", "fulfilled_at")
 _KINDS = (
-    _Kind("checkout", _sessions, fulfilment.fulfil, Payment, "checkout_session_id", _PAYMENT),
+    _Kind("checkout", _sessions, fulfilment.prepare, Payment, "checkout_session_id", _PAYMENT),
     _Kind(
         "subscription",
         _subscriptions,
-        subscriptions.sync,
+        subscriptions.prepare,
         Subscription,
         "stripe_id",
-        ("status", "price", "current_period_end", "cancel_at_period_end", "pending_price"),
+        ("status", "price", "current_period_end", "cancel_at", "pending_price"),
     ),
-    _Kind("invoice", _invoices, invoices.sync, Payment, "invoice_id", _PAYMENT),
+    _Kind("invoice", _invoices, invoices.prepare, Payment, "invoice_id", _PAYMENT),
     _Kind(
         "refund",
         _refunds,
-        reversals.sync_refund,
+        reversals.prepare_refund,
         Refund,
         "stripe_id",
         ("status", "amount", "credits_revoked"),
@@ -155,10 +211,10 @@ _KINDS = (
     _Kind(
         "dispute",
         _disputes,
-        reversals.sync_dispute,
+        reversals.prepare_dispute,
         Dispute,
         "stripe_id",
         ("status", "amount", "is_withdrawn", "credits_revoked"),
     ),
-    _Kind("event", _events, webhooks.fetch, StripeEvent, "stripe_id", ("status", "error")),
+    _Kind("event", _events, _event, StripeEvent, "stripe_id", ("status", "error")),
 )

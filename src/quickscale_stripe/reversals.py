@@ -1,72 +1,115 @@
-"""Money that goes back: refunds and disputes, and the credits that follow it.
+"""Money that goes back: refunds and disputes are mirrored, and the credits follow.
 
-Each refund and each dispute claims its share of the payment's credits once, and gives back once
-what it took. So events may come late, twice or in any order.
+What went back was paid, so a payment that is not here yet, or not known as paid, is looked up at
+Stripe first. That makes the order of events one and the same.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
-from decimal import ROUND_DOWN, Decimal
+from functools import partial
+from typing import TypeVar
 
 import stripe
 from django.db import transaction
-from django.db.models import Q, Sum
-from django.utils import timezone
-from django.utils.translation import gettext as _
 
-from quickscale_stripe import customers, signals
+from quickscale_stripe import (
+    charges,
+    clock,
+    customers,
+    delivery,
+    fulfilment,
+    invoices,
+    returns,
+    signals,
+)
 from quickscale_stripe.client import get_client
-from quickscale_stripe.conf import app_settings
-from quickscale_stripe.exceptions import NotYetKnownError, stripe_errors
+from quickscale_stripe.exceptions import (
+    HookFailedError,
+    NotOursError,
+    NotYetKnownError,
+    stripe_errors,
+)
 from quickscale_stripe.models import Dispute, Payment, Refund
 from quickscale_stripe.stripe_objects import at, id_of, maybe_at, optional
+from quickscale_stripe.syncing import Write, synced
 
-_GIVEN_UP = (Refund.Status.FAILED, Refund.Status.CANCELED)
+Row = TypeVar("Row", Refund, Dispute)
 
 
 def sync_refund(refund_id: str) -> Refund | None:
     """Mirror a refund and let the credits follow; ``None`` when the payment isn't ours.
 
     Raises:
-        NotYetKnownError: the payment is ours, and another event has yet to bring it.
+        FulfilmentFailedError: it is recorded, and a hook failed.
         StripeUnavailableError, StripeRefusedError
     """
-    fetched_at = timezone.now()
+    return synced(prepare_refund, refund_id)
+
+
+def prepare_refund(refund_id: str) -> Write[Refund]:
+    """Fetch a refund for :func:`sync_refund`, and return what writes it.
+
+    Raises:
+        NotOursError, StripeUnavailableError, StripeRefusedError
+    """
+    fetched_at = clock.database_now()
     with stripe_errors():
         refund = get_client().v1.refunds.retrieve(refund_id)
-    return _record_refund(refund, fetched_at)
+    return _prepared_refund(refund, fetched_at)
 
 
 def sync_refunds_of(charge_id: str) -> None:
-    """Mirror all refunds of a charge, fetched before the first of them locks an account."""
-    fetched_at = timezone.now()
+    """Mirror all refunds of a charge."""
+    synced(prepare_refunds_of, charge_id)
+
+
+def prepare_refunds_of(charge_id: str) -> Write[None]:
+    """Fetch all refunds of a charge, and return what writes them.
+
+    Raises:
+        NotOursError, StripeUnavailableError, StripeRefusedError
+    """
+    fetched_at = clock.database_now()
     with stripe_errors():
         refunds = list(get_client().v1.refunds.list({"charge": charge_id}).auto_paging_iter())
-    for refund in refunds:
-        _record_refund(refund, fetched_at)
+    writes = [_prepared_refund(refund, fetched_at) for refund in refunds]
+    return partial(_write_all, writes)
 
 
-def _record_refund(refund: stripe.Refund, fetched_at: datetime) -> Refund | None:
-    payment = _payment_of(refund.payment_intent, refund.charge, id_of(refund.customer))
-    if payment is None:
-        return None
-    with transaction.atomic():
-        payment = Payment.objects.select_for_update().get(pk=payment.pk)
-        row = Refund.objects.filter(stripe_id=refund.id).first() or Refund(
-            stripe_id=refund.id, payment=payment, created_at=at(refund.created)
-        )
-        if row.pk and row.synced_at > fetched_at:
-            return row
-        row.amount, row.currency = refund.amount, refund.currency
-        row.status = refund.status or Refund.Status.PENDING
-        row.reason = refund.reason or ""
-        row.failure_reason = optional(refund, "failure_reason") or ""
-        row.synced_at = fetched_at
-        row.save()
-        _follow_refund(payment, row)
-        _count_refunds(payment)
+def _write_all(writes: list[Write[Refund]]) -> None:
+    for write in writes:
+        write()
+
+
+def _prepared_refund(refund: stripe.Refund, fetched_at: datetime) -> Write[Refund]:
+    record = partial(_record_refund, refund, fetched_at)
+    return _prepared(refund.payment_intent, refund.charge, id_of(refund.customer), record)
+
+
+def _record_refund(refund: stripe.Refund, fetched_at: datetime, payment: Payment) -> Refund:
+    row = Refund.objects.filter(stripe_id=refund.id).first() or Refund(
+        stripe_id=refund.id, payment=payment, created_at=at(refund.created)
+    )
+    if row.pk and row.synced_at > fetched_at:
+        return row
+    row.charge_id = id_of(refund.charge) or ""
+    row.reference = _reference_of(refund)
+    row.amount, row.currency = refund.amount, refund.currency
+    row.status = refund.status or Refund.Status.PENDING
+    row.reason = refund.reason or ""
+    row.failure_reason = optional(refund, "failure_reason") or ""
+    row.synced_at = fetched_at
+    row.save()
     return row
+
+
+def _reference_of(refund: stripe.Refund) -> str:
+    """What names a refund that was made here; others may have anything there."""
+    value = optional(refund.metadata, "reference") if refund.metadata else None
+    return str(value or "")[:255]
 
 
 def sync_dispute(dispute_id: str) -> Dispute | None:
@@ -76,130 +119,111 @@ def sync_dispute(dispute_id: str) -> Dispute | None:
     is won brings it back (docs.stripe.com/disputes/how-disputes-work).
 
     Raises:
-        NotYetKnownError, StripeUnavailableError, StripeRefusedError
+        FulfilmentFailedError, StripeUnavailableError, StripeRefusedError
     """
-    fetched_at = timezone.now()
+    return synced(prepare_dispute, dispute_id)
+
+
+def prepare_dispute(dispute_id: str) -> Write[Dispute]:
+    """Fetch a dispute for :func:`sync_dispute`, and return what writes it.
+
+    Raises:
+        NotOursError, StripeUnavailableError, StripeRefusedError
+    """
+    fetched_at = clock.database_now()
     with stripe_errors():
         dispute = get_client().v1.disputes.retrieve(dispute_id, {"expand": ["charge"]})
     charge = dispute.charge
     customer = id_of(charge.customer) if isinstance(charge, stripe.Charge) else None
-    payment = _payment_of(dispute.payment_intent, charge, customer)
-    if payment is None:
-        return None
-    with transaction.atomic():
-        payment = Payment.objects.select_for_update().get(pk=payment.pk)
-        row = Dispute.objects.filter(stripe_id=dispute.id).first() or Dispute(
-            stripe_id=dispute.id, payment=payment, created_at=at(dispute.created)
-        )
-        if row.pk and row.synced_at > fetched_at:
-            return row
-        previous_status = row.status
-        row.amount, row.currency = dispute.amount, dispute.currency
-        row.status, row.reason = dispute.status, dispute.reason
-        row.evidence_due_by = maybe_at(dispute.evidence_details.due_by)
-        row.is_withdrawn = sum(move.amount for move in dispute.balance_transactions) < 0
-        row.synced_at = fetched_at
-        row.save()
-        _follow_dispute(payment, row)
+    record = partial(_record_dispute, dispute, fetched_at)
+    return _prepared(dispute.payment_intent, charge, customer, record)
+
+
+def _record_dispute(dispute: stripe.Dispute, fetched_at: datetime, payment: Payment) -> Dispute:
+    row = Dispute.objects.filter(stripe_id=dispute.id).first() or Dispute(
+        stripe_id=dispute.id, payment=payment, created_at=at(dispute.created)
+    )
+    if row.pk and row.synced_at > fetched_at:
+        return row
+    previous_status = row.status
+    row.charge_id = id_of(dispute.charge) or ""
+    row.amount, row.currency = dispute.amount, dispute.currency
+    row.status, row.reason = dispute.status, dispute.reason
+    row.evidence_due_by = maybe_at(dispute.evidence_details.due_by)
+    row.is_withdrawn = sum(move.amount for move in dispute.balance_transactions) < 0
+    row.synced_at = fetched_at
+    row.save()
     signals.send_after_commit(
         signals.dispute_changed, Dispute, dispute=row, previous_status=previous_status
     )
     return row
 
 
-def _payment_of(
+def _prepared(
     intent: str | stripe.PaymentIntent | None,
     charge: str | stripe.Charge | None,
     customer_id: str | None,
-) -> Payment | None:
-    where = Q()
-    if intent:
-        where |= Q(payment_intent_id=id_of(intent))
-    if charge:
-        where |= Q(charge_id=id_of(charge))
-    payment = Payment.objects.filter(where).first() if where else None
-    if payment is None and customers.find(stripe_id=customer_id):
-        raise NotYetKnownError(f"The payment of {id_of(charge) or id_of(intent)} is not here yet.")
-    return payment
+    record: Callable[[Payment], Row],
+) -> Write[Row]:
+    """Prepare to record what went back of a charge, and its payment before it if need be.
 
-
-def _follow_refund(payment: Payment, refund: Refund) -> None:
-    key = f"refund:{refund.stripe_id}"
-    if refund.status in _GIVEN_UP:
-        if refund.credits_revoked:
-            app_settings.restore(payment=payment, key=key, reason=_("Refund failed"))
-            refund.credits_revoked = Decimal(0)
-    elif not refund.credits_revoked:
-        refund.credits_revoked = _share(payment, refund.amount)
-        if refund.credits_revoked:
-            app_settings.revoke(
-                payment=payment, amount=refund.credits_revoked, key=key, reason=_("Refund")
-            )
-    refund.save()
-
-
-def _follow_dispute(payment: Payment, dispute: Dispute) -> None:
-    if dispute.is_withdrawn and not dispute.credits_revoked:
-        dispute.credits_revoked = _share(payment, dispute.amount)
-        if dispute.credits_revoked:
-            dispute.withdrawals += 1
-            app_settings.revoke(
-                payment=payment,
-                amount=dispute.credits_revoked,
-                key=_withdrawal(dispute),
-                reason=_("Dispute"),
-            )
-    elif not dispute.is_withdrawn and dispute.credits_revoked:
-        app_settings.restore(payment=payment, key=_withdrawal(dispute), reason=_("Dispute won"))
-        dispute.credits_revoked = Decimal(0)
-    dispute.save()
-
-
-def _withdrawal(dispute: Dispute) -> str:
-    """The key of the latest time that the dispute took credits: an appeal may take them again."""
-    key = f"dispute:{dispute.stripe_id}:withdrawn"
-    return key if dispute.withdrawals == 1 else f"{key}:{dispute.withdrawals}"
-
-
-def left_of(payment: Payment) -> int:
-    """The money, in minor units, that neither refunds nor disputes took of a payment."""
-    disputed = payment.disputes.filter(is_withdrawn=True).aggregate(money=Sum("amount"))["money"]
-    left = payment.amount - payment.amount_refunded - (disputed or 0)
-    return max(0, left) if payment.is_paid else 0
-
-
-def credits_for(*, payment: Payment, amount: int) -> Decimal:
-    """The credits that a refund of so many minor units would take back now."""
-    return _share(payment, amount, coming=amount)
-
-
-def _share(payment: Payment, amount: int, *, coming: int = 0) -> Decimal:
-    """The credits that go with a part of the money; what goes back last takes all that is left."""
-    back = payment.refunds.exclude(status__in=_GIVEN_UP).aggregate(
-        money=Sum("amount"), credits=Sum("credits_revoked")
+    Raises:
+        NotOursError: also for a charge that was made by hand, for neither an invoice nor a
+            Checkout.
+    """
+    intent_id, charge_id = id_of(intent), id_of(charge)
+    known = charges.find(intent_id, charge_id)
+    if known and known.payment.is_paid:
+        return partial(_write, intent_id, charge_id, record)
+    if known is None and customers.find(stripe_id=customer_id) is None:
+        raise NotOursError(f"The charge {charge_id or intent_id} is of no customer of this site.")
+    if session_id := known.payment.checkout_session_id if known else _session_of(intent_id):
+        return partial(_write, intent_id, charge_id, record, fulfilment.prepare(session_id))
+    if invoice_id := known.payment.invoice_id if known else _invoice_of(intent_id):
+        return partial(_write, intent_id, charge_id, record, invoices.prepare(invoice_id))
+    raise NotOursError(
+        f"The charge {charge_id or intent_id} was made by hand: it is for no invoice and no"
+        " Checkout."
     )
-    disputed = payment.disputes.filter(is_withdrawn=True).aggregate(
-        money=Sum("amount"), credits=Sum("credits_revoked")
-    )
-    money = (back["money"] or 0) + (disputed["money"] or 0)
-    left = payment.credits - (back["credits"] or 0) - (disputed["credits"] or 0)
-    if money + coming >= payment.amount:
-        return left
-    share = payment.credits * amount / payment.amount
-    return min(left, share.quantize(Decimal("0.0001"), ROUND_DOWN))
 
 
-def _count_refunds(payment: Payment) -> None:
-    refunds = payment.refunds.exclude(status__in=_GIVEN_UP)
-    refunded = min(payment.amount, refunds.aggregate(money=Sum("amount"))["money"] or 0)
-    if refunded == payment.amount_refunded:
-        return
-    payment.amount_refunded = refunded
-    if refunded == 0:
-        payment.status = Payment.Status.SUCCEEDED
-    elif refunded < payment.amount:
-        payment.status = Payment.Status.PARTIALLY_REFUNDED
-    else:
-        payment.status = Payment.Status.REFUNDED
-    payment.save()
-    signals.send_after_commit(signals.payment_refunded, Payment, payment=payment)
+def _write(
+    intent_id: str | None,
+    charge_id: str | None,
+    record: Callable[[Payment], Row],
+    write_payment: Write[Payment | None] | None = None,
+) -> Row:
+    """Record what went back with its payment, whose credits follow once they have come."""
+    if write_payment:
+        with suppress(HookFailedError):
+            write_payment()
+    known = charges.find(intent_id, charge_id)
+    if known is None:
+        raise NotYetKnownError(f"The payment of {charge_id or intent_id} is not here yet.")
+    with transaction.atomic():
+        payment = Payment.objects.select_for_update().get(pk=known.payment_id)
+        row = record(payment)
+        returns.count(payment)
+        failure = delivery.follow(payment)
+    if failure:
+        raise failure
+    row.refresh_from_db()
+    return row
+
+
+def _session_of(intent_id: str | None) -> str | None:
+    if intent_id is None:
+        return None
+    with stripe_errors():
+        found = get_client().v1.checkout.sessions.list({"payment_intent": intent_id})
+    return found.data[0].id if found.data else None
+
+
+def _invoice_of(intent_id: str | None) -> str | None:
+    if intent_id is None:
+        return None
+    with stripe_errors():
+        found = get_client().v1.invoice_payments.list(
+            {"payment": {"type": "payment_intent", "payment_intent": intent_id}}
+        )
+    return id_of(found.data[0].invoice) if found.data else None

@@ -17,6 +17,14 @@ def id_of(value: str | HasId | None) -> str | None:
     return value if isinstance(value, str) or value is None else value.id
 
 
+def given(**params: Any) -> dict[str, Any]:
+    """Those of a request's parameters that have a value.
+
+    Stripe takes an empty text for the wish to unset something, and refuses it where that can't be.
+    """
+    return {name: value for name, value in params.items() if value not in ("", None)}
+
+
 def at(timestamp: int) -> datetime:
     """Stripe's seconds since 1970 as an aware time."""
     return datetime.fromtimestamp(timestamp, UTC)

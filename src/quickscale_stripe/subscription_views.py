@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import uuid
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -10,15 +11,29 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.generic import TemplateView
 
+from quickscale.formats import format_day
 from quickscale.fragments import FragmentMixin
 from quickscale_stripe import catalogue, checkout, plan_changes, subscriptions
 from quickscale_stripe.client import payments_are_on
 from quickscale_stripe.conf import app_settings
-from quickscale_stripe.exceptions import AlreadySubscribedError, NotForSaleError
+from quickscale_stripe.exceptions import (
+    AlreadySubscribedError,
+    NotForSaleError,
+    PreviewExpiredError,
+    SubscriptionEndsError,
+)
 from quickscale_stripe.forms import PlanChangeForm, PlanForm, SignupForm
 from quickscale_stripe.managers import SubscriptionQuerySet
 from quickscale_stripe.models import Payment, Subscription
-from quickscale_stripe.views import OwnerMixin, PaymentsMixin, absolute_url, go_to, success_url
+from quickscale_stripe.terms import price_terms
+from quickscale_stripe.views import (
+    FormTargetMixin,
+    OwnerMixin,
+    PaymentsMixin,
+    absolute_url,
+    go_to,
+    success_url,
+)
 
 
 class SubscriptionMixin(OwnerMixin):
@@ -45,7 +60,7 @@ class PlansView(FragmentMixin, SubscriptionMixin, PaymentsMixin, TemplateView):
     fragment_name = "quickscale_stripe/_plans.html"
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        offers = catalogue.plans()
+        offers = catalogue.plans(owner=self.owner)
         yearly = [offer.savings for offer in offers if offer.price.interval == "year"]
         intervals = {offer.price.interval: offer.price.get_interval_display() for offer in offers}
         current = self.current()
@@ -67,13 +82,13 @@ class PlansView(FragmentMixin, SubscriptionMixin, PaymentsMixin, TemplateView):
         )
 
 
-class SubscribeView(SubscriptionMixin, PaymentsMixin):
+class SubscribeView(SubscriptionMixin, FormTargetMixin):
     """Sends a new subscriber to Stripe's page, and one who has a plan to the plan's page."""
 
-    http_method_names = ["post"]
+    back = "quickscale_stripe:plans"
 
     def post(self, request: HttpRequest) -> HttpResponse:
-        form = SignupForm(request.POST)
+        form = SignupForm(request.POST, owner=self.owner)
         if not form.is_valid():
             messages.warning(request, _("This plan is no longer for sale."))
             return go_to(request, reverse("quickscale_stripe:plans"))
@@ -120,7 +135,7 @@ class ChangePlanView(SubscriptionMixin, PaymentsMixin):
     template_name = "quickscale_stripe/change_plan.html"
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        subscription, form = self.current(), PlanForm(request.GET)
+        subscription, form = self.current(), PlanForm(request.GET, owner=self.owner)
         if subscription is None or not form.is_valid():
             return go_to(request, reverse("quickscale_stripe:plans"))
         try:
@@ -129,11 +144,13 @@ class ChangePlanView(SubscriptionMixin, PaymentsMixin):
             )
         except NotForSaleError:
             return self.to_subscription()
+        except SubscriptionEndsError:
+            return self._keep_first()
         context = {"subscription": subscription, "preview": shown}
         return render(request, self.template_name, context)
 
     def post(self, request: HttpRequest) -> HttpResponse:
-        subscription, form = self.current(), PlanChangeForm(request.POST)
+        subscription, form = self.current(), PlanChangeForm(request.POST, owner=self.owner)
         if subscription is None or not form.is_valid():
             return go_to(request, reverse("quickscale_stripe:plans"))
         price = form.cleaned_data["price"]
@@ -141,23 +158,50 @@ class ChangePlanView(SubscriptionMixin, PaymentsMixin):
             changed = plan_changes.change(
                 subscription=subscription,
                 price=price,
-                proration_date=form.cleaned_data["proration_date"],
+                token=form.cleaned_data["token"],
             )
         except NotForSaleError:
             return self.to_subscription()
-        if changed and price in (changed.price, changed.pending_price):
+        except PreviewExpiredError:
+            messages.warning(request, _("Please look at the change again: its price may differ."))
+            query = urlencode({"price": price.pk})
+            return go_to(request, f"{reverse('quickscale_stripe:change_plan')}?{query}")
+        except SubscriptionEndsError:
+            return self._keep_first()
+        if changed and changed.price == price:
             messages.success(request, _("Your plan is changed."))
+        elif changed and changed.pending_price == price:
+            messages.success(request, _what_comes_when(changed))
         else:
             messages.warning(
                 request, _("The payment did not go through, so you keep your plan for now.")
             )
         return self.to_subscription()
 
+    def _keep_first(self) -> HttpResponse:
+        messages.info(
+            self.request, _("Your subscription is cancelled. Keep it first, then change its plan.")
+        )
+        return self.to_subscription()
 
-class KeepPlanView(SubscriptionMixin, PaymentsMixin):
+
+def _what_comes_when(subscription: Subscription) -> str:
+    """A change that waits for the end of the period, which charged nothing yet."""
+    price, next_price = subscription.price, subscription.pending_price
+    if not (price and next_price and subscription.pending_at):
+        return _("Your plan changes at the end of the period.")
+    many = f"{subscription.quantity} \N{MULTIPLICATION SIGN} " if subscription.quantity > 1 else ""
+    return _("%(plan)s stays until %(date)s. Then %(next)s, %(price)s.") % {
+        "plan": price.product.name,
+        "date": format_day(subscription.pending_at),
+        "next": next_price.product.name,
+        "price": f"{many}{price_terms(next_price)}",
+    }
+
+
+class KeepPlanView(SubscriptionMixin, FormTargetMixin):
     """Drops a change of plan that was to come."""
 
-    http_method_names = ["post"]
     may_be_done = True
 
     def post(self, request: HttpRequest) -> HttpResponse:
@@ -167,8 +211,7 @@ class KeepPlanView(SubscriptionMixin, PaymentsMixin):
         return self.to_subscription()
 
 
-class CancelView(SubscriptionMixin, PaymentsMixin):
-    http_method_names = ["post"]
+class CancelView(SubscriptionMixin, FormTargetMixin):
     may_be_done = True
 
     def post(self, request: HttpRequest) -> HttpResponse:
@@ -178,8 +221,7 @@ class CancelView(SubscriptionMixin, PaymentsMixin):
         return self.to_subscription()
 
 
-class ReactivateView(SubscriptionMixin, PaymentsMixin):
-    http_method_names = ["post"]
+class ReactivateView(SubscriptionMixin, FormTargetMixin):
     may_be_done = True
 
     def post(self, request: HttpRequest) -> HttpResponse:

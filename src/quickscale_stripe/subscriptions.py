@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime
+from decimal import Decimal
+from functools import partial
+from typing import Any
 
 import stripe
-from django.db import transaction
-from django.utils import timezone
+from django.db import connection, transaction
 
-from quickscale_stripe import catalogue, customers, signals
+from quickscale_stripe import catalogue, clock, customers, movements, signals
 from quickscale_stripe.client import get_client
 from quickscale_stripe.conf import app_settings
-from quickscale_stripe.exceptions import stripe_errors
+from quickscale_stripe.exceptions import HookFailedError, NotOursError, stripe_errors
 from quickscale_stripe.models import StripeCustomer, StripePrice, Subscription
 from quickscale_stripe.stripe_objects import at, id_of, maybe_at
+from quickscale_stripe.syncing import Write, synced
+
+logger = logging.getLogger(__name__)
+
+_NEVER_BEGAN = (Subscription.Status.INCOMPLETE, Subscription.Status.INCOMPLETE_EXPIRED)
 
 
 def sync(subscription_id: str) -> Subscription | None:
@@ -21,50 +29,121 @@ def sync(subscription_id: str) -> Subscription | None:
 
     Moves no credits, unless it has ended and ``ENDED_POLICY`` takes what is left.
 
-    A fetch that began before the row's last one is dropped, so that a slow answer doesn't bring
-    an old state back.
+    Raises:
+        HookFailedError: it is mirrored, and the hook of its end failed.
+        StripeUnavailableError, StripeRefusedError
+    """
+    return synced(prepare, subscription_id)
+
+
+def prepare(subscription_id: str) -> Write[Subscription]:
+    """Fetch a subscription for :func:`sync`, and return what writes it.
+
+    Raises:
+        NotOursError, StripeUnavailableError, StripeRefusedError
+    """
+    fetched_at = clock.database_now()
+    return partial(_save_and_follow, prepare_from(_retrieve(subscription_id), fetched_at))
+
+
+def _save_and_follow(save: Write[Subscription]) -> Subscription:
+    with transaction.atomic():
+        row = save()
+        failure = follow_end(row)
+    if failure:
+        raise failure
+    return row
+
+
+def _retrieve(subscription_id: str) -> stripe.Subscription:
+    with stripe_errors():
+        return get_client().v1.subscriptions.retrieve(
+            subscription_id, {"expand": ["schedule", "discounts.source.coupon"]}
+        )
+
+
+def prepare_from(remote: stripe.Subscription, fetched_at: datetime) -> Write[Subscription]:
+    """The same for a subscription that has been fetched with its schedule.
+
+    One with discounts is fetched again if they are not expanded.
+
+    Args:
+        fetched_at: :func:`quickscale_stripe.clock.database_now` before the fetch. A row that was
+            written from a later fetch stays as it is: a slow answer brings no old state back.
+
+    Raises:
+        NotOursError, StripeUnavailableError, StripeRefusedError
+    """
+    customer = customers.find(metadata=remote.metadata, stripe_id=id_of(remote.customer))
+    if customer is None:
+        raise NotOursError(f"The subscription {remote.id} is of no customer of this site.")
+    if remote.status in _NEVER_BEGAN and not customers.is_marked(remote.metadata):
+        # It would stand in the way of a sign-up here, and only the other tool can end it.
+        raise NotOursError(f"The subscription {remote.id} of another tool was never paid for.")
+    if any(isinstance(discount, str) for discount in remote.discounts):
+        remote = _retrieve(remote.id)
+    item = plan_item(remote) if remote.items.data else None
+    price = catalogue.get_price(item.price.id) if item else None
+    fields = _fields(remote, customer, item, price, _pending_price(remote, price), fetched_at)
+    return partial(_save, remote, fields, fetched_at)
+
+
+def plan_item(remote: stripe.Subscription) -> stripe.SubscriptionItem:
+    """The item that is the plan: the first whose price is this site's, else the first of all.
+
+    The others are what another tool or the dashboard added, such as support or seats.
 
     Raises:
         StripeUnavailableError, StripeRefusedError
     """
-    fetched_at = timezone.now()
-    with stripe_errors():
-        remote = get_client().v1.subscriptions.retrieve(subscription_id, {"expand": ["schedule"]})
-    customer = customers.find(metadata=remote.metadata, stripe_id=id_of(remote.customer))
-    if customer is None:
-        return None
-    prices = {
-        price_id: price
-        for price_id in {_price_id(remote), _pending_price_id(remote)} - {None}
-        if price_id and (price := catalogue.get_price(price_id))
-    }
+    items = remote.items.data
+    return next((item for item in items if _is_ours(item.price.id)), items[0])
+
+
+def _is_ours(price_id: str) -> bool:
+    price = catalogue.get_price(price_id)
+    return price is not None and price.for_sale
+
+
+def _save(
+    remote: stripe.Subscription, fields: dict[str, Any], fetched_at: datetime
+) -> Subscription:
     with transaction.atomic():
-        row = Subscription.objects.select_for_update().filter(stripe_id=remote.id).first()
-        if row is None:
-            Subscription.objects.bulk_create(
-                [_write(Subscription(stripe_id=remote.id), remote, customer, prices, fetched_at)],
-                ignore_conflicts=True,
-            )
-            row = Subscription.objects.select_for_update().get(stripe_id=remote.id)
-            previous = ""
-        elif row.synced_at > fetched_at:
+        row, is_new = Subscription.objects.get_or_create(stripe_id=remote.id, defaults=fields)
+        row = Subscription.objects.select_for_update().get(pk=row.pk)
+        if row.synced_at > fetched_at:
             return row
-        else:
-            previous = row.status
-            _write(row, remote, customer, prices, fetched_at).save()
-        follow_end(row)
+        previous = "" if is_new else row.status
+        brought = Decimal(0) if is_new else row.mrr
+        for name, value in fields.items():
+            setattr(row, name, value)
+        row.save()
+        movements.note(row, brought, remote.currency, fetched_at)
         signals.send_after_commit(
             signals.subscription_changed, Subscription, subscription=row, previous_status=previous
         )
     return row
 
 
-def follow_end(subscription: Subscription) -> None:
-    """Let the credits of a subscription that has ended follow the policy."""
-    if subscription.ended_at:
-        app_settings.end_subscription(
-            subscription=subscription, key=f"subscription:{subscription.stripe_id}:ended"
-        )
+def follow_end(subscription: Subscription) -> HookFailedError | None:
+    """Let the credits of a subscription that has ended follow the policy.
+
+    Returns:
+        the failure of the hook, for the caller to raise once the row is committed.
+    """
+    if not subscription.ended_at:
+        return None
+    key = f"subscription:{subscription.stripe_id}:ended"
+    try:
+        with transaction.atomic():
+            app_settings.end_subscription(subscription=subscription, key=key)
+            connection.check_constraints()
+    except Exception as error:
+        logger.exception("The end of %s can't be followed", subscription.stripe_id)
+        failure = HookFailedError(f"{subscription.stripe_id}: {type(error).__name__}: {error}")
+        failure.__cause__ = error
+        return failure
+    return None
 
 
 def sync_all_of(customer: StripeCustomer) -> list[Subscription]:
@@ -79,12 +158,18 @@ def sync_all_of(customer: StripeCustomer) -> list[Subscription]:
 def cancel_at_period_end(subscription: Subscription) -> Subscription | None:
     """Let the subscription end with the period that is paid; a change to come is dropped."""
     release_schedule(subscription)
-    return _end_with_period(subscription, True)
+    return _set_end(subscription, {"cancel_at_period_end": True})
 
 
 def reactivate(subscription: Subscription) -> Subscription | None:
-    """Take a cancellation back before the period ends."""
-    return _end_with_period(subscription, False)
+    """Take a cancellation back before the subscription ends, wherever it was made."""
+    with stripe_errors():
+        remote = get_client().v1.subscriptions.retrieve(subscription.stripe_id)
+    if remote.cancel_at_period_end:
+        return _set_end(subscription, {"cancel_at_period_end": False})
+    if remote.cancel_at:
+        return _set_end(subscription, {"cancel_at": ""})
+    return sync(subscription.stripe_id)
 
 
 def keep_plan(subscription: Subscription) -> Subscription | None:
@@ -100,14 +185,15 @@ def cancel_now(subscription: Subscription) -> Subscription | None:
     return sync(subscription.stripe_id)
 
 
-def _end_with_period(subscription: Subscription, ends: bool) -> Subscription | None:
+def _set_end(
+    subscription: Subscription, end: stripe.params.SubscriptionUpdateParams
+) -> Subscription | None:
     # The state it starts from makes the key: pressed twice it is one request, done again another.
-    state = f"{subscription.stripe_id}:{ends}:{subscription.synced_at.timestamp()}"
+    [(name, value)] = end.items()
+    state = f"{subscription.stripe_id}:{name}:{value}:{subscription.synced_at.timestamp()}"
     with stripe_errors():
         get_client().v1.subscriptions.update(
-            subscription.stripe_id,
-            {"cancel_at_period_end": ends},
-            {"idempotency_key": f"cancel:{state}"},
+            subscription.stripe_id, end, {"idempotency_key": f"cancel:{state}"}
         )
     return sync(subscription.stripe_id)
 
@@ -119,41 +205,40 @@ def release_schedule(subscription: Subscription) -> None:
             get_client().v1.subscription_schedules.release(subscription.schedule_id)
 
 
-def _write(
-    row: Subscription,
+def _fields(
     remote: stripe.Subscription,
     customer: StripeCustomer,
-    prices: dict[str, StripePrice],
+    item: stripe.SubscriptionItem | None,
+    price: StripePrice | None,
+    pending_price: StripePrice | None,
     fetched_at: datetime,
-) -> Subscription:
-    item = remote.items.data[0] if remote.items.data else None
-    row.owner = customer.owner
-    row.price = prices.get(_price_id(remote) or "")
-    row.quantity = (item.quantity if item else None) or 1
-    row.status = remote.status
-    row.current_period_start = at(item.current_period_start) if item else None
-    row.current_period_end = at(item.current_period_end) if item else None
-    row.trial_end = maybe_at(remote.trial_end)
-    row.cancel_at_period_end = remote.cancel_at_period_end
-    row.cancel_at = maybe_at(remote.cancel_at)
-    row.canceled_at = maybe_at(remote.canceled_at)
-    row.ended_at = maybe_at(remote.ended_at)
-    row.pending_price = prices.get(_pending_price_id(remote) or "")
-    row.pending_at = row.current_period_end if row.pending_price else None
-    row.schedule_id = id_of(remote.schedule) or ""
-    row.livemode = remote.livemode
-    row.created_at = at(remote.created)
-    row.synced_at = fetched_at
-    return row
+) -> dict[str, Any]:
+    period_end = at(item.current_period_end) if item else None
+    return {
+        "owner": customer.owner,
+        "price": price,
+        "quantity": (item.quantity if item else None) or 1,
+        "status": remote.status,
+        "current_period_start": at(item.current_period_start) if item else None,
+        "current_period_end": period_end,
+        "trial_end": maybe_at(remote.trial_end),
+        "cancel_at": maybe_at(remote.cancel_at)
+        or (period_end if remote.cancel_at_period_end else None),
+        "canceled_at": maybe_at(remote.canceled_at),
+        "ended_at": maybe_at(remote.ended_at),
+        "end_reason": (remote.cancellation_details and remote.cancellation_details.reason) or "",
+        "pending_price": pending_price,
+        "pending_at": period_end if pending_price else None,
+        "schedule_id": id_of(remote.schedule) or "",
+        "mrr": movements.mrr_of(remote, fetched_at),
+        "livemode": remote.livemode,
+        "created_at": at(remote.created),
+        "synced_at": fetched_at,
+    }
 
 
-def _price_id(remote: stripe.Subscription) -> str | None:
-    """The plan's price; of several items the first, as Stripe's own pages have it."""
-    return remote.items.data[0].price.id if remote.items.data else None
-
-
-def _pending_price_id(remote: stripe.Subscription) -> str | None:
-    """The price of the phase that a schedule starts when the current period ends."""
+def _pending_price(remote: stripe.Subscription, now: StripePrice | None) -> StripePrice | None:
+    """The plan of the phase that a schedule starts when the current period ends, if it differs."""
     schedule = remote.schedule
     if not isinstance(schedule, stripe.SubscriptionSchedule) or schedule.status != "active":
         return None
@@ -161,5 +246,7 @@ def _pending_price_id(remote: stripe.Subscription) -> str | None:
     coming = [
         phase for phase in schedule.phases if current and phase.start_date >= current.end_date
     ]
-    price = id_of(coming[0].items[0].price) if coming and coming[0].items else None
-    return price if price != _price_id(remote) else None
+    ids = [id_of(item.price) or "" for item in coming[0].items] if coming else []
+    price_id = next(filter(_is_ours, ids), ids[0] if ids else None)
+    price = catalogue.get_price(price_id) if price_id else None
+    return price if price != now else None

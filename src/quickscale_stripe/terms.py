@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_DOWN, Decimal
+from decimal import ROUND_CEILING, ROUND_DOWN, Decimal
 from typing import Any
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
-from django.utils.translation import ngettext, ngettext_lazy
+from django.utils.translation import ngettext_lazy
 
+from quickscale.formats import format_money, in_credits
 from quickscale_stripe.conf import app_settings
-from quickscale_stripe.models import Dispute, StripePrice
-from quickscale_stripe.money import format_credits, format_money
+from quickscale_stripe.models import Dispute, Payment, StripePrice
 
 _EVERY = {
     "day": ngettext_lazy("each day", "every %(count)s days", "count"),
@@ -62,15 +62,32 @@ def credit_terms(price: StripePrice) -> str:
     }
 
 
-def in_credits(amount: Decimal) -> str:
-    """Credits with their word: ``"1 credit"``, ``"2.5 credits"``."""
-    # Plural rules know whole numbers only; a fraction reads like more than one.
-    count = int(amount) if amount == int(amount) else 2
-    text = ngettext("%(amount)s credit", "%(amount)s credits", count)
-    return text % {"amount": format_credits(amount)}
+def brought_terms(payment: Payment) -> str:
+    """``"300 credits"``; of those that come monthly in a longer term, how they come, too."""
+    brought, price = in_credits(payment.credits), payment.price
+    months = _MONTHS.get(price.interval, 0) * price.interval_count if price else 0
+    if price is None or not price.credits_come_monthly or months < 2:
+        return brought
+    if payment.credits != price.credits:
+        return _("%(credits)s, in monthly portions") % {"credits": brought}
+    return _("%(credits)s in all: %(terms)s") % {
+        "credits": brought,
+        "terms": credit_terms(price),
+    }
 
 
-def left_over_terms(amount: Decimal) -> str:
+def convertible(amount: Decimal, paid_share: Decimal) -> Decimal:
+    """How many of so many left-over credits a paid change of plan makes permanent.
+
+    ``paid_share`` is what was paid of a whole period's difference. Parts of a credit are rounded
+    up.
+    """
+    most = min((amount * paid_share).to_integral_value(ROUND_CEILING), amount)
+    cap = app_settings.plan_change_cap
+    return most if cap is None else min(most, Decimal(cap))
+
+
+def left_over_terms(amount: Decimal, paid_share: Decimal) -> str:
     """What ``PLAN_CHANGE_POLICY`` does with so many credits on a paid change of plan."""
     cap = app_settings.plan_change_cap
     names = {"credits": in_credits(amount), "most": in_credits(Decimal(cap or 0))}
@@ -83,8 +100,9 @@ def left_over_terms(amount: Decimal) -> str:
             return _("%(credits)s, usable until the new period ends") % names
         case "rollover":
             return _("%(credits)s; up to %(most)s stay until the new period ends") % names
-        case _ if cap is None:
-            return _("%(credits)s, yours for good") % names
+    names["most"] = in_credits(convertible(amount, paid_share))
+    if names["most"] == names["credits"]:
+        return _("%(credits)s, yours for good") % names
     return _("%(credits)s; up to %(most)s become yours for good") % names
 
 

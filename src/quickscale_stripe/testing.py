@@ -33,8 +33,8 @@ class StripeOfTest:
         self.sandbox = sandbox
 
     def price(self, product: str, interval: str = "month") -> StripePrice:
-        """By the product's name; ``interval`` tells the prices of a plan apart."""
-        return StripePrice.objects.get(product__name=product, interval__in=["", interval])
+        """A price on sale, by its product's name; ``interval`` tells a plan's prices apart."""
+        return StripePrice.objects.offered().get(product__name=product, interval__in=["", interval])
 
     def open_checkout(self, owner: Any, price: StripePrice) -> str:
         """The id of a Checkout session for a package or a plan, as the site's pages open it."""

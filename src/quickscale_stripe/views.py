@@ -1,17 +1,18 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
+from ipaddress import ip_address
 from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
-from django.contrib.auth.mixins import LoginRequiredMixin
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
@@ -19,13 +20,17 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.generic import TemplateView, View
 
+from quickscale.clients import client_address
 from quickscale.fragments import FragmentMixin
+from quickscale.login import LoginRequiredMixin
 from quickscale.owner import get_owner
-from quickscale_stripe import catalogue, checkout, fulfilment, receipt_pdf, webhooks
+from quickscale_stripe import catalogue, checkout, fulfilment, receipt_pdf, receipts, webhooks
 from quickscale_stripe.client import payments_are_on
 from quickscale_stripe.conf import app_settings
 from quickscale_stripe.exceptions import (
+    FulfilmentFailedError,
     InvalidWebhookError,
+    MayNotBuyError,
     PaymentsError,
     StripeRefusedError,
     StripeUnavailableError,
@@ -35,6 +40,14 @@ from quickscale_stripe.forms import PurchaseForm
 from quickscale_stripe.models import Payment
 
 _CHECKS_OF_A_PENDING_PAYMENT = 10
+
+
+class WaitsForStripeMixin(View):
+    """A view outside the transaction of ``ATOMIC_REQUESTS``, which would lock rows meanwhile."""
+
+    @classmethod
+    def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponseBase]:
+        return transaction.non_atomic_requests(super().as_view(**initkwargs))
 
 
 class OwnerMixin(LoginRequiredMixin, View):
@@ -50,7 +63,7 @@ class OwnerMixin(LoginRequiredMixin, View):
         return super().dispatch(request, *args, **kwargs)
 
 
-class PaymentsMixin(OwnerMixin):
+class PaymentsMixin(WaitsForStripeMixin, OwnerMixin):
     """A page that needs Stripe: says so when payments are off or Stripe doesn't answer.
 
     ``back`` names where that page leads. ``may_be_done`` tells that a request whose answer is
@@ -65,6 +78,16 @@ class PaymentsMixin(OwnerMixin):
             return render(request, "quickscale_stripe/off.html")
         try:
             return super().dispatch(request, *args, **kwargs)
+        except MayNotBuyError as error:
+            messages.warning(request, str(error))
+            return go_to(request, reverse(self.back))
+        except FulfilmentFailedError as error:
+            text = _(
+                "You have paid, and need not pay again. Your credits are late: we have been told."
+            )
+            messages.warning(request, text)
+            payment = reverse("quickscale_stripe:payment", args=[error.payment.pk])
+            return go_to(request, payment)
         except PaymentsError as error:
             context = {
                 "back": self.back,
@@ -75,6 +98,15 @@ class PaymentsMixin(OwnerMixin):
             return render(request, "quickscale_stripe/unavailable.html", context, status=503)
 
 
+class FormTargetMixin(PaymentsMixin):
+    """What a form is sent to. Who comes here without one, by a link or after signing in, is led to
+    the page with the form, which ``back`` names.
+    """
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        return redirect(self.back)
+
+
 class BuyCreditsView(PaymentsMixin, TemplateView):
     """The packages on sale."""
 
@@ -82,17 +114,15 @@ class BuyCreditsView(PaymentsMixin, TemplateView):
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         return super().get_context_data(
-            offers=catalogue.packages(), reference=uuid.uuid4(), **kwargs
+            offers=catalogue.packages(owner=self.owner), reference=uuid.uuid4(), **kwargs
         )
 
 
-class CheckoutView(PaymentsMixin):
+class CheckoutView(FormTargetMixin):
     """Sends the buyer to Stripe's page; an HTMX request goes there by ``HX-Redirect``."""
 
-    http_method_names = ["post"]
-
     def post(self, request: HttpRequest) -> HttpResponse:
-        form = PurchaseForm(request.POST)
+        form = PurchaseForm(request.POST, owner=self.owner)
         if not form.is_valid():
             messages.warning(request, _("This package is no longer for sale."))
             return go_to(request, reverse("quickscale_stripe:buy_credits"))
@@ -109,7 +139,7 @@ class CheckoutView(PaymentsMixin):
 
 
 @method_decorator(never_cache, name="dispatch")
-class CheckoutDoneView(FragmentMixin, OwnerMixin, TemplateView):
+class CheckoutDoneView(FragmentMixin, WaitsForStripeMixin, OwnerMixin, TemplateView):
     """Where the buyer comes back to: fulfils the session if the webhook didn't yet."""
 
     template_name = "quickscale_stripe/checkout_done.html"
@@ -120,11 +150,12 @@ class CheckoutDoneView(FragmentMixin, OwnerMixin, TemplateView):
         checks = int(check) if (check := self.request.GET.get("check", "")).isdecimal() else 0
         payment = self._payment(session_id)
         paid = payment is not None and payment.is_paid
+        late = payment is not None and payment.is_late
         failed = payment is not None and payment.status == Payment.Status.FAILED
         return super().get_context_data(
             payment=payment,
-            state="paid" if paid else "failed" if failed else "pending",
-            balance=app_settings.balance(owner=self.owner) if paid else None,
+            state="late" if late else "paid" if paid else "failed" if failed else "pending",
+            balance=app_settings.balance(owner=self.owner) if paid and not late else None,
             session_id=session_id,
             next_check=checks + 1 if checks < _CHECKS_OF_A_PENDING_PAYMENT else None,
             **kwargs,
@@ -133,12 +164,14 @@ class CheckoutDoneView(FragmentMixin, OwnerMixin, TemplateView):
     def _payment(self, session_id: str) -> Payment | None:
         """The owner's payment; ``None`` while Stripe doesn't tell that the session is finished."""
         known = Payment.objects.for_owner(self.owner).filter(checkout_session_id=session_id)
-        if (payment := known.first()) and payment.is_paid:
+        if (payment := known.first()) and payment.fulfilled_at:
             return payment
         if not session_id.startswith("cs_"):
             raise Http404
         try:
             payment = fulfilment.fulfil(session_id)
+        except FulfilmentFailedError as error:
+            payment = error.payment
         except PaymentsError as error:
             if isinstance(error, StripeRefusedError) and error.is_missing:
                 raise Http404 from error
@@ -178,6 +211,7 @@ class PaymentView(OwnerMixin, TemplateView):
             payment=payment,
             refunds=payment.refunds.order_by("created_at"),
             disputes=payment.disputes.order_by("created_at"),
+            settled=receipts.settled(payment) if payment.is_paid else [],
             pdf_is_available=receipt_pdf.is_available(),
             **kwargs,
         )
@@ -185,11 +219,17 @@ class PaymentView(OwnerMixin, TemplateView):
 
 @method_decorator([csrf_exempt, login_not_required, transaction.non_atomic_requests], "dispatch")
 class WebhookView(View):
-    """Stripe's endpoint. 400: not an event of Stripe's; 409, 500: Stripe should send it again."""
+    """Stripe's endpoint.
+
+    400: not an event of Stripe's; 403: not from ``WEBHOOK_NETWORKS``; 409, 500: Stripe should send
+    it again.
+    """
 
     http_method_names = ["post"]
 
     def post(self, request: HttpRequest) -> HttpResponse:
+        if not _may_send_events(request):
+            return HttpResponse("Not your network.", status=403, content_type="text/plain")
         if not payments_are_on():
             return HttpResponse("Payments are off.", status=503, content_type="text/plain")
         if _is_too_large(request, app_settings.webhook_max_bytes):
@@ -208,6 +248,15 @@ class WebhookView(View):
             webhooks.Outcome.FAILED: 500,
         }[outcome]
         return HttpResponse(outcome.value, status=status, content_type="text/plain")
+
+
+def _may_send_events(request: HttpRequest) -> bool:
+    """Whether ``WEBHOOK_NETWORKS`` has the client's address; an unknown address is refused."""
+    networks = app_settings.webhook_networks
+    if not networks:
+        return True
+    address = client_address(request)
+    return address is not None and any(ip_address(address) in network for network in networks)
 
 
 def _is_too_large(request: HttpRequest, limit: int) -> bool:

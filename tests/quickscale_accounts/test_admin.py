@@ -55,7 +55,7 @@ def test_add_refuses_an_address_that_exists(staff):
     }
     response = staff.post("/admin/users/user/add/", data)
     assert response.context["adminform"].form.errors == {
-        "email": ["A user with this e-mail address already exists."]
+        "email": ["A user with this email address already exists."]
     }
 
 

@@ -35,6 +35,7 @@ def test_a_mistake_changes_the_form_only_and_success_the_page(live_server, brows
     page.evaluate("window.untouched = true")
     fill_in(page, "wrong")
     expect(page.locator("main").get_by_role("alert")).to_contain_text("not correct")
+    expect(page.get_by_role("heading", level=1)).to_be_focused()
     assert page.evaluate("window.untouched")
 
     page.get_by_label("Password").fill("password")

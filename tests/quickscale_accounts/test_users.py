@@ -12,7 +12,7 @@ pytestmark = pytest.mark.django_db
 
 
 def test_a_user_needs_an_address():
-    with pytest.raises(ValueError, match="needs an e-mail address"):
+    with pytest.raises(ValueError, match="needs an email address"):
         User.objects.create_user(email=" ")
 
 

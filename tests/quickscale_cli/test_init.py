@@ -6,6 +6,8 @@ import sys
 import tomllib
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
 from typer.testing import CliRunner
 
 from quickscale import __version__
@@ -25,9 +27,17 @@ FILES = {
     "my_site/urls.py",
     "my_site/wsgi.py",
     "pyproject.toml",
+    "templates/400.html",
+    "templates/403.html",
+    "templates/403_csrf.html",
+    "templates/404.html",
+    "templates/405.html",
+    "templates/500.html",
     "templates/base.html",
     "tests/__init__.py",
     "tests/test_smoke.py",
+    "tools/__init__.py",
+    "tools/credit_services.py",
     "users/__init__.py",
     "users/admin.py",
     "users/migrations/0001_initial.py",
@@ -54,9 +64,11 @@ def test_init_writes_and_lists_the_files_and_says_what_to_do_next(folder):
     assert "cd my_site\n  python manage.py migrate" in result.output
 
 
-def test_a_project_has_few_files_that_say_anything():
+def test_a_project_has_few_files_that_say_anything(folder):
+    """Those of one line only name what they extend."""
     run.invoke(app, ["init", "my_site"])
-    assert sum(1 for name in FILES - {".env"} if "__init__" not in name) <= 15
+    texts = [(folder / "my_site" / name).read_text() for name in FILES - {".env"}]
+    assert sum(text.count("\n") > 1 for text in texts) <= 16
 
 
 def test_no_placeholder_is_left(folder):
@@ -64,15 +76,35 @@ def test_no_placeholder_is_left(folder):
     for name in FILES:
         text = (folder / "my_site" / name).read_text()
         assert "project_name" not in text
-        assert "quickscale_requirement" not in text
+        assert "quickscale_versions" not in text
 
 
-def test_the_project_is_pinned_to_the_running_version(folder):
+def test_a_project_may_bear_the_name_of_a_placeholder(folder):
+    run.invoke(app, ["init", "quickscale_versions"])
+    project = folder / "quickscale_versions"
+    assert "quickscale_versions.settings" in (project / "manage.py").read_text()
+    assert (project / "quickscale_versions" / "settings.py").exists()
+
+
+def test_the_project_is_pinned_to_the_releases_that_it_can_be_upgraded_to(folder):
     run.invoke(app, ["init", "my_site"])
-    project = tomllib.loads((folder / "my_site" / "pyproject.toml").read_text())["project"]
-    major, minor = __version__.split(".")[:2]
-    assert project["name"] == "my_site"
-    assert project["dependencies"] == [f"quickscale[all]~={major}.{minor}"]
+    project = tomllib.loads((folder / "my_site" / "pyproject.toml").read_text())
+    assert project["project"]["name"] == "my_site"
+    pins = {group: Requirement(text) for group, (text,) in project["dependency-groups"].items()}
+    assert {group: pin.extras for group, pin in pins.items()} == {
+        "dev": {"all"},
+        "production": {"server"},
+    }
+    for pin in pins.values():
+        assert pin.name == "quickscale"
+        assert pin.specifier.contains(__version__)
+        assert pin.specifier.contains("1.99")
+        # The name's predecessor has releases up to 0.88, which are other software.
+        assert not any(map(pin.specifier.contains, ["0.1.0", "0.83.0", "0.88.0", "0.999", "2.0"]))
+
+
+def test_this_release_is_above_all_of_the_names_predecessor():
+    assert Version(__version__) >= Version("1.0.0")
 
 
 def test_each_project_has_a_secret_key_of_its_own_that_only_its_owner_can_read(folder):
@@ -82,7 +114,9 @@ def test_each_project_has_a_secret_key_of_its_own_that_only_its_owner_can_read(f
         local = folder / name / ".env"
         assert stat.S_IMODE(local.stat().st_mode) == 0o600
         assert ".env" in (folder / name / ".gitignore").read_text().splitlines()
-        (key,) = [line for line in local.read_text().splitlines() if line.startswith("SECRET_KEY=")]
+        example = (folder / name / ".env.example").read_text().splitlines()
+        (key,) = set(local.read_text().splitlines()) - set(example)
+        assert key.startswith("SECRET_KEY=")
         assert len(key) >= len("SECRET_KEY=") + 50
         keys.add(key)
     assert len(keys) == 2
@@ -145,7 +179,7 @@ def test_a_failure_half_way_leaves_nothing(folder, monkeypatch):
     def full(*args):
         raise OSError("No space left on device")
 
-    monkeypatch.setattr("quickscale_cli.project._write_local_environment", full)
+    monkeypatch.setattr("quickscale_cli.project.write_dotenv", full)
     result = run.invoke(app, ["init", "my_site"])
     assert result.exit_code == 1
     assert list(folder.iterdir()) == []
@@ -165,3 +199,26 @@ def test_without_typer_one_sentence_names_the_extra():
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.returncode == 1
     assert result.stderr == 'The command quickscale needs: pip install "quickscale[cli]".\n'
+
+
+def test_another_machine_makes_its_own_env_and_never_overwrites_one(folder):
+    run.invoke(app, ["init", "my_site"])
+    project = folder / "my_site"
+    first = (project / ".env").read_text()
+
+    def dotenv(where):
+        command = [sys.executable, "-m", "quickscale.dotenv"]
+        return subprocess.run(command, cwd=where, capture_output=True, text=True)
+
+    refused = dotenv(project)
+    assert (refused.returncode, refused.stderr) == (
+        1,
+        "There is a .env already; it was left as it is.\n",
+    )
+    assert (project / ".env").read_text() == first
+
+    (project / ".env").unlink()
+    assert dotenv(project).stdout == "Wrote .env\n"
+    assert stat.S_IMODE((project / ".env").stat().st_mode) == 0o600
+    assert (project / ".env").read_text() != first
+    assert dotenv(folder).returncode == 1

@@ -20,8 +20,9 @@ class Lot:
     remaining: Decimal = ZERO
     held: Decimal = ZERO
     moved: set[str] = field(default_factory=set)  # converted, rolled over
-    gone: Decimal = ZERO  # expired, revoked or paid for by the overdraft
+    gone: Decimal = ZERO  # expired, revoked, transferred or paid for by the overdraft
     parent: Lot | None = None
+    source: tuple[str, str] | None = None  # of a schedule
 
 
 @dataclass
@@ -29,6 +30,7 @@ class Hold:
     parts: list[tuple[Lot, Decimal]]
     ends: datetime
     open: bool = True
+    took: Decimal | None = None  # by its capture or settlement
 
     @property
     def amount(self):
@@ -55,6 +57,18 @@ class Taken:
 
 
 @dataclass
+class Payment:
+    """What paid the overdraft back, and how much of it was undone."""
+
+    parts: list[tuple[Lot, Decimal]]
+    undone: Decimal = ZERO
+
+    @property
+    def left(self):
+        return sum((part for _, part in self.parts), ZERO) - self.undone
+
+
+@dataclass
 class Claim:
     """What a revocation of a lot could not take, and what was taken for it later."""
 
@@ -62,6 +76,16 @@ class Claim:
     due: Decimal
     freezes: bool = False
     collected: list[Taken] = field(default_factory=list)
+
+
+def last_first(parts, skip, amount):
+    """The next ``amount`` of what was taken, from its end, once ``skip`` of it was given back."""
+    for lot, part in reversed(parts):
+        back = min(max(part - skip, ZERO), amount)
+        skip = max(skip - part, ZERO)
+        amount -= back
+        if back:
+            yield lot, back
 
 
 @dataclass
@@ -72,6 +96,7 @@ class Model:
     lots: list[Lot] = field(default_factory=list)
     holds: list[Hold] = field(default_factory=list)
     claims: list[Claim] = field(default_factory=list)
+    payments: list[Payment] = field(default_factory=list)
 
     @property
     def debt(self):
@@ -150,32 +175,39 @@ class Model:
         self.settle()
         return lot
 
-    def schedule(self, amount, periods):
+    def schedule(self, source, amount, periods):
         """One lot for each (begin, end)."""
+        number = len(self.lots)
         lots = [
-            Lot(len(self.lots) + n, "subscription", amount, begins, ends, amount)
+            Lot(number + n, "subscription", amount, begins, ends, amount, source=source)
             for n, (begins, ends) in enumerate(periods)
         ]
         self.lots += lots
         self.settle()
         return lots
 
-    def change_schedule(self, lots, amount):
-        coming = [lot for lot in lots if lot.remaining and lot.begins > self.now]
+    def change_schedule(self, source, new_source, amount):
+        coming = sorted(
+            {
+                (lot.begins, lot.ends)
+                for lot in self.lots
+                if lot.source == source and lot.remaining and lot.begins > self.now
+            }
+        )
         if not coming:
             return None
-        changed = self.schedule(amount, [(lot.begins, lot.ends) for lot in coming])
-        self.cancel_schedule(lots, coming[0].begins)
+        changed = self.schedule(new_source, amount, coming)
+        self.cancel_schedule(source, coming[0][0])
         return changed
 
-    def cancel_schedule(self, lots, start):
+    def cancel_schedule(self, source, start):
         """Take what is free of the lots that begin then or later, and claim the rest.
 
         What was taken and what is missing; ``None`` for nothing of either.
         """
         parts, claims = [], []
-        for lot in lots:
-            if lot.begins >= start:
+        for lot in list(self.lots):
+            if lot.source == source and lot.begins >= start:
                 free = [(one, one.remaining - one.held) for one in self.line(lot)]
                 parts += [(one, part) for one, part in free if part]
                 missing = self.revocable(lot) - sum((part for _, part in free), ZERO)
@@ -222,6 +254,7 @@ class Model:
 
     def capture(self, hold, amount):
         self.free(hold)
+        hold.took = amount
         parts = []
         for lot, part in hold.parts:
             if amount:
@@ -230,6 +263,33 @@ class Model:
         taken = self.take(parts)
         self.settle()
         return taken
+
+    def charge_finished_work(self, hold, amount):
+        """What the hold has, if it is open, then what can be spent; and what is missing."""
+        held = []
+        if hold and hold.open:
+            for lot, part in hold.parts:
+                held.append((lot, min(part, amount)))
+                amount -= held[-1][1]
+        picked = self.pick(amount) if amount else []
+        missing = ZERO
+        if isinstance(picked, Decimal):
+            missing = amount - picked
+            picked = self.pick(picked) if picked else []
+        parts = {}
+        for lot, part in [*held, *picked]:
+            parts[lot] = parts.get(lot, ZERO) + part
+        if hold and hold.open:
+            self.free(hold)
+            hold.took = sum(parts.values(), ZERO)
+        if missing and not parts and not self.debt:  # something must explain a line of nothing
+            self.lots.append(Lot(len(self.lots), "overdraft", ZERO, self.now))
+        taken = self.take([(lot, part) for lot, part in parts.items() if part])
+        self.settle()
+        return taken, missing
+
+    def prolong(self, hold, ttl):
+        hold.ends = max(hold.ends, self.now + ttl)
 
     def release(self, hold):
         self.free(hold)
@@ -252,22 +312,23 @@ class Model:
 
     def give_back(self, taken, amount, claim):
         skip, taken.given_back = taken.given_back, taken.given_back + amount
-        surplus = ZERO
-        for lot, part in reversed(taken.parts):
-            back = min(max(part - skip, ZERO), amount)
-            skip = max(skip - part, ZERO)
-            amount -= back
+        for lot, back in last_first(taken.parts, skip, amount):
             if claim:
                 revoked = claim.lot if lot.credit_type == "overdraft" else lot
                 revoked.gone -= back
             if lot.credit_type == "overdraft":
-                surplus = max(back + lot.remaining, ZERO)
-                back -= surplus
+                self.unpay(back + lot.remaining)
             lot.remaining += back
-        if surplus:
-            self.lots.append(
-                Lot(len(self.lots), "adjustment", surplus, self.now, remaining=surplus)
-            )
+
+    def unpay(self, surplus):
+        """What the overdraft no longer needs goes back to the lots that paid it, newest first."""
+        for payment in reversed(self.payments):
+            part = min(payment.left, max(surplus, ZERO))
+            for lot, back in last_first(payment.parts, payment.undone, part):
+                lot.remaining += back
+                self.debt.remaining -= back
+            payment.undone += part
+            surplus -= part
 
     def repay(self):
         owed = -self.debt.remaining if self.limit and self.debt else ZERO
@@ -277,6 +338,7 @@ class Model:
                 picked = self.pick(picked, limit=ZERO) if picked else []
             self.take(picked)
             self.debt.remaining += sum((part for _, part in picked), ZERO)
+            self.payments.append(Payment(picked))
 
     def set_frozen(self, frozen):
         """By hand; what revocations froze is decided with it."""
@@ -322,6 +384,21 @@ class Model:
         return [lot] + [
             one for child in self.lots if child.parent is lot for one in self.line(child)
         ]
+
+    def transfer(self, lot, to, amount):
+        """The new lot, ``None`` for nothing to move, or what is free when that is too little."""
+        free = lot.remaining - lot.held
+        part = free if amount is None else amount
+        if not part:
+            return None
+        if part > free:
+            return free
+        self.lose(lot, part)
+        new = Lot(len(to.lots), lot.credit_type, part, lot.begins, lot.ends, remaining=part)
+        new.source = lot.source
+        to.lots.append(new)
+        to.settle()
+        return new
 
     def convert(self, lot):
         return self.move_credits(lot, "payg", None)

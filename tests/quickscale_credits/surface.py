@@ -42,6 +42,14 @@ class Shout(BaseService):
         return text.upper()
 
 
+class ApiCall(BaseService):
+    """Charged where it is used: it has no page."""
+
+    code = "api-call"
+    name = "API call"
+    cost = "0.5"
+
+
 class Whisper(BaseService):
     code = "whisper"
     name = "Whisper"

@@ -12,7 +12,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from quickscale_credits import outbox
+from quickscale_credits import ledger, outbox
 from quickscale_credits.imports import BadFileError, import_credits
 from quickscale_credits.models import (
     CreditAccount,
@@ -21,6 +21,8 @@ from quickscale_credits.models import (
     Service,
     ServiceUsage,
 )
+from quickscale_credits.pricing import set_price
+from quickscale_credits.testing import ServiceFactory
 from tests.quickscale_credits.surface import member_of
 
 pytestmark = pytest.mark.django_db
@@ -28,12 +30,14 @@ pytestmark = pytest.mark.django_db
 ADMIN = "/admin/quickscale_credits"
 ACCOUNTS = f"{ADMIN}/creditaccount/"
 MODELS = [
+    "accountchange",
     "creditaccount",
     "credittransaction",
     "creditlot",
     "credithold",
     "creditevent",
     "service",
+    "serviceprice",
     "serviceusage",
 ]
 
@@ -62,6 +66,7 @@ def key_of(response) -> str:
 
 
 def fill(account: CreditAccount, service: Service) -> None:
+    ledger.set_low_balance(account=account, threshold=account.next_sequence, reason="Asked for")
     account.add_credits(10, "Plan", credit_type="bonus")
     account.add_credits(10, "Bought")
     account.hold_credits(1, "Work", ttl=timedelta(minutes=5))
@@ -77,7 +82,7 @@ def test_a_list_needs_as_many_queries_for_many_rows(staff, accounts, services, m
     for account in accounts[1:]:
         fill(account, service)
     for number in range(5):
-        Service.objects.create(name=f"S{number}", slug=f"s{number}", cost=1)
+        ServiceFactory(name=f"S{number}", slug=f"s{number}", cost=1)
 
     assert count_queries(staff, model) == for_few <= 12
 
@@ -112,6 +117,13 @@ def test_a_page_needs_as_many_queries_for_many_entries(
     assert "Bonus" in text(response)
 
 
+@pytest.mark.parametrize("model", ["credittransaction", "creditlot", "credithold", "serviceusage"])
+def test_a_list_tells_the_zone_of_its_times(staff, accounts, services, model):
+    fill(accounts[0], services["shout"])
+
+    assert re.search(r"\d (a|p)\.m\. UTC", text(staff.get(f"{ADMIN}/{model}/")))
+
+
 class TestAccounts:
     def test_show_balances_by_type(self, staff, accounts, services):
         fill(accounts[0], services["shout"])
@@ -122,32 +134,43 @@ class TestAccounts:
         cells = re.findall(r'class="field-(\w+)">([^<]*)<', row)
 
         assert cells == [
+            ("status", "Active"),
             ("available", "23"),
+            ("on_hold", "1"),
             ("subscription", "7"),
             ("payg", "10"),
             ("others", "7"),
-            ("on_hold", "1"),
-            ("status", "Active"),
         ]
 
     def test_cannot_be_made_edited_or_deleted(self, staff, accounts):
         change = f"{ACCOUNTS}{accounts[0].pk}/change/"
+        accounts[1].add_credits(1, "Gift")
 
         assert staff.get(f"{ACCOUNTS}add/").status_code == 403
-        assert staff.post(f"{ACCOUNTS}{accounts[0].pk}/delete/").status_code == 403
+        assert staff.post(f"{ACCOUNTS}{accounts[1].pk}/delete/").status_code == 403
         staff.post(change, {"low_balance_threshold": "5", "posted": "999", "status": "closed"})
 
         accounts[0].refresh_from_db()
         assert (accounts[0].posted, accounts[0].status) == (0, "active")
         assert accounts[0].low_balance_threshold == 5
 
-    def test_are_frozen_and_unfrozen(self, staff, accounts):
+    def test_are_frozen_and_unfrozen_for_a_reason(self, staff, accounts, admin_user):
         selected = {"_selected_action": [account.pk for account in accounts[:2]]}
-
-        staff.post(ACCOUNTS, {**selected, "action": "freeze"})
-        assert CreditAccount.objects.filter(status="frozen").count() == 2
-        staff.post(ACCOUNTS, {**selected, "action": "unfreeze"})
-        assert CreditAccount.objects.filter(status="frozen").count() == 0
+        for action, status in (("freeze", "frozen"), ("unfreeze", "active")):
+            data = {**selected, "action": action}
+            page = staff.post(ACCOUNTS, data)
+            assert "u0@example.com" in text(page).lower()
+            data |= {"key": key_of(page), "confirm": "1"}
+            assert "This field is required" in text(staff.post(ACCOUNTS, {**data, "reason": " "}))
+            assert not accounts[0].changes.filter(new=status).exists()
+            staff.post(ACCOUNTS, {**data, "reason": "Chargeback"})
+            for account in accounts[:2]:
+                change = account.changes.first()
+                assert (change.new, change.actor, change.reason) == (
+                    status,
+                    admin_user,
+                    "Chargeback",
+                )
 
 
 class TestAddAndRemove:
@@ -340,7 +363,7 @@ class TestImport:
 
         shown = text(response)
         assert "Nothing was added" in shown
-        assert "5 No user has the e-mail address x@y.z." in shown
+        assert "5 No user has the email address x@y.z." in shown
         assert "6 amount" in shown
         assert "is no date" in shown
         assert "Add the credits" not in shown
@@ -446,7 +469,74 @@ class TestServices:
         response = staff.post(f"{ADMIN}/service/", data)
 
         lines = b"".join(response.streaming_content).decode().splitlines()
-        assert lines[1] == "shout,Shout,2.0000,letter,True,0,0,0"
+        assert lines[1] == "shout,Shout,letter,True,0,0,0"
+
+    def test_get_a_new_price_that_follows_the_one_in_force(self, staff, services):
+        service = services["shout"]
+        url = f"{ADMIN}/service/{service.pk}/change/"
+        data = {
+            "name": "Shout", "slug": "shout", "display_order": 0, "is_active": "on",
+            "prices-TOTAL_FORMS": 2, "prices-INITIAL_FORMS": 0,
+            "prices-0-meter": "units", "prices-0-unit_price": "0.0000025", "prices-0-per": 1,
+            "prices-1-meter": "units", "prices-1-unit_price": "3", "prices-1-per": 1000,
+            "prices-1-effective_at_0": "2999-01-31", "prices-1-effective_at_1": "08:00",
+        }  # fmt: skip
+        for change, error in [
+            ({"prices-0-unit_price": "0.00000000001"}, "no more than 10 decimal places"),
+            ({"prices-1-effective_at_0": "2020-01-31"}, "There is a price for that time already"),
+        ]:
+            page = staff.post(url, {**data, **change})
+            assert error in text(page).replace("&#x27;", "'")
+
+        assert staff.post(url, data).status_code == 302
+
+        page = text(staff.get(url))
+        assert service.cost_of(1000) == Decimal("0.0025")
+        assert re.search(r"units any other 3 1,000 Jan\. 31, 2999.* to come", page)
+        assert re.search(r"units any other 0\.0000025 1 .* in force", page)
+        assert re.search(r"units any other 2 1 .* past", page)
+
+    def test_a_new_service_gets_its_price_with_it(self, staff):
+        data = {
+            "name": "Page", "slug": "page", "display_order": 0, "is_active": "on",
+            "prices-TOTAL_FORMS": 1, "prices-INITIAL_FORMS": 0,
+            "prices-0-meter": "units", "prices-0-unit_price": "2", "prices-0-per": 1,
+        }  # fmt: skip
+
+        assert staff.post(f"{ADMIN}/service/add/", data).status_code == 302
+
+        assert Service.objects.get(slug="page").cost_of(3) == 6
+
+    def test_only_a_price_to_come_can_be_deleted(self, staff, services):
+        coming = set_price(services["shout"], 9, effective_at=timezone.now() + timedelta(days=1))
+        for price, status in [(services["shout"].prices.last(), 403), (coming, 302)]:
+            change = f"{ADMIN}/serviceprice/{price.pk}/change/"
+            assert 'name="unit_price"' not in text(staff.get(change))
+            assert staff.post(change, {"unit_price": 1}).status_code == 403
+            answer = staff.post(f"{ADMIN}/serviceprice/{price.pk}/delete/", {"post": "yes"})
+            assert answer.status_code == status
+
+        assert services["shout"].prices.get().unit_price == 2
+
+    def test_prices_are_exported(self, staff, services):
+        data = {"action": "download_csv", "_selected_action": services["shout"].prices.get().pk}
+
+        response = staff.post(f"{ADMIN}/serviceprice/", data)
+
+        lines = b"".join(response.streaming_content).decode().splitlines()
+        assert lines[1].startswith("Shout,units,,2.0000000000,1,")
+        assert lines[1].endswith(",in force")
+
+    def test_uses_of_several_meters_show_each(self, staff, accounts, services):
+        ServiceUsage.objects.create(
+            service=services["shout"], account=accounts[0], cost=1, units=None, dimension="small",
+            quantities={"input": "1200", "output": "0.5"},
+        )  # fmt: skip
+
+        page = text(staff.get(f"{ADMIN}/serviceusage/"))
+
+        assert "small" in page
+        assert "1,200 input, 0.5 output" in page
 
     def test_are_never_deleted(self, staff, services):
         url = f"{ADMIN}/service/{services['shout'].pk}/delete/"

@@ -36,6 +36,14 @@ from tests.owners import make_owner
 from tests.quickscale_credits.test_concurrency import at_once, new_account
 
 DAY = timedelta(days=1)
+BERLIN = ZoneInfo("Europe/Berlin")
+# Summer time by halves of an hour, none, a day that was left out, clocks that change at midnight.
+ZONES = [
+    UTC,
+    BERLIN,
+    *map(ZoneInfo, ["America/New_York", "Australia/Lord_Howe", "Asia/Kolkata", "Pacific/Apia"]),
+    ZoneInfo("America/Santiago"),
+]
 SOURCE = ("plan", "sub_1")
 NEW_SOURCE = ("plan", "sub_1:pro")
 
@@ -85,11 +93,10 @@ class TestPeriods:
         ]  # fmt: skip
 
     def test_the_hour_is_that_of_the_anchors_zone(self):
-        zone = ZoneInfo("Europe/Berlin")
         begins = [
             begin.astimezone(UTC).hour
             for begin, _ in periods(
-                datetime(2030, 3, 1, 9, tzinfo=zone), datetime(2030, 5, 1, 9, tzinfo=zone)
+                datetime(2030, 3, 1, 9, tzinfo=BERLIN), datetime(2030, 5, 1, 9, tzinfo=BERLIN)
             )
         ]
         assert begins == [8, 7]
@@ -105,6 +112,12 @@ class TestPeriods:
             (day(2030, 1, 1), day(2040, 1, 2), {}),
             (day(2030, 1, 1), day(2031, 1, 1), {"months": 0}),
             (day(2030, 1, 1), day(2031, 1, 1), {"months": -1}),
+            (day(2030, 1, 1), day(2031, 1, 1), {"months": 1.5}),
+            (
+                datetime(2026, 10, 25, 2, 30, fold=1, tzinfo=BERLIN),
+                datetime(2026, 10, 25, 2, 50, tzinfo=BERLIN),
+                {},
+            ),
         ],
     )
     def test_what_is_no_term_is_refused(self, anchor, until, options):
@@ -114,20 +127,85 @@ class TestPeriods:
     def test_as_many_as_are_allowed(self):
         assert len(periods(day(2030, 1, 1), day(2040, 1, 1))) == allotments.MAX_PERIODS
 
-    @given(
-        anchor=st.datetimes(datetime(2000, 1, 1), datetime(2090, 1, 1), timezones=st.just(UTC)),
-        length=st.timedeltas(timedelta(seconds=1), timedelta(days=3600)),
+    @pytest.mark.parametrize(
+        ("anchor", "until", "number", "last"),
+        [
+            # Six months by the calendar; the end was reckoned in UTC, across a change of clocks.
+            (
+                datetime(2026, 1, 1, 11, tzinfo=BERLIN),
+                datetime(2026, 7, 1, 10, tzinfo=UTC),
+                6,
+                timedelta(days=30, hours=1),
+            ),
+            (day(2026, 1, 1), day(2027, 1, 1) + timedelta(seconds=5), 12, timedelta(31, 5)),
+            (day(2026, 1, 1), day(2026, 2, 2), 2, DAY),
+            (day(2026, 1, 1), day(2026, 2, 2) - timedelta(seconds=1), 1, timedelta(32, -1)),
+            (day(2026, 1, 1), day(2026, 1, 1) + timedelta(hours=5), 1, timedelta(hours=5)),
+            # Clocks skip 2:30 on that day.
+            (
+                datetime(2027, 2, 28, 2, 30, tzinfo=BERLIN),
+                datetime(2027, 3, 28, 3, 30, tzinfo=BERLIN),
+                1,
+                timedelta(days=28),
+            ),
+            # An hour that comes twice: from its first time to its second.
+            (
+                datetime(2026, 10, 25, 2, 30, tzinfo=BERLIN),
+                datetime(2026, 10, 25, 2, 30, fold=1, tzinfo=BERLIN),
+                1,
+                timedelta(hours=1),
+            ),
+            (day(9999, 11, 1), day(9999, 12, 31), 2, timedelta(days=30)),
+        ],
     )
-    def test_they_follow_one_another_on_the_anchors_day(self, anchor, length):
-        found = periods(anchor, anchor + length)
-        assert found[0][0] == anchor
-        assert found[-1][1] == anchor + length
-        for number, ((begin, end), (following, _)) in enumerate(pairwise(found), 1):
-            assert end == following
-            assert timedelta(days=28) <= end - begin <= timedelta(days=31)
-            assert (end.year * 12 + end.month) - (anchor.year * 12 + anchor.month) == number
-            assert end.day == min(anchor.day, monthrange(end.year, end.month)[1])
-            assert end.time() == anchor.time()
+    def test_a_rest_shorter_than_a_day_is_no_period(self, anchor, until, number, last):
+        found = periods(anchor, until)
+        assert len(found) == number
+        begin, end = found[-1]
+        assert end.astimezone(UTC) - begin.astimezone(UTC) == last
+
+    @given(
+        anchor=st.datetimes(
+            datetime(2000, 1, 1), datetime(2080, 1, 1), timezones=st.sampled_from(ZONES)
+        ),
+        length=st.timedeltas(timedelta(seconds=1), timedelta(days=3600)),
+        months=st.sampled_from([1, 1, 1, 3, 12]),
+        until_zone=st.sampled_from(ZONES),
+    )
+    def test_they_tile_the_term_as_a_calendar_does(self, anchor, length, months, until_zone):
+        until = (anchor.astimezone(UTC) + length).astimezone(until_zone)
+        found = periods(anchor, until, months=months)
+        assert (found[0][0], found[-1][1]) == (anchor, until)
+        in_utc = [(begin.astimezone(UTC), end.astimezone(UTC)) for begin, end in found]
+        assert all(begin < end for begin, end in in_utc)
+        assert all(end == begin for (_, end), (begin, _) in pairwise(in_utc))
+        if len(found) > 1:
+            assert in_utc[-1][1] - in_utc[-1][0] >= DAY
+        for number, (begin, _) in enumerate(found[1:], 1):
+            year, month = divmod(anchor.year * 12 + anchor.month - 1 + number * months, 12)
+            on_day = min(anchor.day, monthrange(year, month + 1)[1])
+            wanted = anchor.replace(year=year, month=month + 1, day=on_day, tzinfo=None)
+            skipped = begin.replace(tzinfo=None) - wanted
+            there_is = (
+                wanted.replace(tzinfo=anchor.tzinfo)
+                .astimezone(UTC)
+                .astimezone(anchor.tzinfo)
+                .replace(tzinfo=None)
+                == wanted
+            )
+            assert skipped == timedelta(0) if there_is else timedelta(0) < skipped <= DAY
+        # One more period would have had less than a day.
+        year, month = divmod(anchor.year * 12 + anchor.month - 1 + len(found) * months, 12)
+        on_day = min(anchor.day, monthrange(year, month + 1)[1])
+        following = anchor.replace(year=year, month=month + 1, day=on_day, fold=0)
+        assert until.astimezone(UTC) - following.astimezone(UTC) < DAY
+
+    def test_periods_in_any_zone_are_stored(self, account):
+        anchor = datetime(2027, 2, 28, 2, 30, tzinfo=BERLIN)
+        until = datetime(2027, 3, 28, 3, 30, tzinfo=BERLIN)
+        entry = yearly(account, anchor=anchor, until=until)
+        [lot] = account.lots.all()
+        assert (lot.effective_at, lot.expires_at, entry.amount) == (anchor, until, 100)
 
 
 class TestSchedule:
@@ -229,12 +307,6 @@ class TestSchedule:
         with pytest.raises(IdempotencyConflictError):
             yearly(other)
         assert not other.lots.exists()
-
-    def test_a_lot_that_has_the_source_of_a_period_is_a_conflict(self, account, clock):
-        account.add_credits(5, "By hand", source=("plan", "sub_1:7"))
-        with pytest.raises(IdempotencyConflictError):
-            yearly(account)
-        assert account.get_balance() == 5
 
     def test_other_credits_go_on_beside_it(self, account, clock):
         account.add_credits(50, "Bought")
@@ -556,3 +628,11 @@ class TestAtOnce:
         )
         assert [answer.amount for answer in answers if answer] == [-1200]
         assert ledger.verify(account) == []
+
+
+def test_no_other_source_looks_like_a_period(account, clock):
+    for source in (("invoice", "in_9:3"), ("invoice", "3:12")):
+        with pytest.raises(InvalidRequestError, match="colon and a number"):
+            account.add_credits(500, "Bought", source=source, effective_at=clock.now + DAY)
+    account.add_credits(5, "Bought", source=("invoice", "in_9:il_3"), effective_at=clock.now + DAY)
+    assert cancel_allotment(account=account, source=("invoice", "in_9"), reason="Over") is None

@@ -19,7 +19,8 @@ from quickscale_credits.exceptions import (
     UnsoundAccountError,
 )
 from quickscale_credits.metering import charge
-from quickscale_credits.models import CreditAccount, Service
+from quickscale_credits.models import CreditAccount
+from quickscale_credits.testing import ServiceFactory
 from tests.owners import make_owner as new_owner
 
 DAY = timedelta(days=1)
@@ -72,7 +73,7 @@ def rows(browser):
 
 def live_through(account, clock, *, uses):
     """A hundred days of plans, spends, reversals and a service, with a hold still open."""
-    Service.objects.create(name="Painting", slug="painting", cost=2)
+    ServiceFactory(name="Painting", slug="painting", cost=2)
     account.add_credits(20_000, "Bought", source=("test", "bought"), idempotency_key="bought")
     for day in range(100):
         if day % 10 == 0:
@@ -311,7 +312,7 @@ def test_postgresql_refuses_to_carry_anything_else_forward(account, sql):
         "hold.captured is what its transaction took": (
             f"UPDATE {TABLE}archivedtransaction SET hold_id = NULL"
         ),
-        "usage.cost is what its transaction took": (
+        "usage.cost less its shortfall is what its transaction took": (
             f"UPDATE {TABLE}archivedtransaction SET usage_id = NULL"
         ),
     }.items(),

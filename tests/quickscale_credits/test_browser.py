@@ -12,7 +12,11 @@ from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from quickscale_credits.models import Service, ServiceUsage
-from tests.browser import assert_accessible, assert_fits
+from quickscale_credits.pricing import set_price
+from quickscale_credits.services import BaseService, register_temporarily
+from quickscale_credits.testing import ServiceFactory
+from tests.browser import assert_accessible, assert_fits, assert_shown_whole
+from tests.quickscale_credits.surface import ApiCall
 
 pytestmark = [
     pytest.mark.browser,
@@ -21,6 +25,12 @@ pytestmark = [
         not apps.is_installed("quickscale_dashboard"), reason="pages need a style to look at"
     ),
 ]
+
+
+class Chat(BaseService):
+    code = "chat"
+    name = "Chat"
+
 
 TOO_FEW = "status of 402"
 INVALID = "status of 422"
@@ -59,10 +69,15 @@ def filled(account, services):
         service=services["shout"], account=account, transaction=entry, cost=1,
         metadata={"result": "HEY"},
     )  # fmt: skip
-    Service.objects.create(
+    ServiceFactory(
         name="API call", slug="api-call", cost="0.5", description="Metered.", unit="call"
     )
-    return account
+    chat = ServiceFactory(name="Chat", slug="chat", cost="0.01", unit="image")
+    for meter, price in [("input tokens", "3"), ("cached input tokens", "0.3")]:
+        set_price(chat, price, meter=meter, per=1_000_000)
+    set_price(chat, "0.15", meter="input tokens", per=1_000_000, dimension="small")
+    with register_temporarily(ApiCall, Chat):
+        yield account
 
 
 @pytest.mark.parametrize(("width", "dark"), [(390, False), (1280, True)], ids=["phone", "desktop"])
@@ -116,6 +131,7 @@ def test_too_few_credits_keep_the_text_and_offer_to_buy(
     page.get_by_role("button", name="Use").click()
 
     notice = page.get_by_role("alert").filter(has_text="You don't have enough credits.")
+    expect(notice).to_be_focused()
     expect(notice.get_by_role("link", name="Buy credits")).to_have_attribute("href", "/shop/")
     expect(page.get_by_label("Text")).to_have_value("hey")
     assert_accessible(page)
@@ -128,7 +144,7 @@ def test_what_cannot_be_done_is_told_in_place(browser_page, live, account, servi
     page.get_by_label("Text").fill("no")
     page.get_by_role("button", name="Use").click()
 
-    expect(page.get_by_role("alert").filter(has_text="I don't shout that.")).to_be_visible()
+    expect(page.get_by_role("alert").filter(has_text="I don't shout that.")).to_be_focused()
     assert_accessible(page)
 
 
@@ -148,6 +164,78 @@ def test_the_history_is_filtered_and_paged_in_place(browser_page, live, filled):
 
     page.go_back()
     expect(page.get_by_role("link", name="Previous page")).to_be_visible()
+
+
+def test_the_keyboard_stays_where_the_page_changed(browser_page, live, filled):
+    page = live(browser_page(), "quickscale_credits:history")
+    status = page.locator("#announcement")
+
+    page.get_by_role("link", name="Next page").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#credit-history")).to_be_focused()
+    expect(status).to_have_text("8 entries")
+
+    page.get_by_label("Kind").select_option("grant")
+    page.get_by_role("button", name="Show").press("Enter")
+    expect(status).to_have_text("3 entries")
+    expect(page.get_by_role("button", name="Show")).to_be_focused()
+    expect(page.locator("[aria-live]:not(#announcement)")).to_have_count(0)
+
+
+def test_what_is_wrong_takes_the_focus(browser_page, live, account, services):
+    page = live(browser_page(allow=[INVALID]), "quickscale_credits_services:use", "shout")
+
+    page.locator("form[hx-post]").evaluate("form => { form.noValidate = true; }")
+    page.get_by_role("button", name="Use").press("Enter")
+
+    expect(page.get_by_label("Text")).to_have_attribute("aria-invalid", "true")
+    expect(page.get_by_label("Text")).to_be_focused()
+
+
+def test_work_is_told_when_it_begins_and_not_before(browser_page, live, account, services):
+    account.add_credits(10, "Bought")
+    page = live(browser_page(), "quickscale_credits_services:use", "shout")
+    indicator = page.locator("#service-use .htmx-indicator")
+    expect(indicator).to_have_css("visibility", "hidden")
+    page.evaluate("""() => {
+      window.told = [];
+      const region = document.getElementById("announcement");
+      new MutationObserver(() => told.push(region.textContent)).observe(region, {childList: true});
+    }""")
+
+    page.get_by_label("Text").fill("hey")
+    page.get_by_role("button", name="Use").click()
+
+    expect(page.get_by_role("region", name="Result")).to_be_visible()
+    assert page.evaluate("told") == ["Working …", ""]
+
+
+@pytest.mark.parametrize("width", [390, 320])
+def test_tables_show_everything_on_a_phone(browser_page, live, filled, width):
+    page = browser_page(width=width)
+    for name, *arguments in [
+        ("quickscale_credits:balance",),
+        ("quickscale_credits:history",),
+        ("quickscale_credits:transaction", 4),
+    ]:
+        live(page, name, *arguments)
+        assert_shown_whole(page)
+        assert_accessible(page)
+
+
+def test_right_to_left_columns_stand_under_their_heads(browser_page, live, filled, settings):
+    settings.LANGUAGE_CODE = "ar"
+    page = live(browser_page(), "quickscale_credits:balance")
+
+    sides = page.locator("#credit-balance tr").evaluate_all(
+        "rows => rows.map(row => [...row.cells].map(cell => getComputedStyle(cell).textAlign))"
+    )
+
+    assert {tuple(row) for row in sides} == {("start", "start", "end")}
+    amount = page.locator("#credit-balance td bdi").last
+    cell = page.locator("#credit-balance tr:last-child td").last
+    assert amount.bounding_box()["x"] - cell.bounding_box()["x"] < 30
+    assert_fits(page)
 
 
 def test_the_balance_refreshes_after_a_use(browser_page, live, account):

@@ -23,12 +23,8 @@ def test_a_wrong_setting_is_told(settings, setting, value, check_id):
 
 
 @pytest.mark.django_db
-def test_nothing_is_wrong_by_default():
+def test_nothing_is_wrong_by_default(monkeypatch):
+    # Other tests meter services that have no rows here.
+    monkeypatch.setattr("quickscale_credits.checks.metered_codes", set())
     messages = run_checks(databases=["default"])
     assert [message for message in messages if message.id.startswith("quickscale_credits")] == []
-
-
-def test_requests_that_are_transactions_are_warned_of(settings, monkeypatch):
-    monkeypatch.setitem(settings.DATABASES["default"], "ATOMIC_REQUESTS", True)
-
-    assert "quickscale_credits.W007" in [message.id for message in run_checks()]

@@ -184,7 +184,7 @@ class TestAddCredits:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            (["x@y.z", "5", "Gift"], "No user has the e-mail address"),
+            (["x@y.z", "5", "Gift"], "No user has the email address"),
             (["nonsense", "5", "Gift"], "There is no [a-z]+ with the key"),
             (["--", "owner@example.com", "-5", "Gift"], "not above zero"),
             (["owner@example.com", "5", " "], "description"),
@@ -229,27 +229,52 @@ class TestConfigureService:
         run("configure_service", "ocr", "--cost=2", "--off", "--order=3")
 
         service = Service.objects.get(slug="ocr")
-        assert (service.name, service.cost, service.unit) == ("Read a page", 2, "page")
+        assert (service.name, service.cost_of(1), service.unit) == ("Read a page", 2, "page")
         assert (service.is_active, service.display_order) == (False, 3)
 
     def test_shows_one_and_all(self, services):
-        assert run("configure_service", "shout") == "shout: Shout, 2.0000 credits for each letter\n"
-        assert "whisper: Whisper, 0.0000 credits" in run("configure_service")
+        assert run("configure_service", "shout") == "shout: Shout, 2 credits for each letter\n"
+        assert "whisper: Whisper, 0 credits" in run("configure_service")
         codes = [row["code"] for row in run_json("configure_service")]
         assert codes == ["shout", "whisper"]
+
+    def test_sets_prices_by_meter_dimension_and_time(self, services):
+        run("configure_service", "shout", "--cost=3", "--meter=input", "--per=1000000")
+        text = run(
+            "configure_service", "shout", "--cost=0.0000001", "--meter=input",
+            "--dimension=small", "--from=2999-01-31",
+        )  # fmt: skip
+
+        assert text == (
+            "shout: Shout, 3 credits for 1000000 input; 0.0000001 credits for each input of small "
+            "from 2999-01-31 00:00 UTC; 2 credits for each letter\n"
+        )
+        assert [
+            (row["meter"], row["dimension"], row["cost"], row["per"], row["status"])
+            for row in run_json("configure_service", "shout")["prices"]
+        ] == [
+            ("input", "", "3", 1000000, "in force"),
+            ("input", "small", "0.0000001", 1, "coming"),
+            ("units", "", "2", 1, "in force"),
+        ]
 
     def test_a_dry_run_changes_nothing(self, services):
         assert "Would be: shout: Shout, 9 credits" in run(
             "configure_service", "shout", cost="9", dry_run=True
         )
-        assert Service.objects.get(slug="shout").cost == 2
+        assert Service.objects.get(slug="shout").cost_of(1) == 2
 
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
             (["ocr"], "a new one needs --name, --cost"),
-            (["shout", "--cost=-1"], "cost"),
-            (["shout", "--cost=cheap"], "cost"),
+            (["shout", "--cost=-1"], "unit_price"),
+            (["shout", "--cost=cheap"], "unit_price"),
+            (["shout", "--cost=0.00000000001"], "unit_price: .*10 decimal places"),
+            (["shout", "--cost=1", "--per=0"], "per"),
+            (["shout", "--cost=1", "--from=2020-01-01"], "There is a price for that time"),
+            (["shout", "--cost=1", "--from=soon"], "'soon' is not a time"),
+            (["shout", "--per=1000"], "A price needs --cost"),
             (["not a code", "--name=X", "--cost=1"], "slug"),
         ],
     )
@@ -294,8 +319,11 @@ class TestLoadSampleCredits:
         assert entries.count() > 50
         assert times == sorted(times)
         assert (times[-1] - times[0]).days > 80
-        assert account.get_balance_by_type()["payg"] > 0
-        assert account.get_balance_by_type()["subscription"] > 0
+        # All are gifts, for nothing else tells of a payment or a plan.
+        types = set(account.lots.values_list("credit_type", flat=True))
+        assert types == {"trial", "bonus"}
+        assert account.get_balance_by_type()["bonus"] > 0
+        assert account.get_balance_by_type()["trial"] > 0
         assert ServiceUsage.objects.filter(account=account, transaction=None).exists()
 
     def test_a_second_run_adds_nothing(self, member):
@@ -324,7 +352,7 @@ class TestLoadSampleCredits:
             run("load_sample_credits", member.email)
 
     def test_needs_users_that_exist(self, db):
-        with pytest.raises(CommandError, match=r"No user has the e-mail address x@y\.z"):
+        with pytest.raises(CommandError, match=r"No user has the email address x@y\.z"):
             run("load_sample_credits", "x@y.z")
 
 

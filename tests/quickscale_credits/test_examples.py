@@ -31,7 +31,7 @@ def blocks(language):
 @pytest.mark.parametrize("page", sorted({page for page, _line, _code in blocks("pycon")}))
 def test_examples_answer_what_the_page_says(page, make_owner):
     runner = doctest.DocTestRunner(optionflags=doctest.REPORT_ONLY_FIRST_FAILURE)
-    names = {"user": make_owner(), "Decimal": Decimal}
+    names = {"user": make_owner(), "other_user": make_owner(), "Decimal": Decimal}
     with transaction.atomic(), ledger_clock(datetime(2030, 1, 1, tzinfo=UTC)) as clock:
         names["clock"] = clock
         for name, line, code in blocks("pycon"):
@@ -42,8 +42,3 @@ def test_examples_answer_what_the_page_says(page, make_owner):
     results = runner.summarize(verbose=False)
     assert results.attempted
     assert not results.failed
-
-
-@pytest.mark.parametrize(("page", "line", "code"), blocks("python"))
-def test_code_is_python(page, line, code):
-    compile(code, f"{page}:{line}", "exec")

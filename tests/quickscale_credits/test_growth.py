@@ -39,7 +39,8 @@ TABLES = [
         "credittransaction",
     )
 ]
-ENOUGH = 40  # rows that one operation may read of all tables together
+# Rows that one operation may read of all tables together; a transfer works on two accounts.
+ENOUGH = 50
 
 HOLDS = """
 WITH holds AS (
@@ -117,6 +118,15 @@ def capture(account):
     account.hold_credits(2, "Work", ttl=timedelta(hours=1)).capture(1)
 
 
+def prolong(account):
+    account.hold_credits(2, "Work", ttl=timedelta(hours=1)).prolong(timedelta(hours=2))
+
+
+def settle(account):
+    hold = account.hold_credits(2, "Work", ttl=timedelta(hours=1))
+    account.settle_credits(3, "Work", hold=hold)
+
+
 def release(account):
     account.hold_credits(2, "Work", ttl=timedelta(hours=1)).release()
 
@@ -134,8 +144,17 @@ def revoke(account):
     ledger.revoke(lot=account.lots.order_by("pk")[0], amount=1, reason="Refund")
 
 
+def transfer(account):
+    other = CreditAccount.objects.exclude(pk=account.pk).order_by("pk")[0]
+    ledger.transfer(
+        lot=account.lots.filter(is_open=True)[0], to=other, amount=1, description="Merged"
+    )
+
+
 WRITES = {
     "spend": lambda account: account.consume_credits(1, "Request"),
+    "transfer": transfer,
+    "freeze": lambda account: ledger.freeze(account=account, reason="Chargeback"),
     "spend with a new key": lambda account: account.consume_credits(
         1, "Request", idempotency_key="new"
     ),
@@ -148,6 +167,8 @@ WRITES = {
     ),
     "remove": lambda account: account.remove_credits(1, "Mistake"),
     "hold and capture": capture,
+    "hold and prolong": prolong,
+    "hold and settle": settle,
     "hold and release": release,
     "reverse the oldest": reverse,
     "revoke from the oldest": revoke,
@@ -156,6 +177,7 @@ WRITES = {
     ),
 }
 READS = {
+    "can spend": lambda account: account.can_spend(1),
     "balance": CreditAccount.get_balance,
     "balance with a hold": balance_with_a_hold,
     "available balance": CreditAccount.get_available_balance,

@@ -10,6 +10,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.db import OperationalError, connection, transaction
 from django.db.transaction import TransactionManagementError
+from django.utils import timezone
 
 from quickscale_credits import ledger
 from quickscale_credits.exceptions import (
@@ -18,6 +19,7 @@ from quickscale_credits.exceptions import (
     TransactionConflictError,
 )
 from quickscale_credits.models import CreditAccount
+from tests.quickscale_credits.operations import OPERATIONS, Stage
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -136,6 +138,27 @@ def test_a_snapshot_that_is_too_old_is_told_and_nothing_is_written(account, leve
     assert isinstance(caught.value, OperationalError)
     assert not isinstance(caught.value, CreditsError)
     assert account.get_balance() == 6
+    assert ledger.verify() == []
+
+
+def test_every_write_tells_of_a_conflict():
+    """What changes after a snapshot ends each of them with the error that says: do it again."""
+    silent = {"open_account", "verify", "verify_in_parts"}  # one inserts, the others read
+    for module, name, arguments in OPERATIONS:
+        if name in silent:
+            continue
+        stage = Stage()
+        accounts = CreditAccount.objects.filter(pk__in=[stage.account.pk, stage.other.pk])
+        accounts.update(next_due_at=timezone.now())
+        args, kwargs = arguments(stage)
+        with transaction.atomic():
+            with connection.cursor() as cursor:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            accounts.count()
+            together(lambda accounts=accounts: accounts.update(updated_at=timezone.now()))
+            with pytest.raises(TransactionConflictError):
+                getattr(module, name)(*args, **kwargs)
+            transaction.set_rollback(True)
     assert ledger.verify() == []
 
 

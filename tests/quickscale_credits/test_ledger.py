@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from copy import copy
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
+from inspect import signature
 
 import pytest
 from asgiref.sync import async_to_sync
 from django.db import transaction
+from django.db.models import Sum
+from django.db.models.functions import TruncMonth
+from django.utils.dateparse import parse_datetime
 
-from quickscale_credits import ledger
+from quickscale_credits import ledger, signals
 from quickscale_credits.exceptions import (
     AccountClosedError,
     AccountFrozenError,
@@ -20,8 +26,16 @@ from quickscale_credits.exceptions import (
     InvalidRequestError,
     ReversalError,
 )
-from quickscale_credits.models import CreditAccount, CreditEvent, CreditLot, CreditTransaction
+from quickscale_credits.models import (
+    CreditAccount,
+    CreditAllocation,
+    CreditEvent,
+    CreditHold,
+    CreditLot,
+    CreditTransaction,
+)
 from quickscale_credits.testing import ServiceFactory
+from tests.quickscale_credits.operations import OPERATIONS, Stage
 
 DAY = timedelta(days=1)
 
@@ -294,6 +308,26 @@ class TestReplay:
         ledger.freeze(account=account)
         assert account.consume_credits(4, "Work", idempotency_key="b") == first
 
+    def test_every_write_says_whether_it_was_written_before(self, db):
+        by_source = {"change_allotment", "convert", "roll_over", "schedule_allotment"}
+        by_source |= {"spread_credits"}
+        repeated = set()
+        for module, name, arguments in OPERATIONS:
+            function, (args, kwargs) = getattr(module, name), arguments(Stage())
+            if "idempotency_key" in signature(function).parameters:
+                kwargs["idempotency_key"] = "k"
+            elif name not in by_source:
+                continue
+            first, again = function(*args, **kwargs), function(*args, **kwargs)
+            assert again == first
+            assert (first.replayed, again.replayed) == (False, True), name
+            repeated.add(name)
+        assert len(repeated) >= len(by_source) + 6
+        spend = {"account": Stage().account, "amount": 1, "description": "x"}
+        first, again = ledger.consume_many([{**spend, "idempotency_key": "k"}] * 2)
+        assert again == first
+        assert (first.replayed, again.replayed) == (False, True)
+
 
 class TestMany:
     def test_each_succeeds_or_fails_alone(self, account, make_owner):
@@ -447,10 +481,49 @@ class TestHolds:
             getattr(hold, end)()
         else:
             clock.move(DAY)
-        for again in (hold.capture, hold.release):
+        for again in (partial(hold.capture, 4), hold.release, partial(hold.prolong, DAY)):
             with pytest.raises(HoldStateError) as caught:
                 again()
             assert caught.value.status == status
+
+    @pytest.mark.parametrize("amount", [None, 2, 0])
+    def test_the_same_capture_again_answers_with_the_first(self, account, amount):
+        account.add_credits(5, "Bought")
+        hold = account.hold_credits(5, "Work", ttl=DAY)
+        stale = CreditHold.objects.get(pk=hold.pk)
+        first = hold.capture(amount)
+        again = stale.capture(amount)
+        assert again == first
+        if first:
+            assert (first.replayed, again.replayed) == (False, True)
+        assert (stale.status, stale.captured) == ("captured", hold.captured)
+        assert account.get_balance() == 5 - (5 if amount is None else amount)
+        with pytest.raises(HoldStateError):
+            stale.capture(3)
+
+    @pytest.mark.parametrize("end", ["release", "timeout"])
+    def test_without_a_capture_its_key_is_free_again(self, account, clock, end):
+        account.add_credits(5, "Bought")
+        first = account.hold_credits(2, "Work", ttl=DAY, idempotency_key="k")
+        assert account.hold_credits(2, "Work", ttl=DAY, idempotency_key="k").replayed
+        first.release() if end == "release" else clock.move(DAY)
+        second = account.hold_credits(3, "Other work", ttl=DAY, idempotency_key="k")
+        assert second != first
+        assert not second.replayed
+        second.capture()
+        assert account.hold_credits(3, "Other work", ttl=DAY, idempotency_key="k") == second
+
+    def test_can_be_prolonged_but_never_shortened(self, account, clock):
+        account.add_credits(5, "Bought")
+        hold = account.hold_credits(5, "Work", ttl=DAY)
+        clock.move(DAY / 2)
+        assert hold.prolong(DAY) is hold
+        assert hold.expires_at == clock.now + DAY
+        hold.prolong(DAY / 4)
+        assert hold.expires_at == clock.now + DAY
+        clock.move(DAY * 3 / 4)
+        assert ledger.expire_due() == 1  # its first end; nothing is due yet
+        assert hold.capture().amount == -5
 
     def test_times_out_for_readers_at_once(self, account, clock):
         account.add_credits(5, "Bought")
@@ -502,20 +575,10 @@ class TestHolds:
 class TestSaving:
     """A stale instance writes no figure of the ledger back."""
 
-    def test_an_account_saves_what_is_the_sites(self, account):
-        stale = CreditAccount.objects.get(pk=account.pk)
-        account.add_credits(10, "Bought")
-        stale.low_balance_threshold = 5
-        stale.save()
-        account.refresh_from_db()
-        assert (account.posted, account.low_balance_threshold) == (10, 5)
-        with pytest.raises(TypeError):
-            stale.save(update_fields=["posted"])
-
-    def test_lots_and_holds_are_the_ledgers(self, account):
+    def test_accounts_lots_and_holds_are_the_ledgers(self, account):
         lot = lot_of(account.add_credits(10, "Bought"))
         hold = account.hold_credits(4, "Work", ttl=DAY)
-        for row in (lot, hold):
+        for row in (account, lot, hold):
             with pytest.raises(TypeError):
                 row.save()
 
@@ -738,10 +801,61 @@ class TestOverdraft:
     def test_reversed_after_it_was_paid_back(self, account, clock):
         ledger.set_overdraft_limit(account=account, limit=5)
         entry = account.consume_credits(5, "Work")
-        subscribe(account, 3, clock)
+        plan = lot_of(subscribe(account, 3, clock))
+        payment = account.transactions.get(kind="convert")
         back = entry.reverse(reason="It failed")
-        assert parts(back) == {"overdraft": 2, "adjustment": 3}
-        assert account.get_balance() == 3
+        assert parts(back) == {"overdraft": 5}
+        undone = payment.reversals.get()
+        assert (undone.kind, undone.amount) == ("convert", 0)
+        assert parts(undone) == {"subscription": 3, "overdraft": -3}
+        plan.refresh_from_db()
+        assert account.get_balance() == plan.remaining == 3
+
+    def test_a_refund_is_not_dodged_by_way_of_the_overdraft(self, account):
+        """What comes free goes back to the lot that was refunded, and is taken there."""
+        ledger.set_overdraft_limit(account=account, limit=100)
+        used = account.consume_credits(30, "Work")
+        bought = lot_of(account.add_credits(100, "Bought"))
+        refund = ledger.revoke(lot=bought, amount=100, reason="Refund")
+        assert (refund.amount, refund.shortfall) == (-70, 30)
+        used.reverse(reason="It failed")
+        assert account.get_balance() == 0
+        bought.refresh_from_db()
+        assert (bought.remaining, bought.revoked_due, bought.gone) == (0, 0, 100)
+
+    def test_no_credits_that_end_become_permanent_by_way_of_the_overdraft(self, account, clock):
+        ledger.set_overdraft_limit(account=account, limit=100)
+        used = account.consume_credits(30, "Work")
+        subscribe(account, 100, clock, days=28)
+        clock.move(28 * DAY)
+        used.reverse(reason="It failed")
+        assert account.get_balance() == 0
+        assert account.lots.filter(expires_at=None).get().credit_type == "overdraft"
+
+    def test_payments_are_undone_the_newest_first_each_as_far_as_it_went(self, account, clock):
+        ledger.set_overdraft_limit(account=account, limit=100)
+        used = account.consume_credits(30, "Work")
+        account.add_credits(10, "First")
+        account.add_credits(15, "Second", credit_type="bonus")
+        account.add_credits(50, "Third")
+        lots = account.lots.exclude(credit_type="overdraft").order_by("pk")
+        left = []
+        for amount in (3, 10, 17):
+            used.reverse(amount, reason="It failed")
+            left.append([int(lot.remaining) for lot in lots.all()])
+        assert left == [[0, 0, 48], [0, 8, 50], [10, 15, 50]]
+
+    def test_after_archiving_there_are_payments_enough(self, account, clock):
+        ledger.set_overdraft_limit(account=account, limit=100)
+        account.consume_credits(30, "Old work")
+        account.add_credits(30, "Paid back")
+        clock.move(DAY)
+        ledger.archive(account=account, before=clock.now)
+        used = account.consume_credits(30, "Work")
+        bought = lot_of(account.add_credits(40, "Bought"))
+        used.reverse(reason="It failed")
+        bought.refresh_from_db()
+        assert bought.remaining == account.get_balance() == 40
 
     def test_reversed_credits_pay_it_back(self, account):
         ledger.set_overdraft_limit(account=account, limit=5)
@@ -868,8 +982,7 @@ class TestEvents:
         assert event.created_at == event.next_attempt_at == entry.created_at
 
     def test_a_low_balance_is_told_once(self, account):
-        account.low_balance_threshold = 5
-        account.save(update_fields=["low_balance_threshold"])
+        ledger.set_low_balance(account=account, threshold=5)
         account.add_credits(3, "Bought")
         account.consume_credits(1, "Work")
         account.consume_credits(1, "Work")
@@ -889,3 +1002,130 @@ class TestEvents:
         account.add_credits(3, "Bought")
         account.consume_credits(3, "Work")
         assert self.events(account) == ["granted", "consumed", "depleted"]
+
+
+class TestSettlement:
+    """The charge for finished work, which lack of credits does not refuse."""
+
+    def test_takes_the_hold_then_free_credits_then_the_overdraft(self, account, clock):
+        subscribe(account, 4, clock)
+        account.add_credits(6, "Bought")
+        ledger.set_overdraft_limit(account=account, limit=3)
+        hold = account.hold_credits(5, "Work", ttl=DAY)
+        service = ServiceFactory()
+        entry = account.settle_credits(12, "Work", hold=hold, service=service, metadata={"a": 1})
+        assert parts(entry) == {"subscription": -4, "payg": -6, "overdraft": -2}
+        assert (entry.kind, entry.amount, entry.shortfall) == ("consume", -12, 0)
+        assert (entry.hold, entry.service, entry.metadata) == (hold, service, {"a": 1})
+        assert (hold.status, hold.captured) == ("captured", 5)
+        assert account.get_available_balance() == -2
+
+    @pytest.mark.parametrize("amount", [0, 2, 5])
+    def test_frees_what_the_hold_has_too_many(self, account, amount):
+        account.add_credits(10, "Bought")
+        hold = account.hold_credits(5, "Work", ttl=DAY)
+        entry = account.settle_credits(amount, "Work", hold=hold)
+        assert (entry.amount if entry else 0) == -amount
+        assert (hold.status, hold.captured) == ("captured", amount)
+        assert account.get_available_balance() == 10 - amount
+
+    @pytest.mark.parametrize("status", ["active", "frozen"])
+    def test_keeps_what_is_missing_as_its_shortfall(self, account, status):
+        account.add_credits(5, "Bought")
+        hold = account.hold_credits(2, "Work", ttl=DAY)
+        if status == "frozen":
+            ledger.freeze(account=account)
+        entry = account.settle_credits(9, "Work", hold=hold)
+        assert (entry.amount, entry.shortfall) == (-5, 4)
+        assert account.get_available_balance() == 0
+        assert entry.reverse(reason="It failed").amount == 5
+
+    @pytest.mark.parametrize("closed", [False, True])
+    def test_of_an_account_without_credits_is_a_line_of_nothing(self, account, closed):
+        if closed:
+            ledger.close(account=account)
+        entry = account.settle_credits(9, "Work")
+        assert (entry.amount, entry.shortfall, entry.balance_after) == (0, 9, 0)
+        with pytest.raises(AccountClosedError if closed else ReversalError):
+            entry.reverse(reason="It failed")
+
+    @pytest.mark.parametrize("end", ["release", "timeout"])
+    def test_of_a_hold_that_is_over_is_a_plain_spend(self, account, clock, end):
+        account.add_credits(10, "Bought")
+        hold = account.hold_credits(5, "Work", ttl=DAY)
+        if end == "release":
+            CreditHold.objects.get(pk=hold.pk).release()
+        else:
+            clock.move(DAY)
+        entry = account.settle_credits(7, "Work", hold=hold)
+        assert (entry.amount, entry.hold) == (-7, None)
+        assert hold.status == ("released" if end == "release" else "expired")
+
+    def test_takes_held_credits_whose_lot_has_ended_before_others(self, account, clock):
+        subscribe(account, 5, clock, days=1)
+        account.add_credits(5, "Bought")
+        hold = account.hold_credits(3, "Work", ttl=3 * DAY)
+        clock.move(2 * DAY)
+        entry = account.settle_credits(4, "Work", hold=hold)
+        assert parts(entry) == {"subscription": -3, "payg": -1}
+
+    def test_again_answers_with_the_first(self, account):
+        account.add_credits(10, "Bought")
+        hold = account.hold_credits(5, "Work", ttl=DAY)
+        first = account.settle_credits(12, "Work", hold=hold)
+        again = account.settle_credits(12, "Work", hold=hold)
+        assert (again, again.replayed, again.shortfall) == (first, True, 2)
+        for other in (11, 10, 0):
+            with pytest.raises(HoldStateError):
+                account.settle_credits(other, "Work", hold=hold)
+        keyed = account.settle_credits(3, "Work", idempotency_key="k")
+        assert account.settle_credits(3, "Work", idempotency_key="k") == keyed
+        with pytest.raises(IdempotencyConflictError):
+            account.settle_credits(4, "Work", idempotency_key="k")
+
+    def test_charges_the_work_of_somebody_who_is_gone(self, account, make_user):
+        account.add_credits(10, "Bought")
+        actor = make_user()
+        stale = copy(actor)
+        actor.delete()
+        assert account.settle_credits(4, "Work", actor=stale).actor is None
+
+    def test_takes_no_hold_of_another_account(self, account, make_owner):
+        other = CreditAccount.objects.for_owner(make_owner())
+        other.add_credits(10, "Bought")
+        hold = other.hold_credits(5, "Work", ttl=DAY)
+        with pytest.raises(InvalidRequestError, match=r"^hold: "):
+            account.settle_credits(5, "Work", hold=hold)
+
+    def test_tells_of_a_shortfall_after_the_commit(
+        self, account, django_capture_on_commit_callbacks
+    ):
+        told = []
+
+        def receive(account, transaction, event, **kwargs):
+            told.append((account, transaction, event.payload["amount"], event.payload["required"]))
+
+        signals.shortfall_recorded.connect(receive)
+        try:
+            with django_capture_on_commit_callbacks(execute=True):
+                entry = account.settle_credits(9, "Work")
+                assert not told
+        finally:
+            signals.shortfall_recorded.disconnect(receive)
+        assert told == [(account, entry, "9.0000", "9.0000")]
+
+
+def test_an_expiry_tells_when_its_credits_ended(account, clock):
+    """Whenever it is posted, so that what expired in a month is known."""
+    lot = lot_of(subscribe(account, 10, clock, days=1))
+    clock.move(20 * DAY)
+    ledger.expire_due()
+    entry = account.transactions.get(kind="expire")
+    assert entry.created_at == clock.now
+    assert parse_datetime(entry.metadata["ended_at"]) == lot.expires_at
+    months = (
+        CreditAllocation.objects.filter(transaction__kind="expire")
+        .values(month=TruncMonth("lot__expires_at"))
+        .annotate(credits=-Sum("amount"))
+    )
+    assert [row["credits"] for row in months] == [10]

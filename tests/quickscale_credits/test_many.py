@@ -247,3 +247,25 @@ def test_a_batch_writes_each_balance_once(account, other):
     assert {table: count - before[table] for table, count in updates().items()} == dict.fromkeys(
         before, 2
     )
+
+
+@pytest.mark.parametrize(
+    ("wrong", "argument"),
+    [
+        ({"descripton": "Work", "description": "Work"}, "descripton"),
+        ({"cost": 3, "description": "Work"}, "cost"),
+        ({}, "description"),
+    ],
+    ids=repr,
+)
+def test_names_that_are_wrong_or_missing_fail_alone(account, wrong, argument):
+    account.add_credits(10, "Bought")
+    good = {"account": account, "amount": 1, "description": "Work"}
+    answers = ledger.consume_many([good, {"account": account, "amount": 1, **wrong}, good])
+    assert [type(answer) for answer in answers] == [
+        CreditTransaction,
+        InvalidRequestError,
+        CreditTransaction,
+    ]
+    assert answers[1].argument == argument
+    assert account.get_balance() == 8

@@ -17,6 +17,7 @@ from django.utils import timezone
 from quickscale_credits import ledger, outbox, signals
 from quickscale_credits.exceptions import InsufficientCreditsError
 from quickscale_credits.models import CreditAccount, CreditEvent, CreditTransaction
+from quickscale_credits.testing import deliver_events
 
 pytestmark = pytest.mark.django_db
 DAY = timedelta(days=1)
@@ -524,3 +525,40 @@ class TestExpiring:
         call_command("expire_credits", json=True, stdout=out)
         assert json.loads(out.getvalue())["announced"] == 1
         assert len(told) == 1
+
+
+class TestDeliveryInASitesTest:
+    """``deliver_events`` calls receivers where nothing is committed."""
+
+    @pytest.fixture
+    def heard(self):
+        heard = []
+
+        def hear(event, **kwargs):
+            if event.payload["amount"] == "-13.0000":
+                raise ValueError("thirteen")
+            heard.append(event.payload["amount"])
+
+        with listening(hear, "credits_consumed"):
+            yield heard
+
+    def test_calls_the_receivers_once(self, account, heard):
+        account.add_credits(20, "Bought")
+        account.consume_credits(3, "Work")
+        assert heard == []
+        assert deliver_events() == 2
+        account.consume_credits(4, "Work")
+        assert deliver_events() == 1
+        assert heard == ["-3.0000", "-4.0000"]
+
+    def test_raises_what_a_receiver_raised(self, account, heard):
+        account.add_credits(20, "Bought")
+        account.consume_credits(13, "Work")
+        with pytest.raises(AssertionError, match="thirteen"):
+            deliver_events()
+
+    def test_on_a_clock_that_stands_still(self, account, clock, heard):
+        account.add_credits(20, "Bought")
+        account.consume_credits(3, "Work")
+        deliver_events()
+        assert heard == ["-3.0000"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_UP, Decimal
 
 import pytest
 from django.db import connection, transaction
@@ -46,6 +46,7 @@ amounts = st.one_of(
     st.integers(1, 600_000).map(lambda n: Decimal(n).scaleb(-4)),
 )
 hours = st.integers(1, 60).map(lambda n: n * HOUR)
+either = st.sampled_from([0, 0, 0, 1])  # of the two accounts
 
 
 @contextmanager
@@ -66,12 +67,15 @@ class Ledger(RuleBasedStateMachine):
         super().__init__()
         self.atomic = transaction.atomic()
         self.atomic.__enter__()
-        self.account = CreditAccount.objects.for_owner(make_owner())
+        self.accounts = [CreditAccount.objects.for_owner(make_owner()) for _ in range(2)]
+        self.account = self.accounts[0]
         self.model = Model(datetime(2030, 1, 1, tzinfo=UTC))
+        other = Model(self.model.now)
+        self.models = dict(zip((a.pk for a in self.accounts), (self.model, other), strict=True))
         self.frozen = ledger_clock(self.model.now)
         self.clock = self.frozen.__enter__()
         self.numbers = {}  # the model's numbers of the ledger's lots
-        self.schedules = []  # the id of each allotment, and its lots in the model
+        self.schedules = []  # their sources
 
     def teardown(self):
         self.frozen.__exit__(None, None, None)
@@ -80,15 +84,15 @@ class Ledger(RuleBasedStateMachine):
 
     def parts(self, entry):
         """The allocations of a transaction in the model's terms."""
-        self.number_new_lots()
+        self.number_lots(entry.account_id)
         return [
             (self.numbers[a.lot_id], -a.amount)
             for a in entry.allocations.order_by("id")
             if a.amount
         ]
 
-    def number_new_lots(self):
-        stored = CreditLot.objects.filter(account=self.account).order_by("id")
+    def number_lots(self, account):
+        stored = CreditLot.objects.filter(account=account).order_by("id")
         for number, lot in enumerate(stored):
             self.numbers[lot.pk] = number
 
@@ -129,17 +133,17 @@ class Ledger(RuleBasedStateMachine):
             until=terms[-1][1],
             source=source,
         )
-        return self.scheduled(source, entry, self.model.schedule(amount, terms))
+        return self.scheduled(source, entry, self.model.schedule(source, amount, terms))
 
     def scheduled(self, source, entry, models):
-        self.schedules.append((source, models))
+        self.schedules.append(source)
         stored = [part.lot for part in entry.allocations.order_by("lot_id")]
         return multiple(*zip(stored, models, strict=True))
 
     @precondition(lambda self: self.schedules)
     @rule(target=lots, amount=amounts, number=st.integers(0, 9))
     def change_schedule(self, amount, number):
-        source, models = self.schedules[number % len(self.schedules)]
+        source = self.schedules[number % len(self.schedules)]
         new_source = ("schedule", str(len(self.schedules)))
         entry = allotments.change_allotment(
             account=self.account,
@@ -148,39 +152,43 @@ class Ledger(RuleBasedStateMachine):
             amount=amount,
             description="Another plan",
         )
-        changed = self.model.change_schedule(models, amount)
+        changed = self.model.change_schedule(source, new_source, amount)
         assert (entry is None) == (changed is None)
         return multiple() if changed is None else self.scheduled(new_source, entry, changed)
 
     @precondition(lambda self: self.schedules)
     @rule(number=st.integers(0, 9), late=st.sampled_from([timedelta(0), 40 * HOUR]))
     def cancel_schedule(self, number, late):
-        source, models = self.schedules[number % len(self.schedules)]
+        source = self.schedules[number % len(self.schedules)]
         start = self.model.now - late
         entry = allotments.cancel_allotment(
             account=self.account, source=source, reason="Cancelled", at=start
         )
-        cancelled = self.model.cancel_schedule(models, start)
+        cancelled = self.model.cancel_schedule(source, start)
         assert (entry and (-entry.amount, entry.shortfall)) == cancelled
 
-    @rule(target=uses, amount=amounts, remove=st.booleans(), keyed=st.booleans())
-    def use(self, amount, remove, keyed):
-        operation = self.account.remove_credits if remove else self.account.consume_credits
-        if self.model.frozen and not remove:
+    @rule(target=uses, amount=amounts, remove=st.booleans(), keyed=st.booleans(), who=either)
+    def use(self, amount, remove, keyed, who):
+        account, model = self.accounts[who], self.models[self.accounts[who].pk]
+        operation = account.remove_credits if remove else account.consume_credits
+        if model.frozen and not remove:
             with pytest.raises(AccountFrozenError):
                 operation(amount, "Work")
             return multiple()
-        picked = self.model.pick(amount)
+        picked = model.pick(amount)
+        assert account.can_spend(amount) == (not model.frozen and isinstance(picked, list))
         key = f"key {CreditTransaction.objects.count()}" if keyed else None
         if isinstance(picked, Decimal):
             with pytest.raises(InsufficientCreditsError) as caught:
                 operation(amount, "Work", idempotency_key=key)
             assert (caught.value.available, caught.value.required) == (picked, amount)
             return multiple()
-        taken = self.model.take(picked)
+        taken = model.take(picked)
         entry = operation(amount, "Work", idempotency_key=key)
+        assert not entry.replayed
         if key:
-            assert operation(amount, "Work", idempotency_key=key) == entry
+            again = operation(amount, "Work", idempotency_key=key)
+            assert (again, again.replayed) == (entry, True)
         self.expect(entry, taken)
         return entry, taken
 
@@ -207,7 +215,7 @@ class Ledger(RuleBasedStateMachine):
             if key in first:
                 before, amount_before = first[key]
                 if amount == amount_before:
-                    assert answer == before
+                    assert (answer, answer.replayed) == (before, True)
                 else:
                     assert isinstance(answer, IdempotencyConflictError)
                 continue
@@ -219,21 +227,23 @@ class Ledger(RuleBasedStateMachine):
             if key:
                 first[key] = answer, amount
         for entry, taken in made:
+            assert not entry.replayed
             self.expect(entry, taken)
         return multiple(*made)
 
-    @rule(target=holds, amount=amounts, ttl=hours)
-    def hold(self, amount, ttl):
-        if self.model.frozen:
+    @rule(target=holds, amount=amounts, ttl=hours, who=either)
+    def hold(self, amount, ttl, who):
+        account, model = self.accounts[who], self.models[self.accounts[who].pk]
+        if model.frozen:
             with pytest.raises(AccountFrozenError):
-                self.account.hold_credits(amount, "Work", ttl=ttl)
+                account.hold_credits(amount, "Work", ttl=ttl)
             return multiple()
-        picked = self.model.pick(amount)
+        picked = model.pick(amount)
         if isinstance(picked, Decimal):
             with pytest.raises(InsufficientCreditsError):
-                self.account.hold_credits(amount, "Work", ttl=ttl)
+                account.hold_credits(amount, "Work", ttl=ttl)
             return multiple()
-        return self.account.hold_credits(amount, "Work", ttl=ttl), self.model.hold(picked, ttl)
+        return account.hold_credits(amount, "Work", ttl=ttl), model.hold(picked, ttl)
 
     @rule(target=uses, pair=holds, share=st.sampled_from([None, 0, "0.0001", "half"]))
     def capture(self, pair, share):
@@ -241,16 +251,40 @@ class Ledger(RuleBasedStateMachine):
         amount = model.amount if share is None else Decimal(0 if share == "half" else share)
         if share == "half":
             amount = (model.amount / 2).quantize(Decimal("0.0001"))
-        with refused(HoldStateError, when=not model.open):
+        with refused(HoldStateError, when=not model.open and amount != model.took):
             entry = hold.capture(None if share is None else amount)
         if not model.open:
+            if amount == model.took:
+                assert (-entry.amount if entry else 0) == amount
             return multiple()
-        taken = self.model.capture(model, amount)
+        taken = self.models[hold.account_id].capture(model, amount)
         if not amount:
             assert entry is None
             return multiple()
         self.expect(entry, taken)
         return entry, taken
+
+    @rule(target=uses, pair=st.one_of(st.none(), holds), amount=amounts, part=st.booleans())
+    def settle(self, pair, amount, part):
+        hold, model = pair or (None, None)
+        if model and model.open and part:
+            amount = (model.amount / 2).quantize(Decimal("0.0001"), ROUND_UP)
+        if model and model.took is not None:
+            return multiple()
+        account = hold.account if hold else self.account
+        taken, missing = self.models[account.pk].charge_finished_work(model, amount)
+        entry = account.settle_credits(amount, "Work", hold=hold)
+        assert entry.shortfall == missing
+        self.expect(entry, taken)
+        return entry, taken
+
+    @rule(pair=holds, ttl=hours)
+    def prolong(self, pair, ttl):
+        hold, model = pair
+        with refused(HoldStateError, when=not model.open):
+            hold.prolong(ttl)
+        if model.open:
+            self.models[hold.account_id].prolong(model, ttl)
 
     @rule(pair=holds)
     def release(self, pair):
@@ -258,7 +292,7 @@ class Ledger(RuleBasedStateMachine):
         with refused(HoldStateError, when=not model.open):
             hold.release()
         if model.open:
-            self.model.release(model)
+            self.models[hold.account_id].release(model)
 
     @rule(pair=uses, share=st.sampled_from([None, "0.0001", 1, 1000]))
     def reverse(self, pair, share):
@@ -268,7 +302,7 @@ class Ledger(RuleBasedStateMachine):
         with refused(ReversalError, when=bad):
             entry.reverse(None if share is None else amount, reason="It failed")
         if not bad:
-            self.model.reverse(taken, amount)
+            self.models[entry.account_id].reverse(taken, amount)
 
     @rule(
         target=uses,
@@ -278,11 +312,30 @@ class Ledger(RuleBasedStateMachine):
     )
     def revoke(self, pair, amount, policy):
         lot, model = pair
-        taken, missing = self.model.revoke(model, amount, policy)
+        taken, missing = self.models[lot.account_id].revoke(model, amount, policy)
         entry = ledger.revoke(lot=lot, amount=amount, reason="Refund", policy=policy)
         assert entry.shortfall == missing
         self.expect(entry, taken)
         return entry, taken
+
+    @rule(target=lots, pair=lots, amount=st.one_of(st.none(), amounts), keyed=st.booleans())
+    def transfer(self, pair, amount, keyed):
+        lot, model = pair
+        to = next(account for account in self.accounts if account.pk != lot.account_id)
+        moved = self.models[lot.account_id].transfer(model, self.models[to.pk], amount)
+        key = f"transfer {CreditTransaction.objects.count()}" if keyed else None
+        arguments = {"lot": lot, "to": to, "amount": amount, "idempotency_key": key}
+        with refused(InsufficientCreditsError, when=isinstance(moved, Decimal)):
+            entry = ledger.transfer(**arguments, description="Merged")
+        if moved is None:
+            assert entry is None
+        if moved is None or isinstance(moved, Decimal):
+            return multiple()
+        if key:
+            again = ledger.transfer(**arguments, description="Merged")
+            assert (again, again.replayed) == (entry, True)
+        assert self.parts(entry) == [(model.number, moved.amount)]
+        return lot.transfers.latest("pk"), moved
 
     @precondition(lambda self: self.model.frozen)
     @rule()
@@ -302,7 +355,7 @@ class Ledger(RuleBasedStateMachine):
         if model.credit_type != "subscription":
             return multiple()
         ledger.convert(lot=lot, description="Upgrade")
-        return self.child(lot, self.model.convert(model))
+        return self.child(lot, self.models[lot.account_id].convert(model))
 
     @rule(target=lots, pair=lots, life=hours)
     def roll_over(self, pair, life):
@@ -311,24 +364,26 @@ class Ledger(RuleBasedStateMachine):
             return multiple()
         ends = max(model.begins, self.model.now) + life
         ledger.roll_over(lot=lot, expires_at=ends, description="Renewal")
-        return self.child(lot, self.model.roll_over(model, ends))
+        return self.child(lot, self.models[lot.account_id].roll_over(model, ends))
 
     def child(self, lot, model):
         return (lot.children.latest("pk"), model) if model else multiple()
 
-    @rule(limit=st.integers(0, 50).map(Decimal))
-    def set_overdraft_limit(self, limit):
-        debt = self.model.debt
+    @rule(limit=st.integers(0, 50).map(Decimal), who=either)
+    def set_overdraft_limit(self, limit, who):
+        account, model = self.accounts[who], self.models[self.accounts[who].pk]
+        debt = model.debt
         bad = debt is not None and debt.held - debt.remaining > limit
         with refused(InvalidAmountError, when=bad):
-            ledger.set_overdraft_limit(account=self.account, limit=limit)
+            ledger.set_overdraft_limit(account=account, limit=limit)
         if not bad:
-            self.model.limit = limit
+            model.limit = limit
 
     @rule(by=hours)
     def time_passes(self, by):
         self.clock.move(by)
-        self.model.move(by)
+        for model in self.models.values():
+            model.move(by)
 
     @rule()
     def sweep(self):
@@ -338,19 +393,22 @@ class Ledger(RuleBasedStateMachine):
     @precondition(lambda self: CreditTransaction.objects.exists())
     @rule()
     def rebuild(self):
-        assert ledger.rebuild(self.account) == []
+        for account in self.accounts:
+            assert ledger.rebuild(account) == []
 
     @invariant()
     def the_ledger_agrees_with_the_model(self):
-        assert self.account.get_balance() == self.model.balance()
-        assert self.account.get_available_balance() == self.model.available()
-        assert self.account.get_balance_by_type() == self.model.by_type()
-        assert self.model.available() >= -self.model.limit
+        for account, model in zip(self.accounts, self.models.values(), strict=True):
+            assert account.get_balance() == model.balance()
+            assert account.get_available_balance() == model.available()
+            assert account.get_balance_by_type() == model.by_type()
+            assert model.available() >= -model.limit
 
     @invariant()
     def the_account_is_frozen_as_the_model_says(self):
-        status = CreditAccount.objects.values_list("status", flat=True).get(pk=self.account.pk)
-        assert status == ("frozen" if self.model.frozen else "active")
+        for key, model in self.models.items():
+            status = CreditAccount.objects.values_list("status", flat=True).get(pk=key)
+            assert status == ("frozen" if model.frozen else "active")
 
     @invariant()
     def the_journal_explains_every_figure(self):
@@ -360,8 +418,8 @@ class Ledger(RuleBasedStateMachine):
 
     @invariant()
     def holds_are_open_as_long_as_the_model_says(self):
-        opened = CreditHold.objects.filter(account=self.account).open().count()
-        assert opened == sum(hold.open for hold in self.model.holds)
+        opened = CreditHold.objects.open().count()
+        assert opened == sum(hold.open for model in self.models.values() for hold in model.holds)
 
 
 @pytest.mark.django_db

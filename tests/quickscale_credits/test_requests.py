@@ -19,6 +19,7 @@ from quickscale_credits.allotments import (
 from quickscale_credits.amounts import parse_amount
 from quickscale_credits.exceptions import CreditsError, InvalidAmountError, InvalidRequestError
 from quickscale_credits.models import CreditAccount, CreditLot, CreditTransaction, Service
+from quickscale_credits.testing import ServiceFactory
 from tests.owners import make_user
 
 DAY = timedelta(days=1)
@@ -320,7 +321,7 @@ class TestWhatIsGone:
 
     def test_service(self, account):
         account.add_credits(100, "Bought")
-        service = Service.objects.create(name="Gone", slug="gone", cost=1)
+        service = ServiceFactory(name="Gone", slug="gone", cost=1)
         Service.objects.filter(pk=service.pk).delete()
         with transaction.atomic():
             for operation in (

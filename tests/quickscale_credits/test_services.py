@@ -6,7 +6,8 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 
-from quickscale_credits.models import Service
+from quickscale_credits.models import Service, ServicePrice
+from quickscale_credits.pricing import set_price
 from quickscale_credits.services import (
     BaseService,
     create_missing_rows,
@@ -28,6 +29,15 @@ def test_a_registered_service_is_found_by_its_code():
 def test_a_class_registered_twice_is_one_service():
     with register_temporarily(Shout):
         assert register_service(Shout) is Shout
+
+
+@pytest.mark.parametrize("order", [1, -1], ids=["the sample first", "the sample last"])
+def test_a_sample_gives_way_to_the_sites_own_service(order):
+    class Sample(Shout):
+        is_sample = True
+
+    with register_temporarily(*[Sample, Shout][::order]):
+        assert type(get_service("shout")) is Shout
 
 
 def test_two_classes_cannot_have_one_code():
@@ -56,7 +66,7 @@ def test_a_registered_service_gets_its_row():
         create_missing_rows()
         service = Service.objects.get(slug="shout")
 
-    assert (service.name, service.cost, service.unit) == ("Shout", Decimal(2), "letter")
+    assert (service.name, service.cost_of(1), service.unit) == ("Shout", Decimal(2), "letter")
     assert service.is_active
 
 
@@ -64,11 +74,13 @@ def test_a_registered_service_gets_its_row():
 def test_migrate_makes_rows_and_leaves_what_the_staff_changed():
     with register_temporarily(Shout, Whisper):
         create_missing_rows()
-        Service.objects.filter(slug="shout").update(cost=5, name="Loud")
+        Service.objects.filter(slug="shout").update(name="Loud")
+        set_price(Service.objects.get(slug="shout"), 5)
+        ServicePrice.objects.filter(service__slug="whisper").delete()
         Service.objects.filter(slug="whisper").delete()
 
         call_command("migrate", verbosity=0)
 
     loud = Service.objects.get(slug="shout")
-    assert (loud.name, loud.cost) == ("Loud", Decimal(5))
-    assert Service.objects.get(slug="whisper").cost == 0
+    assert (loud.name, loud.cost_of(1)) == ("Loud", Decimal(5))
+    assert Service.objects.get(slug="whisper").cost_of(1) == 0

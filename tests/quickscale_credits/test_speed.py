@@ -18,15 +18,17 @@ DAY = timedelta(days=1)
 def test_an_operation_is_one_query(account, django_assert_num_queries, clock):
     lot = account.add_credits(100, "Bought").allocations.get().lot
     used = account.consume_credits(10, "Work")
-    hold, other = (account.hold_credits(5, "Work", ttl=DAY) for _ in range(2))
+    hold, other, third = (account.hold_credits(5, "Work", ttl=DAY) for _ in range(3))
     for operation in (
         lambda: account.add_credits(5, "Bought", source=("checkout", "1")),
         lambda: account.consume_credits(5, "Work", idempotency_key="k"),
         lambda: account.consume_credits(5, "Work", idempotency_key="k"),
         lambda: account.remove_credits(5, "Mistake"),
         lambda: account.hold_credits(5, "Work", ttl=DAY),
+        lambda: hold.prolong(DAY),
         hold.capture,
         other.release,
+        lambda: account.settle_credits(7, "Work", hold=third),
         lambda: used.reverse(5, reason="It failed"),
         lambda: ledger.revoke(lot=lot, amount=5, reason="Refund"),
         lambda: ledger.consume_many(
@@ -127,7 +129,7 @@ def test_open_holds_are_found_by_their_index(crowded):
             " WHERE account_id = 1 AND sequence < 9 ORDER BY sequence DESC LIMIT 20",
         ),
         (
-            "quickscale_credits_lot_source",
+            "qs_credits_lot_source",
             "SELECT id FROM quickscale_credits_creditlot"
             " WHERE source_type = 'checkout' AND source_id = '1' AND source_type <> ''",
         ),

@@ -1,53 +1,14 @@
 from __future__ import annotations
 
-from decimal import Decimal
-
 import pytest
 from django import forms
 from django.template import Context, Template
 from django.test import override_settings
 from django.urls import reverse_lazy
-from django.utils import translation
 
 
 def render(source: str, **context: object) -> str:
     return Template("{% load quickscale_credits %}" + source).render(Context(context))
-
-
-@pytest.mark.parametrize(
-    ("amount", "shown"),
-    [
-        (Decimal("100.0000"), "100"),
-        (Decimal("0.0000"), "0"),
-        (Decimal("0.5000"), "0.5"),
-        (Decimal("1234567.8900"), "1,234,567.89"),
-        (Decimal("-2.5000"), "\N{MINUS SIGN}2.5"),
-        (Decimal("1E+3"), "1,000"),
-        (7, "7"),
-    ],
-)
-def test_amounts_have_no_trailing_zeros(amount, shown):
-    assert render("{{ amount|credits }}", amount=amount) == shown
-
-
-def test_amounts_follow_the_readers_locale():
-    with translation.override("de"):
-        assert render("{{ amount|credits }}", amount=Decimal("1234.5000")) == "1.234,5"
-
-
-@pytest.mark.parametrize(
-    ("amount", "shown"), [(Decimal(3), "+3"), (Decimal(-3), "\N{MINUS SIGN}3"), (Decimal(0), "0")]
-)
-def test_a_change_has_its_sign(amount, shown):
-    assert render("{{ amount|signed_credits }}", amount=amount) == shown
-
-
-@pytest.mark.parametrize(
-    ("amount", "shown"),
-    [(Decimal("1.0000"), "1 credit"), (Decimal(2), "2 credits"), (Decimal("1.5"), "1.5 credits")],
-)
-def test_an_amount_with_its_word(amount, shown):
-    assert render("{{ amount|in_credits }}", amount=amount) == shown
 
 
 @pytest.mark.parametrize(

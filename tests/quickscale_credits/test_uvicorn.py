@@ -10,15 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from urllib.request import Request, urlopen
 
 import pytest
-import uvicorn
-from django.core.asgi import get_asgi_application
 from django.db import connection, transaction
-from django.http import HttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 from django.test import Client
 from django.urls import path
 
 from quickscale_credits.metering import metered
-from quickscale_credits.models import CreditAccount, CreditHold
+from quickscale_credits.models import CreditAccount, CreditHold, ServiceUsage
+from tests.serving import site_under_uvicorn
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -36,7 +35,32 @@ async def ping(request):
     return HttpResponse("pong")
 
 
-urlpatterns = [path("work/", work), path("ping/", ping)]
+@metered("shout", units=20, count=lambda chunk: 1)
+async def talk(request):
+    async def words():
+        while True:
+            yield "word"
+            await asyncio.sleep(0.05)
+
+    return StreamingHttpResponse(words())
+
+
+@metered("shout", units=20, count=lambda chunk: 1)
+def talk_under_wsgi(request):
+    def words():
+        while True:
+            yield "word" * 50_000  # more than a socket keeps, so that writing fails
+            time.sleep(0.01)
+
+    return StreamingHttpResponse(words())
+
+
+urlpatterns = [
+    path("work/", work),
+    path("ping/", ping),
+    path("talk/", talk),
+    path("talk-under-wsgi/", talk_under_wsgi),
+]
 
 
 @pytest.fixture
@@ -45,25 +69,19 @@ def address(db):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    config = uvicorn.Config(
-        get_asgi_application(), host="127.0.0.1", port=port, log_level="error", lifespan="off"
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join(10)
+    with site_under_uvicorn(host="127.0.0.1", port=port):
+        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture
-def get(address, member):
+def cookie(member):
     client = Client()
     client.force_login(member)
-    cookie = f"sessionid={client.cookies['sessionid'].value}"
+    return f"sessionid={client.cookies['sessionid'].value}"
 
+
+@pytest.fixture
+def get(address, cookie):
     def fetch(url: str) -> bytes:
         with urlopen(Request(address + url, headers={"Cookie": cookie}), timeout=20) as response:
             return response.read()
@@ -107,3 +125,28 @@ def test_a_spend_that_waits_stops_no_other_request(get, account, services):
         locking.result(20)
 
     assert account.get_balance() == 98
+
+
+@pytest.mark.parametrize("server", ["uvicorn", "wsgi"])
+def test_a_reader_who_leaves_pays_for_what_was_sent(
+    server, request, cookie, account, services, live_server
+):
+    account.add_credits(100, "Bought")
+    url = f"{live_server.url}/talk-under-wsgi/"
+    if server == "uvicorn":
+        url = f"{request.getfixturevalue('address')}/talk/"
+
+    with urlopen(Request(url, headers={"Cookie": cookie}), timeout=20) as response:
+        assert response.read(4) == b"word"
+        assert account.get_available_balance() == 60
+
+    hold = CreditHold.objects.get()
+    for _ in range(200):
+        hold.refresh_from_db()
+        if hold.status != "open":
+            break
+        time.sleep(0.05)
+    usage = ServiceUsage.objects.get()
+    assert hold.status == "captured"
+    assert 1 <= usage.units < 20
+    assert account.get_balance() == 100 - usage.cost

@@ -8,7 +8,8 @@ from django.utils import timezone
 
 from quickscale_credits import ledger
 from quickscale_credits.metering import charge
-from quickscale_credits.models import CreditAccount, CreditLot, CreditTransaction, Service
+from quickscale_credits.models import CreditAccount, CreditLot, CreditTransaction
+from quickscale_credits.testing import ServiceFactory
 from tests.owners import make_owner as new_owner
 
 DAY = timedelta(days=1)
@@ -114,7 +115,7 @@ class Story:
         clock.move(DAY / 2)
         self.capture = self.hold.capture()
         clock.move(DAY)
-        Service.objects.create(name="Painting", slug="painting", cost=2)
+        ServiceFactory(name="Painting", slug="painting", cost=2)
         with charge(self.account.owner, "painting") as charging:
             pass
         self.usage = charging.usage
@@ -250,11 +251,11 @@ DAMAGE = {
         "UPDATE {creditlot} SET amount = 60 WHERE id = %(bought)s",
     ),
     "the cost of a use": (
-        "usage.cost is what its transaction took",
+        "usage.cost less its shortfall is what its transaction took",
         "UPDATE {serviceusage} SET cost = 1 WHERE id = %(usage)s",
     ),
     "a use without its transaction": (
-        "usage.cost is what its transaction took",
+        "usage.cost less its shortfall is what its transaction took",
         "UPDATE {serviceusage} SET transaction_id = NULL WHERE id = %(usage)s",
     ),
 }
@@ -325,6 +326,35 @@ def test_a_hold_that_came_to_its_transaction_is_closed_again(story):
     story.hold.refresh_from_db()
     assert (story.hold.status, story.hold.captured) == ("captured", 3)
     assert ledger.verify() == []
+
+
+SETTLEMENT_DAMAGE = {
+    "settlements take all of their hold first": (-7, -7),
+    "transaction takes from the lots in their order": (-8, -6),
+}
+
+
+@pytest.mark.parametrize(("rule", "taken"), SETTLEMENT_DAMAGE.items(), ids=SETTLEMENT_DAMAGE.keys())
+def test_what_a_settlement_took_is_checked(clock, rule, taken):
+    """10 of a gift, 8 of them held, and 10 bought; 14 are charged."""
+    account = CreditAccount.objects.for_owner(new_owner())
+    gift = account.add_credits(10, "Gift", credit_type="bonus").allocations.get().lot
+    account.add_credits(10, "Bought")
+    clock.move(DAY)
+    hold = account.hold_credits(8, "Work", ttl=DAY)
+    clock.move(DAY / 2)
+    entry = account.settle_credits(14, "Work", hold=hold)
+    clock.move(DAY)
+    assert ledger.verify() == []
+    plant(
+        "UPDATE {creditallocation} SET amount = CASE lot_id WHEN %(gift)s THEN %(first)s"
+        " ELSE %(second)s END WHERE transaction_id = %(entry)s",
+        gift=gift.pk,
+        entry=entry.pk,
+        first=taken[0],
+        second=taken[1],
+    )
+    assert rule in rules(account)
 
 
 def test_times_that_are_the_same_are_no_discrepancy(account, clock):

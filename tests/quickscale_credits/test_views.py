@@ -13,13 +13,19 @@ from django.test import override_settings
 from django.urls import reverse_lazy
 from django.utils import timezone
 
+from quickscale_credits.allotments import schedule_allotment
 from quickscale_credits.models import CreditAccount, CreditTransaction, Service, ServiceUsage
+from quickscale_credits.services import create_missing_rows, register_temporarily
+from quickscale_credits.testing import ServiceFactory
+from tests.markup import words
+from tests.quickscale_credits.surface import ApiCall
 
 pytestmark = pytest.mark.django_db
 
 BALANCE = reverse_lazy("quickscale_credits:balance")
 HISTORY = reverse_lazy("quickscale_credits:history")
 has_dashboard = apps.is_installed("quickscale_dashboard")
+BALANCES = [BALANCE, "/dashboard/"] if has_dashboard else [BALANCE]
 HTMX = {"HX-Request": "true"}
 
 
@@ -69,12 +75,76 @@ class TestBalance:
         account.add_credits("1000.5", "Plan", credit_type="subscription", expires_at=end)
         account.add_credits(500, "Bought")
 
-        page = browser.get(BALANCE).content.decode()
+        html = browser.get(BALANCE).content.decode()
+        page = words(html)
 
         assert "1,500.5" in page
-        assert re.search(r"Subscription</th>\s*<td>.*?</td>\s*<td[^>]*>1,000.5", page, re.S)
-        assert re.search(r"Pay as you go</th>\s*<td>Never</td>\s*<td[^>]*>500<", page)
-        assert f"{end:%Y-%m-%d}T" in page
+        assert re.search(r"Subscription</th>\s*<td[^>]*>.*?</td>\s*<td[^>]*>1,000.5", page, re.S)
+        assert re.search(r"Pay as you go</th>\s*<td[^>]*>Never\s*</td>\s*<td[^>]*>500<", page)
+        assert f'<time datetime="{end:%Y-%m-%d}T' in html
+
+    @pytest.mark.parametrize("url", BALANCES)
+    def test_tells_how_many_credits_end_when(self, browser, account, clock, url):
+        """Not one lot's end beside the sum of many; a long list is cut short."""
+        for days, amount in [(10, 142), (28, 600), (28, 400), (60, 7), (90, 8), (120, 1)]:
+            end = clock.now + timedelta(days=days)
+            account.add_credits(amount, "Plan", credit_type="subscription", expires_at=end)
+        account.add_credits(30, "Gift", credit_type="bonus")
+        end = clock.now + timedelta(days=5)
+        account.add_credits(1, "Gift", credit_type="bonus", expires_at=end)
+
+        page = words(browser.get(url).content.decode())
+
+        assert re.findall(r"<li>([\d,]+ (?:ends?|never) ?[^<]*)</li>", page) == [
+            "142 end on Jan. 11, 2030",
+            "1,000 end on Jan. 29, 2030",
+            "7 end on March 2, 2030",
+            "9 end later, by May 1, 2030",
+            "1 ends on Jan. 6, 2030",
+            "30 never end",
+        ]
+
+    @pytest.mark.parametrize("url", BALANCES)
+    def test_shows_apart_what_is_still_to_come(self, browser, account, clock, url):
+        begin = clock.now
+        term = {"anchor": begin, "until": begin + timedelta(days=365)}
+        schedule_allotment(
+            account=account, amount=100, description="Year", source=("test", "1"), **term
+        )
+
+        page = words(browser.get(url).content.decode())
+
+        assert re.search(r"Subscription</th>\s*<td[^>]*>Feb. 1, 2030\s*</td>\s*<td[^>]*>100<", page)
+        assert re.findall(r"<li>([\d,]+ (?:credit|more)[^<]*)</li>", page) == [
+            "100 credits on Feb. 1, 2030",
+            "100 credits on March 1, 2030",
+            "100 credits on April 1, 2030",
+            "800 more by Dec. 1, 2030",
+        ]
+
+    def test_the_history_counts_what_can_be_used_and_not_what_is_to_come(
+        self, browser, account, clock
+    ):
+        account.add_credits(467, "Bought")
+        begin = clock.now
+        term = {"anchor": begin, "until": begin + timedelta(days=365)}
+        schedule_allotment(
+            account=account, amount=300, description="Yearly plan", source=("test", "1"), **term
+        )
+        account.consume_credits(7, "Used")
+        clock.move(timedelta(days=32))
+        account.consume_credits(10, "Used in February")
+
+        page = words(browser.get(HISTORY).content.decode())
+        after = re.findall(r'data-label="Balance after">([\d,]+)<', page)
+        entry = words(browser.get(f"{HISTORY}2/").content.decode())
+
+        # In February what was left of the first 300 ended when the next came.
+        assert after == ["757", "767", "760", "767", "467"]
+        assert "including 3,300 credits not available yet" in page
+        assert re.search(r"Balance after</th><td>767<", entry)
+        assert re.search(r"Not available yet</th><td>3,300<", entry)
+        assert account.get_available_balance() == 757
 
     def test_is_a_fragment_for_htmx(self, browser, account):
         response = browser.get(BALANCE, headers=HTMX)
@@ -109,14 +179,25 @@ class TestBalance:
 
 class TestServiceList:
     def test_shows_costs_and_links_what_has_a_form(self, browser, services):
-        Service.objects.create(name="API call", slug="api-call", cost="0.5")
-        page = browser.get("/services/").content.decode()
+        with register_temporarily(ApiCall):
+            create_missing_rows()
+            page = words(browser.get("/services/").content.decode())
 
         assert "2 credits for each letter" in page
         assert "Free" in page
         assert "0.5 credits" in page
         assert 'href="/services/shout/"' in page
         assert "/services/api-call/" not in page
+        assert "it is charged where it is used" in page
+
+    def test_what_no_code_stands_for_is_told_to_staff_only(self, browser, services, member):
+        ServiceFactory(name="Left over", slug="left-over", cost="0.5")
+
+        assert "Left over" not in browser.get("/services/").content.decode()
+        type(member).objects.filter(pk=member.pk).update(is_staff=True)
+        page = browser.get("/services/").content.decode()
+        assert "Left over" in page
+        assert "no code is installed for it" in page
 
     def test_leaves_out_what_is_switched_off(self, browser, services):
         Service.objects.filter(slug="shout").update(is_active=False)
@@ -129,10 +210,11 @@ class TestServiceList:
         assert "No services yet" in browser.get("/services/").content.decode()
 
     def test_needs_as_many_queries_for_many_services(
-        self, browser, services, django_assert_max_num_queries
+        self, browser, services, member, django_assert_max_num_queries
     ):
         for number in range(50):
-            Service.objects.create(name=f"S{number}", slug=f"s{number}", cost=1)
+            ServiceFactory(name=f"S{number}", slug=f"s{number}", cost=1)
+        type(member).objects.filter(pk=member.pk).update(is_staff=True)
 
         with django_assert_max_num_queries(5):
             first = browser.get("/services/").content.decode()
@@ -150,7 +232,7 @@ class TestUse:
 
         response = use(browser, text="hey", follow=True)
 
-        page = response.content.decode()
+        page = words(response.content.decode())
         assert response.redirect_chain[0][0].startswith("/services/uses/")
         assert "HEY" in page
         assert re.search(r"Cost</th>\s*<td[^>]*>6 credits", page)
@@ -212,7 +294,7 @@ class TestUse:
         with override_settings(QUICKSCALE_CREDITS_BUY_URL="/shop/"):
             response = use(browser, text="hello", headers=headers)
 
-        page = response.content.decode()
+        page = words(response.content.decode())
         assert response.status_code == 402
         assert "This takes 10 credits, and you have 5 credits." in page
         assert 'href="/shop/"' in page
@@ -256,9 +338,18 @@ class TestUse:
         assert response.status_code == 422
         assert "can&#x27;t be used at present" in response.content.decode()
 
+    def test_a_class_without_a_row_says_what_makes_it(self, browser, services, settings):
+        Service.objects.all().delete()
+        settings.DEBUG = True
+
+        page = browser.get("/services/shout/")
+
+        assert page.status_code == 404
+        assert "has no row in the database: run migrate" in page.content.decode()
+
     def test_what_is_switched_off_or_has_no_form_is_not_found(self, browser, services):
         Service.objects.filter(slug="shout").update(is_active=False)
-        Service.objects.create(name="API call", slug="api-call", cost=1)
+        ServiceFactory(name="API call", slug="api-call", cost=1)
 
         for code in ("shout", "api-call", "unknown"):
             assert browser.get(f"/services/{code}/").status_code == 404
@@ -271,7 +362,7 @@ class TestUse:
         assert browser.get(f"/services/uses/{usage.pk}/").status_code == 404
 
     def test_a_result_stays_when_its_service_is_gone(self, browser, account, services):
-        gone = Service.objects.create(name="Gone", slug="gone", cost=0, is_active=False)
+        gone = ServiceFactory(name="Gone", slug="gone", cost=0, is_active=False)
         usage = ServiceUsage.objects.create(
             service=gone, account=account, cost=0, metadata={"result": "kept"}
         )
@@ -288,7 +379,7 @@ class TestTransaction:
         account.add_credits(10, "Bought")
         entry = account.consume_credits(6, "Work")
 
-        page = browser.get(f"{BALANCE}history/{entry.sequence}/").content.decode()
+        page = words(browser.get(f"{BALANCE}history/{entry.sequence}/").content.decode())
 
         assert re.search(
             r"Bonus</th>(\s*<td[^>]*>.*?</td>){2}\s*<td[^>]*>\N{MINUS SIGN}4<", page, re.S

@@ -97,6 +97,101 @@ def test_the_account_menu_opens_and_closes(
         expect(link).to_be_hidden()
 
 
+def test_the_account_menu_keeps_the_focus_of_the_keyboard(
+    live_server: LiveServer, browser_page: BrowserPages, user: AbstractBaseUser
+) -> None:
+    """Escape gives it back to the menu's button; who goes on past the end leaves no open menu."""
+    page = browser_page()
+    log_in(page, live_server, user)
+    with register_temporarily(NavItem("Mine", "page", order=999, section="account")):
+        page.goto(live_server.url)
+        summary, link = page.locator("summary", has_text="ada@"), page.get_by_text("Mine")
+        summary.focus()
+        page.keyboard.press("Enter")
+        page.keyboard.press("Tab")
+        page.keyboard.press("Escape")
+        expect(link).to_be_hidden()
+        expect(summary).to_be_focused()
+
+        page.keyboard.press("Enter")
+        link.focus()
+        page.keyboard.press("Tab")
+        expect(link).to_be_hidden()
+
+
+def test_the_menu_of_a_phone_gives_the_focus_back(
+    live_server: LiveServer, browser_page: BrowserPages
+) -> None:
+    page = browser_page(width=390)
+    with register_temporarily(LINK):
+        page.goto(live_server.url)
+        burger = page.get_by_role("checkbox", name="Menu")
+        burger.check()
+        page.get_by_role("link", name="A link").focus()
+        page.keyboard.press("Escape")
+        expect(burger).to_be_focused()
+
+
+LONG = [
+    NavItem(f"Datenschutzeinstellungen {number}", "page", access=everyone) for number in range(8)
+]
+
+
+@pytest.mark.parametrize("size", ["16px", "32px"], ids=["text", "large text"])
+@pytest.mark.parametrize("width", [1024, 1280])
+def test_the_bar_takes_many_long_links(
+    live_server: LiveServer,
+    browser_page: BrowserPages,
+    user: AbstractBaseUser,
+    width: int,
+    size: str,
+) -> None:
+    page = browser_page(width=width)
+    log_in(page, live_server, user)
+    with register_temporarily(*LONG):
+        page.goto(f"{live_server.url}/page/")
+        page.evaluate(f"document.documentElement.style.fontSize = '{size}'")
+        assert_fits(page)
+        inside = "links => links.every(e => e.getBoundingClientRect().right <= innerWidth)"
+        assert page.locator(".navbar-item").evaluate_all(inside)
+        last = page.get_by_role("link", name="Datenschutzeinstellungen 7")
+        below = "e => document.querySelector('main').getBoundingClientRect().top >= e"
+        bottom = last.bounding_box()
+        assert bottom
+        assert page.evaluate(f"({below})({bottom['y'] + bottom['height']})")
+
+
+def test_high_contrast_shows_the_menu_and_the_edges_of_buttons(
+    live_server: LiveServer, browser_page: BrowserPages
+) -> None:
+    page = browser_page(width=390, forced_colors="active")
+    page.goto(f"{live_server.url}/contact/")
+    lines = page.locator(".qs-burger svg")
+    assert lines.evaluate("e => getComputedStyle(e).stroke !== getComputedStyle(e).backgroundColor")
+    expect(lines).to_be_visible()
+    button = page.get_by_role("button", name="Send")
+    expect(button).to_have_css("border-top-width", "1px")
+    edge = "e => getComputedStyle(e).borderTopColor !== getComputedStyle(e).backgroundColor"
+    assert button.evaluate(edge)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_paper_is_white_and_has_no_forms(
+    live_server: LiveServer, browser_page: BrowserPages, theme: str
+) -> None:
+    page = browser_page(dark=True)
+    page.goto(f"{live_server.url}/contact/")
+    page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
+    page.emulate_media(media="print", color_scheme="dark")
+    rgb = "(e, name) => getComputedStyle(e)[name].match(/[\\d.]+/g).map(Number)"
+    text = page.locator("h1").evaluate(rgb, "color")
+    paper = page.locator("html").evaluate(rgb, "backgroundColor")
+    assert max(text[:3]) < 80
+    assert paper == [255, 255, 255]
+    for part in ("form", "header", "footer"):
+        expect(page.locator(part).first).to_be_hidden()
+
+
 def test_the_skip_link_leads_past_the_navigation(
     live_server: LiveServer, browser_page: BrowserPages
 ) -> None:
@@ -205,7 +300,7 @@ def test_the_contact_form_needs_no_javascript(
     page = browser_page(javascript=False)
     page.goto(f"{live_server.url}/contact/")
     page.get_by_label("Name").fill("Grace")
-    page.get_by_label("E-mail address").fill("grace@example.com")
+    page.get_by_label("Email address").fill("grace@example.com")
     page.get_by_label("Message").fill("Hello")
     page.get_by_role("button", name="Send").click()
     expect(page.get_by_role("status")).to_contain_text("on its way")

@@ -5,6 +5,7 @@ from django.core import mail
 from django.test import Client
 from pytest_django import Settings
 
+from tests.mailbox import no_mail_server
 from tests.markup import problems_of_page
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("no_mails_counted")]
@@ -70,3 +71,15 @@ def test_one_address_may_send_so_many_in_an_hour(client: Client, settings: Setti
 
 def test_a_customers_address_is_filled_in(customer: Client) -> None:
     assert 'value="ada@example.com"' in customer.get("/contact/").text
+
+
+def test_a_message_that_cannot_be_sent_is_kept_and_told(
+    client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    with no_mail_server():
+        response = client.post("/contact/", MESSAGE)
+    assert response.status_code == 503
+    assert "We could not send your message." in response.text
+    assert "Is there an &lt;API&gt;?" in response.text
+    assert problems_of_page(response.text) == []
+    assert "ConnectionRefusedError" in caplog.text

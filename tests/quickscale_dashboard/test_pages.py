@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from django.templatetags.static import static
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries, Settings
 
@@ -80,3 +81,20 @@ def test_the_home_page_leads_customers_to_their_dashboard(client: Client, custom
 def test_the_language_of_the_page_is_told(client: Client, settings: Settings) -> None:
     settings.LANGUAGE_CODE = "ar"
     assert '<html lang="ar" dir="rtl">' in client.get("/").text
+
+
+def test_a_page_without_an_icon_of_its_own_gets_the_sites(
+    client: Client, settings: Settings
+) -> None:
+    """Browsers ask for this address on the admin's pages, and mail programs for links."""
+    mark = client.get("/favicon.ico")
+    assert (mark.status_code, mark["Location"]) == (302, static("quickscale_dashboard/mark.svg"))
+    settings.QUICKSCALE_DASHBOARD_LOGO = "parrot.svg"
+    assert client.get("/favicon.ico")["Location"] == "/static/parrot.svg"
+
+
+def test_no_script_evaluates_code_in_development(client: Client, settings: Settings) -> None:
+    settings.DEBUG = True
+    text = client.get("/").text
+    assert text.count("django_htmx/htmx") == 1
+    assert "django-htmx.js" not in text

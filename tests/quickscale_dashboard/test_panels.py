@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.http import HttpRequest
+from django.shortcuts import resolve_url
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
@@ -55,10 +57,11 @@ def test_a_panel_is_only_for_those_whom_its_rule_allows(customer: Client) -> Non
     assert customer.get("/dashboard/panels/home/unknown/").status_code == 404
 
 
-def test_a_visitor_whose_session_ended_is_sent_to_log_in_by_a_reload(client: Client) -> None:
+def test_a_visitor_whose_session_ended_is_sent_to_log_in_and_back(client: Client) -> None:
+    headers = {"HX-Request": "true", "HX-Current-URL": "http://testserver/dashboard/"}
     with register_temporarily(panel("one", "First")):
-        response = client.get("/dashboard/panels/home/one/")
-    assert response["HX-Refresh"] == "true"
+        response = client.get("/dashboard/panels/home/one/", headers=headers)
+    assert response["HX-Redirect"] == f"{resolve_url(settings.LOGIN_URL)}?next=/dashboard/"
     assert response.text == ""
 
 

@@ -66,5 +66,7 @@ urlpatterns = [
     path("login/", page, name="account_login"),
     path("page/", page, name="page"),
     path("page/below/", page, name="page-below"),
-    path("", include("quickscale_dashboard.urls")),
+    path("dashboard/", include("quickscale_dashboard.urls")),
+    path("", include("quickscale_dashboard.urls_health")),
+    path("", include("quickscale_dashboard.urls_public")),
 ]

@@ -6,7 +6,8 @@ from decimal import Decimal
 from typing import Any
 
 from quickscale_stripe import checkout
-from quickscale_stripe.models import StripePrice
+from quickscale_stripe.models import Payment, StripePrice
+from quickscale_stripe.sandbox import Sandbox
 
 
 def open_checkout(owner: Any, price: StripePrice, reference: str = "first") -> str:
@@ -32,7 +33,21 @@ def open_signup(owner: Any, price: StripePrice, reference: str = "first") -> str
     ).id
 
 
+def charge_of(payment: Payment) -> str:
+    return payment.charges.get().charge_id
+
+
+def intent_of(payment: Payment) -> str:
+    return payment.charges.get().payment_intent_id
+
+
 def balance(owner: Any) -> Decimal:
     from quickscale_credits.models import CreditAccount  # Not every site has it.
 
     return CreditAccount.objects.for_owner(owner).get_balance()
+
+
+def alter(shop: Sandbox, kind: str, object_id: str, **fields: Any) -> None:
+    """Let the sandbox's object have other values, such as only Stripe itself could give it."""
+    with shop.world() as world:
+        world.save(world.get(kind, object_id) | fields)

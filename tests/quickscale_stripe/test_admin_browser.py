@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 from django.test import Client
 
-from quickscale_stripe.models import Payment, StripePrice, StripeProduct
+from quickscale_credits.models import CreditAccount
+from quickscale_stripe.models import Payment, StripePrice, StripeProduct, Subscription
 from quickscale_stripe.sandbox import Sandbox
 from tests.browser import assert_accessible
 from tests.quickscale_stripe.shopping import open_checkout
+from tests.quickscale_stripe.test_subscriptions import basic, subscribed
+
+__all__ = ["basic", "subscribed"]
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -67,7 +72,6 @@ def test_the_pages_are_accessible_and_fit(
         f"stripeproduct/{package.product_id}/change/",
         f"stripeprice/{package.pk}/change/",
         f"stripeprice/{package.pk}/take/archive/",
-        "stripeproduct/order/",
         f"payment/{payment.pk}/refund/",
     ):
         page.goto(f"{live_server.url}{ADMIN}/{path}")
@@ -76,3 +80,45 @@ def test_the_pages_are_accessible_and_fit(
     page.click("text=Preview")
     page.click("text=Refund $9.00")
     page.wait_for_selector("text=$9.00 go back, and 100 credits with them.")
+
+
+def test_a_long_title_lies_beside_no_button_and_lists_show_what_support_needs(
+    live_server: Any,
+    browser_page: Any,
+    shop: Sandbox,
+    owner: Any,
+    admin_client: Client,
+    subscribed: Subscription,
+    package: StripePrice,
+) -> None:
+    shop.pay(open_checkout(owner, package))
+    shop.deliver()
+    account = CreditAccount.objects.get()
+    page = browser_page(allow=ALLOWED)
+    log_in(page, admin_client, live_server.url)
+    for path in (
+        f"quickscale_stripe/subscription/{subscribed.pk}/change/",
+        f"quickscale_stripe/payment/{Payment.objects.first().pk}/change/",
+        f"quickscale_credits/creditaccount/{account.pk}/change/",
+    ):
+        page.goto(f"{live_server.url}/admin/{path}")
+        title = page.locator("#content > h2").bounding_box()
+        for button in page.locator(".object-tools li").all():
+            box = button.bounding_box()
+            assert box["y"] >= title["y"] + title["height"], path
+    for path, columns in {
+        "quickscale_stripe/payment/": ["Owner", "Amount", "Refunded", "Status", "Receipt number"],
+        "quickscale_stripe/subscription/": ["Owner", "Price", "Status", "Period ends"],
+        "quickscale_stripe/stripeproduct/": ["Name", "Active"],
+        "quickscale_stripe/stripeevent/": ["Type", "Status", "Error"],
+        "quickscale_credits/creditaccount/": ["Owner", "Status", "Available", "On hold"],
+        "quickscale_credits/credittransaction/": ["Account", "Kind", "Amount", "Description"],
+    }.items():
+        page.goto(f"{live_server.url}/admin/{path}")
+        edge = page.locator("#changelist-form .results").bounding_box()
+        for name in columns:
+            head = page.locator(
+                "#result_list thead .text", has_text=re.compile(f"^\\s*{name}\\s*$")
+            )
+            box = head.first.bounding_box()
+            assert box["x"] + box["width"] <= edge["x"] + edge["width"] + 1, (path, name)

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import re
-import uuid
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -9,11 +7,13 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.test import Client
 
-from quickscale_stripe import billing_views, fulfilment
+from quickscale_stripe import billing_views
 from quickscale_stripe.client import get_client
 from quickscale_stripe.models import StripeCustomer, StripePrice, Subscription
 from quickscale_stripe.sandbox import Sandbox
-from tests.quickscale_stripe.shopping import open_checkout
+from quickscale_stripe.sandbox.methods import find_method
+from quickscale_stripe.sandbox.operations import portal
+from tests.quickscale_stripe.shopping import balance, open_checkout, open_signup
 from tests.quickscale_stripe.test_pages import Unreachable, text_of
 from tests.quickscale_stripe.test_subscriptions import basic, pro, subscribed
 
@@ -25,13 +25,13 @@ BILLING = "/dashboard/billing/"
 TODAY = datetime.now(UTC)
 
 
-def save_another(shop: Sandbox, buyer: Client, method: str = "card") -> tuple[str, Any]:
-    """A Checkout that saves a method, as a person goes through it: its id, and the page after."""
-    response = buyer.post(f"{BILLING}add/", {"reference": uuid.uuid4()})
-    session = re.search(r"cs_\w+", response["Location"])
-    assert session
-    back = shop.pay(session[0], method)
-    return session[0], buyer.get(back.url)
+def save_another(shop: Sandbox, buyer: Client, method: str = "card") -> Any:
+    """Save a payment method on Stripe's page, as a person does; returns the page after it."""
+    path = buyer.post(f"{BILLING}add/")["Location"].removeprefix(shop.base_url)
+    assert "Subscriptions" not in shop.respond("GET", path, {}).body.decode()
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    saved = shop.respond("POST", path, form, f"action=method&method={method}".encode())
+    return buyer.get(saved.headers["Location"])
 
 
 def default_of(subscription: Subscription) -> Any:
@@ -57,29 +57,62 @@ def test_the_card_of_the_plan_is_shown_as_events_tell_it(
 
 
 def test_another_card_is_charged_from_then_on(
-    shop: Sandbox, buyer: Client, subscribed: Subscription, owner: Any
+    shop: Sandbox, buyer: Client, subscribed: Subscription
 ) -> None:
+    """The portal changes the customer's default; Checkout gave the subscription its own."""
     before = default_of(subscribed)
-    _, page = save_another(shop, buyer, "bank_success")
+    page = save_another(shop, buyer, "bank_success")
     assert "Test Bank •••• ending in 6789" in text_of(page)
-    assert default_of(subscribed) != before
     customer = StripeCustomer.objects.get()
-    remote = get_client().v1.customers.retrieve(customer.stripe_id or "")
-    assert remote.invoice_settings
-    assert remote.invoice_settings.default_payment_method == customer.payment_method_id
+    assert default_of(subscribed) == customer.payment_method_id != before
     shop.deliver()
     assert StripeCustomer.objects.get().payment_method["last4"] == "6789"
 
 
-def test_a_session_that_comes_again_brings_no_older_method_back(
+def test_an_event_alone_lets_the_subscription_follow(
     shop: Sandbox, buyer: Client, subscribed: Subscription
 ) -> None:
-    older, _ = save_another(shop, buyer)
-    shop.advance(seconds=5)
+    """The person closed the window on Stripe's page."""
+    customer = StripeCustomer.objects.get()
+    with shop.world() as world:
+        portal.save_method(world, customer.stripe_id or "", find_method("bank_success"))
+    shop.deliver()
+    customer.refresh_from_db()
+    assert customer.payment_method["last4"] == "6789"
+    assert default_of(subscribed) == customer.payment_method_id
+    assert customer.default_payment_method_id == customer.payment_method_id
+
+
+def test_an_overdue_invoice_is_charged_to_the_new_card_when_stripe_tries_next(
+    shop: Sandbox, buyer: Client, owner: Any, basic: StripePrice
+) -> None:
+    shop.pay(open_signup(owner, basic), "renewal_declined")
+    shop.advance(days=32)
+    shop.deliver()
+    subscription = Subscription.objects.get()
+    assert subscription.status == "past_due"
+    save_another(shop, buyer)
+    shop.advance(days=4)
+    shop.deliver()
+    subscription.refresh_from_db()
+    assert subscription.status == "active"
+    assert balance(owner) == 2 * 300
+
+
+def test_a_subscription_s_own_card_stays_while_the_default_does(
+    shop: Sandbox, buyer: Client, owner: Any, basic: StripePrice
+) -> None:
+    """A default of before the sign-up doesn't take the place of the card that paid for it."""
     save_another(shop, buyer, "bank_success")
-    now = default_of(subscribed)
-    fulfilment.fulfil(older)
-    assert default_of(subscribed) == now
+    shop.pay(open_signup(owner, basic))
+    shop.deliver()
+    own = default_of(Subscription.objects.get())
+    get_client().v1.customers.update(
+        StripeCustomer.objects.get().stripe_id or "", {"name": "Another name"}
+    )
+    shop.deliver()
+    assert default_of(Subscription.objects.get()) == own
+    assert StripeCustomer.objects.get().payment_method_id == own
 
 
 def test_a_method_that_is_removed_is_gone_here_too(
@@ -118,10 +151,10 @@ def test_the_portal_comes_back_to_the_page(
 
 
 def test_others_see_nothing_of_it(shop: Sandbox, buyer: Client, subscribed: Subscription) -> None:
-    session, _ = save_another(shop, buyer, "bank_success")
+    save_another(shop, buyer, "bank_success")
     stranger = Client()
     stranger.force_login(get_user_model().objects.create_user(email="eve@example.com"))
-    page = stranger.get(BILLING, {"session_id": session})
+    page = stranger.get(BILLING, {"from": "portal"})
     assert "No payment method is saved" in text_of(page)
 
 
@@ -151,8 +184,7 @@ def test_while_stripe_is_down_the_page_shows_what_is_known(
 ) -> None:
     monkeypatch.setattr("quickscale_stripe.sandbox.SandboxHTTPClient", lambda _: Unreachable())
     assert "4242" in text_of(buyer.get(BILLING, {"from": "portal"}))
-    assert "4242" in text_of(buyer.get(BILLING, {"session_id": "cs_test_1"}))
-    page = buyer.post(f"{BILLING}add/", {"reference": uuid.uuid4()})
+    page = buyer.post(f"{BILLING}add/")
     assert page.status_code == 503
     assert f'href="{BILLING}"' in page.text
 
@@ -165,15 +197,3 @@ def test_where_payments_are_off_nothing_is_offered(
     assert "4242" in text_of(page)
     assert f"{BILLING}portal/" not in page.text
     assert f"{BILLING}add/" not in page.text
-
-
-def test_without_a_reference_nothing_is_asked(shop: Sandbox, buyer: Client) -> None:
-    assert buyer.post(f"{BILLING}add/").url.endswith(BILLING)
-
-
-def test_where_nothing_is_for_sale_no_method_is_asked_for(
-    shop: Sandbox, buyer: Client, owner: Any
-) -> None:
-    StripePrice.objects.update(active=False)
-    page = buyer.post(f"{BILLING}add/", {"reference": uuid.uuid4()}, follow=True)
-    assert "no payment method is needed" in text_of(page)

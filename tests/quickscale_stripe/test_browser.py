@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from quickscale_stripe.models import Payment, StripePrice, StripeProduct, Subscription
 from quickscale_stripe.sandbox import Sandbox
-from tests.browser import assert_accessible, assert_fits
+from tests.browser import assert_accessible, assert_fits, assert_shown_whole
 from tests.quickscale_stripe.shopping import open_checkout
 from tests.quickscale_stripe.test_subscriptions import basic, pro, subscribed
 
@@ -70,8 +70,8 @@ def test_lists_and_choices_are_swapped_in_place(
     settings.QUICKSCALE_STRIPE_PAGE_SIZE = 10
     Payment.objects.bulk_create(
         Payment(
-            owner=owner, kind="invoice" if number % 2 else "one_time", amount=number,
-            currency="jpy", created_at=timezone.now(),
+            owner=owner, kind="invoice" if number % 2 else "one_time", total=number,
+            amount=number, currency="jpy", created_at=timezone.now(),
         )
         for number in range(25)
     )  # fmt: skip
@@ -98,3 +98,30 @@ def test_lists_and_choices_are_swapped_in_place(
     expect(page.locator("#interval-year")).to_be_focused()
     assert page.url.endswith("?interval=year")
     assert page.evaluate("window.stays")
+
+
+@pytest.mark.parametrize("width", [390, 320])
+def test_tables_show_everything_on_a_phone(
+    live_server: Any,
+    browser_page: Any,
+    shop: Sandbox,
+    owner: Any,
+    buyer: Client,
+    package: StripePrice,
+    pro: StripePrice,
+    width: int,
+) -> None:
+    shop.pay(open_checkout(owner, package))
+    shop.deliver()
+    paid = Payment.objects.get()
+    page = browser_page(width=width)
+    session = buyer.cookies["sessionid"].value
+    page.context.add_cookies([{"name": "sessionid", "value": session, "url": live_server.url}])
+    for path in ("payments/", "plans/", f"payments/{paid.pk}/receipt/"):
+        page.goto(f"{live_server.url}/dashboard/{path}")
+        assert_shown_whole(page)
+        assert_accessible(page)
+    page.goto(f"{live_server.url}/dashboard/payments/")
+    row = page.locator("#payments tbody tr")
+    expect(row).to_contain_text(paid.receipt_number)
+    expect(page.locator("[aria-live]:not(#announcement)")).to_have_count(0)

@@ -1,16 +1,24 @@
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import stripe
 from django.core.management import CommandError, call_command
+from django.test import Client
 
-from quickscale_stripe import catalogue
+from quickscale_stripe import catalogue, checks, metadata, publishing
 from quickscale_stripe.client import get_client
+from quickscale_stripe.exceptions import NotForSaleError
 from quickscale_stripe.models import StripePrice, StripeProduct
+from quickscale_stripe.publishing import PriceFields
 from quickscale_stripe.sandbox import Sandbox
+from quickscale_stripe.testing import StripeOfTest
+from tests.quickscale_stripe.shopping import open_checkout, open_signup
 
 pytestmark = pytest.mark.django_db
 
@@ -70,15 +78,6 @@ def test_a_whole_sync_hides_what_is_no_longer_listed(shop: Sandbox, package: Str
     assert package.active is False
 
 
-@pytest.mark.parametrize(
-    ("text", "credits"),
-    [("100", "100"), ("0.5", "0.5"), ("", "0"), ("many", "0"), ("-5", "0"), ("NaN", "0"),
-     ("1e99", "0"), ("0.00001", "0"), ("Infinity", "0")],
-)  # fmt: skip
-def test_metadata_that_is_no_amount_counts_as_none(text: str, credits: str) -> None:  # noqa: A002
-    assert catalogue.parse_credits(text) == Decimal(credits)
-
-
 def test_the_command(shop: Sandbox, package: StripePrice, capsys: Any) -> None:
     StripeProduct.objects.update(name="x")
     StripePrice.objects.update(nickname="x")
@@ -109,6 +108,206 @@ def test_the_webhook_endpoint_command(sandbox: Sandbox, capsys: Any) -> None:
     assert endpoint.api_version == stripe.api_version
     assert "invoice.paid" in endpoint.enabled_events
     assert "charge.dispute.funds_withdrawn" in endpoint.enabled_events
+
+
+class TestForeign:
+    """What another product sells on the same Stripe account."""
+
+    @pytest.fixture
+    def plan(self, shop: Sandbox) -> stripe.Price:
+        """A plan of somebody else's: it doesn't say how many credits it brings."""
+        return make_price(name="Other plan", recurring={"interval": "month"})
+
+    @pytest.fixture
+    def shirt(self, shop: Sandbox) -> stripe.Price:
+        return make_price(name="T-shirt")
+
+    @pytest.fixture(params=["by event", "by sync"])
+    def mirrored(
+        self, request: Any, shop: Sandbox, plan: stripe.Price, shirt: stripe.Price
+    ) -> None:
+        if request.param == "by event":
+            shop.deliver()
+        else:
+            list(catalogue.sync_all())
+
+    @pytest.mark.usefixtures("mirrored")
+    def test_is_neither_mirrored_nor_exported(self, capsys: Any) -> None:
+        assert not StripeProduct.objects.filter(name__in=["Other plan", "T-shirt"]).exists()
+        assert (StripeProduct.objects.count(), StripePrice.objects.count()) == (5, 7)
+        call_command("export_products")
+        assert "Other plan" not in capsys.readouterr().out
+
+    def test_is_not_sold_even_where_it_is_known(
+        self, shop: Sandbox, owner: Any, buyer: Client, plan: stripe.Price, shirt: stripe.Price
+    ) -> None:
+        """A subscription that staff made by hand refers to it."""
+        known = [catalogue.get_price(price.id) for price in (plan, shirt)]
+        rows = [price for price in known if price]
+        assert not StripePrice.objects.offered().filter(pk__in=[row.pk for row in rows]).exists()
+        assert "Other plan" not in buyer.get("/dashboard/plans/").content.decode()
+        assert "T-shirt" not in buyer.get("/dashboard/buy-credits/").content.decode()
+        opened = len(get_client().v1.checkout.sessions.list().data)
+        for row, path in zip(rows, ("plans/subscribe/", "buy-credits/checkout/"), strict=True):
+            buyer.post(f"/dashboard/{path}", {"price": row.pk, "reference": str(uuid4())})
+        assert len(get_client().v1.checkout.sessions.list().data) == opened
+        with pytest.raises(NotForSaleError):
+            open_signup(owner, rows[0])
+        with pytest.raises(NotForSaleError):
+            open_checkout(owner, rows[1])
+
+    def test_known_prices_stay_in_step(self, shop: Sandbox, shirt: stripe.Price) -> None:
+        catalogue.sync_price(shirt.id)
+        get_client().v1.prices.update(shirt.id, {"nickname": "XL"})
+        shop.deliver()
+        assert StripePrice.objects.get(stripe_id=shirt.id).nickname == "XL"
+
+    def test_that_gets_credits_becomes_ours(self, shop: Sandbox, shirt: stripe.Price) -> None:
+        shop.deliver()
+        get_client().v1.prices.update(shirt.id, {"metadata": {"credits": "5"}})
+        shop.deliver()
+        assert StripePrice.objects.offered().get(stripe_id=shirt.id).credits == 5
+
+    def test_what_brings_no_credits_is_ours_when_it_says_so(self, shop: Sandbox) -> None:
+        price = make_price(name="Support", metadata={"credits": "0"})
+        shop.deliver()
+        assert StripePrice.objects.offered().filter(stripe_id=price.id).exists()
+
+    def test_is_counted_by_the_command(self, shirt: stripe.Price, capsys: Any) -> None:
+        call_command("sync_products")
+        assert "1 prices are not this site's" in capsys.readouterr().out
+        call_command("sync_products", verbosity=2)
+        assert f"{shirt.id}: not this site's" in capsys.readouterr().out
+
+    def test_a_named_catalogue_has_its_own_prices_only(self, shop: Sandbox, settings: Any) -> None:
+        own = make_price(name="Own", metadata={"catalogue": "acme"})
+        by_product = make_price(name="Also own", product_metadata={"catalogue": "acme"})
+        make_price(name="Other", metadata={"catalogue": "other", "credits": "10"})
+        settings.QUICKSCALE_STRIPE_CATALOGUE = "acme"
+        list(catalogue.sync_all())
+        offered = StripePrice.objects.offered().values_list("stripe_id", flat=True)
+        assert sorted(offered) == sorted([own.id, by_product.id])
+        settings.QUICKSCALE_STRIPE_CATALOGUE = ""
+        list(catalogue.sync_all())
+        assert StripePrice.objects.offered().count() == 7
+
+
+def test_a_test_finds_the_price_that_is_on_sale(shop: Sandbox, package: StripePrice) -> None:
+    """An edit of the amount leaves the old price in place, archived."""
+    changed = replace(PriceFields.of(package), unit_amount=1100)
+    new = publishing.update_price(price=package, fields=changed, reference="a")
+    assert StripeOfTest(shop).price("Starter pack") == new
+
+
+class TestMalformed:
+    """Metadata that a person typed wrongly."""
+
+    def test_credits_keep_the_last_good_value(
+        self, shop: Sandbox, package: StripePrice, capsys: Any
+    ) -> None:
+        get_client().v1.prices.update(package.stripe_id, {"metadata": {"credits": "1,000"}})
+        shop.deliver()
+        package.refresh_from_db()
+        assert (package.credits, package.for_sale) == (100, True)
+        [told] = checks.check_metadata(None, ["default"])
+        assert "Metadata credits is “1,000”. Type 1000." in told.msg
+        call_command("sync_products")
+        assert "Type 1000. Until then 100.0000 credits count." in capsys.readouterr().err
+        with pytest.raises(CommandError, match="Type 1000"):
+            call_command("export_products")
+
+        get_client().v1.prices.update(package.stripe_id, {"metadata": {"credits": "1000"}})
+        shop.deliver()
+        package.refresh_from_db()
+        assert (package.credits, package.metadata_errors) == (1000, {})
+        assert checks.check_metadata(None, ["default"]) == []
+
+    def test_a_product_s_credits_keep_those_of_its_prices(self, shop: Sandbox) -> None:
+        plan = StripePrice.objects.get(product__name="Basic plan", interval="month")
+        get_client().v1.prices.update(plan.stripe_id, {"metadata": {"credits": ""}})
+        get_client().v1.products.update(
+            plan.product.stripe_id, {"metadata": {"credits": "3 00", "display_order": "first"}}
+        )
+        shop.deliver()
+        plan.refresh_from_db()
+        assert (plan.credits, plan.product.display_order) == (300, 11)
+        assert plan.metadata_errors == {"credits": "3 00"}
+        assert plan.product.metadata_errors == {"display_order": "first"}
+
+    @pytest.mark.parametrize("key", ["credits", "credits_interval"])
+    def test_a_new_price_is_not_sold_until_it_can_be_read(
+        self, shop: Sandbox, key: str, capsys: Any
+    ) -> None:
+        good = {"credits": "1000", "credits_interval": "month"}
+        price = make_price(
+            name="New plan", recurring={"interval": "year"}, metadata=good | {key: "monthly"}
+        )
+        shop.deliver()
+        assert StripePrice.objects.get(stripe_id=price.id).metadata_errors == {key: "monthly"}
+        assert not StripePrice.objects.offered().filter(stripe_id=price.id).exists()
+        call_command("sync_products", price.id)
+        assert "Until then it isn't sold." in capsys.readouterr().err
+        get_client().v1.prices.update(price.id, {"metadata": good})
+        shop.deliver()
+        assert StripePrice.objects.offered().get(stripe_id=price.id).credits_come_monthly
+
+    def test_a_price_that_was_not_ours_is_not_sold_for_nothing(self, shop: Sandbox) -> None:
+        price = make_price(name="Plan", recurring={"interval": "month"})
+        catalogue.sync_price(price.id)
+        get_client().v1.prices.update(price.id, {"metadata": {"credits": "1,000"}})
+        shop.deliver()
+        assert not StripePrice.objects.offered().filter(stripe_id=price.id).exists()
+
+    def test_the_interval_keeps_the_last_good_value(self, shop: Sandbox) -> None:
+        plan = StripePrice.objects.get(product__name="Basic plan", interval="year")
+        get_client().v1.prices.update(plan.stripe_id, {"metadata": {"credits_interval": "monthly"}})
+        shop.deliver()
+        plan.refresh_from_db()
+        assert plan.credits_come_monthly
+        assert plan.metadata_errors == {"credits_interval": "monthly"}
+
+
+@pytest.mark.parametrize(
+    ("text", "amount"),
+    [("100", "100"), (" 100 ", "100"), ("0", "0"), ("0.5", "0.5"), ("2.1250", "2.125"),
+     ("0.125", "0.125"), ("1.50000", "1.5"), ("999999999999999.9999", "999999999999999.9999")],
+)  # fmt: skip
+def test_credits_are_read(text: str, amount: str) -> None:
+    assert metadata.parse_credits(text) == Decimal(amount)
+    assert metadata.parse_credits(metadata.credits_text(Decimal(amount))) == Decimal(amount)
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [("1,000", "Type 1000."), ("1'000.5", "Type 1000.5."), ("3 00", "Type 300."),
+     ("1_000", "Type 1000."), ("10,000,000", "Type 10000000."),
+     ("1.000", "Type 1000, or 1.0000 for a fraction."),
+     ("0.00001", "Use at most 4 decimal places."),
+     *((text, "Type digits, with a point before decimals, such as 1000 or 2.5.")
+       for text in ("many", "-5", "NaN", "Infinity", "1e3", "1,5", "300 credits", "9" * 16, "٣")),
+     ],
+)  # fmt: skip
+def test_credits_that_can_not_be_read_say_what_to_type(text: str, hint: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(hint)}$"):
+        metadata.parse_credits(text)
+
+
+def make_price(
+    *,
+    name: str,
+    metadata: dict[str, str] | None = None,
+    product_metadata: dict[str, str] | None = None,
+    recurring: Any = None,
+) -> stripe.Price:
+    """A product with one price of 25.00 USD, made at Stripe by somebody."""
+    products, prices = get_client().v1.products, get_client().v1.prices
+    product = products.create({"name": name, "metadata": product_metadata or {}})
+    params: Any = {"product": product.id, "currency": "usd", "unit_amount": 2500}
+    if metadata:
+        params["metadata"] = metadata
+    if recurring:
+        params["recurring"] = recurring
+    return prices.create(params)
 
 
 def test_a_product_with_all_of_its_prices(shop: Sandbox, package: StripePrice) -> None:

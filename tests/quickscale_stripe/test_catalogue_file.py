@@ -231,6 +231,7 @@ def test_the_mirror_is_brought_up_to_date_before(
 ) -> None:
     StripeProduct.objects.filter(pk=package.product_id).update(name="stale")
     entry = {"id": package.product.stripe_id, "name": "Starter pack"}
-    told = push(entry, dry_run=True)
-    assert "name:" not in told
+    assert "name:" not in push(entry, dry_run=True)
+    assert catalogue.packages()[0].price.product.name == "stale"
+    assert "name:" not in push(entry)
     assert catalogue.packages()[0].price.product.name == "Starter pack"

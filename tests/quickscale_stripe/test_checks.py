@@ -11,13 +11,20 @@ from django.utils import timezone
 from quickscale_stripe import checks, hooks
 from quickscale_stripe.client import get_client
 from quickscale_stripe.conf import app_settings
+from quickscale_stripe.exceptions import PaymentsOffError
 from quickscale_stripe.models import StripeEvent
 from quickscale_stripe.sandbox import Sandbox
+
+LIVE = {"SECRET_KEY": "sk_live_1", "WEBHOOK_SECRET": "x", "LIVE_MODE": True}
 
 
 def ids() -> set[str]:
     found = [
         *checks.check_keys(None),
+        *checks.check_api_base(None),
+        *checks.check_live_key_is_sent_by_https(None),
+        *checks.check_networks(None),
+        *checks.check_staff(None),
         *checks.check_sandbox(None),
         *checks.check_sandbox_mode(None),
         *checks.check_hooks(None),
@@ -39,6 +46,15 @@ def ids() -> set[str]:
         ({"SECRET_KEY": "sk_live_1", "WEBHOOK_SECRET": "x", "LIVE_MODE": True}, set()),
         ({"SECRET_KEY": "sk_test_1", "PUBLIC_KEY": "pk_live_1", "WEBHOOK_SECRET": "x"}, {"E005"}),
         ({"SECRET_KEY": "sk_live_1", "ENABLED": False}, set()),
+        ({"API_BASE": "http://127.0.0.1:12111"}, {"E012"}),
+        ({"API_BASE": "https://stripe.example.com"}, {"E012"}),
+        ({"API_BASE": "https://api.stripe.com.example.com/"}, {"E012"}),
+        ({"API_BASE": "https://api.stripe.com/"}, set()),
+        ({"API_BASE": "http://api.stripe.com", **LIVE}, {"E012", "E013"}),
+        ({"API_BASE": "HTTP://10.0.0.1", **LIVE}, {"E012", "E013"}),
+        ({"WEBHOOK_NETWORKS": "192.0.2.0/24, 2001:db8::/32"}, set()),
+        ({"WEBHOOK_NETWORKS": ["192.0.2.1/24"]}, {"E014"}),
+        ({"SECRET_KEY": "sk_test_1", "WEBHOOK_SECRET": "x", "STAFF_EMAILS": ""}, {"W004"}),
         ({"SANDBOX": True}, {"E900"}),
         ({"SANDBOX": True, "LIVE_MODE": True}, {"E900", "E006"}),
         ({"FULFIL": "nowhere.at_all"}, {"E007"}),
@@ -50,9 +66,30 @@ def ids() -> set[str]:
 def test_settings_that_do_not_go_together(
     settings: Any, values: dict[str, Any], expected: set[str]
 ) -> None:
-    for name, value in values.items():
+    for name, value in {"STAFF_EMAILS": "staff@example.com", **values}.items():
         setattr(settings, f"QUICKSCALE_STRIPE_{name}", value)
     assert ids() == expected
+
+
+def test_a_stand_in_may_be_used_in_development(settings: Any) -> None:
+    settings.DEBUG = True
+    settings.QUICKSCALE_STRIPE_API_BASE = "http://127.0.0.1:12111"
+    assert ids() == set()
+
+
+@pytest.mark.parametrize("setting", ["MANAGERS", "ADMINS"])
+def test_django_s_own_lists_of_people_do_for_staff(settings: Any, setting: str) -> None:
+    settings.QUICKSCALE_STRIPE_SECRET_KEY = "sk_test_1"
+    settings.QUICKSCALE_STRIPE_WEBHOOK_SECRET = "x"
+    setattr(settings, setting, [("Grace", "grace@example.com")])
+    assert ids() == set()
+
+
+def test_a_live_key_never_leaves_by_plain_http(settings: Any) -> None:
+    settings.QUICKSCALE_STRIPE_SECRET_KEY = "rk_live_1"
+    settings.QUICKSCALE_STRIPE_API_BASE = "http://127.0.0.1:9"
+    with pytest.raises(PaymentsOffError, match="HTTPS only"):
+        get_client()
 
 
 @pytest.mark.parametrize(
@@ -115,11 +152,70 @@ class TestEndpoints:
         with pytest.raises(CommandError, match=r"is disabled.\nNo endpoint is enabled"):
             call_command("check_webhook_endpoints")
 
-    def test_those_of_other_sites_do_not_count(self, sandbox: Sandbox) -> None:
+    @pytest.mark.parametrize(
+        ("url", "told"),
+        [
+            ("https://elsewhere.example/stripe/webhook/", "leads to another site."),
+            ("http://testserver/stripe/webhook", "leads past this site's webhook."),
+            ("http://testserver/hooks/", "leads past this site's webhook."),
+        ],
+    )
+    def test_those_that_lead_elsewhere_are_named_and_do_not_count(
+        self,
+        sandbox: Sandbox,
+        settings: Any,
+        capsys: pytest.CaptureFixture[str],
+        url: str,
+        told: str,
+    ) -> None:
+        settings.ALLOWED_HOSTS = ["testserver"]
+        with sandbox.world() as world:
+            [endpoint] = world.all("webhook_endpoint")
+            world.save(endpoint | {"url": url})
         with pytest.raises(CommandError, match="No endpoint is enabled"):
-            call_command("check_webhook_endpoints", "https://elsewhere.example/stripe/webhook/")
+            call_command("check_webhook_endpoints")
+        assert capsys.readouterr().out == f"{endpoint['id']} ({url}) {told}\n"
+        with pytest.raises(CommandError, match="No endpoint is enabled"):
+            call_command("check_webhook_endpoints", "https://example.com/stripe/webhook/")
+
+    def test_a_new_one_gets_its_last_slash_and_is_made_once(
+        self, sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        def urls() -> list[str]:
+            return [endpoint.url for endpoint in get_client().v1.webhook_endpoints.list().data]
+
+        call_command("create_webhook_endpoint", "https://example.com/stripe/webhook")
+        assert "Added the last slash" in capsys.readouterr().out
+        assert urls().count("https://example.com/stripe/webhook/") == 1
+        for url in ("https://example.com/stripe/webhook", "https://example.com/stripe/webhook/"):
+            with pytest.raises(CommandError, match="has an endpoint already: we_"):
+                call_command("create_webhook_endpoint", url)
+        call_command("create_webhook_endpoint", "https://example.com/stripe/webhook/", another=True)
+        assert urls().count("https://example.com/stripe/webhook/") == 2
+
+    def test_a_new_one_at_another_path_is_warned_of(
+        self, sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        call_command("create_webhook_endpoint", "https://example.com/hooks/")
+        assert "This site's webhook is at /stripe/webhook/" in capsys.readouterr().err
+
+    @pytest.mark.parametrize("command", ["check_webhook_endpoints", "create_webhook_endpoint"])
+    def test_without_keys(self, command: str) -> None:
+        with pytest.raises(CommandError, match="QUICKSCALE_STRIPE_SECRET_KEY"):
+            call_command(command, "https://example.com/stripe/webhook/")
 
 
 def test_tasks_need_a_django_that_has_them(settings: Any) -> None:
     settings.QUICKSCALE_STRIPE_WEBHOOK_TASKS = True
     assert ids() == ({"E011"} if django.VERSION < (6, 0) else set())
+
+
+@pytest.mark.parametrize("model", ["auth.Group", None])
+def test_owners_without_an_address_are_told(settings: Any, model: str | None) -> None:
+    if model:
+        settings.QUICKSCALE_OWNER_MODEL = model
+    else:
+        del settings.QUICKSCALE_OWNER_MODEL
+    assert [found.id for found in checks.check_owner_email(None)] == (
+        ["quickscale_stripe.W005"] if model else []
+    )

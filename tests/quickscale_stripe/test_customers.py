@@ -4,14 +4,20 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.db import connection
 
 from quickscale.owner import owner_email
 from quickscale_stripe import customers
 from quickscale_stripe.client import get_client
-from quickscale_stripe.exceptions import StripeUnavailableError
+from quickscale_stripe.exceptions import StripeRefusedError, StripeUnavailableError
 from quickscale_stripe.models import StripeCustomer
 from quickscale_stripe.sandbox import Sandbox
+from quickscale_stripe.sandbox.recording import Recorded
+from tests.owners import make_owner
+from tests.quickscale_stripe.proof.test_contract import recorded
+
+__all__ = ["recorded"]
 
 pytestmark = pytest.mark.django_db
 
@@ -104,6 +110,151 @@ def test_a_stripe_that_is_down_leaves_no_half_customer(
     with pytest.raises(StripeUnavailableError):
         customers.ensure(owner)
     assert not StripeCustomer.objects.filter(stripe_id__isnull=False).exists()
+
+
+def test_no_empty_value_is_sent(sandbox: Sandbox, recorded: list[Recorded]) -> None:
+    """An account that was made by an email address has no name; a team has one, and no address."""
+    owner = make_owner("nameless@example.com")
+    customers.ensure(owner)
+    [made] = [one for one in recorded if one.path == "/v1/customers"]
+    known = {"email": customers.contact(owner)[0], "name": customers.contact(owner)[1]}
+    assert {name: made.params.get(name, "") for name in known} == known
+    assert "" not in made.params.values()
+
+
+def test_a_customer_of_another_mode_is_not_lost_for_a_wrong_key(
+    sandbox: Sandbox, owner: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    customer = customers.ensure(owner)
+
+    def refuse(*args: Any, **kwargs: Any) -> Any:
+        raise StripeRefusedError(
+            "No such customer; a similar object exists in live mode, but a test mode key was used.",
+            code="resource_missing",
+        )
+
+    monkeypatch.setattr("quickscale_stripe.customers.get_client", refuse)
+    with pytest.raises(StripeRefusedError):
+        customers.sync(customer.stripe_id or "")
+    customer.refresh_from_db()
+    assert customer.is_usable
+
+
+class TestOwnersChanges:
+    """Email address and name reach Stripe when they change, and not only at the next purchase."""
+
+    @pytest.fixture(autouse=True)
+    def _owners_with_an_address(self, owner: Any) -> None:
+        if not hasattr(owner, "email"):
+            pytest.skip("These owners have no address of their own.")
+
+    def test_go_to_stripe_once_they_are_committed(
+        self, sandbox: Sandbox, owner: Any, django_capture_on_commit_callbacks: Any
+    ) -> None:
+        customer = customers.ensure(owner)
+        owner.email = "ada@lovelace.example"
+        with django_capture_on_commit_callbacks(execute=True) as sent:
+            owner.save(update_fields=["email"])
+        assert len(sent) == 1
+        remote = get_client().v1.customers.retrieve(customer.stripe_id or "")
+        assert remote.email == owner.email
+        customer.refresh_from_db()
+        assert customer.email == owner.email
+
+    def test_that_are_none_send_nothing(
+        self,
+        sandbox: Sandbox,
+        owner: Any,
+        django_capture_on_commit_callbacks: Any,
+        django_assert_num_queries: Any,
+    ) -> None:
+        customers.ensure(owner)
+        with django_capture_on_commit_callbacks() as sent:
+            owner.save()
+            with django_assert_num_queries(1):
+                owner.save(update_fields=["last_login"])
+            make_owner("new@example.com").save()
+        assert sent == []
+
+    def test_do_not_fail_when_stripe_does(
+        self,
+        sandbox: Sandbox,
+        owner: Any,
+        django_capture_on_commit_callbacks: Any,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        customer = customers.ensure(owner)
+        owner.email = "ada@lovelace.example"
+
+        def refuse(*args: Any, **kwargs: Any) -> Any:
+            raise StripeUnavailableError("down")
+
+        with monkeypatch.context() as patch:
+            patch.setattr("quickscale_stripe.customers.get_client", refuse)
+            with django_capture_on_commit_callbacks(execute=True):
+                owner.save()
+        call_command("sync_customers")
+        remote = get_client().v1.customers.retrieve(customer.stripe_id or "")
+        assert remote.email == owner.email
+
+    def test_wait_for_nothing_where_tasks_are_used(
+        self,
+        sandbox: Sandbox,
+        owner: Any,
+        settings: Any,
+        django_capture_on_commit_callbacks: Any,
+    ) -> None:
+        tasks = pytest.importorskip("quickscale_stripe.tasks", exc_type=ImportError)
+        settings.QUICKSCALE_STRIPE_WEBHOOK_TASKS = True
+        settings.TASKS = {"default": {"BACKEND": "django.tasks.backends.dummy.DummyBackend"}}
+        customers.ensure(owner)
+        owner.email = "ada@lovelace.example"
+        with django_capture_on_commit_callbacks(execute=True):
+            owner.save()
+        [result] = tasks.follow_owner.get_backend().results
+        assert result.args == [str(owner.pk)]
+        result.task.func(*result.args)
+        assert StripeCustomer.objects.get().email == owner.email
+
+
+class TestSyncCommand:
+    def test_survives_unknown_and_wrong_customers_and_sums_up(
+        self, sandbox: Sandbox, capsys: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        gone, live, broken, good = (
+            customers.ensure(make_owner(f"{name}@example.com"))
+            for name in ("gone", "live", "broken", "good")
+        )
+        get_client().v1.customers.delete(gone.stripe_id or "")
+        StripeCustomer.objects.filter(pk=live.pk).update(livemode=True, stripe_id="cus_live")
+        get_client().v1.customers.update(good.stripe_id or "", {"name": "Good"})
+        fetch = customers.fetch
+
+        def fail_once(stripe_id: str) -> Any:
+            if stripe_id == broken.stripe_id:
+                raise StripeUnavailableError("too many requests")
+            return fetch(stripe_id)
+
+        monkeypatch.setattr("quickscale_stripe.customers.fetch", fail_once)
+        with pytest.raises(CommandError, match="1 up to date, 1 gone, 1 failed"):
+            call_command("sync_customers")
+        assert "too many requests" in capsys.readouterr().err
+        good.refresh_from_db()
+        gone.refresh_from_db()
+        assert (good.name, gone.is_usable) == ("Good", False)
+
+    def test_stops_when_nobody_answers(
+        self, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: Any
+    ) -> None:
+        for number in range(7):
+            customers.ensure(make_owner(f"user{number}@example.com"))
+
+        def down(stripe_id: str) -> Any:
+            raise StripeUnavailableError("down")
+
+        monkeypatch.setattr("quickscale_stripe.customers.fetch", down)
+        with pytest.raises(CommandError, match=r"out of reach\. 0 up to date, 0 gone, 5 failed"):
+            call_command("sync_customers")
 
 
 def test_references_of_elsewhere_find_nobody(sandbox: Sandbox, owner: Any) -> None:

@@ -60,7 +60,7 @@ def facts() -> list[Any]:
         list(model.objects.order_by("pk").values_list(*fields))  # type: ignore[attr-defined]
         for model, fields in (
             (Payment, ("status", "credits", "amount")),
-            (Subscription, ("status", "price", "cancel_at_period_end", "pending_price")),
+            (Subscription, ("status", "price", "cancel_at", "pending_price")),
             (CreditLot, ("credit_type", "amount", "remaining")),
         )
     ]
@@ -76,6 +76,7 @@ def test_every_page(
     unfinished = open_checkout(owner, package)
     shop.pay(unfinished)
     payment, before = Payment.objects.get(), facts()
+    change = buyer.get("/dashboard/subscription/change/", {"price": pro.pk}).context["preview"]
     fault()
 
     own = ["buy-credits/", "plans/", "subscription/", "billing/", "payments/",
@@ -86,7 +87,7 @@ def test_every_page(
     assert done.status_code == 200
     assert "being confirmed" in done.text
 
-    form = {"price": pro.pk, "reference": uuid.uuid4(), "proration_date": 0}
+    form = {"price": pro.pk, "reference": uuid.uuid4(), "token": change.token}
     asking = [
         buyer.get("/dashboard/subscription/change/", {"price": pro.pk}),
         buyer.post("/dashboard/buy-credits/checkout/", form | {"price": package.pk}),

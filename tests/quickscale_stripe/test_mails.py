@@ -12,14 +12,18 @@ from django.core import mail
 from django.core.mail import EmailMultiAlternatives
 from django.core.management import call_command
 
+from quickscale import mail_samples
 from quickscale_stripe.client import get_client
+from quickscale_stripe.mail_samples import NAMES
 from quickscale_stripe.models import Payment, StripeEvent, StripePrice
 from quickscale_stripe.sandbox import Sandbox
-from tests.quickscale_stripe.shopping import open_checkout, open_signup
+from tests.markup import words
+from tests.quickscale_stripe.shopping import charge_of, intent_of, open_checkout, open_signup
 
 pytestmark = pytest.mark.django_db
 
 STAFF = "staff@example.com"
+SENDER = "QuickScale <site@example.com>"
 
 
 @pytest.fixture(autouse=True)
@@ -55,6 +59,21 @@ def both_texts() -> list[str]:
     return [str(message.body), str(alternative.content)]
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_every_mail_has_a_sample_in_text_and_html(
+    rf: Any, name: str, django_assert_num_queries: Any
+) -> None:
+    """As the preview of the accounts shows it, from the sender of all mails."""
+    with django_assert_num_queries(0):
+        message = mail_samples.render(rf.get("/"), name)
+    [alternative] = message.alternatives
+    assert message.from_email == SENDER
+    assert message.subject
+    assert alternative.content.count("<h1") == 1
+    assert "None" not in message.body
+    assert "<" not in message.body
+
+
 def test_a_purchase_is_confirmed_once(
     shop: Sandbox, owner: Any, package: StripePrice, deliver: Callable[[], list[str]]
 ) -> None:
@@ -62,9 +81,10 @@ def test_a_purchase_is_confirmed_once(
     [told] = deliver()
     payment = Payment.objects.get()
     assert told == f"ada@example.com: Your payment to QuickScale: {payment.receipt_number}"
+    assert mail.outbox[0].from_email == SENDER
     for text in both_texts():
         assert "$9.00" in text
-        assert "Credits: 100" in text
+        assert "Credits: 100" in words(text)
         assert payment.receipt_url in text
     assert deliver() == []
 
@@ -74,7 +94,7 @@ def test_a_debit_that_the_bank_refuses_is_told(
 ) -> None:
     shop.pay(open_checkout(owner, package), "bank_failure")
     assert deliver() == []
-    shop.settle(str(Payment.objects.get().payment_intent_id))
+    shop.settle(intent_of(Payment.objects.get()))
     assert deliver() == ["ada@example.com: Your payment to QuickScale did not go through"]
     for text in both_texts():
         assert "Nothing was charged" in text
@@ -99,7 +119,7 @@ def test_staff_learn_of_a_dispute_and_of_its_end(
 ) -> None:
     shop.pay(open_checkout(owner, package))
     deliver()
-    dispute = shop.dispute(str(Payment.objects.get().charge_id))
+    dispute = shop.dispute(charge_of(Payment.objects.get()))
     assert deliver() == [f"{STAFF}: Dispute {dispute}: needs_response"]
     for text in both_texts():
         assert "$9.00" in text
@@ -131,8 +151,8 @@ def test_staff_learn_of_an_event_that_died(
     settings.QUICKSCALE_STRIPE_EVENT_MAX_ATTEMPTS = 1
     settings.QUICKSCALE_STRIPE_FULFIL = "tests.quickscale_stripe.test_mails.broken"
     shop.pay(open_checkout(owner, package))
-    [told, *_] = deliver()
-    assert told == (f"{STAFF}: A Stripe event could not be processed: checkout.session.completed")
+    died = f"{STAFF}: A Stripe event could not be processed: checkout.session.completed"
+    assert died in deliver()
     for text in both_texts():
         assert "out of order" in text
     assert StripeEvent.objects.filter(status="dead").exists()
@@ -140,6 +160,46 @@ def test_staff_learn_of_an_event_that_died(
 
 def broken(**facts: Any) -> None:
     raise RuntimeError("out of order")
+
+
+def test_staff_learn_of_metadata_that_can_not_be_read(
+    shop: Sandbox, package: StripePrice, deliver: Callable[[], list[str]]
+) -> None:
+    get_client().v1.prices.update(package.stripe_id, {"metadata": {"credits": "1,000"}})
+    assert deliver() == [f"{STAFF}: The price of Starter pack has metadata that can't be read"]
+    for text in both_texts():
+        assert "Type 1000." in text
+        assert "the last good value counts: 100 credits." in words(text)
+    assert deliver() == []
+
+
+@pytest.mark.parametrize(
+    ("credits", "subjects"),
+    [("", ["A paid plan brought no credits"]), ("1,000", ["A paid plan brought no credits"]),
+     ("0", [])],
+)  # fmt: skip
+def test_staff_learn_of_a_paid_plan_that_brought_no_credits(
+    shop: Sandbox,
+    owner: Any,
+    basic: StripePrice,
+    deliver: Callable[[], list[str]],
+    credits: str,  # noqa: A002
+    subjects: list[str],
+) -> None:
+    shop.pay(open_signup(owner, basic))
+    deliver()
+    client = get_client().v1
+    client.products.update(basic.product.stripe_id, {"metadata": {"credits": ""}})
+    client.prices.update(basic.stripe_id, {"metadata": {"credits": ""}})
+    deliver()
+    client.prices.update(basic.stripe_id, {"metadata": {"credits": credits}})
+    deliver()
+    shop.advance(days=32)
+    to_staff = [told for told in deliver() if told.startswith(STAFF)]
+    receipt = Payment.objects.latest("created_at").receipt_number
+    assert to_staff == [f"{STAFF}: {subject}: {receipt}" for subject in subjects]
+    if subjects:
+        assert all("$19.00" in text and basic.stripe_id in text for text in both_texts())
 
 
 def test_each_can_be_switched_off(
@@ -152,7 +212,7 @@ def test_each_can_be_switched_off(
     settings.QUICKSCALE_STRIPE_MAILS = ["dispute"]
     shop.pay(open_checkout(owner, package))
     assert deliver() == []
-    shop.dispute(str(Payment.objects.get().charge_id))
+    shop.dispute(charge_of(Payment.objects.get()))
     assert len(deliver()) == 1
 
 
@@ -167,7 +227,7 @@ def test_managers_are_told_when_no_staff_is_named(
     settings.MANAGERS = [("Grace", "grace@example.com")]
     shop.pay(open_checkout(owner, package))
     deliver()
-    shop.dispute(str(Payment.objects.get().charge_id))
+    shop.dispute(charge_of(Payment.objects.get()))
     [told] = deliver()
     assert told.startswith("grace@example.com: ")
 

@@ -13,7 +13,8 @@ from stripe import APIConnectionError, HTTPClient
 from quickscale_dashboard.registry import nav_items
 from quickscale_stripe.models import Dispute, Payment, Refund, StripePrice
 from quickscale_stripe.sandbox import Sandbox
-from tests.quickscale_stripe.shopping import balance, open_checkout
+from tests.markup import words
+from tests.quickscale_stripe.shopping import balance, intent_of, open_checkout
 
 pytestmark = pytest.mark.django_db
 
@@ -25,7 +26,7 @@ PAYMENTS = "/dashboard/payments/"
 
 def text_of(response: Any) -> str:
     """What a reader sees of a page, without its tags."""
-    return " ".join(re.sub(r"<[^>]+>", " ", response.text).split())
+    return " ".join(re.sub(r"<[^>]+>", " ", words(response.text)).split())
 
 
 @pytest.fixture
@@ -141,7 +142,7 @@ def test_a_pending_payment_checks_again_by_itself_and_by_link(
     assert "hx-get" not in last.text
     assert "Check again" in text_of(last)
 
-    shop.settle(Payment.objects.get().payment_intent_id or "")
+    shop.settle(intent_of(Payment.objects.get()))
     assert "complete" in text_of(buyer.get(DONE, {"session_id": session}))
 
 
@@ -151,7 +152,7 @@ def test_a_failed_payment_says_so(
     session = open_checkout(owner, package)
     shop.pay(session, "bank_failure")
     buyer.get(DONE, {"session_id": session})
-    shop.settle(Payment.objects.get().payment_intent_id or "")
+    shop.settle(intent_of(Payment.objects.get()))
 
     page = text_of(buyer.get(DONE, {"session_id": session}))
 
@@ -256,8 +257,8 @@ def test_the_list_is_paged_with_a_bounded_number_of_queries(
     settings.QUICKSCALE_STRIPE_PAGE_SIZE = 10
     Payment.objects.bulk_create(
         Payment(
-            owner=owner, kind="invoice", description=f"Number {number}", amount=number,
-            currency="jpy", created_at=timezone.now(),
+            owner=owner, kind="invoice", description=f"Number {number}", total=number,
+            amount=number, currency="jpy", created_at=timezone.now(),
         )
         for number in range(25)
     )  # fmt: skip
@@ -308,8 +309,8 @@ def test_refunds_and_disputes_are_told_in_words(
 
 def test_a_payment_that_is_due_can_be_paid(owner: Any, buyer: Client) -> None:
     payment = Payment.objects.create(
-        owner=owner, kind="subscription", status="failed", amount=1900, currency="usd",
-        created_at=timezone.now(), invoice_url="https://invoice.stripe.com/i/1",
+        owner=owner, kind="subscription", status="failed", total=1900, amount=1900,
+        currency="usd", created_at=timezone.now(), invoice_url="https://invoice.stripe.com/i/1",
         failure_message="Your card was declined.",
     )  # fmt: skip
     page = buyer.get(f"{PAYMENTS}{payment.pk}/")
@@ -326,7 +327,12 @@ def test_payments_of_the_other_mode_are_hidden(paid: Payment, buyer: Client) -> 
 
 def test_a_payment_that_is_not_paid_has_no_receipt(owner: Any, buyer: Client) -> None:
     payment = Payment.objects.create(
-        owner=owner, kind="one_time", amount=1, currency="usd", created_at=timezone.now()
+        owner=owner,
+        kind="one_time",
+        total=1,
+        amount=1,
+        currency="usd",
+        created_at=timezone.now(),
     )
     assert buyer.get(f"{PAYMENTS}{payment.pk}/").status_code == 200
     assert buyer.get(f"{PAYMENTS}{payment.pk}/receipt/").status_code == 404

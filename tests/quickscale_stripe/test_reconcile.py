@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -9,14 +10,19 @@ from django.utils import timezone
 
 from quickscale_stripe import customers
 from quickscale_stripe.client import get_client
-from quickscale_stripe.exceptions import StripeUnavailableError
+from quickscale_stripe.dry_run import dry_run
+from quickscale_stripe.exceptions import StripeUnavailableError, WouldWriteError
 from quickscale_stripe.models import Payment, Refund, StripeCustomer, StripePrice, Subscription
 from quickscale_stripe.reconcile import reconcile
 from quickscale_stripe.sandbox import Sandbox
+from quickscale_stripe.sandbox.methods import find_method
+from quickscale_stripe.sandbox.operations import portal
+from quickscale_stripe.sandbox.recording import Recorded, RecordingHTTPClient
+from tests.quickscale_stripe.proof.test_contract import recorded
 from tests.quickscale_stripe.shopping import balance, open_checkout
 from tests.quickscale_stripe.test_subscriptions import basic, open_signup
 
-__all__ = ["basic"]
+__all__ = ["basic", "recorded"]
 
 pytestmark = pytest.mark.django_db
 
@@ -55,6 +61,87 @@ def test_a_dry_run_reports_and_writes_nothing(unheard: None, owner: Any) -> None
     assert balance(owner) == 0
 
 
+class ReadOnly(RecordingHTTPClient):
+    """Fails at a request that would change something."""
+
+    def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
+        assert method.upper() == "GET", f"{method} {url}"
+        return super().request(method, url, *args, **kwargs)
+
+
+def test_a_dry_run_writes_nothing_at_stripe(
+    shop: Sandbox, owner: Any, basic: StripePrice, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The customer's new card would be written to the subscription."""
+    shop.pay(open_signup(owner, basic))
+    shop.deliver()
+    customer = StripeCustomer.objects.get()
+    with shop.world() as world:
+        portal.save_method(world, customer.stripe_id or "", find_method("bank_success"))
+    before = list(StripeCustomer.objects.values())
+    monkeypatch.setattr("quickscale_stripe.sandbox.SandboxHTTPClient", ReadOnly)
+    call_command("reconcile_stripe", "--dry-run")
+    assert "would be sent to Stripe" in capsys.readouterr().out
+    assert list(StripeCustomer.objects.values()) == before
+    monkeypatch.undo()
+
+
+def test_within_a_dry_run_stripe_is_only_read(shop: Sandbox, owner: Any) -> None:
+    with dry_run(), pytest.raises(WouldWriteError, match="POST /v1/customers would be sent"):
+        customers.ensure(owner)
+    assert not StripeCustomer.objects.exists()
+    assert customers.ensure(owner).stripe_id
+
+
+@pytest.mark.parametrize("options", [[], ["--dry-run"]], ids=["mending", "dry run"])
+def test_strangers_on_a_shared_account_cost_one_list_each(
+    shop: Sandbox, owner: Any, options: list[str], recorded: list[Recorded]
+) -> None:
+    client = get_client().v1
+    method = client.payment_methods.create({"type": "card", "card": {"token": "tok_visa"}})
+    price = StripePrice.objects.get(product__name="Basic plan", interval="month")
+    for number in range(20):
+        stranger = client.customers.create({"payment_method": method.id})
+        client.subscriptions.create(
+            {
+                "customer": stranger.id,
+                "items": [{"price": price.stripe_id}],
+                "default_payment_method": client.customers.payment_methods.list(stranger.id)
+                .data[0]
+                .id,
+            },
+            {"idempotency_key": f"stranger{number}"},
+        )
+    charge = client.charges.list().data[0].id
+    shop.refund(charge, amount=100)
+    shop.dispute(charge)
+    shop.deliver()
+    recorded.clear()
+    call_command("reconcile_stripe", *options)
+    assert {request.path for request in recorded} == {
+        "/v1/checkout/sessions", "/v1/subscriptions", "/v1/invoices", "/v1/refunds",
+        "/v1/disputes", "/v1/events",
+    }  # fmt: skip
+    assert len(recorded) < 10
+
+
+def test_a_list_that_stripe_refuses_for_now_is_told_and_the_rest_goes_on(
+    unheard: None, owner: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    class Limited(RecordingHTTPClient):
+        def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
+            if url.partition("?")[0].endswith("/v1/checkout/sessions"):
+                error = {"error": {"message": "Too many requests", "type": "rate_limit"}}
+                return json.dumps(error), 429, {}
+            return super().request(method, url, *args, **kwargs)
+
+    monkeypatch.setattr("quickscale_stripe.sandbox.SandboxHTTPClient", Limited)
+    with pytest.raises(CommandError, match="could not be compared"):
+        call_command("reconcile_stripe")
+    assert "checkout list: " in capsys.readouterr().out
+    assert balance(owner) > 0
+
+
 def test_the_late_events_change_nothing_after_it(unheard: None, shop: Sandbox, owner: Any) -> None:
     run()
     shop.deliver()
@@ -74,13 +161,13 @@ def test_the_command(unheard: None, capsys: Any) -> None:
 def test_what_can_not_be_compared_is_told_and_the_rest_goes_on(
     unheard: None, owner: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(session_id: str) -> None:
+    def refuse(*_: Any) -> None:
         raise StripeUnavailableError("down")
 
-    monkeypatch.setattr("quickscale_stripe.subscriptions.sync", refuse)
+    monkeypatch.setattr("quickscale_stripe.reversals.get_client", refuse)
     with pytest.raises(CommandError, match="could not be compared"):
         call_command("reconcile_stripe")
-    assert balance(owner) == 50
+    assert balance(owner) == 400
 
 
 def test_customers_by_command(sandbox: Sandbox, owner: Any, capsys: Any) -> None:
@@ -93,7 +180,7 @@ def test_customers_by_command(sandbox: Sandbox, owner: Any, capsys: Any) -> None
 
     call_command("sync_customers")
 
-    assert "1 customers" in capsys.readouterr().out
+    assert "1 up to date, 0 gone, 0 failed." in capsys.readouterr().out
     row = StripeCustomer.objects.get()
     assert row.email == "new@example.com"
     remote = get_client().v1.customers.retrieve(row.stripe_id or "")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import stripe
 
-from quickscale_stripe import refunds, reversals
+from quickscale_stripe import refunds, returns
 from quickscale_stripe.client import get_client
 from quickscale_stripe.exceptions import (
     NotRefundableError,
@@ -15,7 +15,7 @@ from quickscale_stripe.exceptions import (
 )
 from quickscale_stripe.models import Payment, Refund, StripePrice
 from quickscale_stripe.sandbox import Sandbox
-from tests.quickscale_stripe.shopping import balance, open_checkout
+from tests.quickscale_stripe.shopping import balance, charge_of, open_checkout
 from tests.quickscale_stripe.test_publishing import broken_at
 
 pytestmark = pytest.mark.django_db
@@ -32,7 +32,7 @@ def paid(shop: Sandbox, owner: Any, package: StripePrice) -> Payment:
 def test_takes_all_back_and_its_events_change_nothing_more(
     shop: Sandbox, owner: Any, paid: Payment
 ) -> None:
-    row = refunds.refund(payment=paid, reference="a", reason="duplicate", actor=owner)
+    [row] = refunds.refund(payment=paid, reference="a", reason="duplicate", actor=owner)
     paid.refresh_from_db()
     assert (row.amount, row.reason, row.credits_revoked) == (900, "duplicate", 100)
     assert (paid.status, paid.amount_refunded, balance(owner)) == ("refunded", 900, 0)
@@ -47,16 +47,17 @@ def test_takes_all_back_and_its_events_change_nothing_more(
 def test_takes_the_credits_that_were_foretold(owner: Any, paid: Payment) -> None:
     for number, amount in enumerate((300, 300, 300)):
         paid.refresh_from_db()
-        foretold = reversals.credits_for(payment=paid, amount=amount)
-        row = refunds.refund(payment=paid, reference=str(number), amount=amount)
+        foretold = returns.credits_for(payment=paid, amount=amount)
+        [row] = refunds.refund(payment=paid, reference=str(number), amount=amount)
         assert row.credits_revoked == foretold
     assert balance(owner) == 0
 
 
 def test_is_made_once_for_each_reference(shop: Sandbox, owner: Any, paid: Payment) -> None:
     made = {
-        refunds.refund(payment=paid, reference=reference, amount=100).stripe_id
+        row.stripe_id
         for reference in ("a", "a", "b")
+        for row in refunds.refund(payment=paid, reference=reference, amount=100)
     }
     assert len(made) == 2
     assert Refund.objects.count() == 2
@@ -95,19 +96,20 @@ def test_is_bounded_by_what_is_left(paid: Payment, amount: int) -> None:
 
 def test_is_bounded_by_stripe_when_this_site_lags_behind(shop: Sandbox, paid: Payment) -> None:
     get_client().v1.refunds.create(
-        {"charge": paid.charge_id or "", "amount": 800}, {"idempotency_key": "elsewhere"}
+        {"charge": charge_of(paid), "amount": 800}, {"idempotency_key": "elsewhere"}
     )
     with pytest.raises(StripeRefusedError):
         refunds.refund(payment=paid, reference="a", amount=900)
-    assert reversals.left_of(paid) == 900
+    assert paid.amount_left == 900
 
 
 def test_is_refused_while_a_dispute_has_the_money(shop: Sandbox, paid: Payment) -> None:
-    shop.dispute(paid.charge_id or "")
+    shop.dispute(charge_of(paid))
     shop.deliver()
-    assert reversals.left_of(paid) == 0
     with pytest.raises(NotRefundableError):
         refunds.refund(payment=paid, reference="a")
+    paid.refresh_from_db()
+    assert (paid.status, paid.amount_left) == ("disputed", 0)
 
 
 def test_of_what_is_not_paid_is_refused(shop: Sandbox, owner: Any, package: StripePrice) -> None:
@@ -124,7 +126,7 @@ def test_of_an_invoice(shop: Sandbox, owner: Any) -> None:
     World(shop, owner).subscribe()
     shop.deliver()
     paid = Payment.objects.get(status="succeeded")
-    row = refunds.refund(payment=paid, reference="a")
+    [row] = refunds.refund(payment=paid, reference="a")
     assert (row.amount, row.credits_revoked) == (1900, 300)
     assert balance(owner) == 0
 

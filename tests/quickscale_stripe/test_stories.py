@@ -110,7 +110,7 @@ def renewal_fails(world: World) -> None:
 def upgrade(world: World) -> None:
     subscription, pro = world.subscribe(), world.price("Pro plan")
     shown = plan_changes.preview(subscription=subscription, price=pro)
-    plan_changes.change(subscription=subscription, price=pro, proration_date=shown.proration_date)
+    plan_changes.change(subscription=subscription, price=pro, token=shown.token)
 
 
 def cancel_and_reactivate(world: World) -> None:
@@ -131,7 +131,7 @@ STORIES: dict[Callable[[World], None], tuple[list[tuple[str, int]], str, dict[st
     part_refunds: ([("refunded", 100)], "", {}),
     failed_refund: ([("succeeded", 100)], "", {"payg": 100}),
     dispute_won: ([("succeeded", 100)], "", {"payg": 100}),
-    dispute_lost: ([("succeeded", 100)], "", {}),
+    dispute_lost: ([("disputed", 100)], "", {}),
     subscribe_and_renew: (
         [("succeeded", 300), ("succeeded", 300)],
         "active",

@@ -20,7 +20,7 @@ from quickscale_stripe.models import (
 from quickscale_stripe.sandbox import Sandbox
 from quickscale_stripe.sandbox.server import make_sandbox_server
 from tests.quickscale_stripe.sandbox.cli import needs_cli, run_cli
-from tests.quickscale_stripe.shopping import balance, open_checkout
+from tests.quickscale_stripe.shopping import balance, charge_of, open_checkout
 from tests.quickscale_stripe.test_subscriptions import basic, subscribed
 
 __all__ = ["basic", "subscribed"]
@@ -57,7 +57,7 @@ def test_refunds_by_the_cli_take_the_credits_back(
 ) -> None:
     payment = bought(shop, owner, package)
     assert balance(owner) == 100
-    charge = str(payment.charge_id)
+    charge = charge_of(payment)
     cli("refunds", "create", "--charge", charge, "--amount", "450")
     assert balance(owner) == 50
     cli("refunds", "create", "--charge", charge)
@@ -71,7 +71,7 @@ def test_a_subscription_that_the_cli_cancels_ends(
 ) -> None:
     cli("subscriptions", "update", subscribed.stripe_id, "--cancel-at-period-end=true")
     subscribed.refresh_from_db()
-    assert subscribed.cancel_at_period_end
+    assert subscribed.cancel_at
     cli("subscriptions", "cancel", subscribed.stripe_id, "--confirm")
     subscribed.refresh_from_db()
     assert subscribed.status == "canceled"

@@ -1,18 +1,24 @@
 from __future__ import annotations
 
 import re
+import time
 import uuid
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.core import signing
 from django.test import Client
+from django.utils import timezone
 from django.utils.html import strip_tags
 
+from quickscale.formats import format_day
 from quickscale_credits.models import CreditAccount
-from quickscale_stripe import catalogue
+from quickscale_stripe import catalogue, mails
+from quickscale_stripe.client import get_client
 from quickscale_stripe.models import Payment, StripePrice, StripeProduct, Subscription
 from quickscale_stripe.sandbox import Sandbox
+from tests.quickscale_stripe.proof.world import World
 from tests.quickscale_stripe.shopping import balance
 from tests.quickscale_stripe.test_pages import Unreachable, text_of
 from tests.quickscale_stripe.test_subscriptions import basic, open_signup, pro, subscribed
@@ -25,6 +31,13 @@ PLANS = "/dashboard/plans/"
 SUBSCRIPTION = "/dashboard/subscription/"
 BILLING = "/dashboard/billing/"
 CHANGE = "/dashboard/subscription/change/"
+
+
+def token_on(page: Any) -> str:
+    """The token of the form on the page that previews a change."""
+    found = re.search(r'name="token" value="([^"]+)"', page.text)
+    assert found
+    return found[1]
 
 
 def test_plans_monthly_and_yearly(shop: Sandbox, buyer: Client) -> None:
@@ -118,14 +131,60 @@ def test_an_upgrade_is_shown_and_then_made(
     page = buyer.get(CHANGE, {"price": pro.pk})
     assert "To pay now $30.00" in text_of(page)
     assert "At once" in text_of(page)
-    moment = re.search(r'name="proration_date" value="(\d+)"', page.text)
-    assert moment
 
-    done = buyer.post(CHANGE, {"price": pro.pk, "proration_date": moment[1]}, follow=True)
+    done = buyer.post(CHANGE, {"price": pro.pk, "token": token_on(page)}, follow=True)
 
     assert "Your plan is changed" in text_of(done)
     assert "Pro plan" in text_of(done)
     assert Payment.objects.get(kind="plan_change").amount == 3000
+
+
+def test_only_the_change_that_was_shown_is_made(
+    shop: Sandbox,
+    buyer: Client,
+    subscribed: Subscription,
+    basic: StripePrice,
+    pro: StripePrice,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else a visitor could pay the difference for the last second of the period."""
+    end = int((subscribed.current_period_end or timezone.now()).timestamp())
+    mine = [subscribed.stripe_id, pro.stripe_id, end - 1]
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() - 3700)
+    old = token_on(buyer.get(CHANGE, {"price": pro.pk}))
+    monkeypatch.setattr(time, "time", real)
+    shop.advance(days=32)
+    shop.deliver()
+    renewed = buyer.get(CHANGE, {"price": pro.pk})
+    for token in (
+        str(end - 1),
+        signing.dumps(mine),
+        signing.dumps(mine, key="guessed", salt="quickscale_stripe.plan_changes"),
+        signing.dumps(
+            [subscribed.stripe_id, basic.stripe_id, end - 1], salt="quickscale_stripe.plan_changes"
+        ),
+        old,
+    ):
+        answer = buyer.post(CHANGE, {"price": pro.pk, "token": token}, follow=True)
+        assert answer.redirect_chain == [(f"{CHANGE}?price={pro.pk}", 302)]
+        assert "look at the change again" in text_of(answer)
+    assert Subscription.objects.get().price == basic
+    assert not Payment.objects.filter(kind="plan_change").exists()
+
+    buyer.post(CHANGE, {"price": pro.pk, "token": token_on(renewed)})
+    assert Subscription.objects.get().price == pro
+
+
+def test_a_preview_is_no_longer_true_in_the_next_period(
+    shop: Sandbox, buyer: Client, subscribed: Subscription, pro: StripePrice
+) -> None:
+    token = token_on(buyer.get(CHANGE, {"price": pro.pk}))
+    shop.advance(days=32)
+    shop.deliver()
+    answer = buyer.post(CHANGE, {"price": pro.pk, "token": token}, follow=True)
+    assert "look at the change again" in text_of(answer)
+    assert not Payment.objects.filter(kind="plan_change").exists()
 
 
 def test_a_declined_upgrade_says_that_the_plan_stays(
@@ -134,13 +193,11 @@ def test_a_declined_upgrade_says_that_the_plan_stays(
     shop.pay(open_signup(owner, basic), "renewal_declined")
     shop.deliver()
     page = buyer.get(CHANGE, {"price": pro.pk})
-    moment = re.search(r'name="proration_date" value="(\d+)"', page.text)
-    assert moment
-    done = buyer.post(CHANGE, {"price": pro.pk, "proration_date": moment[1]}, follow=True)
+    done = buyer.post(CHANGE, {"price": pro.pk, "token": token_on(page)}, follow=True)
     assert "you keep your plan" in text_of(done)
 
 
-@pytest.mark.parametrize("data", [{}, {"price": "0"}, {"price": "x", "proration_date": "y"}])
+@pytest.mark.parametrize("data", [{}, {"price": "0"}, {"price": "x", "token": "y"}])
 def test_a_change_to_nothing_leads_to_the_plans(
     shop: Sandbox, buyer: Client, subscribed: Subscription, data: dict[str, str]
 ) -> None:
@@ -157,6 +214,42 @@ def test_cancel_and_keep(shop: Sandbox, buyer: Client, subscribed: Subscription)
     page = text_of(buyer.post(f"{SUBSCRIPTION}reactivate/", follow=True))
     assert "Your subscription goes on" in page
     assert "Next billing date" in page
+
+
+def test_a_cancellation_in_the_portal_is_shown_and_taken_back(
+    shop: Sandbox, buyer: Client, owner: Any, subscribed: Subscription, pro: StripePrice
+) -> None:
+    token = token_on(buyer.get(CHANGE, {"price": pro.pk}))
+    World(shop, owner).cancel_in_portal(subscribed.stripe_id)
+    page = text_of(buyer.post(CHANGE, {"price": pro.pk, "token": token}, follow=True))
+    assert "Keep it first" in page
+    assert "Your subscription ends on" in page
+    assert "Keep the subscription" in page
+    assert "Change plan" not in page
+    assert "Cancel at the end" not in page
+    assert "Keep it first" in text_of(buyer.get(CHANGE, {"price": pro.pk}, follow=True))
+
+    page = text_of(buyer.post(f"{SUBSCRIPTION}reactivate/", follow=True))
+    assert "Next billing date" in page
+    assert get_client().v1.subscriptions.retrieve(subscribed.stripe_id).cancel_at is None
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("payment_failed", "has ended because its payment failed"),
+        ("payment_disputed", "has ended because a payment was disputed"),
+        ("cancellation_requested", "was cancelled and has ended"),
+        ("", "This subscription has ended"),
+    ],
+)
+def test_an_ended_subscription_says_why_and_can_start_again(
+    shop: Sandbox, buyer: Client, subscribed: Subscription, reason: str, words: str
+) -> None:
+    Subscription.objects.update(status="canceled", end_reason=reason)
+    page = text_of(buyer.get(SUBSCRIPTION))
+    assert words in page
+    assert "Start again" in page
 
 
 @pytest.mark.parametrize("status", Subscription.Status.values)
@@ -178,7 +271,7 @@ def test_every_status_is_told_in_words(
         "unpaid": "last payment failed",
     }
     assert words[status] in page
-    assert ("See the plans" in page) is not subscribed.is_live
+    assert ("See the plans" in page) is (status == "incomplete_expired")
     assert ("Cancel at the end" in page) is subscribed.is_live
 
 
@@ -206,8 +299,11 @@ def test_a_change_to_come_is_shown_and_can_be_dropped(
     page = buyer.get(CHANGE, {"price": basic.pk})
     assert "To pay now $0.00" in text_of(page)
     assert "nothing is charged today" in text_of(page)
-    data = {"price": basic.pk, "proration_date": "0"}
+    data = {"price": basic.pk, "token": token_on(page)}
     page = text_of(buyer.post(CHANGE, data, follow=True))
+    assert "Your plan is changed" not in page
+    ends = format_day(Subscription.objects.get().pending_at)
+    assert f"Pro plan stays until {ends}. Then Basic plan, $19.00 each month." in page
     assert "Your plan changes to Basic plan on" in page
     assert "$19.00 each month 300 credits each month" in page
     assert "Keep the present plan" in page
@@ -217,6 +313,28 @@ def test_a_change_to_come_is_shown_and_can_be_dropped(
     assert "You keep your plan" in page
     assert "Basic plan" not in page
     assert Subscription.objects.get().pending_price is None
+
+
+def test_the_pages_of_a_payment_tell_which_credits_come_monthly(
+    shop: Sandbox, buyer: Client, owner: Any, basic: StripePrice
+) -> None:
+    yearly = StripePrice.objects.get(product=basic.product, interval="year")
+    session = open_signup(owner, yearly)
+    shop.pay(session)
+    shop.deliver()
+    payment = Payment.objects.get()
+    done = f"/dashboard/buy-credits/done/?session_id={session}"
+
+    told = "3,600 credits in all: 300 credits each month, billed yearly"
+    assert f"Credits added {told}" in text_of(buyer.get(done))
+    assert told in text_of(buyer.get(f"/dashboard/payments/{payment.pk}/"))
+    mail = mails.render("purchase", ["ann@example.com"], {"payment": payment, "settled": []})
+    assert f"Credits: {told}" in mail.body
+    assert told in mail.alternatives[0][0]
+
+    Payment.objects.update(credits=7200)
+    page = text_of(buyer.get(f"/dashboard/payments/{payment.pk}/"))
+    assert "7,200 credits, in monthly portions" in page
 
 
 @pytest.mark.parametrize(
@@ -249,9 +367,7 @@ def test_the_preview_tells_the_credits_that_then_come(
     assert told
     assert f"Credits left of your plan so far {words}" in text_of(page)
 
-    moment = re.search(r'name="proration_date" value="(\d+)"', page.text)
-    assert moment
-    buyer.post(CHANGE, {"price": pro.pk, "proration_date": moment[1]})
+    buyer.post(CHANGE, {"price": pro.pk, "token": token_on(page)})
     brought = Payment.objects.get(kind="plan_change").credits
     assert Decimal(told[1].replace(",", "")) == brought
 
@@ -274,9 +390,9 @@ def test_the_subscription_pages_have_few_queries(
 ) -> None:
     with django_assert_max_num_queries(6):
         buyer.get(SUBSCRIPTION)
-    with django_assert_max_num_queries(6):
+    with django_assert_max_num_queries(7):
         buyer.get(PLANS)
-    with django_assert_max_num_queries(14):
+    with django_assert_max_num_queries(17):
         buyer.get(CHANGE, {"price": pro.pk})
 
 
@@ -302,9 +418,10 @@ def test_while_stripe_is_down_each_page_says_so_and_leads_on(
     path: str,
     words: str,
 ) -> None:
+    token = token_on(buyer.get(CHANGE, {"price": pro.pk}))
     Subscription.objects.update(schedule_id="sub_sched_1")
     monkeypatch.setattr("quickscale_stripe.sandbox.SandboxHTTPClient", lambda _: Unreachable())
-    data = {"price": pro.pk, "proration_date": "1", "reference": str(uuid.uuid4())}
+    data = {"price": pro.pk, "token": token, "reference": str(uuid.uuid4())}
     page = getattr(buyer, method)(path, data)
     assert page.status_code == 503
     assert words in text_of(page)

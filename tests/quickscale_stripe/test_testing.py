@@ -13,6 +13,7 @@ from django.contrib.auth import get_user_model
 from quickscale_credits.models import CreditAccount
 from quickscale_stripe.models import Payment, Subscription
 from quickscale_stripe.testing import StripeOfTest, stripe_sandbox
+from tests.quickscale_stripe.shopping import charge_of
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def test_a_package_brings_credits_and_a_refund_takes_them(stripe: StripeOfTest, 
     payment = Payment.objects.get()
     assert (payment.amount, balance(ada)) == (900, 100)
 
-    stripe.refund(str(payment.charge_id), amount=450)
+    stripe.refund(charge_of(payment), amount=450)
     assert balance(ada) == 50
 
 

@@ -3,10 +3,12 @@ from __future__ import annotations
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import stripe
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 from django.test import Client
@@ -18,6 +20,8 @@ from stripe import WebhookSignature
 
 from quickscale_credits.models import CreditLot
 from quickscale_stripe import handlers, signals, webhooks
+from quickscale_stripe.client import get_client
+from quickscale_stripe.exceptions import StripeRefusedError
 from quickscale_stripe.models import Payment, StripeCustomer, StripeEvent, StripePrice
 from quickscale_stripe.sandbox import Sandbox
 from tests.quickscale_stripe.conftest import SECRET
@@ -49,7 +53,9 @@ def thin(**changes: Any) -> dict[str, Any]:
     } | changes
 
 
-def post(body: bytes | dict[str, Any], *, secret: str = SECRET, age: int = 0) -> Any:
+def post(
+    body: bytes | dict[str, Any], *, secret: str = SECRET, age: int = 0, **environ: Any
+) -> Any:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     moment = int(time.time()) - age
     signed = raw.decode(errors="replace")
@@ -60,6 +66,7 @@ def post(body: bytes | dict[str, Any], *, secret: str = SECRET, age: int = 0) ->
         raw,
         content_type="application/json",
         headers={"Stripe-Signature": header},
+        **environ,
     )
 
 
@@ -121,6 +128,161 @@ def test_a_stored_event(sandbox: Sandbox, handled: list[StripeEvent]) -> None:
     assert event.processed_at
 
 
+@pytest.mark.parametrize(
+    ("networks", "address", "status"),
+    [
+        ([], "203.0.113.9", 200),
+        (["192.0.2.0/24", "2001:db8::/32"], "192.0.2.7", 200),
+        ("192.0.2.7", "::ffff:192.0.2.7", 200),
+        (["2001:db8::/32"], "2001:db8::1", 200),
+        (["192.0.2.0/24"], "192.0.3.7", 403),
+        (["192.0.2.0/24"], "", 403),
+    ],
+)
+def test_only_the_networks_of_the_setting_may_send(
+    sandbox: Sandbox,
+    handled: list[StripeEvent],
+    settings: Any,
+    networks: Any,
+    address: str,
+    status: int,
+) -> None:
+    settings.QUICKSCALE_STRIPE_WEBHOOK_NETWORKS = networks
+    assert post(snapshot(), REMOTE_ADDR=address).status_code == status
+    assert StripeEvent.objects.count() == len(handled) == (status == 200)
+
+
+class TestIgnored:
+    """What can never succeed: at once, with its reason, and without the payload."""
+
+    def test_events_of_connected_accounts(
+        self, sandbox: Sandbox, handled: list[StripeEvent]
+    ) -> None:
+        assert post(snapshot(account="acct_1")).status_code == 200
+        assert post(thin(context="acct_1")).status_code == 200
+        assert handled == []
+        for event in StripeEvent.objects.all():
+            assert (event.status, event.account, event.payload) == ("ignored", "acct_1", None)
+            assert event.error == "It happened on the connected account acct_1."
+            assert webhooks.replay(event) is webhooks.Outcome.DONE
+            event.refresh_from_db()
+            assert event.status == "ignored"
+
+    @pytest.mark.parametrize("event_type", sorted(handlers.HANDLERS))
+    def test_events_about_what_stripe_no_longer_has(
+        self, sandbox: Sandbox, event_type: str
+    ) -> None:
+        """As after "Delete all test data"."""
+        about = {"id": "gone_1", "object": "x"}
+        assert post(snapshot(type=event_type, data={"object": about})).status_code == 200
+        event = StripeEvent.objects.get()
+        assert (event.status, event.payload) == ("ignored", None)
+        assert "gone_1" in event.error
+
+    def test_what_another_object_lacks_is_tried_again(
+        self, sandbox: Sandbox, failing: list[Exception]
+    ) -> None:
+        failing[0] = StripeRefusedError("No such price: 'price_1'", code="resource_missing")
+        assert post(snapshot()).status_code == 500
+
+    def test_a_key_of_the_other_mode_is_no_reason(
+        self, sandbox: Sandbox, failing: list[Exception]
+    ) -> None:
+        failing[0] = StripeRefusedError(
+            "No such product: 'prod_1'; a similar object exists in live mode, but a test mode key "
+            "was used to make this request.",
+            code="resource_missing",
+        )
+        assert post(snapshot()).status_code == 500
+
+    @pytest.mark.parametrize(
+        ("changes", "reason"),
+        [
+            ({"livemode": True}, "It is of the other mode."),
+            ({"type": "account.updated"}, "Nothing here follows events of this type."),
+        ],
+    )
+    def test_what_the_site_does_not_follow(
+        self, sandbox: Sandbox, changes: dict[str, Any], reason: str
+    ) -> None:
+        assert post(snapshot(**changes)).status_code == 200
+        event = StripeEvent.objects.get()
+        assert (event.status, event.error, event.payload) == ("ignored", reason, None)
+
+    def test_objects_of_strangers_on_a_shared_account(self, sandbox: Sandbox) -> None:
+        """A customer, product, price, payment, refund and dispute that this site never made."""
+        client = get_client().v1
+        client.customers.create({"email": "eve@example.com"})
+        product = client.products.create({"name": "T-shirt"})
+        price = client.prices.create(
+            {"product": product.id, "unit_amount": 2500, "currency": "usd"}
+        )
+        session = client.checkout.sessions.create(
+            {
+                "mode": "payment",
+                "line_items": [{"price": price.id, "quantity": 1}],
+                "success_url": "https://example.com/",
+            },
+            {"idempotency_key": "a stranger's"},
+        )
+        sandbox.pay(session.id)
+        [charge] = client.charges.list().data
+        sandbox.refund(charge.id, amount=100)
+        sandbox.dispute(charge.id)
+        sandbox.deliver()
+        told = StripeEvent.objects.values_list("type", "status", "payload")
+        assert {(status, payload) for _type, status, payload in told} == {("ignored", None)}
+        assert {
+            "checkout.session.completed", "charge.refunded", "charge.dispute.created",
+            "product.created", "price.created", "refund.created",
+        } <= {event_type for event_type, _status, _payload in told}  # fmt: skip
+        assert not StripeEvent.objects.filter(error="").exists()
+
+
+class TestRetention:
+    @pytest.fixture
+    def events(self, sandbox: Sandbox, handled: list[StripeEvent]) -> dict[str, StripeEvent]:
+        """One of each status that came 40 days ago, and one that came today."""
+        post(snapshot(id="evt_new"))
+        found = {"new": StripeEvent.objects.get()}
+        for status in StripeEvent.Status:
+            found[status] = StripeEvent.objects.create(
+                stripe_id=f"evt_{status}", type="x", livemode=False, payload={"a": 1},
+                status=status, created_at=timezone.now(),
+                received_at=timezone.now() - timedelta(days=40),
+            )  # fmt: skip
+        return found
+
+    def kept(self) -> set[str]:
+        found = StripeEvent.objects.filter(payload__isnull=False)
+        return set(found.values_list("stripe_id", flat=True))
+
+    def test_old_payloads_go_and_the_rows_stay(
+        self, events: dict[str, StripeEvent], capsys: Any
+    ) -> None:
+        call_command("purge_events")
+        assert self.kept() == {"evt_new", "evt_received", "evt_failed"}
+        assert StripeEvent.objects.count() == len(events)
+        assert capsys.readouterr().out == "Dropped the payloads of 3 events.\n"
+
+    def test_the_daily_job_does_it(
+        self, events: dict[str, StripeEvent], sandbox: Sandbox, settings: Any
+    ) -> None:
+        call_command("reconcile_stripe", "--dry-run")
+        assert len(self.kept()) == len(events)
+        settings.QUICKSCALE_STRIPE_EVENT_RETENTION_DAYS = None
+        call_command("reconcile_stripe")
+        assert len(self.kept()) == len(events)
+        settings.QUICKSCALE_STRIPE_EVENT_RETENTION_DAYS = 30
+        call_command("reconcile_stripe")
+        assert self.kept() == {"evt_new", "evt_received", "evt_failed"}
+
+    def test_for_ever_needs_a_number_of_days(self, settings: Any) -> None:
+        settings.QUICKSCALE_STRIPE_EVENT_RETENTION_DAYS = None
+        with pytest.raises(CommandError, match="give --days"):
+            call_command("purge_events")
+
+
 def test_a_processed_event_is_not_handled_again(
     sandbox: Sandbox, handled: list[StripeEvent]
 ) -> None:
@@ -149,11 +311,11 @@ def test_a_failure_is_recorded_and_stripe_is_asked_to_send_again(
 def test_what_a_failing_handler_wrote_is_undone(
     sandbox: Sandbox, owner: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def write_and_fail(event: StripeEvent) -> None:
+    def write_and_fail() -> None:
         StripeCustomer.objects.create(owner=owner)
         raise RuntimeError
 
-    monkeypatch.setitem(handlers.HANDLERS, "product.updated", write_and_fail)
+    monkeypatch.setitem(handlers.HANDLERS, "product.updated", lambda event: write_and_fail)
 
     assert post(snapshot()).status_code == 500
     assert not StripeCustomer.objects.exists()
@@ -165,16 +327,17 @@ def test_a_constraint_that_is_checked_at_commit_fails_the_event_and_not_the_inbo
     nobody = owner.pk
     owner.delete()
 
-    def refer_to_nobody(event: StripeEvent) -> None:
+    def refer_to_nobody() -> None:
         Payment.objects.create(
             owner_id=nobody,
             kind="invoice",
+            total=1,
             amount=1,
             currency="usd",
             created_at=timezone.now(),
         )
 
-    monkeypatch.setitem(handlers.HANDLERS, "product.updated", refer_to_nobody)
+    monkeypatch.setitem(handlers.HANDLERS, "product.updated", lambda event: refer_to_nobody)
 
     assert post(snapshot()).status_code == 500
     event = StripeEvent.objects.get()
@@ -530,3 +693,155 @@ class TestTasks:
         StripeEvent.objects.update(next_attempt_at=timezone.now())
         call_command("replay_events", "--due")
         assert StripeEvent.objects.get().status == "processed"
+
+
+def test_an_event_that_did_not_come_is_fetched_and_handled_once(
+    shop: Sandbox, owner: Any, package: StripePrice
+) -> None:
+    shop.pay(open_checkout(owner, package))
+    (told,) = shop.events("checkout.session.completed")
+    for _ in range(2):
+        assert webhooks.fetch(told["id"]) is webhooks.Outcome.DONE
+    event = StripeEvent.objects.get()
+    assert (event.stripe_id, event.status, event.attempts) == (told["id"], "processed", 1)
+    assert balance(owner) == 100
+    with pytest.raises(StripeRefusedError):
+        webhooks.fetch("evt_unknown")
+
+
+def test_an_event_that_is_not_stored_is_in_nobody_s_hands(db: None) -> None:
+    assert webhooks.process(0) is webhooks.Outcome.BUSY
+
+
+def test_what_an_event_may_leave_out_is_empty(sandbox: Sandbox) -> None:
+    post(snapshot(api_version=None, data={"object": {"object": "balance"}}, account=None))
+    post(thin(related_object=None))
+    assert StripeEvent.objects.count() == 2
+    for event in StripeEvent.objects.all():
+        assert (event.object_id, event.api_version, event.account, event.snapshot_id) == ("",) * 4
+        assert event.error == "Nothing here follows events of this type."
+
+
+def test_the_time_of_an_event_is_stripe_s(sandbox: Sandbox, handled: list[StripeEvent]) -> None:
+    post(snapshot())
+    post(thin(snapshot_event="evt_other"))
+    times = {event.stripe_id: event.created_at for event in StripeEvent.objects.all()}
+    assert times == {
+        "evt_1": datetime.fromtimestamp(1_790_000_000, UTC),
+        "evt_thin_1": datetime(2026, 11, 20, 10, tzinfo=UTC),
+    }
+
+
+def test_a_name_of_255_letters_is_taken(sandbox: Sandbox) -> None:
+    assert post(snapshot(id="e" * 255)).status_code == 200
+    assert post(snapshot(id="f" * 256)).status_code == 400
+
+
+def test_a_replay_begins_afresh(sandbox: Sandbox, failing: list[Exception]) -> None:
+    for _ in range(3):
+        post(snapshot())
+    event = StripeEvent.objects.get()
+    assert event.attempts == 3
+    assert webhooks.replay(event) is webhooks.Outcome.FAILED
+    event.refresh_from_db()
+    assert (event.attempts, event.status, event.processed_at) == (1, "failed", None)
+    failing.clear()
+    assert webhooks.replay(event) is webhooks.Outcome.DONE
+    event.refresh_from_db()
+    assert (event.attempts, event.status, event.error, event.traceback) == (1, "processed", "", "")
+    assert event.next_attempt_at is None
+    assert event.processed_at
+    failing.append(RuntimeError("again"))
+    assert webhooks.replay(event) is webhooks.Outcome.FAILED
+    event.refresh_from_db()
+    assert (event.processed_at, event.status) == (None, "failed")
+
+
+def test_a_retry_waits_twelve_hours_at_most(
+    sandbox: Sandbox, failing: list[Exception], settings: Any
+) -> None:
+    settings.QUICKSCALE_STRIPE_EVENT_MAX_ATTEMPTS = 50
+    post(snapshot())
+    StripeEvent.objects.update(attempts=30)
+    post(snapshot())
+    event = StripeEvent.objects.get()
+    assert event.next_attempt_at
+    wait = event.next_attempt_at - timezone.now()
+    assert timedelta(hours=11, minutes=59) < wait <= timedelta(hours=12)
+
+
+def test_an_event_is_dead_with_its_last_attempt_and_not_before(
+    sandbox: Sandbox, failing: list[Exception], settings: Any
+) -> None:
+    settings.QUICKSCALE_STRIPE_EVENT_MAX_ATTEMPTS = 2
+    statuses = []
+    for _ in range(2):
+        post(snapshot())
+        statuses.append(StripeEvent.objects.get().status)
+    assert statuses == ["failed", "dead"]
+
+
+def waiting(number: int) -> StripeEvent:
+    return StripeEvent.objects.create(
+        stripe_id=f"evt_due_{number}", type="product.updated", object_id="prod_1", livemode=False,
+        payload={}, created_at=timezone.now(),
+    )  # fmt: skip
+
+
+def test_the_periodic_job_takes_so_many_and_counts_what_became_of_them(
+    sandbox: Sandbox, handled: list[StripeEvent]
+) -> None:
+    for number in range(3):
+        waiting(number)
+    counts = webhooks.process_due(limit=2)
+    assert counts == {
+        webhooks.Outcome.DONE: 2, webhooks.Outcome.FAILED: 0, webhooks.Outcome.BUSY: 0,
+    }  # fmt: skip
+    assert len(handled) == 2
+    assert webhooks.process_due()[webhooks.Outcome.DONE] == 1
+
+
+def test_payloads_that_came_before_then_are_dropped_in_parts_and_counted(
+    sandbox: Sandbox, handled: list[StripeEvent], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhooks, "_PURGED_AT_ONCE", 2)
+    for number in range(5):
+        waiting(number)
+    webhooks.process_due()
+    now = timezone.now()
+    StripeEvent.objects.update(received_at=now)
+    assert webhooks.purge(before=now) == 0
+    assert webhooks.purge(before=now + timedelta(microseconds=1)) == 5
+    assert webhooks.purge(before=now + timedelta(microseconds=1)) == 0
+    assert not StripeEvent.objects.filter(payload__isnull=False).exists()
+
+
+def test_a_thin_event_asks_for_its_snapshot_once_and_a_key_that_may_not_ask_is_no_failure(
+    sandbox: Sandbox, handled: list[StripeEvent], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def answer(_service: Any, thin_id: str) -> Any:
+        asked.append(thin_id)
+        if thin_id == "evt_thin_refused":
+            raise stripe.PermissionError("no", http_status=403)
+        return SimpleNamespace(snapshot_event="evt_1" if thin_id == "evt_thin_1" else None)
+
+    monkeypatch.setattr("stripe.v2.core._event_service.EventService.retrieve", answer)
+    post(snapshot())
+    for thin_id in ("evt_thin_1", "evt_thin_other", "evt_thin_refused"):
+        assert post(thin(id=thin_id)).status_code == 200
+    found = {event.stripe_id: event for event in StripeEvent.objects.all()}
+    assert [found[thin_id].snapshot_id for thin_id in asked] == ["evt_1", "", ""]
+    assert found["evt_thin_1"].error == "It came in the other format, too."
+    assert found["evt_thin_other"].status == found["evt_thin_refused"].status == "processed"
+    assert len(handled) == 3
+
+
+def test_the_other_format_that_has_failed_is_no_reason_to_ignore(
+    sandbox: Sandbox, failing: list[Exception]
+) -> None:
+    assert post(snapshot()).status_code == 500
+    failing.clear()
+    assert post(thin(snapshot_event="evt_1")).status_code == 200
+    assert StripeEvent.objects.get(stripe_id="evt_thin_1").status == "processed"

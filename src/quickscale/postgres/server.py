@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
+import signal
 import subprocess
+import sys
 import threading
 import time
 import warnings
@@ -85,6 +88,9 @@ def _start(folder: Path) -> Address:
     except subprocess.TimeoutExpired:
         _wait_until_ready(folder)
         server.start()
+    # Runs before the wheel's own, which stops the server when no other process is on the list.
+    atexit.register(_forget_dead_processes, server)
+    _exit_in_order_when_terminated()
     info = server.get_postmaster_info()
     return Address(
         host=str(info.socket_dir or info.hostname),
@@ -92,6 +98,13 @@ def _start(folder: Path) -> Address:
         user=server.postgres_user,
         programs=server.bin_path,
     )
+
+
+def _exit_in_order_when_terminated() -> None:
+    """Let SIGTERM run the exit handlers, which Python does not do by itself; a handler stays."""
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if in_main_thread and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
 
 
 def _wait_until_ready(folder: Path) -> None:

@@ -9,11 +9,12 @@ from typing import Any, TypeVar
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db import transaction
+from django.db import connections, transaction
 
+from quickscale.lookup import OwnerNotFoundError, find_owner
 from quickscale_credits import ledger
+from quickscale_credits.databases import database_of, require_database, write_atomic
 from quickscale_credits.exceptions import CreditsError
-from quickscale_credits.lookup import OwnerNotFoundError, find_owner
 from quickscale_credits.models import CreditAccount
 
 T = TypeVar("T")
@@ -27,6 +28,7 @@ class CreditsCommand(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--json", action="store_true", help="answer in JSON")
+        add_database(parser)
 
     def answer(self, options: dict[str, Any], data: Any, text: str) -> None:
         """Print ``data`` as JSON where that was asked for, else ``text``."""
@@ -49,14 +51,23 @@ class CreditsCommand(BaseCommand):
             self.stderr.write(f"\r{progress}", ending="")
             self.stderr.flush()
 
-    def verify_all(self) -> list[ledger.Discrepancy]:
-        """What is wrong in all accounts, with the progress."""
+    def verify_all(self, using: str | None) -> list[ledger.Discrepancy]:
+        """Return what is wrong in all accounts, and report the progress."""
         wrong = []
-        for share, part in ledger.verify_in_parts():
+        for share, part in ledger.verify_in_parts(using=using):
             wrong += part
             self.report(f"Checked {share:.0%}")
         self.report("\n")
         return wrong
+
+
+def add_database(parser: CommandParser) -> None:
+    parser.add_argument(
+        "--database",
+        choices=tuple(connections),
+        metavar="ALIAS",
+        help="a database of DATABASES; by default the one that the router writes credits to",
+    )
 
 
 def add_dry_run(parser: CommandParser) -> None:
@@ -66,28 +77,48 @@ def add_dry_run(parser: CommandParser) -> None:
 
 
 @contextmanager
-def writing(*, dry_run: bool) -> Iterator[None]:
-    """A transaction for the writes of a command, undone at the end of a dry run.
+def writing(*, using: str | None, dry_run: bool) -> Iterator[None]:
+    """Put a command's writes into a transaction, and undo it at the end of a dry run.
 
     Raises:
         CommandError: the ledger refuses.
     """
+    using = using or database_of()
     try:
-        with transaction.atomic():
+        with write_atomic(using):
             yield
             if dry_run:
-                transaction.set_rollback(True)
+                transaction.set_rollback(True, using=using)
     except CreditsError as error:
         raise CommandError(str(error)) from error
 
 
-def find_account(name: str) -> CreditAccount:
-    """The account of an owner, by a user's e-mail address or the owner's primary key.
+def find_account(name: str, *, using: str | None) -> CreditAccount:
+    """Find the account of an owner, to read, by a user's email address or the owner's key.
 
     Raises:
         CommandError: there is no such owner.
     """
+    return CreditAccount.objects.db_manager(using).to_read(_find_owner(name, using))
+
+
+def find_account_to_write(name: str, *, using: str | None) -> CreditAccount:
+    """Find an account, or open it, in the database that its writes go to.
+
+    Raises:
+        CommandError: there is no such owner, or the router writes to another database.
+    """
+    using = using or database_of()
+    account = CreditAccount.objects.db_manager(using).for_owner(_find_owner(name, using))
     try:
-        return CreditAccount.objects.for_owner(find_owner(name))
+        require_database(account, using)
+    except CreditsError as error:
+        raise CommandError(str(error)) from error
+    return account
+
+
+def _find_owner(name: str, using: str | None) -> Any:
+    try:
+        return find_owner(name, using=using)
     except OwnerNotFoundError as error:
         raise CommandError(str(error)) from error

@@ -8,6 +8,8 @@ import django.db.models.expressions
 from django.conf import settings
 from django.db import migrations, models
 
+import quickscale_credits.deletion
+import quickscale_credits.fields
 from quickscale.owner import owner_dependency, owner_model_name
 
 
@@ -86,6 +88,7 @@ class Migration(migrations.Migration):
                         decimal_places=4,
                         max_digits=19,
                         null=True,
+                        validators=[django.core.validators.MinValueValidator(Decimal("0"))],
                         verbose_name="low balance at",
                     ),
                 ),
@@ -98,10 +101,24 @@ class Migration(migrations.Migration):
                 (
                     "owner",
                     models.OneToOneField(
-                        on_delete=django.db.models.deletion.PROTECT,
+                        blank=True,
+                        null=True,
+                        on_delete=quickscale_credits.deletion.outlive_owner,
                         related_name="credit_account",
                         to=owner_model_name(),
                         verbose_name="owner",
+                    ),
+                ),
+                (
+                    "former_owner",
+                    models.CharField(
+                        blank=True,
+                        db_default="",
+                        default="",
+                        editable=False,
+                        help_text="Who it was, once the owner is deleted.",
+                        max_length=255,
+                        verbose_name="former owner",
                     ),
                 ),
             ],
@@ -130,9 +147,11 @@ class Migration(migrations.Migration):
                             ("reversed", "Credits given back"),
                             ("adjusted", "Credits adjusted"),
                             ("converted", "Credits converted"),
+                            ("transferred", "Credits transferred"),
                             ("low_balance", "Low balance"),
                             ("depleted", "No credits left"),
                             ("expiring", "Credits end soon"),
+                            ("shortfall", "Credits were missing"),
                         ],
                         max_length=12,
                         verbose_name="kind",
@@ -250,7 +269,7 @@ class Migration(migrations.Migration):
                         blank=True,
                         db_index=False,
                         null=True,
-                        on_delete=django.db.models.deletion.PROTECT,
+                        on_delete=django.db.models.deletion.SET_NULL,
                         related_name="+",
                         to=settings.AUTH_USER_MODEL,
                         verbose_name="done by",
@@ -260,6 +279,70 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "hold",
                 "verbose_name_plural": "holds",
+            },
+        ),
+        migrations.CreateModel(
+            name="AccountChange",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("status", "Status"),
+                            ("overdraft_limit", "Overdraft limit"),
+                            ("low_balance", "Low balance at"),
+                        ],
+                        max_length=15,
+                        verbose_name="kind",
+                    ),
+                ),
+                ("old", models.CharField(blank=True, max_length=25, verbose_name="before")),
+                ("new", models.CharField(blank=True, max_length=25, verbose_name="after")),
+                ("reason", models.TextField(blank=True, verbose_name="reason")),
+                ("created_at", models.DateTimeField(verbose_name="time")),
+                (
+                    "account",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="changes",
+                        to="quickscale_credits.creditaccount",
+                        verbose_name="account",
+                    ),
+                ),
+                (
+                    "actor",
+                    models.ForeignKey(
+                        blank=True,
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="done by",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "change of an account",
+                "verbose_name_plural": "changes of accounts",
+                "ordering": ["-id"],
+                "indexes": [
+                    models.Index(
+                        fields=["account", "kind", "id"], name="qs_credits_change_account"
+                    ),
+                    models.Index(
+                        condition=models.Q(("actor__isnull", False)),
+                        fields=["actor"],
+                        name="qs_credits_change_actor",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -317,7 +400,7 @@ class Migration(migrations.Migration):
                         decimal_places=4,
                         default=Decimal("0"),
                         editable=False,
-                        help_text="What expired or was revoked.",
+                        help_text="What expired, was revoked or was transferred.",
                         max_digits=19,
                     ),
                 ),
@@ -416,6 +499,19 @@ class Migration(migrations.Migration):
                         to="quickscale_credits.creditlot",
                     ),
                 ),
+                (
+                    "transferred_from",
+                    models.ForeignKey(
+                        blank=True,
+                        db_index=False,
+                        help_text="The lot of another account that these credits were in before.",
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="transfers",
+                        to="quickscale_credits.creditlot",
+                        verbose_name="transferred from",
+                    ),
+                ),
             ],
             options={
                 "verbose_name": "lot of credits",
@@ -493,6 +589,7 @@ class Migration(migrations.Migration):
                             ("reverse", "Given back"),
                             ("adjust", "Adjusted"),
                             ("convert", "Converted"),
+                            ("transfer", "Transferred"),
                             ("carry", "Carried forward"),
                         ],
                         max_length=10,
@@ -515,7 +612,7 @@ class Migration(migrations.Migration):
                         db_default=0,
                         decimal_places=4,
                         default=Decimal("0"),
-                        help_text="What a revocation could not take.",
+                        help_text="What a revocation, or the charge for finished work, could not take.",
                         max_digits=19,
                         verbose_name="shortfall",
                     ),
@@ -549,7 +646,7 @@ class Migration(migrations.Migration):
                         blank=True,
                         db_index=False,
                         null=True,
-                        on_delete=django.db.models.deletion.PROTECT,
+                        on_delete=django.db.models.deletion.SET_NULL,
                         related_name="+",
                         to=settings.AUTH_USER_MODEL,
                         verbose_name="done by",
@@ -657,16 +754,6 @@ class Migration(migrations.Migration):
                 ),
                 ("description", models.TextField(blank=True, verbose_name="description")),
                 (
-                    "cost",
-                    models.DecimalField(
-                        decimal_places=4,
-                        help_text="Credits for each unit; 0 is free.",
-                        max_digits=19,
-                        validators=[django.core.validators.MinValueValidator(Decimal("0"))],
-                        verbose_name="cost",
-                    ),
-                ),
-                (
                     "unit",
                     models.CharField(
                         blank=True,
@@ -679,7 +766,7 @@ class Migration(migrations.Migration):
                     "cost_hook",
                     models.CharField(
                         blank=True,
-                        help_text="Dotted path of a function that works out the cost.",
+                        help_text="Dotted path of a function that works out the cost instead of the prices.",
                         max_length=255,
                         verbose_name="cost hook",
                     ),
@@ -693,9 +780,91 @@ class Migration(migrations.Migration):
                 "verbose_name": "service",
                 "verbose_name_plural": "services",
                 "ordering": ["display_order", "name", "id"],
+            },
+        ),
+        migrations.CreateModel(
+            name="ServicePrice",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "meter",
+                    models.CharField(
+                        default="units",
+                        help_text="What is counted, such as “input”: the name that code uses.",
+                        max_length=50,
+                        verbose_name="meter",
+                    ),
+                ),
+                (
+                    "dimension",
+                    models.CharField(
+                        blank=True,
+                        default="",
+                        help_text="What the price is for, such as a model; empty for any other.",
+                        max_length=100,
+                        verbose_name="dimension",
+                    ),
+                ),
+                (
+                    "unit_price",
+                    quickscale_credits.fields.PriceField(
+                        decimal_places=10,
+                        help_text="In credits; 0 is free.",
+                        max_digits=20,
+                        validators=[django.core.validators.MinValueValidator(Decimal("0"))],
+                        verbose_name="price",
+                    ),
+                ),
+                (
+                    "per",
+                    models.PositiveBigIntegerField(
+                        default=1,
+                        help_text="How many units the price is for, such as 1000.",
+                        validators=[django.core.validators.MinValueValidator(1)],
+                        verbose_name="per",
+                    ),
+                ),
+                (
+                    "effective_at",
+                    models.DateTimeField(
+                        blank=True, help_text="Empty for now.", verbose_name="in force from"
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="created")),
+                (
+                    "service",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="prices",
+                        to="quickscale_credits.service",
+                        verbose_name="service",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "price of a service",
+                "verbose_name_plural": "prices of services",
+                "ordering": ["service_id", "meter", "dimension", "-effective_at", "-id"],
+                "indexes": [
+                    models.Index(
+                        models.F("service"),
+                        models.F("meter"),
+                        models.F("dimension"),
+                        models.OrderBy(models.F("effective_at"), descending=True),
+                        models.OrderBy(models.F("id"), descending=True),
+                        name="qs_credits_price_in_force",
+                    )
+                ],
                 "constraints": [
                     models.CheckConstraint(
-                        condition=models.Q(("cost__gte", 0)), name="quickscale_credits_service_cost"
+                        condition=models.Q(("per__gte", 1), ("unit_price__gte", 0)),
+                        name="quickscale_credits_price_figures",
                     )
                 ],
             },
@@ -821,10 +990,55 @@ class Migration(migrations.Migration):
                 (
                     "units",
                     models.DecimalField(
-                        decimal_places=4, default=Decimal("1"), max_digits=19, verbose_name="units"
+                        blank=True,
+                        decimal_places=10,
+                        default=Decimal("1"),
+                        help_text="Nothing where several meters were used.",
+                        max_digits=25,
+                        null=True,
+                        verbose_name="units",
+                    ),
+                ),
+                (
+                    "quantities",
+                    models.JSONField(
+                        blank=True,
+                        default=dict,
+                        help_text="How much of each meter, exactly, as text.",
+                        verbose_name="quantities",
+                    ),
+                ),
+                (
+                    "dimension",
+                    models.CharField(
+                        blank=True,
+                        db_default="",
+                        default="",
+                        max_length=100,
+                        verbose_name="dimension",
+                    ),
+                ),
+                (
+                    "price_lines",
+                    models.JSONField(
+                        blank=True,
+                        default=list,
+                        help_text="The prices that were applied.",
+                        verbose_name="prices",
                     ),
                 ),
                 ("cost", models.DecimalField(decimal_places=4, max_digits=19, verbose_name="cost")),
+                (
+                    "shortfall",
+                    models.DecimalField(
+                        db_default=Decimal(0),
+                        decimal_places=4,
+                        default=Decimal(0),
+                        help_text="The part of the cost that the account couldn't pay.",
+                        max_digits=19,
+                        verbose_name="shortfall",
+                    ),
+                ),
                 (
                     "idempotency_key",
                     models.CharField(blank=True, db_default="", default="", max_length=255),
@@ -942,6 +1156,30 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="creditlot",
             index=models.Index(
+                condition=models.Q(("transferred_from__isnull", False)),
+                fields=["transferred_from"],
+                name="qs_credits_lot_transferred",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="creditlot",
+            index=models.Index(
+                condition=models.Q(("effective_at__gt", models.F("created_at"))),
+                fields=["account", "effective_at"],
+                name="qs_credits_lot_scheduled",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="creditlot",
+            index=models.Index(
+                condition=models.Q(("source_type", ""), _negated=True),
+                fields=["source_type", "source_id"],
+                name="qs_credits_lot_source",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="creditlot",
+            index=models.Index(
                 condition=models.Q(("expires_at__isnull", False), ("is_open", True)),
                 fields=["expires_at"],
                 name="qs_credits_lot_ends",
@@ -1009,7 +1247,10 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="creditlot",
             constraint=models.UniqueConstraint(
-                condition=models.Q(("source_type", ""), _negated=True),
+                condition=models.Q(
+                    models.Q(("source_type", ""), _negated=True),
+                    ("transferred_from__isnull", True),
+                ),
                 fields=("source_type", "source_id"),
                 name="quickscale_credits_lot_source",
             ),
@@ -1094,6 +1335,8 @@ class Migration(migrations.Migration):
                         ("amount__lt", 0), ("kind__in", ["consume", "expire", "revoke", "adjust"])
                     ),
                     models.Q(("amount", 0), ("kind__in", ["revoke", "reverse", "convert"])),
+                    models.Q(("amount", 0), ("kind", "consume"), ("shortfall__gt", 0)),
+                    models.Q(("kind", "transfer"), models.Q(("amount", 0), _negated=True)),
                     ("kind", "carry"),
                     _connector="OR",
                 ),
@@ -1105,7 +1348,7 @@ class Migration(migrations.Migration):
             constraint=models.CheckConstraint(
                 condition=models.Q(
                     ("shortfall", 0),
-                    models.Q(("kind", "revoke"), ("shortfall__gt", 0)),
+                    models.Q(("kind__in", ["revoke", "consume"]), ("shortfall__gt", 0)),
                     _connector="OR",
                 ),
                 name="quickscale_credits_transaction_shortfall",
@@ -1115,7 +1358,7 @@ class Migration(migrations.Migration):
             model_name="credittransaction",
             constraint=models.CheckConstraint(
                 condition=models.Q(
-                    models.Q(("kind", "reverse"), ("reverses__isnull", False)),
+                    models.Q(("kind__in", ["reverse", "convert"]), ("reverses__isnull", False)),
                     models.Q(
                         models.Q(("kind", "reverse"), _negated=True), ("reverses__isnull", True)
                     ),
@@ -1212,7 +1455,10 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="credithold",
             constraint=models.UniqueConstraint(
-                condition=models.Q(("idempotency_key", ""), _negated=True),
+                condition=models.Q(
+                    models.Q(("idempotency_key", ""), _negated=True),
+                    ("status__in", ["open", "captured"]),
+                ),
                 fields=("account", "idempotency_key"),
                 name="quickscale_credits_hold_idempotency",
             ),
@@ -1234,7 +1480,12 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="serviceusage",
             constraint=models.CheckConstraint(
-                condition=models.Q(("cost__gte", 0), ("units__gte", 0)),
+                condition=models.Q(
+                    ("cost__gte", 0),
+                    ("shortfall__gte", 0),
+                    ("shortfall__lte", models.F("cost")),
+                    ("units__gte", 0),
+                ),
                 name="quickscale_credits_usage_figures",
             ),
         ),

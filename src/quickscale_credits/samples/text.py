@@ -26,6 +26,7 @@ class TextForm(forms.Form):
 class Summarise(BaseService):
     """Keeps the sentences whose words occur most often in the text."""
 
+    is_sample = True
     code = "summarise"
     name = _("Summarise a text")
     description = _("Picks the sentences that say most.")
@@ -53,6 +54,7 @@ class Summarise(BaseService):
 
 
 class WordCount(BaseService):
+    is_sample = True
     code = "word-count"
     name = _("Count words")
     description = _("Counts words, sentences and characters.")

@@ -6,6 +6,8 @@ CREATE TABLE quickscale_credits_archivedtransaction (
     PRIMARY KEY (id),
     UNIQUE (account_id, sequence)
 );
+-- Keys of users may become longer one day, where these rows can't change any more.
+ALTER TABLE quickscale_credits_archivedtransaction ALTER actor_id TYPE text;
 CREATE UNIQUE INDEX quickscale_credits_archivedtransaction_key
     ON quickscale_credits_archivedtransaction (account_id, idempotency_key)
  WHERE idempotency_key <> '';
@@ -41,7 +43,8 @@ CREATE TRIGGER quickscale_credits_no_truncate
     AFTER TRUNCATE ON quickscale_credits_archivedallocation
     FOR EACH STATEMENT EXECUTE FUNCTION quickscale_credits_refuse_truncate();
 
-CREATE FUNCTION quickscale_credits_empty_archive() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION quickscale_credits_empty_archive() RETURNS trigger LANGUAGE plpgsql
+SET search_path FROM CURRENT AS $$
 BEGIN
     TRUNCATE quickscale_credits_archivedtransaction, quickscale_credits_archivedallocation;
     RETURN NULL;
@@ -55,11 +58,13 @@ CREATE TRIGGER quickscale_credits_with_archive
 -- A row leaves the journal only when the archive has the same. A line that carries the balance forward
 -- may go as well: at commit another one stands for it, and for all that was deleted.
 
-CREATE FUNCTION quickscale_credits_check_archived() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION quickscale_credits_check_archived() RETURNS trigger LANGUAGE plpgsql
+SET search_path FROM CURRENT AS $$
 BEGIN
     IF TG_TABLE_NAME = 'quickscale_credits_credittransaction' THEN
         PERFORM FROM quickscale_credits_archivedtransaction kept
-          WHERE kept.id = OLD.id AND to_jsonb(kept) - 'usage_id' = to_jsonb(OLD);
+          WHERE kept.id = OLD.id AND kept.actor_id IS NOT DISTINCT FROM OLD.actor_id::text
+            AND to_jsonb(kept) - '{usage_id,actor_id}'::text[] = to_jsonb(OLD) - 'actor_id';
     ELSE
         PERFORM FROM quickscale_credits_archivedallocation kept
           WHERE kept.id = OLD.id AND to_jsonb(kept) = to_jsonb(OLD);
@@ -84,7 +89,8 @@ CREATE TRIGGER quickscale_credits_archived
 
 -- So does a claim, whose revocation is in the archive then.
 
-CREATE FUNCTION quickscale_credits_check_claim() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION quickscale_credits_check_claim() RETURNS trigger LANGUAGE plpgsql
+SET search_path FROM CURRENT AS $$
 BEGIN
     PERFORM FROM quickscale_credits_archivedtransaction WHERE id = OLD.revocation_id;
     IF NOT FOUND THEN
@@ -99,7 +105,8 @@ CREATE TRIGGER quickscale_credits_archived
     BEFORE DELETE ON quickscale_credits_creditclaim
     FOR EACH ROW EXECUTE FUNCTION quickscale_credits_check_claim();
 
-CREATE FUNCTION quickscale_credits_check_carried() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION quickscale_credits_check_carried() RETURNS trigger LANGUAGE plpgsql
+SET search_path FROM CURRENT AS $$
 DECLARE
     found_sound boolean;
 BEGIN
@@ -133,7 +140,8 @@ CREATE CONSTRAINT TRIGGER quickscale_credits_carried
 
 -- At commit, a line that carries forward is the account's first and says what the archive sums to.
 
-CREATE FUNCTION quickscale_credits_check_carry() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION quickscale_credits_check_carry() RETURNS trigger LANGUAGE plpgsql
+SET search_path FROM CURRENT AS $$
 BEGIN
     IF NEW.amount <> NEW.balance_after OR EXISTS (
         SELECT FROM quickscale_credits_credittransaction

@@ -1,5 +1,6 @@
 -- Take a hold's credits, or a part of them (p_amount; null is all, 0 takes nothing), and free the
--- rest. A hold is captured once. Capturing 0 writes no transaction.
+-- rest. Capturing 0 writes no transaction. A hold is captured once: the same amount again is answered
+-- with the first transaction.
 CREATE FUNCTION quickscale_credits_capture(
     p_hold bigint,
     p_amount numeric
@@ -28,6 +29,13 @@ BEGIN
 
     SELECT * INTO hold FROM quickscale_credits_credithold WHERE id = p_hold;
     taken := coalesce(p_amount, hold.amount);
+    IF hold.status = 'captured' THEN
+        result := quickscale_credits_captured(p_hold);
+        IF taken = coalesce(-result.amount, 0) THEN
+            RETURN result;
+        END IF;
+        result := NULL;
+    END IF;
     result.answer := CASE
         WHEN hold.status <> 'open' THEN 'hold ' || hold.status
         WHEN taken > hold.amount THEN 'insufficient' END;
@@ -40,10 +48,7 @@ BEGIN
     due_at := quickscale_credits_close_hold(hold, 'captured', taken, moment);
     IF taken > 0 THEN
         SELECT array_agg(lot_id ORDER BY id), array_agg(-part ORDER BY id) INTO lots, parts
-          FROM (SELECT id, lot_id,
-                       least(amount, taken - (sum(amount) OVER (ORDER BY id) - amount)) AS part
-                  FROM quickscale_credits_creditholdallocation WHERE hold_id = p_hold) split
-         WHERE part > 0;
+          FROM quickscale_credits_hold_parts(p_hold, taken);
         result := quickscale_credits_post(
             account.id, 'consume', -taken, hold.description, lots, parts, moment,
             hold.service_id, hold.actor_id::text, hold.id, p_metadata => hold.metadata);

@@ -45,7 +45,8 @@ BEGIN
     END IF;
     IF p_source_type <> '' THEN
         SELECT * INTO lot FROM quickscale_credits_creditlot
-         WHERE source_type = p_source_type AND source_id = p_source_id AND source_type <> '';
+         WHERE source_type = p_source_type AND source_id = p_source_id AND source_type <> ''
+           AND transferred_from_id IS NULL;
         IF FOUND THEN
             IF lot.account_id = p_account AND lot.amount = p_amount AND lot.credit_type = p_type
                     AND lot.expires_at IS NOT DISTINCT FROM p_expires_at THEN
@@ -75,7 +76,8 @@ BEGIN
         p_account, p_type, p_priority, p_amount, 0, coalesce(p_effective_at, moment), p_expires_at,
         p_source_type, p_source_id, p_cost_amount, p_cost_currency, p_period_start, p_period_end,
         moment)
-    ON CONFLICT (source_type, source_id) WHERE NOT (source_type = '') DO NOTHING
+    ON CONFLICT (source_type, source_id)
+        WHERE NOT (source_type = '') AND transferred_from_id IS NULL DO NOTHING
     RETURNING * INTO lot;
     IF NOT FOUND THEN
         -- Another account took the source a moment ago.

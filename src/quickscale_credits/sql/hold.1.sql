@@ -12,7 +12,6 @@ CREATE FUNCTION quickscale_credits_hold(
 ) RETURNS quickscale_credits_hold_outcome LANGUAGE plpgsql AS $$
 DECLARE
     account quickscale_credits_creditaccount;
-    actor quickscale_credits_credithold.actor_id%TYPE := p_actor;
     picked record;
     result quickscale_credits_hold_outcome;
     moment timestamptz;
@@ -29,7 +28,7 @@ BEGIN
     END IF;
     moment := quickscale_credits_clock();
 
-    -- Before the replay: a hold that has timed out is answered as such.
+    -- Before the replay: a hold that has timed out no longer binds its key.
     IF account.next_due_at <= moment THEN
         account := quickscale_credits_post_due(p_account, moment);
     END IF;
@@ -39,7 +38,8 @@ BEGIN
                idempotency_key, fingerprint, metadata, created_at, expires_at, closed_at
           INTO result
           FROM quickscale_credits_credithold
-         WHERE account_id = p_account AND idempotency_key = p_key AND idempotency_key <> '';
+         WHERE account_id = p_account AND idempotency_key = p_key AND idempotency_key <> ''
+           AND status IN ('open', 'captured');
         IF FOUND THEN
             RETURN result;
         END IF;
@@ -61,8 +61,9 @@ BEGIN
         account_id, amount, description, service_id, actor_id, idempotency_key, fingerprint,
         metadata, created_at, expires_at)
     VALUES (
-        p_account, p_amount, p_description, p_service, actor, p_key, p_fingerprint, p_metadata,
-        moment, moment + p_ttl)
+        p_account, p_amount, p_description, p_service,
+        quickscale_credits_actor(p_actor, (NULL::quickscale_credits_credithold).actor_id), p_key,
+        p_fingerprint, p_metadata, moment, moment + p_ttl)
     RETURNING 'posted', NULL, NULL, id, account_id, amount, captured, status, description,
         service_id, actor_id, idempotency_key, fingerprint, metadata, created_at, expires_at,
         closed_at

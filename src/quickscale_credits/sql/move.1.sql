@@ -33,7 +33,7 @@ BEGIN
     moment := quickscale_credits_clock();
     SELECT id INTO new_lot FROM quickscale_credits_creditlot
      WHERE source_type = p_source_type AND source_id = p_lot::text AND source_type <> ''
-       AND parent_id = p_lot;
+       AND parent_id = p_lot AND transferred_from_id IS NULL;
     IF FOUND THEN
         RETURN quickscale_credits_opening(new_lot);
     END IF;

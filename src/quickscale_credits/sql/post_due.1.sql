@@ -39,12 +39,13 @@ BEGIN
     END LOOP;
 
     FOR lot IN
-        SELECT id, held - remaining AS lost FROM quickscale_credits_creditlot
+        SELECT id, held - remaining AS lost, expires_at FROM quickscale_credits_creditlot
          WHERE account_id = p_account AND is_open AND expires_at <= p_at AND remaining > held
          ORDER BY expires_at, id
     LOOP
         PERFORM quickscale_credits_post(
-            p_account, 'expire', lot.lost, 'Expired', ARRAY[lot.id], ARRAY[lot.lost], p_at);
+            p_account, 'expire', lot.lost, 'Expired', ARRAY[lot.id], ARRAY[lot.lost], p_at,
+            p_metadata => jsonb_build_object('ended_at', lot.expires_at));
     END LOOP;
 
     UPDATE quickscale_credits_creditaccount

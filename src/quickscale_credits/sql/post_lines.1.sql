@@ -58,7 +58,8 @@ BEGIN
         kinds := kinds || CASE line.kind
             WHEN 'grant' THEN 'granted' WHEN 'consume' THEN 'consumed' WHEN 'expire' THEN 'expired'
             WHEN 'revoke' THEN 'revoked' WHEN 'reverse' THEN 'reversed'
-            WHEN 'adjust' THEN 'adjusted' ELSE 'converted' END;
+            WHEN 'adjust' THEN 'adjusted' WHEN 'transfer' THEN 'transferred'
+            ELSE 'converted' END;
         payloads := payloads || jsonb_build_object(
             'transaction', line.id, 'amount', line.amount::text,
             'balance', line.balance_after::text);
@@ -90,8 +91,9 @@ BEGIN
     WITH lot AS (
         UPDATE quickscale_credits_creditlot lot
            SET remaining = lot.remaining + change.amount,
-               gone = lot.gone - CASE WHEN line.kind IN ('expire', 'revoke')
-                                       AND lot.credit_type <> 'overdraft'
+               gone = lot.gone - CASE WHEN lot.credit_type <> 'overdraft' AND (
+                                           line.kind IN ('expire', 'revoke')
+                                           OR line.kind = 'transfer' AND change.amount < 0)
                                  THEN change.amount ELSE 0 END
           FROM unnest(lots, totals) change (lot_id, amount)
          WHERE lot.id = change.lot_id),
@@ -108,8 +110,10 @@ BEGIN
             service_id, actor_id, hold_id, reverses_id, idempotency_key, fingerprint, metadata,
             created_at)
         SELECT id, account_id, sequence, kind, amount, balance_after, shortfall, description,
-               service_id, quickscale_credits_actor(actor_id), hold_id, reverses_id,
-               idempotency_key, fingerprint, metadata, created_at
+               service_id,
+               CASE WHEN actor_id IS NOT NULL THEN quickscale_credits_actor(
+                   actor_id, (NULL::quickscale_credits_credittransaction).actor_id) END,
+               hold_id, reverses_id, idempotency_key, fingerprint, metadata, created_at
           FROM unnest(p_lines)),
     event AS (
         INSERT INTO quickscale_credits_creditevent (

@@ -9,12 +9,12 @@ BEGIN
     PERFORM FROM quickscale_credits_creditaccount WHERE id = p_account FOR NO KEY UPDATE;
 
     FOR wrong IN
-        SELECT hold.id, -entry.amount AS taken, entry.created_at
+        SELECT hold.id, least(hold.amount, -entry.amount) AS taken, entry.created_at
           FROM quickscale_credits_credithold hold
           JOIN quickscale_credits_credittransaction entry
             ON entry.hold_id = hold.id AND entry.account_id = p_account
          WHERE hold.account_id = p_account
-           AND (hold.captured <> -entry.amount OR hold.status <> 'captured')
+           AND (hold.captured <> least(hold.amount, -entry.amount) OR hold.status <> 'captured')
     LOOP
         BEGIN
             UPDATE quickscale_credits_credithold

@@ -30,7 +30,7 @@ BEGIN
 
     SELECT * INTO lot FROM quickscale_credits_creditlot
      WHERE source_type = p_source_type AND source_id = p_new_source_id || ':1'
-       AND source_type <> '';
+       AND source_type <> '' AND transferred_from_id IS NULL;
     IF FOUND THEN
         IF lot.account_id = p_account AND lot.amount = p_amount THEN
             RETURN quickscale_credits_opening(lot.id);
@@ -43,8 +43,9 @@ BEGIN
            array_agg(expires_at ORDER BY effective_at) AS ends, min(credit_type) AS credit_type,
            min(priority) AS priority
       INTO coming
-      FROM quickscale_credits_scheduled(p_account, p_source_type, p_source_id)
-     WHERE remaining > 0 AND effective_at > moment;
+      FROM (SELECT DISTINCT effective_at, expires_at, credit_type, priority  -- not each transfer
+              FROM quickscale_credits_scheduled(p_account, p_source_type, p_source_id)
+             WHERE remaining > 0 AND effective_at > moment) period;
     IF coming.amounts IS NULL THEN
         result.answer := 'nothing';
         RETURN result;

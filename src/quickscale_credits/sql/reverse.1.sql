@@ -6,7 +6,6 @@ CREATE FUNCTION quickscale_credits_reverse(
     p_transaction bigint,
     p_amount numeric,
     p_description text,
-    p_priority smallint,
     p_actor text,
     p_key text,
     p_fingerprint text,
@@ -92,7 +91,7 @@ BEGIN
     part := least(wanted, own);
     wanted := wanted - part;
     result := quickscale_credits_give_back(
-        original, part, p_description, p_priority, moment, p_actor, p_key, p_fingerprint,
+        original, part, p_description, moment, p_actor, p_key, p_fingerprint,
         p_metadata);
     FOR claim IN
         SELECT lot_id, sum(amount) AS due FROM quickscale_credits_creditclaim
@@ -116,7 +115,7 @@ BEGIN
         CONTINUE WHEN part = 0;
         wanted := wanted - part;
         PERFORM quickscale_credits_give_back(
-            later, part, p_description, p_priority, moment, p_actor, p_metadata => p_metadata);
+            later, part, p_description, moment, p_actor, p_metadata => p_metadata);
     END LOOP;
 
     IF owed = 0 THEN
@@ -127,6 +126,10 @@ BEGIN
                  WHERE change.account_id = account.id AND change.freezes) THEN
             UPDATE quickscale_credits_creditaccount SET status = 'active'
              WHERE id = account.id AND status = 'frozen';
+            IF FOUND THEN
+                PERFORM quickscale_credits_note_change(
+                    account.id, 'status', 'frozen', 'active', p_actor, p_description, moment);
+            END IF;
         END IF;
     END IF;
     PERFORM quickscale_credits_post_due(account.id, moment, moment);

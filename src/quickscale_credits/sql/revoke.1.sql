@@ -80,6 +80,10 @@ BEGIN
         IF freezing THEN
             UPDATE quickscale_credits_creditaccount SET status = 'frozen'
              WHERE id = account.id AND status = 'active';
+            IF FOUND THEN
+                PERFORM quickscale_credits_note_change(
+                    account.id, 'status', 'active', 'frozen', p_actor, p_description, moment);
+            END IF;
         END IF;
     END IF;
     IF quickscale_credits_owes(account.id) THEN

@@ -1,3 +1,8 @@
+DROP FUNCTION quickscale_credits_keep_owner CASCADE;
+DROP FUNCTION quickscale_credits_keep_actor CASCADE;
+DROP FUNCTION quickscale_credits_keep_all_but_actor CASCADE;
+DROP FUNCTION quickscale_credits_check_unexplained CASCADE;
+DROP TABLE quickscale_credits_unexplained;
 DROP FUNCTION quickscale_credits_check_hold CASCADE;
 DROP FUNCTION quickscale_credits_check_allocations CASCADE;
 DROP FUNCTION quickscale_credits_check_transactions CASCADE;

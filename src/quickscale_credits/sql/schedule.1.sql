@@ -47,7 +47,7 @@ BEGIN
            WITH ORDINALITY part (amount, begins, ends, n)
       JOIN quickscale_credits_creditlot lot
         ON lot.source_type = p_source_type AND lot.source_id = p_source_id || ':' || part.n
-       AND lot.source_type <> '';
+       AND lot.source_type <> '' AND lot.transferred_from_id IS NULL;
     IF known.number > 0 THEN
         result := quickscale_credits_opening(known.first);
         IF known.number <> number OR NOT known.same OR result.amount <> total THEN

@@ -1,10 +1,18 @@
 -- Freeze, thaw or close an account. Closing is refused while a hold is open, and is for good.
-CREATE FUNCTION quickscale_credits_set_status(p_account bigint, p_status text)
-RETURNS text LANGUAGE plpgsql AS $$
+CREATE FUNCTION quickscale_credits_set_status(
+    p_account bigint,
+    p_status text,
+    p_actor text,
+    p_reason text
+) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     account quickscale_credits_creditaccount;
+    result text := quickscale_credits_absent(p_actor);
     moment timestamptz;
 BEGIN
+    IF result IS NOT NULL THEN
+        RETURN result;
+    END IF;
     SELECT * INTO account FROM quickscale_credits_creditaccount
      WHERE id = p_account FOR NO KEY UPDATE;
     IF NOT FOUND THEN
@@ -24,6 +32,10 @@ BEGIN
     -- What was decided by hand, no revocation's end decides again.
     UPDATE quickscale_credits_creditclaim SET freezes = false
      WHERE account_id = p_account AND freezes;
+    IF FOUND OR account.status <> p_status THEN
+        PERFORM quickscale_credits_note_change(
+            p_account, 'status', account.status, p_status, p_actor, p_reason, moment);
+    END IF;
     RETURN 'posted';
 END
 $$;

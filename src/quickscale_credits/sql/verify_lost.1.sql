@@ -1,5 +1,5 @@
--- What each lot of an account has lost by its journal, the archive included: what expired or was
--- revoked, less what reversals of revocations gave back. What the overdraft paid for a revocation
+-- What each lot of an account has lost by its journal, the archive included: what expired, was
+-- revoked or was transferred, less what reversals of revocations gave back. What the overdraft paid for a revocation
 -- counts for the lot that was revoked, its first.
 CREATE FUNCTION quickscale_credits_verify_lost(p_account bigint)
 RETURNS TABLE (lot_id bigint, amount numeric) LANGUAGE sql STABLE AS $$
@@ -10,24 +10,22 @@ RETURNS TABLE (lot_id bigint, amount numeric) LANGUAGE sql STABLE AS $$
                SELECT id, lot_id, amount FROM quickscale_credits_creditallocation
                 WHERE transaction_id = entry.id
                OFFSET 0) part
-         WHERE entry.account_id = p_account AND kind IN ('expire', 'revoke', 'reverse')
+         WHERE entry.account_id = p_account AND kind IN ('expire', 'revoke', 'reverse', 'transfer')
         UNION ALL
         SELECT entry.id, kind, reverses_id, part.id, part.lot_id, part.amount
           FROM quickscale_credits_archivedtransaction entry
           JOIN quickscale_credits_archivedallocation part
             ON part.account_id = p_account AND part.transaction_id = entry.id
-         WHERE entry.account_id = p_account AND kind IN ('expire', 'revoke', 'reverse')),
+         WHERE entry.account_id = p_account AND kind IN ('expire', 'revoke', 'reverse', 'transfer')),
     revocation AS (
         SELECT id, (array_agg(lot_id ORDER BY part))[1] AS lot_id
           FROM line WHERE kind = 'revoke' GROUP BY id)
-    -- A reversal gives what the overdraft no longer needs to a lot that was not revoked.
-    SELECT CASE WHEN line.kind = 'expire' OR taken.id IS NOT NULL AND credit_type <> 'overdraft'
-                THEN line.lot_id ELSE revocation.lot_id END,
+    SELECT CASE credit_type WHEN 'overdraft' THEN revocation.lot_id ELSE line.lot_id END,
            -sum(line.amount)
       FROM line
       JOIN quickscale_credits_creditlot lot ON lot.id = line.lot_id
       LEFT JOIN revocation ON revocation.id = coalesce(line.reverses_id, line.id)
-      LEFT JOIN line taken ON taken.id = revocation.id AND taken.lot_id = line.lot_id
-     WHERE line.kind = 'expire' OR revocation.id IS NOT NULL
+     WHERE line.kind = 'expire' OR line.kind = 'transfer' AND line.amount < 0
+        OR revocation.id IS NOT NULL
      GROUP BY 1
 $$;

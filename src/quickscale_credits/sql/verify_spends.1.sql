@@ -2,9 +2,10 @@
 -- written: credits taken from a lot while an earlier one had free credits, from one that had not
 -- begun or had ended, or from one that had too few; and an expiry of credits that had not ended.
 --
--- Lines are replayed by their numbers. A hold has none, so it is placed by its times; where those are
--- the time of a line too, it counts as open during that line, and its own choice of lots is not
--- judged: nothing sound is ever told.
+-- Lines are replayed by their numbers. A hold has none, so it is placed by its times, and closes
+-- before the line that captures it; where its times are the time of a line too, it counts as open
+-- during that line, and its own choice of lots is not judged: nothing sound is ever told. Of a
+-- settlement, only what it took beyond its hold is judged.
 CREATE FUNCTION quickscale_credits_verify_spends(p_account bigint)
 RETURNS TABLE (rule text, row_id bigint, expected text, actual text) LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -37,10 +38,12 @@ BEGIN
               FROM quickscale_credits_creditlot WHERE account_id = p_account),
         line AS (
             SELECT id, sequence, max(created_at) OVER (ORDER BY sequence) AS at, kind,
-                   hold_id IS NULL AND amount < 0 AND kind IN ('consume', 'adjust') AS picks
+                   hold_id, amount < 0 AND kind IN ('consume', 'adjust') AS picks
               FROM quickscale_credits_credittransaction WHERE account_id = p_account)
-        SELECT 'transaction' AS what, at, 1 AS turn, sequence, line.id, kind, picks,
-               array_agg(lot.place) AS places, array_agg(part.amount) AS parts
+        SELECT 'transaction' AS what, at, 1 AS turn, sequence::numeric, line.id, kind,
+               array_agg(lot.place) AS places, array_agg(part.amount) AS parts,
+               array_agg(lot.place) FILTER (
+                   WHERE picks AND -part.amount > coalesce(aside.amount, 0)) AS picked
           FROM line
          CROSS JOIN LATERAL (
                SELECT lot_id, amount FROM quickscale_credits_creditallocation
@@ -48,10 +51,16 @@ BEGIN
                OFFSET 0  -- a probe of the index for each line, never a scan of all accounts' lines
                ) part
           JOIN lot ON lot.id = part.lot_id
-         GROUP BY at, sequence, line.id, kind, picks
+          LEFT JOIN LATERAL (
+               SELECT amount FROM quickscale_credits_creditholdallocation
+                WHERE hold_id = line.hold_id AND lot_id = part.lot_id
+               OFFSET 0
+               ) aside ON TRUE
+         GROUP BY at, sequence, line.id, kind
         UNION ALL
-        SELECT 'hold', moment.at, moment.turn, hold.id, hold.id, '', moment.turn = 2,
-               array_agg(lot.place), array_agg(part.amount * moment.sign)
+        SELECT 'hold', moment.at, moment.turn, moment.sequence, hold.id, '',
+               array_agg(lot.place), array_agg(part.amount * moment.sign),
+               array_agg(lot.place) FILTER (WHERE moment.turn = 2)
           FROM quickscale_credits_credithold hold
          CROSS JOIN LATERAL (
                SELECT lot_id, amount FROM quickscale_credits_creditholdallocation
@@ -59,11 +68,14 @@ BEGIN
                OFFSET 0
                ) part
           JOIN lot ON lot.id = part.lot_id
+          LEFT JOIN line ON line.hold_id = hold.id
          CROSS JOIN LATERAL (VALUES
-               (hold.created_at, 0, 1), (hold.created_at, 2, 0), (hold.closed_at, 3, -1)
-               ) moment (at, turn, sign)
+               (hold.created_at, 0, hold.id, 1), (hold.created_at, 2, hold.id, 0),
+               (CASE WHEN line.id IS NULL THEN hold.closed_at END, 3, hold.id, -1),
+               (line.at, 1, line.sequence - 0.5, -1)
+               ) moment (at, turn, sequence, sign)
          WHERE hold.account_id = p_account AND moment.at IS NOT NULL
-         GROUP BY moment.at, moment.turn, hold.id
+         GROUP BY moment.at, moment.turn, moment.sequence, hold.id
          ORDER BY at, turn, sequence
     LOOP
         row_id := step.id;
@@ -96,9 +108,9 @@ BEGIN
         IF step.what = 'transaction' THEN
             last_line := step.at;
         END IF;
-        CONTINUE WHEN NOT step.picks OR step.what = 'hold' AND last_line = step.at;
+        CONTINUE WHEN step.picked IS NULL OR step.what = 'hold' AND last_line = step.at;
 
-        FOREACH place IN ARRAY step.places LOOP
+        FOREACH place IN ARRAY step.picked LOOP
             IF begins[place] > step.at OR ends[place] <= step.at THEN
                 rule := step.what || ' takes from lots that have begun and have not ended';
                 expected := 'from ' || begins[place] || coalesce(' to ' || ends[place], '');
@@ -106,7 +118,7 @@ BEGIN
                 RETURN NEXT;
             END IF;
         END LOOP;
-        SELECT max(used) INTO place FROM unnest(step.places) used;
+        SELECT max(used) INTO place FROM unnest(step.picked) used;
         FOREACH earlier IN ARRAY filled LOOP
             IF earlier < place AND balance[earlier] > held[earlier]
                     AND begins[earlier] <= step.at

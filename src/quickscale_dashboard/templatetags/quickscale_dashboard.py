@@ -10,6 +10,7 @@ from django.template import Context
 from django.template.loader import render_to_string
 from django.urls import NoReverseMatch, reverse
 from django.utils.safestring import SafeString
+from django_htmx.jinja import htmx_script
 
 from quickscale import brand
 from quickscale_dashboard import registry
@@ -42,20 +43,30 @@ def dashboard_settings() -> DashboardSettings:
     return app_settings
 
 
+@register.simple_tag
+def htmx() -> SafeString:
+    """The script of HTMX, without the one that django-htmx adds with ``DEBUG``.
+
+    That one evaluates text as code, which a Content-Security-Policy forbids.
+    """
+    script, end, _rest = htmx_script().partition("</script>")
+    return SafeString(script + end)
+
+
 @register.simple_tag(takes_context=True)
 def dashboard_nav(context: Context, section: str) -> list[Link]:
     """The links of a section that the visitor may see.
 
-    Entries whose URL the site has not mounted are left out (see check W003). An error page that is
-    rendered before the user is known has no entries.
+    Entries whose URL the site has not mounted are left out (see check W003). A page belongs to one
+    entry of all sections, the nearest above it: what is in the user's menu marks nothing in the
+    bar. An error page that is rendered before the user is known has no entries.
     """
     request: HttpRequest | None = context.get("request")
     if request is None or not hasattr(request, "user"):
         return []
     urls = {item: _url(item) for item in registry.nav_items(request, section)}
-    nearest = max(
-        (url for url in urls.values() if _is_above(url, request.path)), default="", key=len
-    )
+    above = (url for item in registry.all_nav_items() if _is_above(url := _url(item), request.path))
+    nearest = max(above, default="", key=len)
     return [
         Link(item.label, url, _current(url, request.path, nearest))
         for item, url in urls.items()

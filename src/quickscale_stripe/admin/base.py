@@ -15,11 +15,12 @@ from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from quickscale.owner import owner_search_fields
+from quickscale.admin_columns import ReadOnlyMixin, RoomMixin
+from quickscale.admin_search import owner_search_fields
+from quickscale.formats import format_money
 from quickscale_stripe.admin.jobs import AT_ONCE, Job, Step
 from quickscale_stripe.admin.links import stripe_link
 from quickscale_stripe.exceptions import PaymentsError, PaymentsOffError, StripeUnavailableError
-from quickscale_stripe.money import format_money
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
@@ -51,20 +52,7 @@ def stripe_column(kind: str, field: str, description: Any) -> Callable[[Any], st
     return column
 
 
-class ReadOnlyMixin:
-    """Stripe is the source: rows are looked at here and changed there."""
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-
-class StepsAdmin(ModelAdmin):
+class StepsAdmin(RoomMixin, ModelAdmin):
     """Rows with steps, which are list actions and buttons of a row's page.
 
     Who may change rows of the model may take its steps.

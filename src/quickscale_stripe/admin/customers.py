@@ -4,30 +4,59 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from django.contrib import admin
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from quickscale_stripe import customers, subscriptions
+from quickscale.lookup import OwnerNotFoundError, find_owner
+from quickscale_stripe import adoption, customers, subscriptions
 from quickscale_stripe.admin.base import ReadOnlyAdmin, stripe_column
 from quickscale_stripe.admin.jobs import Step
 from quickscale_stripe.exceptions import PaymentsError
 from quickscale_stripe.models import StripeCustomer, Subscription
 
 
+class AdoptionForm(forms.Form):
+    """Which customer at Stripe stands for which owner."""
+
+    owner = forms.CharField(
+        label=gettext_lazy("Owner"),
+        help_text=gettext_lazy("The email address of a user, or the owner's primary key."),
+    )
+    customer = forms.CharField(
+        label=gettext_lazy("Customer at Stripe"),
+        max_length=255,
+        help_text=gettext_lazy(
+            "cus_..., as Stripe's dashboard shows it. Its subscriptions come along; credits come "
+            "with the next invoice."
+        ),
+    )
+
+    def clean_owner(self) -> Any:
+        try:
+            return find_owner(self.cleaned_data["owner"].strip())
+        except OwnerNotFoundError as error:
+            raise forms.ValidationError(str(error)) from error
+
+
 def sync_customer(customer: StripeCustomer) -> None:
     """Both ways: what was changed at Stripe comes here, what was changed here goes there."""
     if customers.sync(customer.stripe_id or "") is None:
         raise PaymentsError(_("Stripe doesn't have it; the next purchase makes a new one."))
-    customers.ensure(customer.owner)
+    if customer.owner is not None:
+        customers.ensure(customer.owner)
 
 
 @admin.register(StripeCustomer)
 class StripeCustomerAdmin(ReadOnlyAdmin):
     owner_prefix = "owner__"
-    list_display = ["owner", "email", "name", "stripe_id", "livemode", "created_at", "deleted_at"]
+    change_list_template = "admin/quickscale_stripe/customer_list.html"
+    list_display = ["owner", "email", "name", "created_at", "deleted_at", "livemode", "stripe_id"]
     list_filter = ["livemode", ("deleted_at", admin.EmptyFieldListFilter)]
     list_select_related = ["owner"]
     search_fields = ["email", "name", "stripe_id"]
@@ -35,7 +64,6 @@ class StripeCustomerAdmin(ReadOnlyAdmin):
     fields: ClassVar[Any] = [
         "owner", "at_stripe", "email", "name", "livemode", "created_at", "synced_at", "deleted_at",
     ]  # fmt: skip
-    readonly_fields: ClassVar[Any] = fields
     at_stripe = staticmethod(stripe_column("customers", "stripe_id", gettext_lazy("Stripe ID")))
     steps: ClassVar[list[Step]] = [
         Step(
@@ -45,6 +73,31 @@ class StripeCustomerAdmin(ReadOnlyAdmin):
             applies=lambda customer: customer.is_usable,
         )
     ]
+
+    def own_urls(self) -> list[URLPattern]:
+        return [self.url("adopt/", self.adopt_view, "adopt"), *super().own_urls()]
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        context = {"may_manage": self.has_manage_permission(request), **(extra_context or {})}
+        return super().changelist_view(request, context)
+
+    def adopt_view(self, request: HttpRequest) -> HttpResponse:
+        """Link a customer that Stripe had before this site."""
+        if not self.has_manage_permission(request):
+            raise PermissionDenied
+        form = AdoptionForm(request.POST or None)
+        if form.is_valid():
+            owner, stripe_id = form.cleaned_data["owner"], form.cleaned_data["customer"].strip()
+            try:
+                customer = adoption.adopt(owner=owner, stripe_id=stripe_id)
+            except PaymentsError as error:
+                form.add_error(None, str(error))
+            else:
+                self.log_change(request, customer, _("Adopted %s") % stripe_id)
+                names = {"customer": stripe_id, "owner": owner}
+                messages.success(request, _("Adopted %(customer)s for %(owner)s.") % names)
+                return HttpResponseRedirect(self._url_of(customer))
+        return self._page(request, "adopt", title=_("Adopt a customer"), form=form)
 
 
 def sync_subscription(subscription: Subscription) -> None:
@@ -56,19 +109,21 @@ def sync_subscription(subscription: Subscription) -> None:
 class SubscriptionAdmin(ReadOnlyAdmin):
     owner_prefix = "owner__"
     list_display = [
-        "owner", "price", "status", "current_period_end", "cancel_at_period_end", "stripe_id",
+        "owner", "price", "status", "current_period_end", "cancel_at", "stripe_id",
     ]  # fmt: skip
-    list_filter = ["status", "cancel_at_period_end", "livemode", "price__product"]
+    list_filter = [
+        "status", ("cancel_at", admin.EmptyFieldListFilter), "end_reason", "livemode",
+        "price__product",
+    ]  # fmt: skip
     list_select_related = ["owner", "price__product"]
     search_fields = ["stripe_id"]
     ordering = ["-pk"]
     fields: ClassVar[Any] = [
         "owner", "at_stripe", "price", "quantity", "status", "current_period_start",
-        "current_period_end", "trial_end", "cancel_at_period_end", "cancel_at", "canceled_at",
-        "ended_at", "pending_price", "pending_at", "schedule_id", "livemode", "created_at",
+        "current_period_end", "trial_end", "cancel_at", "canceled_at", "ended_at",
+        "end_reason", "pending_price", "pending_at", "schedule_id", "livemode", "created_at",
         "synced_at",
     ]  # fmt: skip
-    readonly_fields: ClassVar[Any] = fields
     at_stripe = staticmethod(stripe_column("subscriptions", "stripe_id", gettext_lazy("Stripe ID")))
     steps: ClassVar[list[Step]] = [
         Step("sync", gettext_lazy("Sync from Stripe"), sync_subscription),
@@ -80,7 +135,7 @@ class SubscriptionAdmin(ReadOnlyAdmin):
                 "It stays active until the period that is paid ends, and isn't renewed. A change "
                 "of plan that was to come is dropped. Nothing is refunded."
             ),
-            applies=lambda row: row.is_live and not row.cancel_at_period_end,
+            applies=lambda row: row.is_live and not row.cancel_at,
         ),
         Step(
             "cancel-now",
@@ -97,7 +152,7 @@ class SubscriptionAdmin(ReadOnlyAdmin):
             gettext_lazy("Take the cancellation back"),
             subscriptions.reactivate,
             gettext_lazy("It will be renewed when the period ends."),
-            applies=lambda row: row.is_live and row.cancel_at_period_end,
+            applies=lambda row: row.is_live and row.cancel_at is not None,
         ),
     ]
 

@@ -31,16 +31,15 @@ def replay(event: StripeEvent) -> None:
 
 @admin.register(StripeEvent)
 class StripeEventAdmin(ReadOnlyAdmin):
-    list_display = ["type", "object_id", "status", "attempts", "created_at", "short_error"]
+    list_display = ["type", "status", "attempts", "created_at", "short_error", "object_id"]
     list_filter = ["status", "livemode", "created_at"]
     search_fields = ["=stripe_id", "=object_id", "type"]
     ordering = ["-created_at", "-pk"]
     fields: ClassVar[Any] = [
         "type", "at_stripe", "object_id", "status", "attempts", "next_attempt_at", "error",
-        "full_traceback", "created_at", "received_at", "processed_at", "snapshot_id",
+        "full_traceback", "created_at", "received_at", "processed_at", "snapshot_id", "account",
         "api_version", "livemode", "pretty_payload",
     ]  # fmt: skip
-    readonly_fields: ClassVar[Any] = fields
     at_stripe = staticmethod(stripe_column("events", "stripe_id", gettext_lazy("Stripe ID")))
     steps: ClassVar[list[Step]] = [Step("replay", gettext_lazy("Process again"), replay)]
 
@@ -59,6 +58,8 @@ class StripeEventAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("payload"))
     def pretty_payload(self, event: StripeEvent) -> str:
+        if event.payload is None:
+            return _("It is not kept.")
         return _preformatted(json.dumps(event.payload, indent=2, ensure_ascii=False))
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import uuid
+from decimal import Decimal
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
+from django.contrib.admin import EmptyFieldListFilter
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -13,29 +15,45 @@ from django.urls import URLPattern, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from quickscale_stripe import fulfilment, invoices, refunds, reversals
+from quickscale.admin_columns import ReadOnlyMixin, WordsFilter, words
+from quickscale.formats import format_credits, format_money
+from quickscale_stripe import fulfilment, invoices, refunds, returns, reversals
 from quickscale_stripe.admin.base import (
     ReadOnlyAdmin,
-    ReadOnlyMixin,
     TabularInline,
     money_column,
     stripe_column,
 )
 from quickscale_stripe.admin.forms import RefundForm
 from quickscale_stripe.admin.jobs import Step
+from quickscale_stripe.admin.links import stripe_link
 from quickscale_stripe.conf import app_settings
 from quickscale_stripe.exceptions import PaymentsError
-from quickscale_stripe.models import Dispute, Payment, Refund
-from quickscale_stripe.money import format_credits, format_money
+from quickscale_stripe.models import Charge, Dispute, Payment, Refund
+
+
+class ChargeInline(ReadOnlyMixin, TabularInline):
+    model = Charge
+    fields: ClassVar[Any] = ["intent", "charge_id", "money"]
+    extra = 0
+
+    @admin.display(description=gettext_lazy("payment intent"))
+    def intent(self, charge: Charge) -> str:
+        livemode = charge.payment.livemode
+        return stripe_link("payments", charge.payment_intent_id, livemode=livemode)
+
+    @admin.display(description=gettext_lazy("amount"))
+    def money(self, charge: Charge) -> str:
+        return format_money(charge.amount, charge.payment.currency)
 
 
 class RefundInline(ReadOnlyMixin, TabularInline):
     model = Refund
-    fields: ClassVar[Any] = ["created_at", "stripe_id", "money", "status", "reason", "credits"]
-    readonly_fields: ClassVar[Any] = ["money", "credits"]
+    fields: ClassVar[Any] = ["created_at", "stripe_id", "money", "status", "why", "credits"]
     extra = 0
     show_change_link = True
     money = staticmethod(money_column("amount", gettext_lazy("amount")))
+    why = staticmethod(words("reason", gettext_lazy("reason")))
 
     @admin.display(description=gettext_lazy("credits"))
     def credits(self, refund: Refund) -> str:
@@ -45,12 +63,13 @@ class RefundInline(ReadOnlyMixin, TabularInline):
 class DisputeInline(ReadOnlyMixin, TabularInline):
     model = Dispute
     fields: ClassVar[Any] = [
-        "created_at", "stripe_id", "money", "status", "reason", "evidence_due_by", "is_withdrawn",
+        "created_at", "stripe_id", "money", "state", "why", "evidence_due_by", "is_withdrawn",
     ]  # fmt: skip
-    readonly_fields: ClassVar[Any] = ["money"]
     extra = 0
     show_change_link = True
     money = staticmethod(money_column("amount", gettext_lazy("amount")))
+    state = staticmethod(words("status", gettext_lazy("status")))
+    why = staticmethod(words("reason", gettext_lazy("reason")))
 
 
 def sync_payment(payment: Payment) -> None:
@@ -59,8 +78,8 @@ def sync_payment(payment: Payment) -> None:
         fulfilment.fulfil(payment.checkout_session_id)
     if payment.invoice_id:
         invoices.sync(payment.invoice_id)
-    if payment.charge_id:
-        reversals.sync_refunds_of(payment.charge_id)
+    for charge in payment.charges.exclude(charge_id=""):
+        reversals.sync_refunds_of(charge.charge_id)
 
 
 @admin.register(Payment)
@@ -68,34 +87,38 @@ class PaymentAdmin(ReadOnlyAdmin):
     owner_prefix = "owner__"
     change_form_template = "admin/quickscale_stripe/payment.html"
     list_display = [
-        "created_at", "owner", "description", "money", "refunded", "status", "kind",
-        "receipt_number",
+        "created_at", "owner", "description", "money", "refunded", "status", "receipt_number",
     ]  # fmt: skip
-    list_filter = ["status", "kind", "currency", "livemode", "created_at"]
+    list_filter = [
+        "status", ("fulfilment_error", EmptyFieldListFilter), "kind", "currency", "livemode",
+        "created_at",
+    ]  # fmt: skip
     list_select_related = ["owner"]
     search_fields = [
-        "=receipt_number", "=checkout_session_id", "=payment_intent_id", "=charge_id",
-        "=invoice_id",
+        "=receipt_number", "=checkout_session_id", "=invoice_id",
+        "=charges__payment_intent_id", "=charges__charge_id",
     ]  # fmt: skip
     ordering = ["-created_at", "-pk"]
     fields: ClassVar[Any] = [
-        "owner", "description", "kind", "status", "money", "tax_amount", "refunded",
-        "brought_credits", "failure_message", "receipt_number", "price", "subscription",
-        "checkout_session_id", "intent", "charge_id", "invoice", "receipt_url", "invoice_url",
+        "owner", "description", "kind", "status", "billed", "money", "tax_amount", "refunded",
+        "disputed", "brought_credits", "fulfilment_error", "failure_message", "receipt_number",
+        "price", "subscription", "checkout_session_id", "invoice", "receipt_url", "invoice_url",
         "livemode", "created_at", "paid_at", "fulfilled_at",
     ]  # fmt: skip
-    readonly_fields: ClassVar[Any] = fields
-    inlines = [RefundInline, DisputeInline]
+    inlines = [ChargeInline, RefundInline, DisputeInline]
+    billed = staticmethod(money_column("total", gettext_lazy("total")))
     money = staticmethod(money_column("amount", gettext_lazy("amount")))
     tax_amount = staticmethod(money_column("tax", gettext_lazy("tax")))
     refunded = staticmethod(money_column("amount_refunded", gettext_lazy("refunded")))
-    intent = staticmethod(stripe_column("payments", "payment_intent_id", gettext_lazy("payment")))
+    disputed = staticmethod(money_column("amount_disputed", gettext_lazy("withdrawn by disputes")))
     invoice = staticmethod(stripe_column("invoices", "invoice_id", gettext_lazy("invoice")))
     steps: ClassVar[list[Step]] = [Step("sync", gettext_lazy("Sync from Stripe"), sync_payment)]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         rows: QuerySet[Any] = super().get_queryset(request)
-        return rows.select_related("owner", "price__product", "subscription")
+        return rows.select_related(
+            "owner", "price__product", "subscription__owner", "subscription__price__product"
+        )
 
     @admin.display(description=gettext_lazy("credits"), ordering="credits")
     def brought_credits(self, payment: Payment) -> str:
@@ -119,7 +142,7 @@ class PaymentAdmin(ReadOnlyAdmin):
     ) -> HttpResponse:
         payment = self.get_object(request, object_id)
         context = dict(extra_context or {})
-        if payment and self.has_refund_permission(request) and reversals.left_of(payment):
+        if payment and self.has_refund_permission(request) and payment.amount_left:
             context["refund_url"] = reverse(f"admin:{self._name('refund')}", args=[payment.pk])
         return super().change_view(request, object_id, form_url, context)
 
@@ -133,7 +156,7 @@ class PaymentAdmin(ReadOnlyAdmin):
         form = RefundForm(
             request.POST or None,
             payment=payment,
-            initial={"reference": uuid.uuid4(), "left": reversals.left_of(payment)},
+            initial={"reference": uuid.uuid4(), "left": payment.amount_left},
         )
         effect = None
         if form.is_valid():
@@ -148,19 +171,19 @@ class PaymentAdmin(ReadOnlyAdmin):
 
     def _effect(self, payment: Payment, form: RefundForm) -> dict[str, Any]:
         amount = form.cleaned_data["unit_amount"]
-        balance = app_settings.balance(owner=payment.owner)
+        balance = app_settings.balance(owner=payment.owner) if payment.owner else None
         return {
             "unit_amount": amount,
             "amount": format_money(amount, payment.currency),
-            "left": format_money(reversals.left_of(payment) - amount, payment.currency),
-            "credits": format_credits(reversals.credits_for(payment=payment, amount=amount)),
+            "left": format_money(payment.amount_left - amount, payment.currency),
+            "credits": format_credits(returns.credits_for(payment=payment, amount=amount)),
             "balance": None if balance is None else format_credits(balance),
         }
 
     def _refund(self, request: HttpRequest, payment: Payment, form: RefundForm) -> bool:
         data = form.cleaned_data
         try:
-            refund = refunds.refund(
+            made = refunds.refund(
                 payment=payment,
                 reference=str(data["reference"]),
                 amount=data["unit_amount"],
@@ -170,12 +193,14 @@ class PaymentAdmin(ReadOnlyAdmin):
         except PaymentsError as error:
             form.add_error(None, str(error))
             return False
-        amount = format_money(refund.amount, refund.currency)
+        amount = format_money(sum(row.amount for row in made), payment.currency)
         text = _("Refunded %(amount)s (%(refund)s): %(reason)s")
-        facts = {"amount": amount, "refund": refund.stripe_id, "reason": data["reason"] or "-"}
+        ids = ", ".join(row.stripe_id for row in made)
+        facts = {"amount": amount, "refund": ids, "reason": data["reason"] or "-"}
         self.log_change(request, payment, text % facts)
         text = _("%(amount)s go back, and %(credits)s credits with them.")
-        facts = {"amount": amount, "credits": format_credits(refund.credits_revoked)}
+        taken = sum((row.credits_revoked for row in made), Decimal(0))
+        facts = {"amount": amount, "credits": format_credits(taken)}
         messages.success(request, text % facts)
         return True
 
@@ -187,16 +212,17 @@ def sync_refund(refund: Refund) -> None:
 @admin.register(Refund)
 class RefundAdmin(ReadOnlyAdmin):
     owner_prefix = "payment__owner__"
-    list_display = ["created_at", "owner", "payment", "money", "status", "reason", "stripe_id"]
-    list_filter = ["status", "reason", "created_at"]
+    list_display = ["created_at", "owner", "payment", "money", "status", "why", "stripe_id"]
+    list_filter = ["status", ("reason", WordsFilter), "created_at"]
     list_select_related = ["payment__owner"]
     search_fields = ["=stripe_id", "=payment__receipt_number"]
     ordering = ["-created_at", "-pk"]
     fields: ClassVar[Any] = [
-        "payment", "stripe_id", "money", "status", "reason", "failure_reason", "credits",
-        "created_at", "synced_at",
+        "payment", "stripe_id", "money", "status", "why", "why_not", "credits", "created_at",
+        "synced_at",
     ]  # fmt: skip
-    readonly_fields: ClassVar[Any] = fields
+    why = staticmethod(words("reason", gettext_lazy("reason")))
+    why_not = staticmethod(words("failure_reason", gettext_lazy("reason of the failure")))
     money = staticmethod(money_column("amount", gettext_lazy("amount")))
     steps: ClassVar[list[Step]] = [Step("sync", gettext_lazy("Sync from Stripe"), sync_refund)]
 
@@ -221,18 +247,19 @@ def sync_dispute(dispute: Dispute) -> None:
 class DisputeAdmin(ReadOnlyAdmin):
     owner_prefix = "payment__owner__"
     list_display = [
-        "created_at", "owner", "payment", "money", "status", "reason", "evidence_due_by",
+        "created_at", "owner", "payment", "money", "state", "why", "evidence_due_by",
         "is_withdrawn",
     ]  # fmt: skip
-    list_filter = ["status", "is_withdrawn", "created_at"]
+    list_filter = [("status", WordsFilter), "is_withdrawn", "created_at"]
     list_select_related = ["payment__owner"]
     search_fields = ["=stripe_id", "=payment__receipt_number"]
     ordering = ["-created_at", "-pk"]
     fields: ClassVar[Any] = [
-        "payment", "at_stripe", "money", "status", "reason", "evidence_due_by", "is_withdrawn",
+        "payment", "at_stripe", "money", "state", "why", "evidence_due_by", "is_withdrawn",
         "credits", "created_at", "synced_at",
     ]  # fmt: skip
-    readonly_fields: ClassVar[Any] = fields
+    state = staticmethod(words("status", gettext_lazy("status")))
+    why = staticmethod(words("reason", gettext_lazy("reason")))
     money = staticmethod(money_column("amount", gettext_lazy("amount")))
     at_stripe = staticmethod(stripe_column("disputes", "stripe_id", gettext_lazy("Stripe ID")))
     steps: ClassVar[list[Step]] = [Step("sync", gettext_lazy("Sync from Stripe"), sync_dispute)]

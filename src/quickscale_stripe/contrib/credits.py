@@ -15,6 +15,7 @@ from quickscale_credits.models import CreditAccount, CreditLot, CreditTransactio
 from quickscale_stripe.client import payments_are_on
 from quickscale_stripe.conf import app_settings
 from quickscale_stripe.models import Payment, StripePrice, Subscription
+from quickscale_stripe.terms import convertible
 
 
 def fulfil(
@@ -41,7 +42,7 @@ def fulfil(
             anchor=period[0],
             until=period[1],
             source=source,
-            cost=(payment.amount, payment.currency),
+            cost=(max(0, payment.total), payment.currency),
             metadata={"receipt": payment.receipt_number},
         )
         return
@@ -56,28 +57,34 @@ def fulfil(
         expires_at=period[1] if period else None,
         period=period,
         source=source,
-        cost=(payment.amount, payment.currency),
+        cost=(max(0, payment.total), payment.currency),
         metadata={"receipt": payment.receipt_number},
     )
 
 
 def change_plan(
-    *, payment: Payment, before: list[Payment], excess: Decimal, returned: Decimal
+    *,
+    payment: Payment,
+    before: list[Payment],
+    excess: Decimal,
+    returned: Decimal,
+    paid_share: Decimal,
 ) -> Decimal:
     """Take back what a change gave money back for, or let the left-over credits follow the policy.
 
     ``QUICKSCALE_STRIPE_PLAN_CHANGE_POLICY`` is for changes that were paid and bring credits, and
     only for lots that money was paid for, each once: a cycle of plans can't turn the same credits
-    into permanent ones twice.
+    into permanent ones twice. As large a share of them becomes permanent as was paid of a whole
+    period, so that a change in the last minute keeps next to nothing.
     """
     if excess:
         return _take_back(payment, before, excess, returned)
-    if payment.amount and payment.credits:
-        _follow_policy(payment, [earlier for earlier in before if earlier.amount])
+    if payment.total > 0 and payment.credits:
+        _follow_policy(payment, [earlier for earlier in before if earlier.total > 0], paid_share)
     return Decimal(0)
 
 
-def _follow_policy(payment: Payment, before: list[Payment]) -> None:
+def _follow_policy(payment: Payment, before: list[Payment], paid_share: Decimal) -> None:
     """Months that have not begun stay: the new plan's credits are what it brings on top of them."""
     policy = app_settings.plan_change_policy
     if policy == "keep":
@@ -88,7 +95,8 @@ def _follow_policy(payment: Payment, before: list[Payment]) -> None:
     for earlier in before:
         for lot in _usable(earlier, now):
             if policy == "convert":
-                ledger.convert(lot=lot, description=kept, cap=cap)
+                most = convertible(lot.remaining, paid_share)
+                ledger.convert(lot=lot, description=kept, cap=most)
             elif policy == "rollover":
                 lot_ends = lot.expires_at or now
                 ledger.roll_over(
@@ -185,20 +193,31 @@ def left_over(*, payments: list[Payment]) -> Decimal:
     """The credits of the payments' lots that a paid change of plan treats by its policy."""
     now = timezone.now()
     return sum(
-        (lot.remaining for payment in payments if payment.amount for lot in _usable(payment, now)),
+        (
+            lot.remaining
+            for payment in payments
+            if payment.total > 0
+            for lot in _usable(payment, now)
+        ),
         Decimal(0),
     )
 
 
+def refusal(*, owner: Any) -> str:
+    """A closed account takes no credits, so nothing is sold for it."""
+    is_closed = CreditAccount.objects.filter(owner=owner, status=CreditAccount.Status.CLOSED)
+    return _("This account is closed.") if is_closed.exists() else ""
+
+
 def balance(*, owner: Any) -> Decimal | None:
     """The credits that the owner can use now."""
-    return CreditAccount.objects.for_owner(owner).get_available_balance()
+    return CreditAccount.objects.to_read(owner).get_available_balance()
 
 
 def _taken(payment: Payment, key: str) -> QuerySet[CreditTransaction]:
     return CreditTransaction.objects.filter(
         Q(idempotency_key=key) | Q(idempotency_key__startswith=f"{key}:part-"),
-        account__owner=payment.owner_id,
+        account__in=_lots(payment).values("account"),
         kind=CreditTransaction.Kind.REVOKE,
     )
 
@@ -232,10 +251,13 @@ def _usable(payment: Payment, now: datetime) -> QuerySet[CreditLot]:
 
 
 def _lots(payment: Payment) -> QuerySet[CreditLot]:
+    """The lots of the payment, and what was transferred of them to another account."""
     lots = CreditLot.objects.filter(account__owner=payment.owner_id)
     if payment.invoice_id:
-        return lots.filter(source_type="invoice", source_id__startswith=f"{payment.invoice_id}:")
-    return lots.filter(source_type="checkout", source_id=payment.checkout_session_id)
+        own = lots.filter(source_type="invoice", source_id__startswith=f"{payment.invoice_id}:")
+    else:
+        own = lots.filter(source_type="checkout", source_id=payment.checkout_session_id)
+    return own.with_transfers()
 
 
 def _numbered(key: str, number: int) -> str:

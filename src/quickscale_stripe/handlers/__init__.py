@@ -1,7 +1,9 @@
-"""Which function each type of event goes to.
+"""The function that handles each type of event.
 
-A handler takes the stored event and treats it as "look at this object again": it refetches, so
-it may run late, twice or in any order. Types have no ``v1.`` prefix here; thin events lose it.
+A handler takes the stored event and treats it as "look at this object again": it fetches, so it may
+run late, twice or in any order. It asks Stripe and returns what writes; see
+:mod:`quickscale_stripe.syncing`. ``None`` means that nothing is left to write. Types have no
+``v1.`` prefix here; thin events lose it.
 """
 
 from __future__ import annotations
@@ -17,8 +19,9 @@ from quickscale_stripe.handlers import (
     subscriptions,
 )
 from quickscale_stripe.models import StripeEvent
+from quickscale_stripe.syncing import Write
 
-Handler: TypeAlias = Callable[[StripeEvent], None]
+Handler: TypeAlias = Callable[[StripeEvent], Write[object] | None]
 
 HANDLERS: dict[str, Handler] = {
     **catalogue.HANDLERS,

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 from quickscale_stripe import fulfilment
 from quickscale_stripe.models import StripeEvent
+from quickscale_stripe.syncing import Write
 
 
-def session(event: StripeEvent) -> None:
-    fulfilment.fulfil(event.object_id)
+def session(event: StripeEvent) -> Write[object]:
+    return fulfilment.prepare(event.object_id)
 
 
 HANDLERS = {

@@ -1,20 +1,25 @@
 from __future__ import annotations
 
-from quickscale_stripe import customers, payment_methods
+from functools import partial
+
+from quickscale_stripe import customers
+from quickscale_stripe.exceptions import NotOursError
 from quickscale_stripe.models import StripeEvent
+from quickscale_stripe.syncing import Write
 
 
-def updated(event: StripeEvent) -> None:
-    if customer := customers.sync(event.object_id):
-        payment_methods.sync(customer)
+def updated(event: StripeEvent) -> Write[object]:
+    return customers.prepare(event.object_id)
 
 
-def deleted(event: StripeEvent) -> None:
-    customers.detach(event.object_id)
+def deleted(event: StripeEvent) -> Write[object]:
+    if customers.find(stripe_id=event.object_id) is None:
+        raise NotOursError(f"The customer {event.object_id} is not this site's.")
+    return partial(customers.detach, event.object_id)
 
 
-def method(event: StripeEvent) -> None:
-    payment_methods.sync_method(event.object_id)
+def method(event: StripeEvent) -> Write[object]:
+    return customers.prepare_of_method(event.object_id)
 
 
 HANDLERS = {

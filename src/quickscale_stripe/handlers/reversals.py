@@ -2,18 +2,19 @@ from __future__ import annotations
 
 from quickscale_stripe import reversals
 from quickscale_stripe.models import StripeEvent
+from quickscale_stripe.syncing import Write
 
 
-def refund(event: StripeEvent) -> None:
-    reversals.sync_refund(event.object_id)
+def refund(event: StripeEvent) -> Write[object]:
+    return reversals.prepare_refund(event.object_id)
 
 
-def charge(event: StripeEvent) -> None:
-    reversals.sync_refunds_of(event.object_id)
+def charge(event: StripeEvent) -> Write[object]:
+    return reversals.prepare_refunds_of(event.object_id)
 
 
-def dispute(event: StripeEvent) -> None:
-    reversals.sync_dispute(event.object_id)
+def dispute(event: StripeEvent) -> Write[object]:
+    return reversals.prepare_dispute(event.object_id)
 
 
 HANDLERS = {

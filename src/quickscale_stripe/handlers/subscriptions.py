@@ -2,19 +2,19 @@ from __future__ import annotations
 
 from quickscale_stripe import invoices, subscriptions
 from quickscale_stripe.models import StripeEvent
+from quickscale_stripe.syncing import Write
 
 
-def subscription(event: StripeEvent) -> None:
-    subscriptions.sync(event.object_id)
+def subscription(event: StripeEvent) -> Write[object]:
+    return subscriptions.prepare(event.object_id)
 
 
-def invoice(event: StripeEvent) -> None:
-    invoices.sync(event.object_id)
+def invoice(event: StripeEvent) -> Write[object]:
+    return invoices.prepare(event.object_id)
 
 
-def invoice_problem(event: StripeEvent) -> None:
-    invoices.sync(event.object_id)
-    invoices.report(event.object_id, event.type.rpartition(".")[2])
+def invoice_problem(event: StripeEvent) -> Write[object]:
+    return invoices.prepare_problem(event.object_id, event.type.rpartition(".")[2])
 
 
 HANDLERS = {

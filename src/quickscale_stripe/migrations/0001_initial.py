@@ -9,6 +9,28 @@ from django.db import migrations, models
 
 from quickscale.owner import owner_dependency, owner_model_name
 
+KEEP_MOVEMENTS = """
+CREATE FUNCTION quickscale_stripe_refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    -- An owner who is deleted is forgotten, and nothing else changes with it.
+    IF TG_OP = 'UPDATE' AND NEW.owner_id IS NULL
+       AND to_jsonb(NEW) - 'owner_id' = to_jsonb(OLD) - 'owner_id'
+    THEN
+        RETURN NEW;
+    END IF;
+    RAISE EXCEPTION '% keeps what it has: % is refused', TG_TABLE_NAME, TG_OP
+        USING ERRCODE = 'integrity_constraint_violation';
+END
+$$;
+CREATE TRIGGER quickscale_stripe_append_only
+    BEFORE UPDATE OR DELETE ON quickscale_stripe_mrrmovement
+    FOR EACH ROW EXECUTE FUNCTION quickscale_stripe_refuse_change();
+"""
+FORGET_MOVEMENTS = """
+DROP TRIGGER quickscale_stripe_append_only ON quickscale_stripe_mrrmovement;
+DROP FUNCTION quickscale_stripe_refuse_change();
+"""
+
 
 class Migration(migrations.Migration):
     initial = True
@@ -70,10 +92,21 @@ class Migration(migrations.Migration):
                         verbose_name="credits",
                     ),
                 ),
+                (
+                    "credits_interval",
+                    models.CharField(
+                        choices=[("period", "with each payment"), ("month", "in monthly parts")],
+                        default="period",
+                        max_length=8,
+                        verbose_name="credits come",
+                    ),
+                ),
+                ("for_sale", models.BooleanField(default=False, verbose_name="for sale")),
                 ("active", models.BooleanField(default=True, verbose_name="active")),
                 ("livemode", models.BooleanField(default=False, verbose_name="live mode")),
                 ("display_order", models.IntegerField(default=0, verbose_name="display order")),
                 ("metadata", models.JSONField(blank=True, default=dict, verbose_name="metadata")),
+                ("metadata_errors", models.JSONField(blank=True, default=dict, editable=False)),
                 ("synced_at", models.DateTimeField(editable=False, verbose_name="last synced")),
             ],
             options={
@@ -102,6 +135,7 @@ class Migration(migrations.Migration):
                 ("livemode", models.BooleanField(default=False, verbose_name="live mode")),
                 ("display_order", models.IntegerField(default=0, verbose_name="display order")),
                 ("metadata", models.JSONField(blank=True, default=dict, verbose_name="metadata")),
+                ("metadata_errors", models.JSONField(blank=True, default=dict, editable=False)),
                 ("synced_at", models.DateTimeField(editable=False, verbose_name="last synced")),
             ],
             options={
@@ -141,6 +175,7 @@ class Migration(migrations.Migration):
                             ("failed", "Failed"),
                             ("partially_refunded", "Partly refunded"),
                             ("refunded", "Refunded"),
+                            ("disputed", "Disputed"),
                         ],
                         default="pending",
                         max_length=24,
@@ -151,9 +186,14 @@ class Migration(migrations.Migration):
                     "description",
                     models.CharField(blank=True, max_length=512, verbose_name="description"),
                 ),
+                ("total", models.BigIntegerField(verbose_name="total")),
                 ("amount", models.BigIntegerField(verbose_name="amount")),
                 ("tax", models.BigIntegerField(default=0, verbose_name="tax")),
                 ("amount_refunded", models.BigIntegerField(default=0, verbose_name="refunded")),
+                (
+                    "amount_disputed",
+                    models.BigIntegerField(default=0, verbose_name="withdrawn by disputes"),
+                ),
                 ("currency", models.CharField(max_length=3, verbose_name="currency")),
                 (
                     "credits",
@@ -182,28 +222,6 @@ class Migration(migrations.Migration):
                         null=True,
                         unique=True,
                         verbose_name="Checkout session",
-                    ),
-                ),
-                (
-                    "payment_intent_id",
-                    models.CharField(
-                        blank=True,
-                        default=None,
-                        max_length=255,
-                        null=True,
-                        unique=True,
-                        verbose_name="payment intent",
-                    ),
-                ),
-                (
-                    "charge_id",
-                    models.CharField(
-                        blank=True,
-                        default=None,
-                        max_length=255,
-                        null=True,
-                        unique=True,
-                        verbose_name="charge",
                     ),
                 ),
                 (
@@ -253,9 +271,15 @@ class Migration(migrations.Migration):
                     models.DateTimeField(blank=True, null=True, verbose_name="fulfilled"),
                 ),
                 (
+                    "fulfilment_error",
+                    models.TextField(blank=True, verbose_name="failure of a hook"),
+                ),
+                (
                     "owner",
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT,
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
                         related_name="stripe_payments",
                         to=owner_model_name(),
                         verbose_name="owner",
@@ -280,6 +304,47 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name="Charge",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "payment_intent_id",
+                    models.CharField(db_index=True, max_length=255, verbose_name="payment intent"),
+                ),
+                (
+                    "charge_id",
+                    models.CharField(
+                        blank=True, db_index=True, max_length=255, verbose_name="charge"
+                    ),
+                ),
+                ("amount", models.BigIntegerField(verbose_name="amount")),
+                (
+                    "payment",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="charges",
+                        to="quickscale_stripe.payment",
+                        verbose_name="payment",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "charge",
+                "verbose_name_plural": "charges",
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("payment", "payment_intent_id"),
+                        name="quickscale_stripe_charge_intent",
+                    )
+                ],
+            },
+        ),
+        migrations.CreateModel(
             name="Dispute",
             fields=[
                 (
@@ -291,6 +356,10 @@ class Migration(migrations.Migration):
                 (
                     "stripe_id",
                     models.CharField(max_length=255, unique=True, verbose_name="Stripe ID"),
+                ),
+                (
+                    "charge_id",
+                    models.CharField(blank=True, max_length=255, verbose_name="charge"),
                 ),
                 ("amount", models.BigIntegerField(verbose_name="amount")),
                 ("currency", models.CharField(max_length=3, verbose_name="currency")),
@@ -347,6 +416,10 @@ class Migration(migrations.Migration):
                     "stripe_id",
                     models.CharField(max_length=255, unique=True, verbose_name="Stripe ID"),
                 ),
+                (
+                    "charge_id",
+                    models.CharField(blank=True, max_length=255, verbose_name="charge"),
+                ),
                 ("amount", models.BigIntegerField(verbose_name="amount")),
                 ("currency", models.CharField(max_length=3, verbose_name="currency")),
                 (
@@ -368,6 +441,12 @@ class Migration(migrations.Migration):
                     "failure_reason",
                     models.CharField(
                         blank=True, max_length=255, verbose_name="reason of the failure"
+                    ),
+                ),
+                (
+                    "reference",
+                    models.CharField(
+                        blank=True, editable=False, max_length=255, verbose_name="reference"
                     ),
                 ),
                 (
@@ -425,7 +504,7 @@ class Migration(migrations.Migration):
                 ("livemode", models.BooleanField(default=False, verbose_name="live mode")),
                 (
                     "email",
-                    models.CharField(blank=True, max_length=512, verbose_name="e-mail address"),
+                    models.CharField(blank=True, max_length=512, verbose_name="email address"),
                 ),
                 ("name", models.CharField(blank=True, max_length=256, verbose_name="name")),
                 (
@@ -439,7 +518,15 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("payment_method", models.JSONField(default=dict, editable=False)),
-                ("payment_method_set_at", models.BigIntegerField(default=0, editable=False)),
+                (
+                    "default_payment_method_id",
+                    models.CharField(
+                        blank=True,
+                        editable=False,
+                        max_length=255,
+                        verbose_name="default payment method",
+                    ),
+                ),
                 ("sent_email", models.CharField(blank=True, editable=False, max_length=512)),
                 ("sent_name", models.CharField(blank=True, editable=False, max_length=256)),
                 (
@@ -461,7 +548,9 @@ class Migration(migrations.Migration):
                 (
                     "owner",
                     models.OneToOneField(
-                        on_delete=django.db.models.deletion.PROTECT,
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
                         related_name="stripe_customer",
                         to=owner_model_name(),
                         verbose_name="owner",
@@ -504,11 +593,15 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
+                    "account",
+                    models.CharField(blank=True, max_length=255, verbose_name="connected account"),
+                ),
+                (
                     "api_version",
                     models.CharField(blank=True, max_length=64, verbose_name="API version"),
                 ),
                 ("livemode", models.BooleanField(verbose_name="live mode")),
-                ("payload", models.JSONField(verbose_name="payload")),
+                ("payload", models.JSONField(null=True, verbose_name="payload")),
                 (
                     "status",
                     models.CharField(
@@ -551,6 +644,11 @@ class Migration(migrations.Migration):
                         fields=["status", "next_attempt_at"], name="quickscale_stripe_event_due"
                     ),
                     models.Index(fields=["-created_at"], name="quickscale_stripe_event_new"),
+                    models.Index(
+                        condition=models.Q(("payload__isnull", False)),
+                        fields=["received_at"],
+                        name="quickscale_stripe_event_kept",
+                    ),
                 ],
             },
         ),
@@ -605,10 +703,6 @@ class Migration(migrations.Migration):
                     models.DateTimeField(blank=True, null=True, verbose_name="trial ends"),
                 ),
                 (
-                    "cancel_at_period_end",
-                    models.BooleanField(default=False, verbose_name="ends with the period"),
-                ),
-                (
                     "cancel_at",
                     models.DateTimeField(blank=True, null=True, verbose_name="to end at"),
                 ),
@@ -618,6 +712,19 @@ class Migration(migrations.Migration):
                 ),
                 ("ended_at", models.DateTimeField(blank=True, null=True, verbose_name="ended")),
                 (
+                    "end_reason",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("cancellation_requested", "Cancelled"),
+                            ("payment_failed", "Not paid"),
+                            ("payment_disputed", "Payment disputed"),
+                        ],
+                        max_length=64,
+                        verbose_name="why it ends",
+                    ),
+                ),
+                (
                     "pending_at",
                     models.DateTimeField(blank=True, null=True, verbose_name="price to come from"),
                 ),
@@ -625,13 +732,24 @@ class Migration(migrations.Migration):
                     "schedule_id",
                     models.CharField(blank=True, max_length=255, verbose_name="schedule"),
                 ),
+                (
+                    "mrr",
+                    models.DecimalField(
+                        decimal_places=4,
+                        default=Decimal("0"),
+                        max_digits=19,
+                        verbose_name="monthly revenue",
+                    ),
+                ),
                 ("livemode", models.BooleanField(default=False, verbose_name="live mode")),
                 ("created_at", models.DateTimeField(verbose_name="created")),
                 ("synced_at", models.DateTimeField(editable=False, verbose_name="last synced")),
                 (
                     "owner",
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT,
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
                         related_name="stripe_subscriptions",
                         to=owner_model_name(),
                         verbose_name="owner",
@@ -699,8 +817,12 @@ class Migration(migrations.Migration):
             constraint=models.CheckConstraint(
                 condition=models.Q(
                     ("amount__gte", 0),
+                    ("amount_disputed__gte", 0),
                     ("amount_refunded__gte", 0),
-                    ("amount_refunded__lte", models.F("amount")),
+                    (
+                        "amount__gte",
+                        models.F("amount_refunded") + models.F("amount_disputed"),
+                    ),
                 ),
                 name="quickscale_stripe_pay_amounts",
             ),
@@ -721,4 +843,72 @@ class Migration(migrations.Migration):
                 name="quickscale_stripe_pay_receipt",
             ),
         ),
+        migrations.CreateModel(
+            name="MrrMovement",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("currency", models.CharField(max_length=3, verbose_name="currency")),
+                ("livemode", models.BooleanField(default=False, verbose_name="live mode")),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("new", "New"),
+                            ("expansion", "Expansion"),
+                            ("contraction", "Contraction"),
+                            ("churn", "Churn"),
+                            ("reactivation", "Reactivation"),
+                        ],
+                        max_length=16,
+                        verbose_name="kind",
+                    ),
+                ),
+                (
+                    "before",
+                    models.DecimalField(decimal_places=4, max_digits=19, verbose_name="before"),
+                ),
+                (
+                    "after",
+                    models.DecimalField(decimal_places=4, max_digits=19, verbose_name="after"),
+                ),
+                ("at", models.DateTimeField(verbose_name="time")),
+                (
+                    "owner",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="stripe_mrr_movements",
+                        to=owner_model_name(),
+                        verbose_name="owner",
+                    ),
+                ),
+                (
+                    "subscription",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="movements",
+                        to="quickscale_stripe.subscription",
+                        verbose_name="subscription",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "MRR movement",
+                "verbose_name_plural": "MRR movements",
+                "indexes": [models.Index(fields=["at"], name="quickscale_stripe_mrr_at")],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("before", models.F("after")), _negated=True),
+                        name="quickscale_stripe_mrr_moves",
+                    )
+                ],
+            },
+        ),
+        migrations.RunSQL(KEEP_MOVEMENTS, FORGET_MOVEMENTS),
     ]

@@ -28,7 +28,7 @@ _REMOVED = {"payment_method_types"}
 #: Parameters that are accepted and change nothing here: how pages look, what a bank is told.
 _HARMLESS = {
     "after_expiration", "automatic_payment_methods", "branding_settings", "consent_collection",
-    "custom_text", "customer_update", "invoice_settings", "name_collection", "origin_context",
+    "custom_text", "invoice_settings", "name_collection", "origin_context",
     "payment_method_configuration", "payment_method_options", "payment_settings",
     "phone_number_collection", "redirect_on_completion", "return_url",
     "saved_payment_method_options", "shipping", "statement_descriptor",
@@ -156,7 +156,31 @@ def _fields(raw: Any, params_type: Any, name: str) -> dict[str, Any]:
     for key in sorted(params_type.__required_keys__):
         if key not in raw:
             raise invalid(f"Missing required param: {full(key)}.", full(key), "parameter_missing")
+    if "CreateParams" in params_type.__name__:
+        for key, value in raw.items():
+            if value == "" and "" not in _literals(declared[key]):
+                raise _empty(full(key))
     return {key: _typed(value, declared[key], full(key)) for key, value in raw.items()}
+
+
+def _literals(hint: Any) -> list[Any]:
+    """The values that a hint lists, of all its members."""
+    if typing.get_origin(hint) is Literal:
+        return list(typing.get_args(hint))
+    if typing.get_origin(hint) in (Union, UnionType):
+        return [choice for member in typing.get_args(hint) for choice in _literals(member)]
+    return []
+
+
+def _empty(name: str) -> ApiError:
+    """docs.stripe.com/error-codes#parameter-invalid-empty: what is new has nothing to unset."""
+    return invalid(
+        f"You passed an empty string for '{name}'. We assume empty values are an attempt to unset"
+        f" a parameter; however '{name}' cannot be unset. You should remove '{name}' from your"
+        " request or supply a non-empty value.",
+        name,
+        "parameter_invalid_empty",
+    )
 
 
 def _typed(value: Any, hint: Any, name: str) -> Any:
@@ -177,12 +201,7 @@ def _typed(value: Any, hint: Any, name: str) -> Any:
 
 
 def _one_of(value: Any, members: tuple[Any, ...], name: str) -> Any:
-    literals = [
-        choice
-        for member in members
-        if typing.get_origin(member) is Literal
-        for choice in typing.get_args(member)
-    ]
+    literals = [choice for member in members for choice in _literals(member)]
     if isinstance(value, str) and value in literals:
         return value
     # "Literal[...] | str" is how the SDK writes an enum that may grow: today it has these values.

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from quickscale_stripe.money import format_money
+from quickscale.formats import format_money
 from quickscale_stripe.sandbox import render
 from quickscale_stripe.sandbox.answers import Request, SandboxResponse, answer_json, redirect
 from quickscale_stripe.sandbox.errors import ApiError

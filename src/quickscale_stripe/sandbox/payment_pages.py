@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from quickscale.brand import brand_name
-from quickscale_stripe.money import format_money
+from quickscale.formats import format_money
 from quickscale_stripe.sandbox import render
 from quickscale_stripe.sandbox.answers import Request, SandboxResponse, redirect
 from quickscale_stripe.sandbox.methods import METHODS

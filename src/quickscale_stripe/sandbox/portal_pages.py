@@ -25,9 +25,11 @@ _SAVEABLE = [method for method in METHODS if "setup" in method.modes]
 def portal_page(sandbox: Sandbox, request: Request, session_id: str) -> SandboxResponse:
     with sandbox.world(request.base) as world:
         session = world.get("billing_portal.session", session_id)
+        flow = session["flow"] or {}
         if request.method == "POST":
             _act(world, session["customer"], request.form)
-            return redirect(session["url"])
+            after = (flow.get("after_completion") or {}).get("redirect") or {}
+            return redirect(after.get("return_url") or session["url"])
         customer_id = session["customer"]
         customer = world.get("customer", customer_id)
         running = [
@@ -42,6 +44,7 @@ def portal_page(sandbox: Sandbox, request: Request, session_id: str) -> SandboxR
     return render.page(
         request,
         "portal",
+        adds_method=flow.get("type") == "payment_method_update",
         leads_to=session["return_url"] or "",
         details=_details(customer),
         invoices=billed,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from quickscale_stripe.sandbox.operations.catalogue import new_price, new_product
 from quickscale_stripe.sandbox.operations.discounts import create_code, create_coupon
+from quickscale_stripe.sandbox.operations.portal import save_default_configuration
 from quickscale_stripe.sandbox.world import World
 
 _PACKS = [
@@ -27,10 +28,12 @@ _MONTHS_PAID_A_YEAR = 10
 def seed(world: World) -> bool:
     """Make three credit packages, two plans and a promotion code, unless there are products.
 
-    Returns whether it did. The code is ``WELCOME``, for 10 % off one payment.
+    The customer portal's settings are saved, too. Returns whether it made products. The code is
+    ``WELCOME``, for 10 % off one payment.
     Metadata are those that ``quickscale_stripe`` reads: ``credits``, ``credits_interval`` and
     ``display_order``.
     """
+    save_default_configuration(world)
     if world.all("product"):
         return False
     for order, (name, description, credits, amount) in enumerate(_PACKS, 1):  # noqa: A001

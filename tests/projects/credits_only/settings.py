@@ -6,6 +6,6 @@ from tests.projects.base import *  # noqa: F403
 from tests.projects.base import DJANGO_APPS
 
 ROOT_URLCONF = "tests.projects.credits_only.urls"
-INSTALLED_APPS = ["quickscale_credits", "django_htmx", *DJANGO_APPS]
+INSTALLED_APPS = ["quickscale", "quickscale_credits", "django_htmx", *DJANGO_APPS]
 LOGIN_URL = "admin:login"
 QUICKSCALE_CREDITS_BUY_URL = ""

@@ -10,10 +10,12 @@ from tests.projects.base import DJANGO_APPS, MIDDLEWARE, ROOT, TEMPLATES
 ROOT_URLCONF = "tests.projects.dashboard_only.urls"
 LOGIN_URL = "login"
 
-INSTALLED_APPS = ["quickscale_dashboard", "csp", "django_htmx", *DJANGO_APPS]
+INSTALLED_APPS = ["quickscale", "quickscale_dashboard", "csp", "django_htmx", *DJANGO_APPS]
 
 MIDDLEWARE = [
     *MIDDLEWARE,
+    "quickscale.middleware.LoginRedirectMiddleware",
+    "quickscale.middleware.MethodNotAllowedMiddleware",
     "csp.middleware.CSPMiddleware",
     "quickscale_dashboard.middleware.HtmxMessagesMiddleware",
 ]

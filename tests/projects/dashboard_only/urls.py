@@ -5,5 +5,7 @@ from django.urls import include, path
 
 urlpatterns = [
     path("login/", LoginView.as_view(template_name="login.html"), name="login"),
-    path("", include("quickscale_dashboard.urls")),
+    path("dashboard/", include("quickscale_dashboard.urls")),
+    path("", include("quickscale_dashboard.urls_health")),
+    path("", include("quickscale_dashboard.urls_public")),
 ]

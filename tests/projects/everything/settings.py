@@ -5,28 +5,32 @@ from __future__ import annotations
 from csp.constants import NONE, SELF
 
 from tests.projects.base import *  # noqa: F403
-from tests.projects.base import DJANGO_APPS, MIDDLEWARE, ROOT, TEMPLATES
+from tests.projects.base import ADMIN, DJANGO_APPS, MIDDLEWARE, ROOT, TEMPLATES
 
 AUTH_USER_MODEL = "users.User"
 ROOT_URLCONF = "tests.projects.everything.urls"
 
 INSTALLED_APPS = [
     "tests.projects.everything.users",
+    "quickscale",
     "quickscale_dashboard",
     "quickscale_accounts",
     "quickscale_credits",
     "quickscale_stripe",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
     "allauth.socialaccount",
     "allauth.socialaccount.providers.dummy",
     "csp",
     "django_htmx",
-    *DJANGO_APPS,
+    *(name if name != ADMIN else "quickscale_accounts.apps.AdminConfig" for name in DJANGO_APPS),
 ]
 
 MIDDLEWARE = [
     *MIDDLEWARE,
+    "quickscale.middleware.LoginRedirectMiddleware",
+    "quickscale.middleware.MethodNotAllowedMiddleware",
     "quickscale_dashboard.middleware.HtmxMessagesMiddleware",
     "csp.middleware.CSPMiddleware",
     "django_htmx.middleware.HtmxMiddleware",

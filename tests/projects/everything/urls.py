@@ -11,5 +11,7 @@ urlpatterns = [
     path("stripe/", include("quickscale_stripe.urls_webhook")),
     path("dashboard/", include("quickscale_stripe.urls")),
     path("admin/", admin.site.urls),
-    path("", include("quickscale_dashboard.urls")),
+    path("dashboard/", include("quickscale_dashboard.urls")),
+    path("", include("quickscale_dashboard.urls_health")),
+    path("", include("quickscale_dashboard.urls_public")),
 ]

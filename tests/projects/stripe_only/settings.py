@@ -6,5 +6,5 @@ from tests.projects.base import *  # noqa: F403
 from tests.projects.base import DJANGO_APPS
 
 ROOT_URLCONF = "tests.projects.stripe_only.urls"
-INSTALLED_APPS = ["quickscale_stripe", *DJANGO_APPS]
+INSTALLED_APPS = ["quickscale", "quickscale_stripe", *DJANGO_APPS]
 LOGIN_URL = "admin:login"

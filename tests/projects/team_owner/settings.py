@@ -8,4 +8,5 @@ from tests.projects.credits_only.settings import INSTALLED_APPS
 INSTALLED_APPS = ["tests.projects.team_owner.teams", "quickscale_stripe", *INSTALLED_APPS]
 QUICKSCALE_OWNER_MODEL = "teams.Team"
 QUICKSCALE_GET_OWNER = "tests.projects.team_owner.teams.models.team_of_request"
+QUICKSCALE_OWNERS_OF_USER = "tests.projects.team_owner.teams.models.teams_of_user"
 ROOT_URLCONF = "tests.projects.urls"

@@ -34,6 +34,7 @@ class Story:
 STORIES: dict[str, Story] = {}
 
 _BOUGHT = ("one_time", "succeeded", 100)
+_DISPUTED = ("one_time", "disputed", 100)
 _BASIC = ("subscription", "succeeded", 300)
 _UPGRADED = ("plan_change", "succeeded", 700)
 
@@ -102,7 +103,7 @@ def dispute_won(world: World) -> Steps:
     world.sandbox.close_dispute(dispute, won=True)
 
 
-@story(_BOUGHT)
+@story(_DISPUTED)
 def dispute_lost(world: World) -> Steps:
     intent = world.buy()
     yield
@@ -111,7 +112,7 @@ def dispute_lost(world: World) -> Steps:
     world.sandbox.close_dispute(dispute, won=False)
 
 
-@story(_BOUGHT)
+@story(_DISPUTED)
 def dispute_won_and_lost_on_appeal(world: World) -> Steps:
     intent = world.buy()
     yield
@@ -124,7 +125,7 @@ def dispute_won_and_lost_on_appeal(world: World) -> Steps:
     world.sandbox.close_dispute(dispute, won=False)
 
 
-@story(("one_time", "partially_refunded", 100))
+@story(_DISPUTED)
 def refunded_in_part_and_the_rest_disputed(world: World) -> Steps:
     intent = world.buy()
     yield
@@ -132,6 +133,35 @@ def refunded_in_part_and_the_rest_disputed(world: World) -> Steps:
     yield
     dispute = world.sandbox.dispute(world.charge(intent))
     yield
+    world.sandbox.close_dispute(dispute, won=False)
+
+
+@story(("one_time", "refunded", 100))
+def bought_by_bank_and_refunded_in_parts(world: World) -> Steps:
+    intent = world.buy("bank_success")
+    yield
+    world.sandbox.settle(intent)
+    for amount in (300, 600):
+        world.sandbox.refund(world.charge(intent), amount=amount)
+        yield
+
+
+@story(_BOUGHT, payg=100)
+def bought_by_bank_and_dispute_won(world: World) -> Steps:
+    intent = world.buy("bank_success")
+    yield
+    world.sandbox.settle(intent)
+    dispute = world.sandbox.dispute(world.charge(intent))
+    yield
+    world.sandbox.close_dispute(dispute, won=True)
+
+
+@story(_DISPUTED)
+def bought_by_bank_and_dispute_lost(world: World) -> Steps:
+    intent = world.buy("bank_success")
+    yield
+    world.sandbox.settle(intent)
+    dispute = world.sandbox.dispute(world.charge(intent))
     world.sandbox.close_dispute(dispute, won=False)
 
 
@@ -160,6 +190,45 @@ def renewal_failed_and_recovered(world: World) -> Steps:
     world.use_card()
     yield
     world.sandbox.advance(days=5)
+
+
+def _recover(world: World) -> str:
+    """A failed renewal is paid at last; gives its charge."""
+    world.subscribe(method="renewal_declined")
+    world.sandbox.advance(days=32)
+    [renewal, _] = world.client.v1.invoices.list().data
+    world.use_card()
+    world.sandbox.advance(days=5)
+    return world.charge_of_invoice(renewal.id)
+
+
+@story(
+    _BASIC,
+    ("subscription", "partially_refunded", 300),
+    subscription=("active", "Basic plan"),
+    plan=450,
+)
+def renewal_failed_recovered_and_half_refunded(world: World) -> Steps:
+    yield
+    charge = _recover(world)
+    failing = world.sandbox.refund(charge, amount=500)
+    yield
+    world.sandbox.refund(charge, amount=950)
+    world.sandbox.fail_refund(failing)
+
+
+@story(
+    _BASIC,
+    ("subscription", "disputed", 300),
+    subscription=("active", "Basic plan"),
+    plan=300,
+)
+def renewal_failed_recovered_and_disputed(world: World) -> Steps:
+    yield
+    charge = _recover(world)
+    dispute = world.sandbox.dispute(charge)
+    yield
+    world.sandbox.close_dispute(dispute, won=False)
 
 
 @story(
@@ -210,6 +279,26 @@ def canceled_and_reactivated(world: World) -> Steps:
     subscriptions.reactivate(row)
 
 
+@story(_BASIC, _BASIC, subscription=("active", "Basic plan"), plan=600)
+def canceled_in_the_portal_and_taken_back(world: World) -> Steps:
+    subscription = world.subscribe()
+    yield
+    world.cancel_in_portal(subscription)
+    yield
+    subscriptions.reactivate(world.known(subscription))
+    yield
+    world.sandbox.advance(days=32)
+
+
+@story(_BASIC, subscription=("canceled", "Basic plan"), plan=300)
+def canceled_in_the_portal(world: World) -> Steps:
+    subscription = world.subscribe()
+    yield
+    world.cancel_in_portal(subscription)
+    yield
+    world.sandbox.advance(days=32)
+
+
 @story(_BASIC, subscription=("canceled", "Basic plan"), plan=300)
 def canceled_at_the_period_s_end(world: World) -> Steps:
     subscription = world.subscribe()
@@ -231,9 +320,56 @@ def period_refunded(world: World) -> Steps:
     world.subscribe()
     yield
     [invoice] = world.client.v1.invoices.list().data
-    payments = world.client.v1.invoice_payments.list({"invoice": invoice.id})
-    intent = str(payments.data[0].payment.payment_intent)
-    world.sandbox.refund(world.charge(intent))
+    world.sandbox.refund(world.charge_of_invoice(invoice.id))
+
+
+@story(
+    ("subscription", "succeeded", 1000),
+    ("plan_change", "succeeded", 0),
+    _BASIC,
+    ("subscription", "refunded", 300),
+    subscription=("active", "Basic plan"),
+    plan=600,
+)
+def paid_from_the_balance_and_refunded(world: World) -> Steps:
+    """A balance of 30.00 pays a renewal and a part of the next one, whose charge goes back."""
+    subscription = world.subscribe("Pro plan")
+    world.change_in_portal(subscription, "Basic plan")
+    world.sandbox.advance(days=31)
+    yield
+    world.sandbox.advance(days=31)
+    yield
+    world.sandbox.refund(world.charge_of_invoice(world.client.v1.invoices.list().data[0].id))
+
+
+@story(_BASIC, _BASIC, subscription=("active", "Basic plan"), plan=600)
+def paid_outside_stripe(world: World) -> Steps:
+    invoice = world.failed_renewal()
+    yield
+    world.client.v1.invoices.pay(
+        invoice, {"paid_out_of_band": True}, {"idempotency_key": "in cash"}
+    )
+
+
+@story(
+    _BASIC,
+    ("subscription", "refunded", 300),
+    subscription=("active", "Basic plan"),
+    plan=300,
+)
+def paid_in_parts_after_a_credit_note_and_refunded(world: World) -> Steps:
+    invoice = world.failed_renewal()
+    yield
+    world.credit(invoice, 400)
+    part = world.pay_part(invoice, 500)
+    world.sandbox.refund(part)
+    yield
+    world.pay_rest(invoice)
+    yield
+    for payment in world.client.v1.invoice_payments.list({"invoice": invoice}).data:
+        charge = world.charge(str(payment.payment.payment_intent))
+        if charge != part:
+            world.sandbox.refund(charge)
 
 
 # Changes of plan ---------------------------------------------------------------------------------
@@ -242,7 +378,7 @@ def period_refunded(world: World) -> Steps:
 def _change(world: World, subscription_id: str, plan: str) -> None:
     row, price = world.known(subscription_id), world.price(plan)
     shown = plan_changes.preview(subscription=row, price=price)
-    plan_changes.change(subscription=row, price=price, proration_date=shown.proration_date)
+    plan_changes.change(subscription=row, price=price, token=shown.token)
 
 
 @story(_BASIC, _UPGRADED, subscription=("active", "Pro plan"), payg=300, plan=700)
@@ -292,6 +428,22 @@ def downgraded(world: World) -> Steps:
     world.sandbox.advance(days=32)
 
 
+@story(
+    ("subscription", "succeeded", 1000),
+    _BASIC,
+    subscription=("active", "Basic plan"),
+    plan=1300,
+)
+def downgraded_beside_seats(world: World) -> Steps:
+    subscription = world.subscribe("Pro plan")
+    yield
+    world.add_seats(subscription)
+    yield
+    _change(world, subscription, "Basic plan")
+    yield
+    world.sandbox.advance(days=32)
+
+
 @story(_BASIC, _UPGRADED, subscription=("active", "Pro plan"), payg=300, plan=700)
 def changed_in_the_portal(world: World) -> Steps:
     subscription = world.subscribe()
@@ -316,6 +468,18 @@ def changed_to_and_fro(world: World) -> Steps:
         world.change_in_portal(subscription, plan)
     yield
     world.sandbox.advance(days=32)
+
+
+@story(_BASIC, ("subscription", "succeeded", 1350), subscription=("active", "Pro plan"), plan=1650)
+def changed_with_the_next_invoice(world: World) -> Steps:
+    subscription = world.subscribe()
+    item = world.client.v1.subscriptions.retrieve(subscription).items.data[0]
+    half = (item.current_period_end - item.current_period_start) // 2
+    yield
+    world.sandbox.advance(seconds=half)
+    world.change_later(subscription, "Pro plan")
+    yield
+    world.sandbox.advance(seconds=half + 10)
 
 
 # Customers ---------------------------------------------------------------------------------------

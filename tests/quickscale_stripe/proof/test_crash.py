@@ -128,7 +128,7 @@ def replay(event: Event) -> None:
 
 
 def mend(event: Event) -> None:
-    for difference in reconcile(since=timezone.now() - timedelta(seconds=5)):
+    for difference in reconcile(since=timezone.now() - timedelta(seconds=30)):
         assert difference.error == ""
 
 

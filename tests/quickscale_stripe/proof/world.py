@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,12 +11,12 @@ from django.db.models.functions import Coalesce
 
 from quickscale_credits import ledger
 from quickscale_credits.models import CreditAccount, CreditLot
-from quickscale_stripe import subscriptions
+from quickscale_stripe import movements, subscriptions
 from quickscale_stripe.client import get_client
-from quickscale_stripe.models import Dispute, Payment, Refund, StripePrice, Subscription
+from quickscale_stripe.models import Charge, Dispute, Payment, Refund, StripePrice, Subscription
 from quickscale_stripe.sandbox import Sandbox
 from quickscale_stripe.sandbox.methods import find_method
-from quickscale_stripe.sandbox.operations import portal
+from quickscale_stripe.sandbox.operations import invoices, payment_methods, payments, portal
 from tests.quickscale_stripe.shopping import open_checkout, open_signup
 
 _TABLES = ("object", "idempotency", "due", "delivery", "setting")
@@ -77,16 +78,110 @@ class World:
     def charge(self, intent_id: str) -> str:
         return str(self.client.v1.payment_intents.retrieve(intent_id).latest_charge)
 
+    def charge_of_invoice(self, invoice_id: str) -> str:
+        [payment] = self.client.v1.invoice_payments.list({"invoice": invoice_id}).data
+        return self.charge(str(payment.payment.payment_intent))
+
+    def failed_renewal(self) -> str:
+        """Subscribe, and let the next period's invoice fail; gives the invoice."""
+        self.subscribe(method="renewal_declined")
+        self.sandbox.advance(days=32)
+        return self.client.v1.invoices.list().data[0].id
+
+    def pay_part(self, invoice_id: str, amount: int) -> str:
+        """Pay a part of an open invoice by an intent of its own, as staff can; gives its charge.
+
+        docs.stripe.com/invoicing/partial-payments: the default payment is for what remains.
+        """
+        method = find_method("card")
+        assert method
+        with self.sandbox.world() as world:
+            invoice = world.get("invoice", invoice_id)
+            [rest] = world.all("invoice_payment", invoice=invoice_id, status="open")
+            intent = payments.new_intent(
+                world, amount, invoice["currency"], customer=invoice["customer"]
+            )
+            payments.confirm(world, intent, payment_methods.new_method(world, method))
+            part = invoices.add_payment(world, invoice, intent["id"])
+            paid = {"amount_paid": amount, "amount_requested": amount, "is_default": False}
+            world.save(part | paid | {"status": "paid"})
+            remains = invoice["amount_remaining"] - amount
+            world.save(rest | {"amount_requested": remains})
+            default = world.get("payment_intent", rest["payment"]["payment_intent"])
+            world.save(default | {"amount": remains})
+            world.save(
+                invoice
+                | {"amount_paid": invoice["amount_paid"] + amount, "amount_remaining": remains}
+            )
+            return str(world.get("payment_intent", intent["id"])["latest_charge"])
+
+    def credit(self, invoice_id: str, amount: int) -> None:
+        """Take so much off an open invoice by a credit note."""
+        with self.sandbox.world() as world:
+            invoice = world.get("invoice", invoice_id)
+            [rest] = world.all("invoice_payment", invoice=invoice_id, status="open")
+            due = invoice["amount_due"] - amount
+            world.save(rest | {"amount_requested": due})
+            default = world.get("payment_intent", rest["payment"]["payment_intent"])
+            world.save(default | {"amount": due})
+            noted = {"pre_payment_credit_notes_amount": amount}
+            world.save(invoice | noted | {"amount_due": due, "amount_remaining": due})
+
+    def pay_rest(self, invoice_id: str) -> None:
+        """Pay what remains of an invoice on its hosted page, by a card that works."""
+        self.use_card()
+        self.client.v1.invoices.pay(invoice_id, {}, {"idempotency_key": f"rest of {invoice_id}"})
+
     def use_card(self, method: str = "pm_card_visa") -> None:
-        """Save another card in the portal."""
+        """Save another card in the portal, for the subscriptions too."""
         customer_id = self.owner.stripe_customer.stripe_id
         found = find_method(method)
         assert found
         with self.sandbox.world() as world:
             portal.save_method(world, customer_id, found)
+            saved = world.get("customer", customer_id)["invoice_settings"]["default_payment_method"]
+            for subscription in world.all("subscription", customer=customer_id):
+                world.save(
+                    subscription | {"default_payment_method": saved},
+                    "customer.subscription.updated",
+                )
 
     def change_in_portal(self, subscription_id: str, plan: str, interval: str = "month") -> None:
         self.change_in_portal_to(subscription_id, self.price(plan, interval).stripe_id)
+
+    def change_later(self, subscription_id: str, plan: str, quantity: int = 1) -> None:
+        """Another price or quantity at once, charged with the next period: Stripe's default."""
+        self.change_later_to(subscription_id, self.price(plan).stripe_id, quantity)
+
+    def change_later_to(self, subscription_id: str, price_id: str, quantity: int = 1) -> None:
+        item = self.client.v1.subscriptions.retrieve(subscription_id).items.data[0]
+        self.client.v1.subscriptions.update(
+            subscription_id,
+            {"items": [{"id": item.id, "price": price_id, "quantity": quantity}]},
+            {"idempotency_key": uuid.uuid4().hex},
+        )
+
+    def add_seats(self, subscription_id: str, quantity: int = 3) -> None:
+        """Add seats for 2.00 USD a month, which aren't this site's, from the dashboard."""
+        v1 = self.client.v1
+        seat = v1.prices.create(
+            {
+                "product_data": {"name": "Seat"},
+                "unit_amount": 200,
+                "currency": "usd",
+                "recurring": {"interval": "month"},
+            }
+        )
+        v1.subscriptions.update(
+            subscription_id,
+            {"items": [{"price": seat.id, "quantity": quantity}]},
+            {"idempotency_key": uuid.uuid4().hex},
+        )
+
+    def cancel_in_portal(self, subscription_id: str, *, cancel: bool = True) -> None:
+        customer_id = self.owner.stripe_customer.stripe_id
+        with self.sandbox.world() as world:
+            portal.set_cancel(world, customer_id, subscription_id, cancel=cancel)
 
     def change_in_portal_to(self, subscription_id: str, price_id: str) -> None:
         customer_id = self.owner.stripe_customer.stripe_id
@@ -98,6 +193,7 @@ def end_of(owner: Any) -> dict[str, Any]:
     """All that must not depend on the order of events, without what numbers rows."""
     account = CreditAccount.objects.for_owner(owner)
     assert ledger.verify(account) == []
+    assert list(movements.verify()) == []
     return {
         "lots": sorted(
             CreditLot.objects.filter(account=account)
@@ -107,8 +203,9 @@ def end_of(owner: Any) -> dict[str, Any]:
         ),
         "payments": sorted(
             Payment.objects.values_list(
-                "kind", "status", "amount", "amount_refunded", "currency", "credits", "paid_at",
-                "checkout_session_id", "payment_intent_id", "charge_id", "invoice_id",
+                "kind", "status", "amount", "amount_refunded", "amount_disputed", "currency",
+                "credits", "fulfilment_error", "paid_at",
+                "total", "checkout_session_id", "invoice_id",
                 "description", "price__stripe_id", "subscription__stripe_id", "failure_message",
             ),
             key=str,
@@ -116,9 +213,12 @@ def end_of(owner: Any) -> dict[str, Any]:
         "subscriptions": sorted(
             Subscription.objects.values_list(
                 "stripe_id", "status", "price__stripe_id", "pending_price__stripe_id",
-                "current_period_end", "cancel_at_period_end", "ended_at",
+                "current_period_end", "cancel_at", "ended_at", "end_reason", "mrr",
             ),
             key=str,
+        ),
+        "charges": sorted(
+            Charge.objects.values_list("payment_intent_id", "charge_id", "amount")
         ),
         "refunds": sorted(Refund.objects.values_list("stripe_id", "status")),
         "disputes": sorted(Dispute.objects.values_list("stripe_id", "status", "is_withdrawn")),

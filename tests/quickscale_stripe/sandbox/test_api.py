@@ -31,7 +31,7 @@ def test_the_same_account_in_process_and_over_http(
     [
         (lambda v1: v1.customers.create({}), "cus_"),
         (lambda v1: v1.products.create({"name": "x"}), "prod_"),
-        (lambda v1: v1.payment_intents.create({"amount": 5, "currency": "usd"}), "pi_"),
+        (lambda v1: v1.payment_intents.create({"amount": 50, "currency": "usd"}), "pi_"),
         (
             lambda v1: v1.webhook_endpoints.create({"url": "http://x", "enabled_events": ["*"]}),
             "we_",

@@ -344,7 +344,10 @@ def test_a_downgrade_by_a_schedule_happens_at_the_end_of_the_period(
     sandbox.advance(days=32)
     after = client.v1.subscriptions.retrieve(subscription.id)
     assert after.items.data[0].price.id == plans["basic"].id  # type: ignore[attr-defined]
-    assert after.schedule is None
+    assert after.schedule == schedule.id
+    assert invoices_of(client, subscription)[-1].amount_paid == 1000
+    sandbox.advance(days=31)
+    assert client.v1.subscriptions.retrieve(subscription.id).schedule is None
     assert invoices_of(client, subscription)[-1].amount_paid == 1000
     assert client.v1.subscription_schedules.retrieve(schedule.id).status == "released"
 
@@ -357,6 +360,10 @@ def test_cancelling_at_the_end_and_coming_back(
     assert ending.cancel_at == subscription.items.data[0].current_period_end
     back = client.v1.subscriptions.update(subscription.id, {"cancel_at_period_end": False})
     assert (back.cancel_at, back.canceled_at) == (None, None)
+    ending = client.v1.subscriptions.update(subscription.id, {"cancel_at": "max_period_end"})
+    back = client.v1.subscriptions.update(subscription.id, {"cancel_at_period_end": False})
+    assert (back.cancel_at, back.cancel_at_period_end) == (ending.cancel_at, False)
+    assert client.v1.subscriptions.update(subscription.id, {"cancel_at": ""}).cancel_at is None
     client.v1.subscriptions.update(subscription.id, {"cancel_at_period_end": True})
     sandbox.advance(days=32)
     ended = client.v1.subscriptions.retrieve(subscription.id)

@@ -147,12 +147,12 @@ def test_an_open_session_can_be_expired(
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"success_url": ""}, "Missing required param: success_url"),
+        ({"success_url": ""}, "empty string for .success_url."),
         ({"success_url": "/done"}, "Not a valid URL"),
         ({"line_items": []}, "Missing required param: line_items"),
         ({"line_items": [{"quantity": 1}]}, "either `price` or `price_data`"),
         ({"mode": "subscription"}, "at least one recurring price"),
-        ({"mode": "setup"}, "`line_items` in `setup` mode"),
+        ({"mode": "setup", "currency": "usd"}, "`line_items` in `setup` mode"),
         ({"expires_at": 5}, "between 30 minutes and 24 hours"),
         ({"customer": "cus_none"}, "No such customer"),
     ],

@@ -308,6 +308,6 @@ def test_an_invoice_shows_its_discount_and_tax(
     )
     address = str(client.v1.invoices.list().data[0].hosted_invoice_url)
     page = sandbox.respond("GET", address.removeprefix(sandbox.base_url), {}).body.decode()
-    assert "<dt>Discount</dt><dd>-$2.50</dd>" in page
+    assert "<dt>Discount</dt><dd>\N{MINUS SIGN}$2.50</dd>" in page
     assert "<dt>Tax</dt><dd>$1.50</dd>" in page
     assert "<dt>Total</dt><dd>$9.00</dd>" in page

@@ -119,7 +119,7 @@ def test_seeding_happens_once(settings: Any, tmp_path: Path) -> None:
 def test_the_command_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:
     code = (
         "import django; from django.conf import settings;"
-        "settings.configure(DEBUG=True, INSTALLED_APPS=['quickscale_stripe'],"
+        "settings.configure(DEBUG=True, INSTALLED_APPS=['quickscale', 'quickscale_stripe'],"
         "QUICKSCALE_STRIPE_WEBHOOK_SECRET='whsec_known', SECRET_KEY='x',"
         "DATABASES={'default': {'ENGINE': 'django.db.backends.sqlite3', 'NAME': ':memory:'}},"
         "QUICKSCALE_OWNER_MODEL='auth.User'); "

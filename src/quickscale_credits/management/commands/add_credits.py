@@ -9,7 +9,7 @@ from quickscale_credits.imports import parse_moment
 from quickscale_credits.management.base import (
     CreditsCommand,
     add_dry_run,
-    find_account,
+    find_account_to_write,
     writing,
 )
 from quickscale_credits.requests import GRANTABLE_TYPES
@@ -21,7 +21,7 @@ class Command(CreditsCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         add_dry_run(parser)
-        parser.add_argument("owner", metavar="OWNER", help="a user's e-mail, or the owner's key")
+        parser.add_argument("owner", metavar="OWNER", help="a user's email, or the owner's key")
         parser.add_argument("amount", metavar="AMOUNT", help="up to 4 decimal places")
         parser.add_argument("description", metavar="REASON", help="the owner sees it")
         parser.add_argument(
@@ -40,10 +40,11 @@ class Command(CreditsCommand):
         description: str,
         expires: datetime | None,
         dry_run: bool,
+        database: str | None,
         **options: Any,
     ) -> None:
-        account = find_account(owner)
-        with writing(dry_run=dry_run):
+        account = find_account_to_write(owner, using=database)
+        with writing(using=account._state.db, dry_run=dry_run):
             entry = account.add_credits(
                 amount,
                 description,
@@ -51,7 +52,7 @@ class Command(CreditsCommand):
                 expires_at=expires,
                 idempotency_key=options["key"],
             )
-            balance = account.get_available_balance()
+            balance = account.lots.using(account._state.db).available()
         verb = "Would add" if dry_run else "Added"
         self.answer(
             options,

@@ -7,11 +7,12 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
 from quickscale_credits import ledger
+from quickscale_credits.databases import database_of
 from quickscale_credits.imports import parse_moment
 from quickscale_credits.management.base import (
     CreditsCommand,
     add_dry_run,
-    find_account,
+    find_account_to_write,
     writing,
 )
 from quickscale_credits.models import CreditAccount
@@ -28,15 +29,25 @@ class Command(CreditsCommand):
         super().add_arguments(parser)
         add_dry_run(parser)
         parser.add_argument("--before", required=True, metavar="DATE", help="such as 2025-01-01")
-        parser.add_argument("owners", nargs="*", metavar="OWNER", help="e-mail or key")
+        parser.add_argument("owners", nargs="*", metavar="OWNER", help="email or key")
         parser.add_argument("--all", action="store_true", help="every account")
 
-    def handle(self, *, owners: list[str], before: str, dry_run: bool, **options: Any) -> None:
+    def handle(
+        self,
+        *,
+        owners: list[str],
+        before: str,
+        dry_run: bool,
+        database: str | None,
+        **options: Any,
+    ) -> None:
         if bool(owners) == options["all"]:
             raise CommandError("Name owners, or use --all.")
         moment = first_moment(before)
-        accounts = [find_account(owner) for owner in owners] or list(
-            CreditAccount.objects.filter(transactions__created_at__lt=moment)
+        using = database or database_of()
+        accounts = [find_account_to_write(owner, using=using) for owner in owners] or list(
+            CreditAccount.objects.using(using)
+            .filter(transactions__created_at__lt=moment)
             .order_by("pk")
             .distinct()
         )
@@ -44,7 +55,7 @@ class Command(CreditsCommand):
         refused: list[str] = []
         for account in self.progress(accounts):
             try:
-                with writing(dry_run=dry_run):
+                with writing(using=using, dry_run=dry_run):
                     moved += ledger.archive(account=account, before=moment)
             except CommandError as error:
                 refused.append(f"account {account.pk}: {error}")

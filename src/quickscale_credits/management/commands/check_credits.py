@@ -15,11 +15,16 @@ class Command(CreditsCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("owners", nargs="+", metavar="OWNER", help="e-mail or key")
+        parser.add_argument("owners", nargs="+", metavar="OWNER", help="email or key")
         parser.add_argument("--at-least", type=number, metavar="N", help="available credits")
 
-    def handle(self, *, owners: list[str], at_least: Decimal | None, **options: Any) -> None:
-        found = [self.describe(owner, find_account(owner)) for owner in self.progress(owners)]
+    def handle(
+        self, *, owners: list[str], at_least: Decimal | None, database: str | None, **options: Any
+    ) -> None:
+        found = [
+            self.describe(owner, find_account(owner, using=database))
+            for owner in self.progress(owners)
+        ]
         self.answer(options, found, "\n".join(map(as_text, found)))
         if at_least is not None:
             short = [row["owner"] for row in found if row["available"] < at_least]

@@ -6,6 +6,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from quickscale_credits import outbox
+from quickscale_credits.databases import database_of
 from quickscale_credits.management.base import CreditsCommand, add_dry_run
 from quickscale_credits.models import CreditEvent
 
@@ -25,12 +26,19 @@ class Command(CreditsCommand):
         )
 
     def handle(
-        self, *, dry_run: bool, limit: int | None, purge: int | None, **options: Any
+        self,
+        *,
+        dry_run: bool,
+        limit: int | None,
+        purge: int | None,
+        database: str | None,
+        **options: Any,
     ) -> None:
-        delivered = 0 if dry_run else outbox.deliver_due(limit=limit)
+        using = database or database_of()
+        delivered = 0 if dry_run else outbox.deliver_due(limit=limit, using=using)
         age = None if purge is None else timedelta(days=purge)
-        purged = 0 if dry_run else outbox.purge(older_than=age)
-        left = CreditEvent.objects.filter(delivered_at=None).count()
+        purged = 0 if dry_run else outbox.purge(older_than=age, using=using)
+        left = CreditEvent.objects.using(using).filter(delivered_at=None).count()
         self.answer(
             options,
             {"delivered": delivered, "purged": purged, "left": left, "dry_run": dry_run},

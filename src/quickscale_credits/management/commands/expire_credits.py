@@ -5,6 +5,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from quickscale_credits import ledger, outbox
+from quickscale_credits.databases import database_of
 from quickscale_credits.management.base import CreditsCommand, add_dry_run
 from quickscale_credits.managers import LedgerClock
 from quickscale_credits.models import CreditAccount
@@ -22,15 +23,19 @@ class Command(CreditsCommand):
         add_dry_run(parser)
         parser.add_argument("--limit", type=int, metavar="N", help="touch at most N accounts")
 
-    def handle(self, *, dry_run: bool, limit: int | None, **options: Any) -> None:
+    def handle(
+        self, *, dry_run: bool, limit: int | None, database: str | None, **options: Any
+    ) -> None:
+        using = database or database_of()
+        accounts = CreditAccount.objects.using(using)
         if dry_run:
-            due = CreditAccount.objects.filter(next_due_at__lte=LedgerClock())[:limit].count()
+            due = accounts.filter(next_due_at__lte=LedgerClock())[:limit].count()
             self.answer(options, {"accounts": due, "dry_run": True}, f"{due} accounts are due.")
             return
-        swept = ledger.sweep(limit=limit)
-        outbox.deliver_due()
-        outbox.purge()
-        failed = CreditAccount.objects.filter(pk__in=swept.failed).select_related("owner")
+        swept = ledger.sweep(limit=limit, using=using)
+        outbox.deliver_due(using=using)
+        outbox.purge(using=using)
+        failed = accounts.filter(pk__in=swept.failed).select_related("owner")
         names = {account.pk: str(account) for account in failed.order_by("pk")}
         self.answer(
             options,

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
+from quickscale_credits.exceptions import CreditsError
 from quickscale_credits.imports import BadFileError, import_credits
 from quickscale_credits.management.base import CreditsCommand, add_dry_run
 
@@ -20,10 +21,12 @@ class Command(CreditsCommand):
         add_dry_run(parser)
         parser.add_argument("file", type=Path, metavar="FILE", help="UTF-8")
 
-    def handle(self, *, file: Path, dry_run: bool, **options: Any) -> None:
+    def handle(self, *, file: Path, dry_run: bool, database: str | None, **options: Any) -> None:
         try:
-            result = import_credits(file.read_text(encoding="utf-8"), dry_run=dry_run)
-        except (BadFileError, OSError, UnicodeDecodeError) as error:
+            result = import_credits(
+                file.read_text(encoding="utf-8"), dry_run=dry_run, using=database
+            )
+        except (BadFileError, CreditsError, OSError, UnicodeDecodeError) as error:
             raise CommandError(str(error)) from error
         verb = "Would add" if dry_run else "Added"
         self.answer(

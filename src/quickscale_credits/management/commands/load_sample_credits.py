@@ -1,92 +1,114 @@
 from __future__ import annotations
 
-from argparse import ArgumentParser
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
-from django.db import transaction
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
+from quickscale.lookup import OwnerNotFoundError, find_owner
 from quickscale_credits.clock import Clock, ledger_clock
-from quickscale_credits.lookup import OwnerNotFoundError, find_owner
-from quickscale_credits.models import CreditAccount, CreditEvent, Service, ServiceUsage
+from quickscale_credits.databases import database_of, write_atomic
+from quickscale_credits.management.base import add_database
+from quickscale_credits.models import METER, CreditAccount, CreditEvent, Service, ServiceUsage
+from quickscale_credits.pricing import price_use
 from quickscale_credits.samples.text import Summarise, WordCount
 from quickscale_credits.services import create_missing_rows
 
 MONTHS = 4
 MONTH = timedelta(days=30)
-SINCE_RENEWAL = timedelta(days=18)
-PLAN_CREDITS = 200
-PACK = 100
+SINCE_LAST = timedelta(days=18)
+MONTHLY = 200
+THANKS = 100
 SERVICES = [Summarise(), WordCount()]
 
 
 class Command(BaseCommand):
     help = "Give users without credit history some months of it. For development only."
 
-    def add_arguments(self, parser: ArgumentParser) -> None:
+    def add_arguments(self, parser: CommandParser) -> None:
+        add_database(parser)
         parser.add_argument("emails", nargs="+", metavar="EMAIL", help="of users that exist")
 
-    def handle(self, *, emails: list[str], **options: Any) -> None:
+    def handle(self, *, emails: list[str], database: str | None, **options: Any) -> None:
         if not settings.DEBUG:
             raise CommandError("Sample credits are for development, and DEBUG is off.")
-        create_missing_rows(services=SERVICES)
+        using = database or database_of()
+        create_missing_rows(using, services=SERVICES)
         for email in emails:
-            self.load(email)
+            with write_atomic(using):
+                self.load(email, using)
 
-    @transaction.atomic
-    def load(self, email: str) -> None:
+    def load(self, email: str, using: str) -> None:
         try:
-            owner = find_owner(email)
+            owner = find_owner(email, using=using)
         except OwnerNotFoundError as error:
             raise CommandError(str(error)) from error
-        if CreditAccount.objects.filter(owner=owner, transactions__isnull=False).exists():
+        accounts = CreditAccount.objects.db_manager(using)
+        if accounts.filter(owner=owner, transactions__isnull=False).exists():
             self.stdout.write(f"{email} has a credit history already.")
             return
-        with ledger_clock(timezone.now() - (MONTHS - 1) * MONTH - SINCE_RENEWAL) as clock:
+        begin = timezone.now() - (MONTHS - 1) * MONTH - SINCE_LAST
+        with ledger_clock(begin, using=using) as clock:
             today = timezone.now()
-            account = CreditAccount.objects.for_owner(owner)
+            account = accounts.for_owner(owner)
             for month in range(MONTHS):
                 chance = Random(f"{email} {month}")  # noqa: S311
                 live_through(month, today, account, clock, chance)
         # Nobody should be told today of what happened months ago.
-        CreditEvent.objects.filter(account=account).update(delivered_at=timezone.now())
+        CreditEvent.objects.using(using).filter(account=account).update(delivered_at=timezone.now())
         self.stdout.write(f"{email} has {account.transactions.count()} entries now.")
 
 
 def live_through(
     month: int, today: datetime, account: CreditAccount, clock: Clock, chance: Random
 ) -> None:
-    """A month of a plan, or what has passed of it: credits come in, are used, and the rest ends."""
+    """A month, or what has passed of it: credits come in, are used, and the rest ends.
+
+    All of them are gifts: the user has no subscription and has paid for nothing.
+    """
     start = clock.now
     account.add_credits(
-        PLAN_CREDITS,
-        f"Starter plan, {start:%B %Y}",
-        credit_type="subscription",
+        MONTHLY,
+        f"Trial, {start:%B %Y}",
+        credit_type="trial",
         expires_at=start + MONTH,
     )
     if month == 0:
         account.add_credits(25, "Welcome gift", credit_type="bonus")
     if month % 2 == 0:
         clock.move(timedelta(days=2))
-        account.add_credits(PACK, f"{PACK} credits bought")
-    services = list(Service.objects.filter(slug__in=[service.code for service in SERVICES]))
+        account.add_credits(THANKS, "Thank you for your feedback", credit_type="bonus")
+    using = account._state.db
+    services = list(
+        Service.objects.using(using).filter(slug__in=[service.code for service in SERVICES])
+    )
     end = min(start + MONTH, today)
     while (pause := timedelta(hours=chance.randint(6, 40))) < end - clock.now:
         clock.move(pause)
-        use(chance.choice(services), chance.randint(1, 8), account, clock)
+        use(chance.choice(services), chance.randint(1, 8), account, clock, today)
     clock.move(end - clock.now)
 
 
-def use(service: Service, units: int, account: CreditAccount, clock: Clock) -> None:
-    cost = service.cost_of(units)
-    if cost > account.get_available_balance():
+def use(
+    service: Service, units: int, account: CreditAccount, clock: Clock, today: datetime
+) -> None:
+    """Use a service for today's price: that of then may not be known."""
+    quote = price_use(service, {METER: units}, at=today)
+    cost = quote.cost
+    using = account._state.db
+    if cost > account.lots.using(using).available():
         return
     entry = account.consume_credits(cost, service.name, service=service) if cost else None
-    usage = ServiceUsage.objects.create(
-        service=service, account=account, transaction=entry, units=units, cost=cost
+    usage = ServiceUsage.objects.using(using).create(
+        service=service,
+        account=account,
+        transaction=entry,
+        units=units,
+        quantities={METER: str(units)},
+        price_lines=[line.as_json() for line in quote.lines],
+        cost=cost,
     )
-    ServiceUsage.objects.filter(pk=usage.pk).update(created_at=clock.now)
+    ServiceUsage.objects.using(using).filter(pk=usage.pk).update(created_at=clock.now)

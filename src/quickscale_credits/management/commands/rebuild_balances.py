@@ -6,10 +6,11 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from quickscale_credits import ledger
+from quickscale_credits.databases import database_of
 from quickscale_credits.management.base import (
     CreditsCommand,
     add_dry_run,
-    find_account,
+    find_account_to_write,
     writing,
 )
 from quickscale_credits.models import CreditAccount
@@ -24,19 +25,23 @@ class Command(CreditsCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         add_dry_run(parser)
-        parser.add_argument("owners", nargs="*", metavar="OWNER", help="e-mail or key")
+        parser.add_argument("owners", nargs="*", metavar="OWNER", help="email or key")
         parser.add_argument("--all", action="store_true", help="every account that is not sound")
 
-    def handle(self, *, owners: list[str], dry_run: bool, **options: Any) -> None:
+    def handle(
+        self, *, owners: list[str], dry_run: bool, database: str | None, **options: Any
+    ) -> None:
         if bool(owners) == options["all"]:
             raise CommandError("Name owners, or use --all.")
-        accounts = [find_account(owner) for owner in owners] or self.unsound()
+        using = database or database_of()
+        accounts = [find_account_to_write(owner, using=using) for owner in owners]
+        accounts = accounts or self.unsound(using)
         mended: list[ledger.Discrepancy] = []
         left: list[ledger.Discrepancy] = []
         for account in self.progress(accounts):
-            with writing(dry_run=dry_run):
+            with writing(using=using, dry_run=dry_run):
                 mended += ledger.rebuild(account)
-                left += ledger.verify(account)
+                left += ledger.verify(account, using=using)
         verb = "Would mend" if dry_run else "Mended"
         self.answer(
             options,
@@ -54,6 +59,6 @@ class Command(CreditsCommand):
                 + "\n".join(map(str, left))
             )
 
-    def unsound(self) -> list[CreditAccount]:
-        keys = {discrepancy.account_id for discrepancy in self.verify_all()}
-        return list(CreditAccount.objects.filter(pk__in=keys).order_by("pk"))
+    def unsound(self, using: str) -> list[CreditAccount]:
+        keys = {discrepancy.account_id for discrepancy in self.verify_all(using)}
+        return list(CreditAccount.objects.using(using).filter(pk__in=keys).order_by("pk"))

@@ -18,16 +18,20 @@ class Command(CreditsCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("owners", nargs="*", metavar="OWNER", help="e-mail or key; none: all")
+        parser.add_argument("owners", nargs="*", metavar="OWNER", help="email or key; none: all")
 
-    def handle(self, *, owners: list[str], **options: Any) -> None:
+    def handle(self, *, owners: list[str], database: str | None, **options: Any) -> None:
         if owners:
-            accounts = [find_account(owner) for owner in owners]
+            accounts = [find_account(owner, using=database) for owner in owners]
             checked = len(accounts)
-            wrong = [one for account in self.progress(accounts) for one in ledger.verify(account)]
+            wrong = [
+                one
+                for account in self.progress(accounts)
+                for one in ledger.verify(account, using=database)
+            ]
         else:
-            checked = CreditAccount.objects.count()
-            wrong = self.verify_all()
+            checked = CreditAccount.objects.using(database).count()
+            wrong = self.verify_all(database)
         self.answer(
             options,
             {

@@ -5,6 +5,18 @@ document.addEventListener("alpine:init", () => {
     close() {
       this.$root.open = false;
     },
+    escape() {
+      if (this.$root.open) {
+        this.close();
+        this.$root.querySelector("summary").focus();
+      }
+    },
+    leave(event) {
+      // Without a related target the focus left the window, or a click met nothing to focus.
+      if (event.relatedTarget && !this.$root.contains(event.relatedTarget)) {
+        this.close();
+      }
+    },
   }));
 
   Alpine.data("burger", () => ({
@@ -16,6 +28,10 @@ document.addEventListener("alpine:init", () => {
       this.open = this.$root.checked;
     },
     close() {
+      const menu = document.getElementById(this.$root.getAttribute("aria-controls"));
+      if (this.open && menu.contains(document.activeElement)) {
+        this.$root.focus();
+      }
       this.$root.checked = false;
       this.open = false;
     },
@@ -70,4 +86,88 @@ for (const name of ["htmx:responseError", "htmx:sendError", "htmx:timeout"]) {
       messages.replaceChildren(template.content.cloneNode(true));
     }
   });
+}
+
+// Screen readers hear a text that is put into a region which was there before.
+function announce(text) {
+  const region = document.getElementById("announcement");
+  if (region && region.textContent !== text) {
+    region.textContent = text;
+  }
+}
+
+// A swap takes the focus away with the element that had it, and a button that waits loses it.
+const regionsWithFocus = new Set();
+
+document.addEventListener("htmx:beforeRequest", ({ detail: { elt, target } }) => {
+  const indicator = elt.querySelector(".htmx-indicator");
+  if (indicator) {
+    announce(indicator.textContent.trim());
+  }
+  if (target.id && target.contains(document.activeElement)) {
+    regionsWithFocus.add(target.id);
+  }
+});
+
+document.addEventListener("htmx:afterSettle", ({ detail: { target } }) => {
+  const region = document.getElementById(target.id);
+  if (!region) {
+    return;
+  }
+  announce(region.querySelector("[data-announce]")?.textContent.trim() || "");
+  const lost = [document.body, document.documentElement, null].includes(document.activeElement);
+  if (regionsWithFocus.delete(region.id) && lost) {
+    const next = region.querySelector("[aria-invalid=true]") || region.querySelector("h1, h2") || region;
+    if (!next.matches("input, select, textarea")) {
+      next.tabIndex = -1;
+    }
+    next.focus();
+  }
+});
+
+// When the session has ended, what was typed into a form is kept in this tab until its page is shown
+// again, and given back to the same person only.
+const DRAFT = "quickscale-draft";
+const TYPED = "textarea, select, input:not([type=hidden], [type=password], [type=file], [type=checkbox], [type=radio])";
+
+document.addEventListener("session-ended", (event) => {
+  const form = event.target.closest("form[hx-post]");
+  const user = document.body.dataset.user;
+  if (!form || !user) {
+    return;
+  }
+  const fields = [...form.querySelectorAll(TYPED)].map((field) => [field.name, field.value]);
+  const draft = { user, page: location.pathname, form: form.getAttribute("hx-post"), fields };
+  try {
+    sessionStorage.setItem(DRAFT, JSON.stringify(draft));
+  } catch {
+    // Then it has to be typed again.
+  }
+});
+
+function restoreDraft() {
+  const draft = JSON.parse(sessionStorage.getItem(DRAFT) || "null");
+  const user = document.body.dataset.user;
+  if (!draft || !user) {
+    return;
+  }
+  if (draft.user !== user) {
+    sessionStorage.removeItem(DRAFT);
+  } else if (draft.page === location.pathname) {
+    sessionStorage.removeItem(DRAFT);
+    const form = document.querySelector(`form[hx-post="${CSS.escape(draft.form)}"]`);
+    for (const [name, value] of form ? draft.fields : []) {
+      const field = [...form.querySelectorAll(TYPED)].find((each) => each.name === name);
+      if (field) {
+        field.value = value;
+        field.dispatchEvent(new Event("input", { bubbles: true }));
+      }
+    }
+  }
+}
+
+try {
+  restoreDraft();
+} catch {
+  // No storage, no draft.
 }

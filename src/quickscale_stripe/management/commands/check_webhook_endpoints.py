@@ -5,12 +5,16 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import stripe
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.http.request import validate_host
 from django.urls import reverse
 
 from quickscale_stripe.client import get_client
 from quickscale_stripe.exceptions import PaymentsError, stripe_errors
 from quickscale_stripe.handlers import HANDLERS
+
+_LOCAL_HOSTS = [".localhost", "127.0.0.1", "[::1]"]
 
 
 class Command(BaseCommand):
@@ -21,26 +25,41 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "url", nargs="?", help="the endpoint's address; by default all with this site's path"
+            "url",
+            nargs="?",
+            help="the endpoint's address; by default all with this site's path and ALLOWED_HOSTS",
         )
 
     def handle(self, *args: Any, url: str | None, **options: Any) -> None:
         try:
             with stripe_errors():
-                listed = get_client().v1.webhook_endpoints.list({"limit": 100})
-                endpoints = [one for one in listed.auto_paging_iter() if _is_ours(one.url, url)]
+                listed = list(
+                    get_client().v1.webhook_endpoints.list({"limit": 100}).auto_paging_iter()
+                )
         except PaymentsError as error:
             raise CommandError(str(error)) from error
-        problems = [problem for endpoint in endpoints for problem in _problems(endpoint)]
-        if not any(endpoint.status == "enabled" for endpoint in endpoints):
+        ours = [endpoint for endpoint in listed if _is_ours(endpoint.url, url)]
+        for other in listed:
+            if other not in ours:
+                where = "past this site's webhook" if _is_here(other.url) else "to another site"
+                self.stdout.write(f"{other.id} ({other.url}) leads {where}.")
+        problems = [problem for endpoint in ours for problem in _problems(endpoint)]
+        if not any(endpoint.status == "enabled" for endpoint in ours):
             problems.append("No endpoint is enabled; create_webhook_endpoint makes one.")
         if problems:
             raise CommandError("\n".join(problems))
-        self.stdout.write(f"{len(endpoints)} endpoint(s), nothing wrong.")
+        self.stdout.write(f"{len(ours)} endpoint(s), nothing wrong.")
 
 
 def _is_ours(address: str, url: str | None) -> bool:
-    return address == url if url else urlsplit(address).path == reverse("stripe_webhook")
+    if url:
+        return address == url
+    return _is_here(address) and urlsplit(address).path == reverse("stripe_webhook")
+
+
+def _is_here(address: str) -> bool:
+    hosts = settings.ALLOWED_HOSTS or (_LOCAL_HOSTS if settings.DEBUG else [])
+    return validate_host(urlsplit(address).hostname or "", hosts)
 
 
 def _problems(endpoint: stripe.WebhookEndpoint) -> Iterator[str]:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit
 
 import stripe
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.urls import reverse
 
 from quickscale_stripe.client import get_client
 from quickscale_stripe.exceptions import PaymentsError, stripe_errors
@@ -21,20 +23,44 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("url", help="such as https://example.com/stripe/webhook/")
+        parser.add_argument(
+            "--another",
+            action="store_true",
+            help="make one beside those that this address has, as for another API version",
+        )
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *args: Any, url: str, another: bool, **options: Any) -> None:
+        url = self._complete(url)
         params = {
-            "url": options["url"],
+            "url": url,
             "enabled_events": sorted(HANDLERS),
             "api_version": stripe.api_version,
             "description": "QuickScale",
         }
         try:
+            client = get_client().v1.webhook_endpoints
             with stripe_errors():
-                endpoint = get_client().v1.webhook_endpoints.create(
-                    cast("WebhookEndpointCreateParams", params)
-                )
+                listed = client.list({"limit": 100}).auto_paging_iter()
+                there = [endpoint.id for endpoint in listed if endpoint.url == url]
+                if there and not another:
+                    raise CommandError(
+                        f"{url} has an endpoint already: {', '.join(there)}. Its secret is in "
+                        "Stripe's dashboard. With --another, one more is made; delete the old one "
+                        "when the new secret is in use."
+                    )
+                endpoint = client.create(cast("WebhookEndpointCreateParams", params))
         except PaymentsError as error:
             raise CommandError(str(error)) from error
-        self.stdout.write(f"Made {endpoint.id} for {len(HANDLERS)} types of event.")
+        self.stdout.write(f"Made {endpoint.id} for {len(HANDLERS)} types of event at {url}")
         self.stdout.write(f"Add to the environment:\nSTRIPE_WEBHOOK_SECRET={endpoint.secret}")
+        self.stdout.write("Until the site runs with it, this endpoint's events are answered 400.")
+
+    def _complete(self, url: str) -> str:
+        """The address with its last slash; one that isn't the site's webhook gets a warning."""
+        path, expected = urlsplit(url).path, reverse("stripe_webhook")
+        if f"{path}/" == expected:
+            self.stdout.write("Added the last slash: the site answers a redirect without it.")
+            return f"{url}/"
+        if path != expected:
+            self.stderr.write(f"This site's webhook is at {expected}, and not at {path or '/'}.")
+        return url

@@ -2,16 +2,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
 from quickscale_stripe import catalogue_file
-from quickscale_stripe.conf import app_settings
-from quickscale_stripe.models import StripeProduct
+from quickscale_stripe.catalogue_file import BadFileError
 
 
 class Command(BaseCommand):
-    help = "Write the products and prices on sale here as JSON, for push_products."
+    help = "Write this site's products and prices on sale as JSON, for push_products."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        on_sale = StripeProduct.objects.filter(active=True, livemode=app_settings.live_mode)
-        self.stdout.write(catalogue_file.write(on_sale.order_by("display_order", "pk")))
+        try:
+            self.stdout.write(catalogue_file.write())
+        except BadFileError as error:
+            raise CommandError(str(error)) from error

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from quickscale_stripe import catalogue_file
 from quickscale_stripe.catalogue_file import Change
+from quickscale_stripe.dry_run import dry_run
 from quickscale_stripe.exceptions import (
     PaymentsError,
     PaymentsOffError,
@@ -36,10 +38,11 @@ class Command(BaseCommand):
         done = failed = 0
         try:
             for entry in catalogue_file.read(_text(options["file"])):
-                for change in catalogue_file.compare(entry, archive=options["archive"]):
-                    self.stdout.write(change.summary)
-                    fine = options["dry_run"] or self._apply(change)
-                    done, failed = done + fine, failed + (not fine)
+                with dry_run() if options["dry_run"] else nullcontext():
+                    for change in catalogue_file.compare(entry, archive=options["archive"]):
+                        self.stdout.write(change.summary)
+                        fine = options["dry_run"] or self._apply(change)
+                        done, failed = done + fine, failed + (not fine)
         except (PaymentsError, OSError, UnicodeDecodeError) as error:
             raise CommandError(f"{error} Changes made: {done}.") from error
         if failed:

@@ -6,6 +6,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
+from quickscale_stripe import webhooks
+from quickscale_stripe.conf import app_settings
 from quickscale_stripe.exceptions import PaymentsError
 from quickscale_stripe.reconcile import reconcile
 
@@ -28,6 +30,9 @@ class Command(BaseCommand):
                 self.stdout.write(f"{difference.kind} {difference.stripe_id}: {what}")
         except PaymentsError as error:
             raise CommandError(str(error)) from error
+        if not options["dry_run"] and app_settings.event_retention_days is not None:
+            oldest = timezone.now() - timedelta(days=app_settings.event_retention_days)
+            webhooks.purge(before=oldest)
         verb = "would be mended" if options["dry_run"] else "mended"
         self.stdout.write(f"{count - errors} {verb}, {errors} could not be.")
         if errors and not options["dry_run"]:

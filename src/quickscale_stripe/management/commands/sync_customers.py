@@ -1,25 +1,63 @@
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
 from quickscale_stripe import customers
-from quickscale_stripe.exceptions import PaymentsError
+from quickscale_stripe.exceptions import (
+    PaymentsError,
+    PaymentsOffError,
+    StripeUnavailableError,
+)
 from quickscale_stripe.models import StripeCustomer
+
+#: After so many unanswered requests in a row the rest would go unanswered, too.
+PATIENCE = 5
 
 
 class Command(BaseCommand):
-    help = "Bring name and address of every known customer up to date, from Stripe and to it."
+    help = (
+        "Bring name, address and payment method of every known customer up to date, from Stripe "
+        "and to it. What is wrong with one is told, and the rest goes on."
+    )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        count = 0
-        known = StripeCustomer.objects.filter(stripe_id__isnull=False, deleted_at=None)
-        try:
-            for customer in known.select_related("owner").iterator():
-                if customers.sync(customer.stripe_id or ""):
-                    customers.ensure(customer.owner)
-                    count += 1
-        except PaymentsError as error:
-            raise CommandError(str(error)) from error
-        self.stdout.write(self.style.SUCCESS(f"{count} customers are up to date."))
+        self.counts: Counter[str] = Counter()
+        unanswered = 0
+        known = (
+            StripeCustomer.objects.usable()
+            .exclude(owner=None)
+            .select_related("owner")
+            .order_by("pk")
+        )
+        for customer in known.iterator():
+            try:
+                self._sync(customer)
+            except PaymentsOffError as error:
+                raise CommandError(str(error)) from error
+            except PaymentsError as error:
+                self.counts["failed"] += 1
+                self.stderr.write(f"{customer.stripe_id} ({customer.owner}): {error}")
+                is_silent = isinstance(error, StripeUnavailableError)
+                unanswered = unanswered + 1 if is_silent else 0
+                if unanswered == PATIENCE:
+                    raise CommandError(f"Stripe is out of reach. {self._summary()}") from error
+            else:
+                unanswered = 0
+        if self.counts["failed"]:
+            raise CommandError(self._summary())
+        self.stdout.write(self.style.SUCCESS(self._summary()))
+
+    def _sync(self, customer: StripeCustomer) -> None:
+        if customers.sync(customer.stripe_id or ""):
+            customers.ensure(customer.owner)
+            self.counts["synced"] += 1
+        else:
+            self.counts["gone"] += 1
+            self.stdout.write(f"{customer.stripe_id} ({customer.owner}) is gone at Stripe.")
+
+    def _summary(self) -> str:
+        count = self.counts
+        return f"{count['synced']} up to date, {count['gone']} gone, {count['failed']} failed."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from quickscale_stripe.sandbox import amounts
 from quickscale_stripe.sandbox.errors import invalid
 from quickscale_stripe.sandbox.routes import serves
 from quickscale_stripe.sandbox.world import Object, World, included, merge_metadata
@@ -106,6 +107,8 @@ def new_price(world: World, product_id: str, params: Object) -> Object:
     currency = params["currency"].lower()
     if len(currency) != 3:
         raise invalid(f"Invalid currency: {currency}", "currency")
+    if amount is not None:
+        amounts.check_step(amount, currency, "unit_amount")
     recurring = params.get("recurring")
     _free_lookup_key(world, params)
     price = world.new(

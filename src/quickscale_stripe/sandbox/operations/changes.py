@@ -9,6 +9,7 @@ from quickscale_stripe.sandbox.errors import invalid
 from quickscale_stripe.sandbox.operations import invoices, lifecycle, payments
 from quickscale_stripe.sandbox.operations.catalogue import price_from
 from quickscale_stripe.sandbox.operations.subscription_items import (
+    check_prices,
     full_line,
     interval_of,
     items_of,
@@ -95,6 +96,7 @@ def _changed_items(world: World, subscription: Object, given: list[Object]) -> l
         merge_metadata(item, dict(change))
     if not items:
         raise invalid("A subscription must have at least one active item.", "items")
+    check_prices(list(items.values()))
     return list(items.values())
 
 

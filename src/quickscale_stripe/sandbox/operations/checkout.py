@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from quickscale_stripe.sandbox import amounts
 from quickscale_stripe.sandbox.errors import invalid
 from quickscale_stripe.sandbox.methods import Method
 from quickscale_stripe.sandbox.operations import discounts, payment_methods, payments, taxes
 from quickscale_stripe.sandbox.operations.catalogue import price_from
-from quickscale_stripe.sandbox.operations.customers import new_customer
+from quickscale_stripe.sandbox.operations.customers import check_currency, new_customer
+from quickscale_stripe.sandbox.operations.subscription_items import twice
 from quickscale_stripe.sandbox.routes import serves
 from quickscale_stripe.sandbox.world import (
     Object,
@@ -21,6 +23,10 @@ from quickscale_stripe.sandbox.world import (
 )
 
 _DAY = 24 * 60 * 60
+_MAX_REFERENCE = 200
+_ADDRESS: Object = {
+    "city": None, "country": "US", "line1": None, "line2": None, "postal_code": None, "state": None,
+}  # fmt: skip
 #: What the sandbox obeys within parameters that only count when the session is paid.
 _OBEYED = {
     "invoice_creation": {"enabled"},
@@ -66,7 +72,11 @@ def create(world: World, params: Object) -> Object:
         if "customer_email" in params:
             raise invalid("You may only specify one of these parameters: customer, customer_email.")
         customer = world.get("customer", params["customer"], "customer")
+    _check_mode(params, mode)
+    _check_customer(world, params, customer)
     items = _line_items(world, params.get("line_items", []), mode)
+    if mode == "subscription":
+        check_currency(world, params.get("customer"), items[0]["currency"])
     chosen = discounts.chosen_from(world, params, items[0]["currency"] if items else "")
     if "discounts" in params and "allow_promotion_codes" in params:
         raise invalid(
@@ -88,6 +98,7 @@ def create(world: World, params: Object) -> Object:
         "checkout.session",
         "cs_test",
         id=session_id,
+        _customer_update=params.get("customer_update", {}),
         _line_items=items,
         _intent=params.get("payment_intent_data", {}),
         _setup=params.get("setup_intent_data", {}),
@@ -139,6 +150,8 @@ def create(world: World, params: Object) -> Object:
         url=f"{world.base_url}/c/pay/{session_id}" if ui_mode == "hosted_page" else None,
     )
     _price(world, session)
+    if session["payment_status"] == "unpaid":
+        amounts.check_charge(session["amount_total"], session["currency"], "line_items")
     world.schedule(expires_at, expire_session, session_id)
     if mode == "setup":
         RESULTS["setup"](world, session, {})
@@ -182,6 +195,54 @@ def _check_urls(params: Object, ui_mode: str) -> None:
             raise invalid("Not a valid URL", name, "url_invalid")
 
 
+def _check_mode(params: Object, mode: str) -> None:
+    """Refuse what belongs to another mode, as the SDK's docstrings of these parameters say."""
+    for name, needed in (
+        ("invoice_creation", "payment"),
+        ("payment_intent_data", "payment"),
+        ("setup_intent_data", "setup"),
+        ("subscription_data", "subscription"),
+    ):
+        if name in params and mode != needed:
+            raise invalid(f"You can not pass `{name}` in `{mode}` mode.", name)
+    if mode == "setup" and not params.get("currency"):
+        raise invalid(
+            "You must provide `currency` in `setup` mode.", "currency", "parameter_missing"
+        )
+    if len(params.get("client_reference_id", "")) > _MAX_REFERENCE:
+        raise invalid(
+            f"Invalid string: client_reference_id; must be at most {_MAX_REFERENCE} characters",
+            "client_reference_id",
+        )
+
+
+def _check_customer(world: World, params: Object, customer: Object | None) -> None:
+    """Refuse what would need to be saved on a customer and may not be.
+
+    docs.stripe.com/tax/checkout and docs.stripe.com/tax/checkout/tax-ids, of existing customers.
+    """
+    may_save = params.get("customer_update", {})
+    if customer is None:
+        if may_save:
+            raise invalid("`customer_update` can only be used with `customer`.", "customer_update")
+        return
+    taxed = params.get("automatic_tax", {}).get("enabled")
+    if taxed and not customer["address"] and may_save.get("address") != "auto":
+        raise invalid(
+            "Automatic tax calculation in Checkout requires a valid address on the Customer. Add a"
+            " valid address to the Customer or set `customer_update[address]` to 'auto'.",
+            "automatic_tax",
+            "customer_tax_location_invalid",
+        )
+    asks_tax_id = params.get("tax_id_collection", {}).get("enabled")
+    if asks_tax_id and may_save.get("name") != "auto":
+        raise invalid(
+            "Tax ID collection requires updating business name on the customer. To enable tax ID"
+            " collection for an existing customer, please set `customer_update[name]` to `auto`.",
+            "tax_id_collection",
+        )
+
+
 def _line_items(world: World, given: list[Object], mode: str) -> list[Object]:
     if mode == "setup":
         if given:
@@ -216,6 +277,9 @@ def _line_items(world: World, given: list[Object], mode: str) -> list[Object]:
             " prices.",
             "line_items",
         )
+    price_ids = [item["price"]["id"] for item in items]
+    if mode == "subscription" and len(set(price_ids)) < len(price_ids):
+        raise twice("line_items")
     if len({item["currency"] for item in items}) > 1:
         raise invalid("All prices on a Checkout Session must have the same currency.", "line_items")
     return items
@@ -371,8 +435,22 @@ def pay(
         session["customer"] = customer["id"]
     session["customer_details"] = _details(email, name or (customer or {}).get("name"))
     world.save(session)
+    _save_details(world, session, name)
     payment_method = payment_methods.new_method(world, method, email=email, name=name)
     return MODES[session["mode"]](world, session, payment_method)
+
+
+def _save_details(world: World, session: Object, name: str | None) -> None:
+    """Keep on the customer what ``customer_update`` says; the page asks for a country only."""
+    may_save = session.get("_customer_update", {})
+    customer = world.find(session["customer"])
+    if customer is None or "auto" not in may_save.values():
+        return
+    if may_save.get("name") == "auto":
+        customer["name"] = name or customer["name"]
+    if may_save.get("address") == "auto":
+        customer["address"] = customer["address"] or _ADDRESS
+    world.save(customer, "customer.updated")
 
 
 def answer_bank(world: World, intent: Object, *, approved: bool) -> Step:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from quickscale_stripe.sandbox.errors import invalid
 from quickscale_stripe.sandbox.operations import payment_methods
 from quickscale_stripe.sandbox.routes import serves
 from quickscale_stripe.sandbox.world import Object, World, merge_metadata, token
@@ -33,6 +34,24 @@ def new_customer(world: World, **fields: Any) -> Object:
     )
     world.emit("customer.created", customer)
     return customer
+
+
+def check_currency(world: World, customer_id: str | None, currency: str) -> None:
+    """Refuse a second currency for a customer with a subscription.
+
+    docs.stripe.com/billing/customer#customer-currency: all of a customer's subscriptions and
+    invoices have one.
+
+    Raises:
+        ApiError
+    """
+    for subscription in world.all("subscription", customer=customer_id) if customer_id else ():
+        if subscription["ended_at"] is None and subscription["currency"] != currency:
+            raise invalid(
+                "You cannot combine currencies on a single customer. This customer has an active"
+                f" subscription with currency {subscription['currency']}.",
+                "currency",
+            )
 
 
 @serves("customers.create")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from quickscale_stripe.sandbox.errors import invalid
+from quickscale_stripe.sandbox.errors import invalid, missing
 from quickscale_stripe.sandbox.periods import shift
 from quickscale_stripe.sandbox.routes import serves
 from quickscale_stripe.sandbox.world import Object, World, merge_metadata, token
@@ -174,6 +174,59 @@ def chosen_from(world: World, params: Object, currency: str) -> list[Object]:
             raise invalid("The coupon is in another currency.", "discounts[0]")
         chosen.append({"coupon": coupon["id"], "promotion_code": entry.get("promotion_code")})
     return chosen
+
+
+def of_phase(world: World, given: list[Object] | str | None, subscription: Object) -> list[Object]:
+    """The entries of a phase's ``discounts``, as a schedule keeps them.
+
+    SDK, SubscriptionScheduleUpdateParamsPhase.discounts: not specified, the customer's are
+    inherited, and an empty string avoids that.
+
+    Raises:
+        ApiError: one can't be redeemed, or isn't there to be kept.
+    """
+    if given is None:
+        inherited = world.get("customer", subscription["customer"])["discount"]
+        return [_kept(inherited["id"])] if inherited else []
+    entries = []
+    for entry in given or []:
+        kept = entry.get("discount") if isinstance(entry, dict) else None
+        if kept and kept not in _within_reach(world, subscription):
+            raise missing("discount", kept, "discounts")
+        if kept:
+            entries.append(_kept(kept))
+        else:
+            chosen = chosen_from(world, {"discounts": [entry]}, subscription["currency"])
+            entries += [{"discount": None} | each for each in chosen]
+    return entries
+
+
+def running(subscription: Object) -> list[Object]:
+    """A subscription's own discounts, as a schedule keeps them."""
+    return [_kept(discount_id) for discount_id in subscription["discounts"]]
+
+
+def enter_phase(world: World, subscription: Object, entries: list[Object]) -> None:
+    """Let a subscription have the discounts of a phase: the ones to keep, the others redeemed."""
+    there = _within_reach(world, subscription)
+    owner = {"customer": subscription["customer"], "subscription": subscription["id"]}
+    found: list[str] = []
+    for entry in entries:
+        if entry["discount"] is None:
+            found += redeem(world, [entry], **owner)
+        elif entry["discount"] in there:
+            found.append(entry["discount"])
+    subscription["discounts"] = found
+
+
+def _kept(discount_id: str) -> Object:
+    return {"coupon": None, "discount": discount_id, "promotion_code": None}
+
+
+def _within_reach(world: World, subscription: Object) -> list[str]:
+    """The discounts "on the object (or one of its ancestors)", as the SDK says."""
+    inherited = world.get("customer", subscription["customer"])["discount"]
+    return [*subscription["discounts"], *([inherited["id"]] if inherited else [])]
 
 
 def _coupon_of(world: World, entry: Object, name: str) -> Object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from quickscale_stripe.sandbox import amounts
 from quickscale_stripe.sandbox.errors import ApiError, invalid
 from quickscale_stripe.sandbox.operations import discounts, payment_methods, payments, taxes
 from quickscale_stripe.sandbox.routes import serves
@@ -83,10 +84,10 @@ def draft(
     discounts.cut_lines(world, subscription, lines)
     if taxed:
         taxes.tax_lines(world, lines)
-    amounts = _amounts(lines)
-    total = amounts["total"]
+    sums = _amounts(lines)
+    total = sums["total"]
     balance = customer["balance"]
-    due = max(0, total + balance)
+    due, owed = _due(total + balance, lines[0]["currency"] if lines else "")
     period = subscription["items"]["data"][0] if subscription else {}
     return part(
         "invoice",
@@ -113,7 +114,7 @@ def draft(
         customer_tax_ids=[],
         default_tax_rates=[],
         discounts=subscription["discounts"] if subscription else [],
-        ending_balance=min(0, total + balance) if total + balance < 0 else 0,
+        ending_balance=owed,
         issuer={"type": "self"},
         lines={
             "object": "list",
@@ -136,7 +137,7 @@ def draft(
             "payment_method_types": None,
         },
         period_end=period.get("current_period_start", world.now),
-        period_start=period.get("current_period_start", world.now),
+        period_start=_since(reason, subscription, period.get("current_period_start", world.now)),
         post_payment_credit_notes_amount=0,
         pre_payment_credit_notes_amount=0,
         starting_balance=balance,
@@ -147,8 +148,27 @@ def draft(
             "paid_at": None,
             "voided_at": None,
         },
-        **amounts,
+        **sums,
     )
+
+
+def _since(reason: str, subscription: Object | None, end: int) -> int:
+    """A renewal's invoice is of what happened in the period before (docs.stripe.com/api/invoices).
+
+    Its lines tell of the period to come.
+    """
+    is_renewal = reason == "subscription_cycle" and subscription is not None
+    return int(subscription["_began"]) if is_renewal and subscription else end
+
+
+def _due(total: int, currency: str) -> tuple[int, int]:
+    """What is charged now, and what is left for the next invoice: below 0 for the customer.
+
+    An amount that is too small to be charged waits for the next invoice, too.
+    """
+    if total < 0 or amounts.is_below_minimum(total, currency):
+        return 0, total
+    return total, 0
 
 
 def _amounts(lines: list[Object]) -> Object:
@@ -332,17 +352,21 @@ def retry(world: World, invoice_id: str) -> None:
 
 def void(world: World, invoice: Object) -> Object:
     """Close an invoice that nobody will pay."""
-    for payment in world.all("invoice_payment", invoice=invoice["id"], status="open"):
-        payment["status_transitions"]["canceled_at"] = world.now
-        world.save(payment | {"status": "canceled"})
-        intent = world.get("payment_intent", payment["payment"]["payment_intent"])
-        payments.cancel(world, intent, "void_invoice")
+    _give_up_payments(world, invoice, "void_invoice")
     world.unschedule(retry, invoice["id"])
     invoice |= {"auto_advance": False, "next_payment_attempt": None, "status": "void"}
     invoice["status_transitions"] |= {"voided_at": world.now}
     world.save(invoice)
     world.emit("invoice.voided", invoice)
     return invoice
+
+
+def _give_up_payments(world: World, invoice: Object, reason: str) -> None:
+    for payment in world.all("invoice_payment", invoice=invoice["id"], status="open"):
+        payment["status_transitions"]["canceled_at"] = world.now
+        world.save(payment | {"status": "canceled"})
+        intent = world.get("payment_intent", payment["payment"]["payment_intent"])
+        payments.cancel(world, intent, reason)
 
 
 def _tell_subscription(world: World, invoice: Object) -> None:
@@ -412,6 +436,7 @@ def pay(world: World, params: Object, invoice_id: str) -> Object:
     if invoice["status"] == "void":
         raise invalid("This invoice can no longer be paid")
     if params.get("paid_out_of_band"):
+        _give_up_payments(world, invoice, "abandoned")
         _mark_paid(world, invoice)
         return world.get("invoice", invoice_id)
     method_id = params.get("payment_method")
@@ -567,10 +592,9 @@ def _add_item(world: World, invoice: Object, item: Object) -> None:
         )
     )
     invoice |= _amounts(invoice["lines"]["data"])
-    total = invoice["total"]
-    due = max(0, total + invoice["starting_balance"])
+    due, owed = _due(invoice["total"] + invoice["starting_balance"], item["currency"])
     invoice |= {"amount_due": due, "amount_remaining": due, "currency": item["currency"]}
-    invoice["ending_balance"] = min(0, total + invoice["starting_balance"])
+    invoice["ending_balance"] = owed
     world.save(item | {"invoice": invoice["id"]})
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from quickscale_stripe.sandbox.errors import invalid
 from quickscale_stripe.sandbox.operations import discounts, invoices, phases, taxes
 from quickscale_stripe.sandbox.operations.catalogue import price_from
+from quickscale_stripe.sandbox.operations.customers import check_currency
 from quickscale_stripe.sandbox.operations.subscription_items import (
+    check_prices,
     full_lines,
     interval_of,
     items_of,
@@ -46,9 +48,11 @@ def begin(
             )
         period = (world.now, trial_end) if trial_end else period_of(price, world.now)
         items.append(new_item(subscription_id, price, item, period))
+    check_prices(items)
     behavior = params.get("trial_settings", {}).get("end_behavior", {})
     tax = taxes.automatic(params.get("automatic_tax", {}).get("enabled", False))
     currency = items[0]["price"]["currency"]
+    check_currency(world, customer_id, currency)
     chosen = discounts.chosen_from(world, params, currency)
     subscription = world.new(
         "subscription",
@@ -108,7 +112,7 @@ def begin(
         trial_start=world.now if trial_end else None,
     )
     world.emit("customer.subscription.created", subscription)
-    if params.get("cancel_at_period_end"):
+    if params.get("cancel_at_period_end") or params.get("cancel_at"):
         set_end(world, subscription, params)
     schedule_renewal(world, subscription)
     lines = full_lines(world, subscription, items)
@@ -173,12 +177,16 @@ def renew(world: World, subscription_id: str) -> None:
     if subscription["status"] == "trialing" and not _end_trial(world, subscription):
         return
     phases.next_phase(world, subscription)
+    subscription["_began"] = min(item["current_period_start"] for item in items_of(subscription))
+    trial_end = subscription["trial_end"] if subscription["status"] == "trialing" else None
     for item in items_of(subscription):
         start = item["current_period_end"]
         interval, count = interval_of(item["price"])
         anchor = subscription["billing_cycle_anchor"]
         item["current_period_start"] = start
-        item["current_period_end"] = next_end(anchor, start, interval, count)
+        item["current_period_end"] = trial_end or next_end(anchor, start, interval, count)
+    if trial_end:
+        world.schedule(max(world.now, trial_end - 3 * _DAY), trial_will_end, subscription_id)
     lines = [
         *subscription["_pending_lines"],
         *full_lines(world, subscription, items_of(subscription)),
@@ -256,14 +264,34 @@ def finish(world: World, subscription: Object, reason: str | None = None) -> Obj
 
 
 def set_end(world: World, subscription: Object, params: Object) -> None:
-    """Make the subscription end later, or not after all."""
-    at = params.get("cancel_at")
-    if at in {"min_period_end", "max_period_end"} or params.get("cancel_at_period_end"):
-        at = period_end(subscription)
+    """Make the subscription end later, or not after all.
+
+    As in flexible billing mode, each of ``cancel_at`` and ``cancel_at_period_end`` takes back only
+    what it set: docs.stripe.com/billing/subscriptions/billing-mode/compare
+    """
+    at = subscription["cancel_at"]
+    ends_with_period = subscription["cancel_at_period_end"]
+    if "cancel_at" in params and "cancel_at_period_end" in params:
+        raise invalid(
+            "You may only specify one of these parameters: cancel_at, cancel_at_period_end.",
+            "cancel_at",
+        )
+    if params.get("cancel_at_period_end"):
+        at, ends_with_period = period_end(subscription), True
+    elif ends_with_period and "cancel_at_period_end" in params:
+        at, ends_with_period = None, False
+    elif given := params.get("cancel_at"):
+        ends = [item["current_period_end"] for item in items_of(subscription)]
+        moments = {"min_period_end": min(ends), "max_period_end": max(ends)}
+        at, ends_with_period = moments.get(given) or int(given), False
+        if at <= world.now:
+            raise invalid("Invalid timestamp: must be in the future", "cancel_at")
+    elif "cancel_at" in params and not ends_with_period:
+        at = None
     details = params.get("cancellation_details", {})
     subscription |= {
-        "cancel_at": at or None,
-        "cancel_at_period_end": bool(params.get("cancel_at_period_end")),
+        "cancel_at": at,
+        "cancel_at_period_end": ends_with_period,
         "canceled_at": world.now if at else None,
         "cancellation_details": {
             "comment": details.get("comment") or None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from quickscale_stripe.sandbox import amounts
 from quickscale_stripe.sandbox.errors import ApiError, invalid, missing
 from quickscale_stripe.sandbox.operations import payment_methods
 from quickscale_stripe.sandbox.routes import serves
@@ -285,12 +286,15 @@ def retrieve_balance_transaction(world: World, params: Object, transaction_id: s
 def create_intent(world: World, params: Object) -> Object:
     if params["amount"] < 1:
         raise invalid("This value must be greater than or equal to 1.", "amount")
+    currency = params["currency"].lower()
+    amounts.check_charge(params["amount"], currency, "amount")
+    amounts.check_step(params["amount"], currency, "amount")
     if "customer" in params:
         world.get("customer", params["customer"], "customer")
     intent = new_intent(
         world,
         params["amount"],
-        params["currency"].lower(),
+        currency,
         _return_url=params.get("return_url"),
         customer=params.get("customer"),
         description=params.get("description"),

@@ -1,52 +1,88 @@
-"""What a schedule does to its subscription when a period ends."""
+"""What a schedule does to its subscription when a phase begins, and when the last one ends."""
 
 from __future__ import annotations
 
+from quickscale_stripe.sandbox.operations import discounts
 from quickscale_stripe.sandbox.operations.subscription_items import (
     interval_of,
     items_of,
     new_item,
     period_end,
 )
-from quickscale_stripe.sandbox.world import Object, World
+from quickscale_stripe.sandbox.world import Object, World, merge_metadata
+
+
+def bounds(phase: Object) -> Object:
+    """A phase as ``current_phase`` tells of it."""
+    return {"start_date": phase["start_date"], "end_date": phase["end_date"]}
+
+
+def at(phases: list[Object], now: int) -> Object | None:
+    """The phase of this time."""
+    running = (phase for phase in phases if phase["start_date"] <= now < phase["end_date"])
+    return next(running, None)
 
 
 def next_phase(world: World, subscription: Object) -> None:
-    """At the end of a period, let the schedule put the items of its next phase in place."""
+    """At the end of a period, let the schedule put its next phase in place, or come to its end."""
     schedule = world.find(subscription["schedule"])
     if schedule is None:
         return
-    phases = schedule["phases"]
-    current = [phase for phase in phases if phase["start_date"] <= world.now < phase["end_date"]]
-    if not current:
+    phase = at(schedule["phases"], world.now)
+    if phase is None:
         end_schedule(world, schedule, subscription)
         return
-    [phase] = current
-    running = {"start_date": phase["start_date"], "end_date": phase["end_date"]}
-    if running == schedule["current_phase"]:
+    if bounds(phase) == schedule["current_phase"]:
         return
-    world.save(schedule | {"current_phase": running}, "subscription_schedule.updated")
+    world.save(schedule | {"current_phase": bounds(phase)}, "subscription_schedule.updated")
     start = period_end(subscription)
-    old = items_of(subscription)
     subscription["items"]["data"] = [
-        _phase_item(world, subscription, wanted, old[index] if index < len(old) else None, start)
-        for index, wanted in enumerate(phase["items"])
+        _phase_item(world, subscription, wanted, old, start)
+        for wanted, old in paired(phase["items"], items_of(subscription))
     ]
-    if phase is phases[-1] and schedule["end_behavior"] == "release":
-        end_schedule(world, world.get("subscription_schedule", schedule["id"]), subscription)
+    enter(world, subscription, phase)
+    trial_end = phase["trial_end"]
+    if trial_end and trial_end > world.now:
+        subscription |= {
+            "billing_cycle_anchor": trial_end,
+            "status": "trialing",
+            "trial_end": trial_end,
+            "trial_start": world.now,
+        }
+
+
+def paired(wanted: list[Object], old: list[Object]) -> list[tuple[Object, Object | None]]:
+    """Each item of a phase with the one that it goes on from: of its price, else in its place."""
+    left = {item["price"]["id"]: item for item in old}
+    same = [left.pop(item["price"], None) for item in wanted]
+    others = iter(left.values())
+    return [(item, found or next(others, None)) for item, found in zip(wanted, same, strict=True)]
 
 
 def _phase_item(
     world: World, subscription: Object, wanted: Object, old: Object | None, start: int
 ) -> Object:
-    """The item of a phase, which keeps the id of the one in its place."""
     price = world.get("price", wanted["price"])
     item = new_item(subscription["id"], price, wanted, (start, start))
     if old is None:
         return item
     if interval_of(price) != interval_of(old["price"]):
         subscription["billing_cycle_anchor"] = start
-    return item | {"id": old["id"], "created": old["created"]}
+    metadata = old["metadata"] | wanted["metadata"]
+    return item | {"id": old["id"], "created": old["created"], "metadata": metadata}
+
+
+def enter(world: World, subscription: Object, phase: Object) -> None:
+    """Put in place what a phase says of the subscription as a whole, but for its trial.
+
+    SDK, Phase.metadata: keys are added and replaced, and none is taken off.
+    """
+    discounts.enter_phase(world, subscription, phase["discounts"])
+    merge_metadata(subscription, {"metadata": phase["metadata"]})
+    for key in ("default_payment_method", "description"):
+        subscription[key] = phase[key] or subscription[key]
+    if phase["automatic_tax"]:
+        subscription["automatic_tax"] |= {"enabled": phase["automatic_tax"]["enabled"]}
 
 
 def end_schedule(world: World, schedule: Object, subscription: Object) -> None:

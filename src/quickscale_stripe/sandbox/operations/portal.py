@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from quickscale_stripe.sandbox.errors import invalid
 from quickscale_stripe.sandbox.methods import Method
 from quickscale_stripe.sandbox.operations import payment_methods, subscriptions
 from quickscale_stripe.sandbox.operations.subscription_items import items_of
@@ -48,9 +49,22 @@ def _new_configuration(world: World, params: Object, *, default: bool) -> Object
     )
 
 
+def save_default_configuration(world: World) -> None:
+    """Save the portal's settings, as a person does once in Stripe's dashboard."""
+    if not world.all("billing_portal.configuration", is_default=True):
+        _new_configuration(world, {}, default=True)
+
+
 def _default_configuration(world: World) -> Object:
+    """docs.stripe.com/customer-management/integrate-customer-portal: they have to be saved."""
     found = world.all("billing_portal.configuration", is_default=True)
-    return found[0] if found else _new_configuration(world, {}, default=True)
+    if not found:
+        raise invalid(
+            "No configuration provided and your test mode default configuration has not been"
+            " created. Provide a configuration or create your default by saving your customer"
+            " portal settings in test mode."
+        )
+    return found[0]
 
 
 @serves("billing_portal.configurations.create")
@@ -121,7 +135,7 @@ def _flow(given: Object | None) -> Object | None:
 
 
 def save_method(world: World, customer_id: str, method: Method) -> None:
-    """Make a payment method the default for all, and pay what is open with it."""
+    """Make a payment method the customer's default; a subscription's own one stays."""
     customer = world.get("customer", customer_id)
     saved = payment_methods.new_method(
         world, method, email=customer["email"], name=customer["name"]
@@ -129,10 +143,6 @@ def save_method(world: World, customer_id: str, method: Method) -> None:
     payment_methods.attach(world, saved, customer_id)
     customer["invoice_settings"]["default_payment_method"] = saved["id"]
     world.save(customer, "customer.updated")
-    for subscription in world.all("subscription", customer=customer_id):
-        if subscription["status"] not in {"canceled", "incomplete_expired"}:
-            subscription["default_payment_method"] = saved["id"]
-            world.save(subscription, "customer.subscription.updated")
 
 
 def save_details(world: World, customer_id: str, details: Object) -> None:
@@ -161,8 +171,13 @@ def change_plan(world: World, customer_id: str, subscription_id: str, price_id: 
 
 
 def set_cancel(world: World, customer_id: str, subscription_id: str, *, cancel: bool) -> None:
-    _own(world, customer_id, subscription_id)
-    subscriptions.update(world, {"cancel_at_period_end": cancel}, subscription_id)
+    """As in flexible billing mode: a moment, and not "with the period"."""
+    subscription = _own(world, customer_id, subscription_id)
+    if subscription["cancel_at_period_end"] and not cancel:
+        subscriptions.update(world, {"cancel_at_period_end": False}, subscription_id)
+    else:
+        moment = "max_period_end" if cancel else ""
+        subscriptions.update(world, {"cancel_at": moment}, subscription_id)
 
 
 def _own(world: World, customer_id: str, subscription_id: str) -> Object:

@@ -124,6 +124,8 @@ def update(world: World, params: Object, refund_id: str) -> Object:
 
 @serves("refunds.list")
 def listing(world: World, params: Object) -> Object:
+    if "charge" in params:
+        world.get("charge", params["charge"], "charge")
     found = world.all(
         "refund", charge=params.get("charge"), payment_intent=params.get("payment_intent")
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from quickscale_stripe.money import format_money
+from quickscale.formats import format_money
+from quickscale_stripe.sandbox.errors import ApiError, invalid
 from quickscale_stripe.sandbox.operations import discounts, invoices
 from quickscale_stripe.sandbox.periods import shift
 from quickscale_stripe.sandbox.world import Object, World, part, token
@@ -23,6 +24,25 @@ def new_item(subscription_id: str, price: Object, given: Object, period: tuple[i
         subscription=subscription_id,
         tax_rates=[],
     )
+
+
+def twice(name: str) -> ApiError:
+    """The refusal of a price that a subscription would have twice.
+
+    docs.stripe.com/api/subscriptions/create#create_subscription-items
+    """
+    return invalid("Cannot add multiple subscription items with the same price.", name)
+
+
+def check_prices(items: list[Object]) -> None:
+    """Refuse a price that is in two items.
+
+    Raises:
+        ApiError
+    """
+    prices = [item["price"]["id"] for item in items]
+    if len(set(prices)) < len(prices):
+        raise twice("items")
 
 
 def plan_of(price: Object) -> Object:

@@ -15,6 +15,12 @@ from quickscale_stripe.sandbox.operations.subscription_items import (
 from quickscale_stripe.sandbox.routes import serves
 from quickscale_stripe.sandbox.world import Object, World, included, merge_metadata
 
+#: docs.stripe.com/billing/subscriptions/pending-updates-reference#supported-attributes
+_PENDING = {
+    "add_invoice_items", "billing_cycle_anchor", "discounts", "items", "off_session",
+    "payment_behavior", "proration_behavior", "proration_date", "trial_end", "trial_from_plan",
+}  # fmt: skip
+
 
 @serves("subscriptions.create")
 def create(world: World, params: Object) -> Object:
@@ -52,6 +58,7 @@ def retrieve(world: World, params: Object, subscription_id: str) -> Object:
 @serves("subscriptions.update")
 def update(world: World, params: Object, subscription_id: str) -> Object:
     subscription = running(world, subscription_id)
+    _check_pending(params)
     merge_metadata(subscription, params)
     for key in {"default_payment_method", "description"} & params.keys():
         subscription[key] = params[key] or None
@@ -60,14 +67,31 @@ def update(world: World, params: Object, subscription_id: str) -> Object:
     if "pause_collection" in params:
         lifecycle.pause(world, subscription, params["pause_collection"] or None)
     if "cancel_at_period_end" in params or "cancel_at" in params:
+        if schedule := subscription["schedule"]:
+            raise invalid(
+                f"The subscription is managed by the subscription schedule `{schedule}`, and"
+                " updating any cancelation behavior directly is not allowed. Please update the"
+                " schedule instead."
+            )
         lifecycle.set_end(world, subscription, params)
     world.save(subscription, "customer.subscription.updated")
     lifecycle.schedule_renewal(world, subscription)
     if "trial_end" in params:
-        _move_trial(world, subscription, params["trial_end"])
+        move_trial(world, subscription, params["trial_end"])
     if "items" in params or "billing_cycle_anchor" in params:
         changes.change_items(world, world.get("subscription", subscription_id), params)
     return world.get("subscription", subscription_id)
+
+
+def _check_pending(params: Object) -> None:
+    """Refuse what a change that waits for its payment can't carry."""
+    other = sorted(params.keys() - _PENDING)
+    if other and params.get("payment_behavior") == "pending_if_incomplete":
+        raise invalid(
+            f"You can not pass {', '.join(other)} when `payment_behavior` is"
+            " `pending_if_incomplete`.",
+            other[0],
+        )
 
 
 def running(world: World, subscription_id: str) -> Object:
@@ -77,7 +101,8 @@ def running(world: World, subscription_id: str) -> Object:
     return subscription
 
 
-def _move_trial(world: World, subscription: Object, end: Any) -> None:
+def move_trial(world: World, subscription: Object, end: Any) -> None:
+    """Let a trial end at another time, or ``"now"``."""
     at = world.now if end == "now" else int(end)
     subscription["trial_end"] = at
     for item in items_of(subscription):

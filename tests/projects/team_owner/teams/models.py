@@ -16,4 +16,13 @@ class Team(models.Model):
 
 
 def team_of_request(*, request):
-    return request.user.teams.first() if request.user.is_authenticated else None
+    """Asks the session, as sites do: no request is made up for a command."""
+    if not request.user.is_authenticated:
+        return None
+    chosen = request.session.get("team") if hasattr(request, "session") else None
+    teams = request.user.teams.order_by("name")
+    return teams.filter(pk=chosen).first() if chosen else teams.first()
+
+
+def teams_of_user(*, user):
+    return user.teams.order_by("name")

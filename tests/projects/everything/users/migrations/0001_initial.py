@@ -40,12 +40,10 @@ class Migration(migrations.Migration):
                 (
                     "email",
                     models.EmailField(
-                        error_messages={
-                            "unique": "A user with this e-mail address already exists."
-                        },
+                        error_messages={"unique": "A user with this email address already exists."},
                         max_length=254,
                         unique=True,
-                        verbose_name="e-mail address",
+                        verbose_name="email address",
                     ),
                 ),
                 (
@@ -103,7 +101,7 @@ class Migration(migrations.Migration):
                             ("email", django.db.models.functions.text.Lower("email"))
                         ),
                         name="users_user_email_lower",
-                        violation_error_message="Write the e-mail address in lower case.",
+                        violation_error_message="Write the email address in lower case.",
                     )
                 ],
             },

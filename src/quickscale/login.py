@@ -1,0 +1,94 @@
+"""Sessions that end: people sign in again, and come back to the page that they had before them.
+
+Django sends them back to the URL that was refused. When HTMX asked for it, or a form was sent to
+it, that is no page: the answer would be a fragment, or "405 Method Not Allowed". And HTMX follows a
+redirect unseen, so that the sign-in page would stand in the middle of the other.
+
+The views of our apps use :class:`LoginRequiredMixin`; :class:`LoginRedirectMiddleware` does the
+same for a site's own, however they ask for a login.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.contrib.auth import REDIRECT_FIELD_NAME, mixins, views
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.http.response import HttpResponseBase
+from django.shortcuts import resolve_url
+from django.utils.deprecation import MiddlewareMixin
+from django.utils.http import url_has_allowed_host_and_scheme
+
+from quickscale.fragments import wants_fragment
+
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")
+
+
+def redirect_to_login(request: HttpRequest) -> HttpResponse:
+    """Send a visitor to ``LOGIN_URL``, from where the way leads back to the page on the screen."""
+    return _lead_back(request, views.redirect_to_login(request.get_full_path()))
+
+
+class LoginRequiredMixin(mixins.LoginRequiredMixin):
+    """Django's, with the way back of :func:`redirect_to_login`."""
+
+    request: HttpRequest
+
+    def handle_no_permission(self) -> HttpResponseRedirect:
+        response = super().handle_no_permission()
+        return _lead_back(self.request, response)  # type: ignore[return-value]
+
+
+class LoginRedirectMiddleware(MiddlewareMixin):
+    """Gives every redirect to the sign-in the way back of :func:`redirect_to_login`.
+
+    Place it after ``AuthenticationMiddleware``.
+    """
+
+    def process_response(
+        self, request: HttpRequest, response: HttpResponseBase
+    ) -> HttpResponseBase:
+        if isinstance(response, HttpResponseRedirect):
+            return _lead_back(request, response)
+        return response
+
+
+def page_of(request: HttpRequest) -> str:
+    """Return the path of the page on the screen from which the request came, or an empty string.
+
+    HTMX tells it, and for a form the browser, by ``Referer``; where it doesn't, the form's own
+    address is as good as any. Never an address of another site.
+    """
+    if wants_fragment(request):
+        page = request.headers.get("HX-Current-URL", "")
+    elif request.method in SAFE_METHODS or "Referer" not in request.headers:
+        return request.get_full_path()
+    else:
+        page = request.headers["Referer"]
+    if not url_has_allowed_host_and_scheme(page, {request.get_host()}, request.is_secure()):
+        return ""
+    return urlsplit(page)._replace(scheme="", netloc="", fragment="").geturl()
+
+
+def _lead_back(request: HttpRequest, response: HttpResponseRedirect) -> HttpResponse:
+    """Change a redirect that asks for a login; leave any other alone."""
+    target = urlsplit(response.url)
+    query = QueryDict(target.query, mutable=True)
+    back = query.get(REDIRECT_FIELD_NAME)
+    comes_back = back in (request.get_full_path(), request.build_absolute_uri())
+    by_htmx = wants_fragment(request)
+    has_session = hasattr(request, "user") and request.user.is_authenticated
+    if comes_back and (by_htmx or not has_session):
+        del query[REDIRECT_FIELD_NAME]
+        if page := page_of(request):
+            query[REDIRECT_FIELD_NAME] = page
+        target = target._replace(query=query.urlencode(safe="/"))
+        response["Location"] = target.geturl()
+    if not by_htmx or not (comes_back or target.path == resolve_url(settings.LOGIN_URL)):
+        return response
+    answer = HttpResponse(status=204, headers={"HX-Redirect": response["Location"]})
+    answer.cookies = response.cookies
+    if not has_session:
+        answer["HX-Trigger"] = "session-ended"
+    return answer

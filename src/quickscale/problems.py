@@ -1,0 +1,38 @@
+"""Errors for programs: JSON problem details (RFC 9457) instead of pages."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from django.http import HttpRequest, JsonResponse
+
+from quickscale.fragments import wants_fragment
+
+HTML = {"text/html", "application/xhtml+xml"}
+
+
+def wants_problem(request: HttpRequest) -> bool:
+    """Whether a program asks, by ``Accept``: one that names no HTML, or prefers JSON to it.
+
+    Browsers name HTML. A request without ``Accept`` gets a page, as in the rest of Django.
+    """
+    if "Accept" not in request.headers or wants_fragment(request):
+        return False
+    accepted = {f"{media.main_type}/{media.sub_type}" for media in request.accepted_types}
+    if accepted & HTML:
+        preferred = request.get_preferred_type(["text/html", "application/json"])
+        return preferred == "application/json"
+    return True
+
+
+def problem(status: int, code: str, detail: str, **members: Any) -> JsonResponse:
+    """An answer of ``application/problem+json``.
+
+    Args:
+        code: what went wrong, for programs; it never changes.
+        detail: the same in words.
+        members: further figures; numbers of credits as text.
+    """
+    body = {"title": HTTPStatus(status).phrase, "status": status, "code": code, "detail": detail}
+    return JsonResponse(body | members, status=status, content_type="application/problem+json")

@@ -1,0 +1,79 @@
+"""``{% load quickscale %}``: numbers, credits, money and times as people read them.
+
+In HTML, each stands in an element of its own that a surrounding right-to-left text doesn't turn
+round. Where ``autoescape`` is off, as in the text of a mail, it is plain text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import wraps
+from typing import Any
+
+from django import template
+from django.utils.html import format_html
+
+from quickscale import formats
+
+register = template.Library()
+
+
+def isolated(function: Callable[..., str]) -> Callable[..., str]:
+    """Make a filter that puts what the function returns into a ``<bdi>``, unless it is empty."""
+
+    @wraps(function)
+    def filter_(*arguments: Any, autoescape: bool = True) -> str:
+        text = function(*arguments)
+        return format_html("<bdi>{}</bdi>", text) if autoescape and text else text
+
+    filter_.needs_autoescape = True  # type: ignore[attr-defined]
+    return filter_
+
+
+def _time(text: str, moment: datetime, autoescape: bool) -> str:
+    if not autoescape:
+        return text
+    stamp = moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return format_html('<time datetime="{}">{}</time>', stamp, text)
+
+
+@register.filter(name="credits")
+@isolated
+def plain_credits(amount: Decimal | int) -> str:
+    """Format a number of credits: ``{{ lot.remaining|credits }}``."""
+    return formats.format_credits(amount)
+
+
+@register.filter
+@isolated
+def signed_credits(amount: Decimal | int) -> str:
+    """Format a change of credits with its sign: "+10"."""
+    return formats.format_credits(amount, signed=True)
+
+
+@register.filter
+@isolated
+def in_credits(amount: Decimal | int) -> str:
+    """Format a number of credits with its word: "10 credits"."""
+    return formats.in_credits(amount)
+
+
+@register.filter
+@isolated
+def money(amount: int | Decimal, currency: str) -> str:
+    """Format minor units: ``{{ payment.amount|money:payment.currency }}``."""
+    return formats.format_money(amount, currency)
+
+
+@register.filter(needs_autoescape=True)
+def day(moment: datetime | None, autoescape: bool = True) -> str:
+    """Format the day of a moment in the current time zone; nothing stands for no moment."""
+    return _time(formats.format_day(moment), moment, autoescape) if moment else ""
+
+
+@register.filter(name="moment", needs_autoescape=True)
+def day_and_time(moment: datetime | None, autoescape: bool = True) -> str:
+    """Format a moment with the name of its time zone; nothing stands for no moment."""
+    return _time(formats.format_moment(moment), moment, autoescape) if moment else ""

@@ -1,0 +1,59 @@
+"""How rows of the ledger read in Django's admin: numbers, money and times as people write them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.db import models
+
+from quickscale.admin_columns import ReadOnlyMixin, RoomMixin, moment
+from quickscale.errors import MissingExtraError
+from quickscale.formats import format_credits, format_money
+
+if TYPE_CHECKING:
+    ModelAdmin = admin.ModelAdmin[Any]
+else:
+    ModelAdmin = object
+
+
+def amount(field: str, description: Any, *, signed: bool = False) -> Callable[..., str | None]:
+    """A column that shows a number of credits as people read it."""
+
+    @admin.display(description=description, ordering=field, empty_value="-")
+    def column(obj: Any) -> str | None:
+        value = getattr(obj, field)
+        return None if value is None else format_credits(value, signed=signed)
+
+    return column
+
+
+def money(lot: Any) -> str | None:
+    """What was paid for a lot."""
+    if lot.cost_amount is None:
+        return None
+    try:
+        return format_money(lot.cost_amount, lot.cost_currency)
+    except MissingExtraError:
+        return f"{lot.cost_amount} {lot.cost_currency.upper()}"
+
+
+class ReadableMixin(ReadOnlyMixin, RoomMixin, ModelAdmin):
+    """Rows that are only looked at, with each number of credits formatted, too."""
+
+    @cached_property
+    def _columns(self) -> list[Any]:
+        fields = [field for field in self.opts.concrete_fields if field.editable]
+        return [self._column(field) for field in fields if field.name != "cost_currency"]
+
+    def _column(self, field: Any) -> Any:
+        if isinstance(field, models.DecimalField):
+            signed = field.name == "amount" and self.opts.model_name == "credittransaction"
+            return amount(field.name, field.verbose_name, signed=signed)
+        if isinstance(field, models.DateTimeField):
+            return moment(field.name, field.verbose_name)
+        if field.name == "cost_amount":
+            return admin.display(description=field.verbose_name, empty_value="-")(money)
+        return field.name

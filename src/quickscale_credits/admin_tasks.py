@@ -1,0 +1,380 @@
+"""What support does in Django's admin: each task asks why, shows its effect, and then does it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
+
+from quickscale.formats import format_credits, in_credits
+from quickscale.lookup import OwnerNotFoundError, find_owner
+from quickscale_credits import ledger
+from quickscale_credits.conf import SHORTFALL_POLICIES, app_settings
+from quickscale_credits.databases import database_of, write_atomic
+from quickscale_credits.exceptions import CreditsError
+from quickscale_credits.models import CreditAccount, CreditHold, CreditLot, CreditTransaction
+
+if TYPE_CHECKING:
+    ModelAdmin = admin.ModelAdmin[Any]
+else:
+    ModelAdmin = object
+
+PERMISSION = "quickscale_credits.change_creditaccount"
+POLICIES = {
+    "write_off": _("Write it off until it comes back"),
+    "freeze": _("Freeze the account"),
+    "overdraft": _("Take it from the overdraft"),
+}
+
+
+def credits_field(label: Any, **options: Any) -> forms.DecimalField:
+    return forms.DecimalField(
+        label=label,
+        max_digits=19,
+        decimal_places=4,
+        min_value=options.pop("min_value", Decimal("0.0001")),
+        **options,
+    )
+
+
+class TaskForm(forms.Form):
+    """Why it is done."""
+
+    reason = forms.CharField(label=_("Reason"), max_length=500)
+    # Sent twice, the form counts once.
+    key = forms.UUIDField(widget=forms.HiddenInput)
+    field_order = ["to", "limit", "amount", "policy", "reason", "key"]
+
+    @property
+    def accounts(self) -> list[CreditAccount]:
+        """The accounts that take part beside that of the row."""
+        return []
+
+    @property
+    def idempotency_key(self) -> str:
+        return f"admin:{self.cleaned_data['key']}"
+
+    @property
+    def shown(self) -> list[tuple[str, str]]:
+        """Label and value of what was filled in."""
+        rows = []
+        for field in self.visible_fields():
+            value = self.cleaned_data[field.name]
+            if isinstance(value, Decimal):
+                value = in_credits(value)
+            elif isinstance(field.field, forms.ChoiceField):
+                value = POLICIES[value]
+            rows.append((str(field.label), str(value or _("all that is left"))))
+        return rows
+
+
+class AmountForm(TaskForm):
+    """All that is left, or a part of it."""
+
+    amount = credits_field(_("Credits"), required=False, help_text=_("Empty: all that is left."))
+
+
+class RevokeForm(TaskForm):
+    """How many credits money goes back for, and what follows when they are used already."""
+
+    amount = credits_field(_("Credits"))
+    policy = forms.ChoiceField(
+        label=_("What is used already"),
+        choices=[(policy, POLICIES[policy]) for policy in SHORTFALL_POLICIES],
+        initial=lambda: app_settings.shortfall_policy,
+    )
+
+
+class TransferForm(AmountForm):
+    """Who gets the credits."""
+
+    to = forms.CharField(
+        label=_("To"), help_text=_("The user's email address, or the owner's key.")
+    )
+
+    def clean_to(self) -> CreditAccount:
+        try:
+            owner = find_owner(self.cleaned_data["to"])
+        except OwnerNotFoundError as error:
+            raise forms.ValidationError(str(error)) from error
+        return CreditAccount.objects.for_owner(owner)
+
+    @property
+    def accounts(self) -> list[CreditAccount]:
+        return [self.cleaned_data["to"]]
+
+
+class LimitForm(TaskForm):
+    """How far the account may be overdrawn."""
+
+    limit = credits_field(_("Overdraft limit"), min_value=Decimal(0), help_text=_("0: not at all."))
+
+
+@dataclass(frozen=True)
+class Task:
+    """``run(row, form, actor)`` does it; ``offered(row)`` is whether the row is one to do it to."""
+
+    name: str
+    label: Any
+    form: type[TaskForm]
+    run: Callable[[Any, Any, Any], Any]
+    offered: Callable[[Any], bool]
+
+
+def _account_task(
+    name: str, label: Any, statuses: Iterable[str], change: Callable[..., Any]
+) -> Task:
+    def run(account: CreditAccount, form: TaskForm, actor: Any) -> CreditAccount:
+        result: CreditAccount = change(
+            account=account, actor=actor, reason=form.cleaned_data["reason"]
+        )
+        return result
+
+    return Task(name, label, TaskForm, run, lambda account: account.status in statuses)
+
+
+def _set_overdraft_limit(account: CreditAccount, form: LimitForm, actor: Any) -> CreditAccount:
+    data = form.cleaned_data
+    return ledger.set_overdraft_limit(
+        account=account, limit=data["limit"], actor=actor, reason=data["reason"]
+    )
+
+
+def _reverse(entry: CreditTransaction, form: AmountForm, actor: Any) -> CreditTransaction:
+    return ledger.reverse(
+        transaction=entry,
+        amount=form.cleaned_data["amount"],
+        reason=form.cleaned_data["reason"],
+        idempotency_key=form.idempotency_key,
+        actor=actor,
+    )
+
+
+def _revoke(lot: CreditLot, form: RevokeForm, actor: Any) -> CreditTransaction:
+    data = form.cleaned_data
+    return ledger.revoke(
+        lot=lot,
+        amount=data["amount"],
+        reason=data["reason"],
+        policy=data["policy"],
+        idempotency_key=form.idempotency_key,
+        actor=actor,
+    )
+
+
+def _transfer(lot: CreditLot, form: TransferForm, actor: Any) -> CreditTransaction | None:
+    data = form.cleaned_data
+    return ledger.transfer(
+        lot=lot,
+        to=data["to"],
+        amount=data["amount"],
+        description=data["reason"],
+        idempotency_key=form.idempotency_key,
+        actor=actor,
+    )
+
+
+def _release(hold: CreditHold, form: TaskForm, actor: Any) -> CreditHold:
+    return ledger.release(hold=hold)
+
+
+Status = CreditAccount.Status
+Kind = CreditTransaction.Kind
+ACCOUNT_TASKS = (
+    _account_task("freeze", _("Freeze"), [Status.ACTIVE], ledger.freeze),
+    _account_task("unfreeze", _("Unfreeze"), [Status.FROZEN], ledger.unfreeze),
+    Task(
+        "overdraft-limit",
+        _("Set the overdraft limit"),
+        LimitForm,
+        _set_overdraft_limit,
+        lambda account: True,
+    ),
+    _account_task(
+        "close",
+        pgettext_lazy("an account", "Close for good"),
+        [Status.ACTIVE, Status.FROZEN],
+        ledger.close,
+    ),
+)
+TRANSACTION_TASKS = (
+    Task(
+        "reverse",
+        _("Give back"),
+        AmountForm,
+        _reverse,
+        lambda entry: entry.kind in (Kind.CONSUME, Kind.ADJUST, Kind.REVOKE) and entry.amount <= 0,
+    ),
+)
+LOT_TASKS = (
+    Task(
+        "revoke",
+        _("Revoke"),
+        RevokeForm,
+        _revoke,
+        lambda lot: lot.credit_type != CreditLot.CreditType.OVERDRAFT,
+    ),
+    Task(
+        "transfer",
+        _("Transfer"),
+        TransferForm,
+        _transfer,
+        lambda lot: lot.credit_type != CreditLot.CreditType.OVERDRAFT and lot.remaining > lot.held,
+    ),
+)
+HOLD_TASKS = (
+    Task(
+        "release",
+        _("Release"),
+        TaskForm,
+        _release,
+        lambda hold: hold.status == CreditHold.Status.OPEN,
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Effect:
+    """A figure of an account before and after."""
+
+    account: str
+    name: str
+    before: str
+    after: str
+
+    def __str__(self) -> str:
+        return f"{self.account}: {self.name} {self.before} → {self.after}"
+
+
+def perform(
+    row: Any, accounts: Iterable[CreditAccount], write: Callable[[], Any], *, dry_run: bool
+) -> list[Effect]:
+    """Do what ``write`` does, or only try it, and return what it changes in the accounts.
+
+    Raises:
+        CreditsError: the ledger refused it.
+    """
+    using = database_of(row)
+    with write_atomic(using):
+        before = {account: _figures(account, using) for account in accounts}
+        write()
+        effects = [
+            Effect(str(account), name, former, after)
+            for account, figures in before.items()
+            for (name, former), after in zip(
+                figures.items(), _figures(account, using).values(), strict=True
+            )
+            if former != after
+        ]
+        if dry_run:
+            transaction.set_rollback(True, using=using)
+    return effects
+
+
+def _figures(account: CreditAccount, using: str) -> Mapping[str, str]:
+    stored = CreditAccount._base_manager.using(using).get(pk=account.pk)
+    owed = sum(
+        stored.lots.filter(revoked_due__gt=0).values_list("revoked_due", flat=True), Decimal(0)
+    )
+    return {
+        str(_("Balance")): format_credits(stored.posted),
+        str(_("On hold")): format_credits(stored.held),
+        str(_("Available")): format_credits(stored.get_available_balance()),
+        str(_("Still to be revoked")): format_credits(owed),
+        str(_("Status")): str(stored.get_status_display()),
+        str(_("Overdraft limit")): format_credits(stored.overdraft_limit),
+    }
+
+
+class TasksMixin(ModelAdmin):
+    """Pages of a model admin for ``tasks``, each for one row."""
+
+    tasks: ClassVar[tuple[Task, ...]]
+    change_form_template = "admin/quickscale_credits/tasks_change_form.html"
+
+    def get_urls(self) -> list[URLPattern]:
+        return [
+            path(
+                f"<path:object_id>/{task.name}/",
+                self.admin_site.admin_view(self.task_view),
+                {"task": task},
+                name=self._url_name(task),
+            )
+            for task in self.tasks
+        ] + super().get_urls()
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        row = self.get_object(request, object_id)
+        offered = [
+            (task.label, reverse(f"admin:{self._url_name(task)}", args=[row.pk]))
+            for task in self.tasks
+            if row is not None and request.user.has_perm(PERMISSION) and task.offered(row)
+        ]
+        context = {"tasks": offered, **(extra_context or {})}
+        return super().change_view(request, object_id, form_url, context)
+
+    def task_view(self, request: HttpRequest, object_id: str, task: Task) -> HttpResponse:
+        if not (request.user.has_perm(PERMISSION) and self.has_view_permission(request)):
+            raise PermissionDenied
+        row = get_object_or_404(self.model, pk=object_id)
+        form = task.form(request.POST or None, initial={"key": uuid.uuid4()})
+        effects = None
+        if form.is_valid():
+            confirmed = "confirm" in request.POST
+            account = row if isinstance(row, CreditAccount) else row.account
+            try:
+                effects = perform(
+                    row,
+                    [account, *form.accounts],
+                    lambda: task.run(row, form, request.user),
+                    dry_run=not confirmed,
+                )
+            except CreditsError as error:
+                form.add_error(None, str(error))
+            else:
+                if confirmed:
+                    return self._done(request, row, task, form, effects)
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": f"{task.label}: {row}",
+            "form": form,
+            "original": row,
+            "effects": effects,
+        }
+        return TemplateResponse(request, "admin/quickscale_credits/task.html", context)
+
+    def _done(
+        self, request: HttpRequest, row: Any, task: Task, form: TaskForm, effects: list[Effect]
+    ) -> HttpResponse:
+        self.log_change(request, row, f"{task.label}: {form.cleaned_data['reason']}")
+        for effect in effects:
+            messages.success(request, str(effect))
+        if not effects:
+            messages.info(request, _("Nothing has changed."))
+        return HttpResponseRedirect(
+            reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[row.pk])
+        )
+
+    def _url_name(self, task: Task) -> str:
+        name = task.name.replace("-", "_")
+        return f"{self.opts.app_label}_{self.opts.model_name}_{name}"

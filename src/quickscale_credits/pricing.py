@@ -1,0 +1,274 @@
+"""What the use of a service costs, by the price list that the staff keep.
+
+A price (:class:`~quickscale_credits.models.ServicePrice`) is for one *meter* of a service, such as
+``input``, and for one value of its *dimension*, such as a model. Prices have 10 places and are
+summed up exactly; only the charge is rounded, once, up to 4 places.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import ROUND_HALF_EVEN, Context, Decimal
+from fractions import Fraction
+from itertools import groupby
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.db import models
+from django.utils.module_loading import import_string
+
+from quickscale_credits.amounts import PLACES, Amount, parse_amount, parse_quantity, round_up
+from quickscale_credits.databases import database_of, ledger_now
+from quickscale_credits.exceptions import InvalidRequestError, UnknownPriceError
+from quickscale_credits.models import METER, CreditAccount, Service, ServicePrice
+
+_SHOWN = Context(prec=50, rounding=ROUND_HALF_EVEN)
+
+
+@dataclass(frozen=True)
+class PriceLine:
+    """One meter of a use: ``quantity`` at ``unit_price`` credits for ``per`` units.
+
+    ``dimension`` is that of the price: empty where the price for any other was applied.
+    """
+
+    meter: str
+    dimension: str
+    quantity: Decimal
+    unit_price: Decimal
+    per: int
+
+    @property
+    def exact(self) -> Fraction:
+        return Fraction(self.quantity) * Fraction(self.unit_price) / self.per
+
+    @property
+    def amount(self) -> Decimal:
+        """In credits; exact unless ``per`` divides into endless digits, then to 50 of them."""
+        exact = self.exact
+        return _SHOWN.divide(Decimal(exact.numerator), Decimal(exact.denominator))
+
+    def as_json(self) -> dict[str, Any]:
+        """What a usage keeps of it."""
+        return {
+            "meter": self.meter,
+            "dimension": self.dimension,
+            "quantity": f"{self.quantity:f}",
+            "unit_price": f"{self.unit_price.normalize():f}",
+            "per": self.per,
+        }
+
+
+@dataclass(frozen=True)
+class Quote:
+    """What a use costs: ``cost`` credits, by the prices in force ``at`` that time.
+
+    ``lines`` is empty where the service's cost hook worked the cost out.
+    """
+
+    service: Service
+    quantities: Mapping[str, Decimal]
+    dimension: str
+    at: datetime
+    lines: tuple[PriceLine, ...]
+    cost: Decimal
+
+
+@dataclass(frozen=True)
+class AccountQuote(Quote):
+    """A quote for one account, which has ``available`` credits, an overdraft included.
+
+    ``enough`` tells whether it could pay now: a frozen account can't.
+    """
+
+    available: Decimal
+    enough: bool
+
+
+def price_use(
+    service: Service,
+    quantities: Mapping[str, Amount],
+    *,
+    dimension: str = "",
+    owner: Any = None,
+    at: datetime | None = None,
+) -> Quote:
+    """Price a use by the service's cost hook, or without one by its price list.
+
+    ``quantities`` says how much of each meter, for example ``{"input": 1200, "output": 80}``. A
+    price for ``dimension`` goes before the one for any other. ``at`` is by default now.
+
+    The hook is called as ``hook(service=..., quantities=..., dimension=..., owner=..., at=...)``.
+
+    Raises:
+        UnknownPriceError: no price is in force for a meter.
+        InvalidAmountError: a quantity, or what the hook returned, isn't a number from zero up.
+        InvalidRequestError: there are no quantities.
+        ImportError: the hook can't be loaded.
+    """
+    at = at or ledger_now(database_of(service))
+    if not service.cost_hook:
+        return price_by_list(service, quantities, dimension=dimension, at=at)
+    parsed = parse_quantities(quantities)
+    hook = import_string(service.cost_hook)
+    cost = hook(service=service, quantities=parsed, dimension=dimension, owner=owner, at=at)
+    return Quote(service, parsed, dimension, at, (), round_up(cost, name="cost"))
+
+
+def price_by_list(
+    service: Service,
+    quantities: Mapping[str, Amount],
+    *,
+    dimension: str = "",
+    at: datetime | None = None,
+) -> Quote:
+    """Price a use by the price list, whatever the hook: as :func:`price_use`, for hooks to call."""
+    at = at or ledger_now(database_of(service))
+    parsed = parse_quantities(quantities)
+    in_force = {
+        (price.meter, price.dimension): price
+        for price in ServicePrice.objects.using(database_of(service))
+        .filter(service=service, meter__in=list(parsed), dimension__in={dimension, ""})
+        .in_force(at)
+    }
+    lines = []
+    for meter, quantity in parsed.items():
+        price = in_force.get((meter, dimension)) or in_force.get((meter, ""))
+        if price is None:
+            raise UnknownPriceError(service.slug, meter, dimension)
+        lines.append(PriceLine(meter, price.dimension, quantity, price.unit_price, price.per))
+    return Quote(service, parsed, dimension, at, tuple(lines), _rounded_up(lines))
+
+
+def _rounded_up(lines: list[PriceLine]) -> Decimal:
+    exact = sum((line.exact for line in lines), Fraction(0)) * 10**PLACES
+    steps = -(-exact.numerator // exact.denominator)
+    return parse_amount(Decimal(steps).scaleb(-PLACES), name="cost", zero=True)
+
+
+def parse_quantities(quantities: Mapping[str, Amount]) -> dict[str, Decimal]:
+    """The quantities as numbers.
+
+    Raises:
+        InvalidAmountError: one isn't a number from zero up; InvalidRequestError: there are none.
+    """
+    if not quantities:
+        raise InvalidRequestError("quantities", "say how much of which meter.")
+    return {
+        meter: parse_quantity(quantity, name=_argument(meter))
+        for meter, quantity in quantities.items()
+    }
+
+
+def one_or_several(units: Amount, quantities: Mapping[str, Amount] | None) -> Mapping[str, Amount]:
+    """The quantities of a use that is given in units, or by its meters.
+
+    Raises:
+        InvalidRequestError: both were given.
+    """
+    if quantities is None:
+        return {METER: units}
+    if units != 1:
+        raise InvalidRequestError("units", "give units or quantities, not both.")
+    return quantities
+
+
+def _argument(meter: str) -> str:
+    return "units" if meter == METER else f"quantities[{meter!r}]"
+
+
+def quote(
+    owner: Any,
+    code: str,
+    *,
+    units: Amount = 1,
+    quantities: Mapping[str, Amount] | None = None,
+    dimension: str = "",
+) -> AccountQuote:
+    """What a use would cost the owner now, and whether there are enough credits; nothing is held.
+
+    Give ``units``, or ``quantities`` of several meters, or neither for one unit.
+
+    Raises:
+        UnknownServiceError, InactiveServiceError: no service has the code, or it is switched off.
+        InvalidRequestError: both were given; and what :func:`price_use` raises.
+    """
+    asked = one_or_several(units, quantities)
+    service = Service.objects.for_code(code)
+    priced = price_use(service, asked, dimension=dimension, owner=owner)
+    account = CreditAccount.objects.to_read(owner)
+    available = account.get_available_balance() + account.overdraft_limit
+    return AccountQuote(
+        **{name: getattr(priced, name) for name in Quote.__dataclass_fields__},
+        available=available,
+        enough=account.status == account.Status.ACTIVE and priced.cost <= available,
+    )
+
+
+aquote = sync_to_async(quote)
+
+
+def set_price(
+    service: Service,
+    unit_price: Amount,
+    *,
+    meter: str = METER,
+    dimension: str = "",
+    per: int = 1,
+    effective_at: datetime | None = None,
+) -> ServicePrice:
+    """Add a price to the list, in force from ``effective_at``, by default from now.
+
+    Raises:
+        ValidationError: a value doesn't fit, or the price would begin in the past, where another
+            one of the same meter and dimension is.
+    """
+    price = ServicePrice(
+        service=service,
+        meter=meter,
+        dimension=dimension,
+        unit_price=unit_price,
+        per=per,
+        **({"effective_at": effective_at} if effective_at else {}),
+    )
+    price.full_clean(exclude={"service"})
+    price.save(using=database_of(service))
+    return price
+
+
+@dataclass(frozen=True)
+class ListedPrice:
+    """What one meter of a service costs today: ``lowest`` of its dimensions, if it ``varies``.
+
+    ``unit`` is what is counted, in words, and ``per`` how many of it the price is for.
+    """
+
+    unit: str
+    per: int
+    lowest: Decimal
+    varies: bool
+
+
+def listed_prices(service: Service) -> list[ListedPrice]:
+    """What a service costs today, in short: one for each meter."""
+    listed = []
+    for meter, group in groupby(service.prices_in_force, key=lambda price: price.meter):
+        prices = list(group)
+        lowest = min(prices, key=lambda price: price.unit_price / price.per)
+        listed.append(
+            ListedPrice(
+                unit=service.unit if meter == METER else meter,
+                per=lowest.per,
+                lowest=lowest.unit_price,
+                varies=len({price.unit_price / price.per for price in prices}) > 1,
+            )
+        )
+    return listed
+
+
+def price_list(service: Service) -> models.QuerySet[ServicePrice]:
+    """The prices of a service with their ``status``, those in force and to come first."""
+    prices = service.prices.using(database_of(service)).with_status()
+    return prices.order_by("meter", "dimension", "-effective_at", "-pk")

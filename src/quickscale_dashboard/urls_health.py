@@ -1,0 +1,13 @@
+"""What a supervisor asks for."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from quickscale_dashboard import views
+
+app_name = "quickscale_dashboard_health"
+urlpatterns = [
+    path("healthz", views.HealthView.as_view(), name="health"),
+    path("readyz", views.ReadinessView.as_view(), name="readiness"),
+]

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from quickscale.lookup import OwnerNotFoundError, find_owner
+from quickscale_stripe import adoption
+from quickscale_stripe.dry_run import dry_run
+from quickscale_stripe.exceptions import NotAdoptableError, PaymentsError
+
+COLUMNS = ["owner", "customer"]
+
+
+class Command(BaseCommand):
+    help = (
+        "Link customers that Stripe has already to their owners, and mirror their subscriptions: "
+        "those of a CSV file, or those with an owner's email address. What is wrong with one is "
+        "told, and the rest goes on."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "file",
+            nargs="?",
+            help="CSV with the columns owner (an email address or a primary key) and customer",
+        )
+        parser.add_argument(
+            "--by-email",
+            action="store_true",
+            help="link each owner without a customer to the only one at Stripe with the address",
+        )
+        parser.add_argument("--dry-run", action="store_true", help="only tell what would be done")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if bool(options["file"]) == options["by_email"]:
+            raise CommandError("Give a CSV file, or --by-email.")
+        self.failed = 0
+        pairs = self._by_email() if options["by_email"] else self._of_file(options["file"])
+        done = 0
+        try:
+            for owner, stripe_id in pairs:
+                done += self._adopt(owner, stripe_id, only_tell=options["dry_run"])
+        except PaymentsError as error:
+            raise CommandError(f"{error} Adopted: {done}.") from error
+        told = "Would be adopted" if options["dry_run"] else "Adopted"
+        self.stdout.write(f"{told}: {done}.")
+        if self.failed:
+            raise CommandError(f"Not possible: {self.failed}; see above.")
+
+    def _adopt(self, owner: Any, stripe_id: str, *, only_tell: bool) -> bool:
+        try:
+            with dry_run() if only_tell else nullcontext():
+                if only_tell:
+                    adoption.examine(owner=owner, stripe_id=stripe_id)
+                else:
+                    adoption.adopt(owner=owner, stripe_id=stripe_id)
+        except NotAdoptableError as error:
+            self._fail(str(error))
+            return False
+        self.stdout.write(f"{owner}: {stripe_id}")
+        return True
+
+    def _by_email(self) -> Iterator[tuple[Any, str]]:
+        for owner, found in adoption.matches():
+            if len(found) == 1:
+                yield owner, found[0]
+            else:
+                self._fail(f"{owner}: Stripe has {', '.join(found)}; name one in a file.")
+
+    def _of_file(self, name: str) -> Iterator[tuple[Any, str]]:
+        try:
+            text = Path(name).read_text(encoding="utf-8-sig")
+        except (OSError, UnicodeDecodeError) as error:
+            raise CommandError(str(error)) from error
+        reader = csv.DictReader(text.splitlines())
+        if not set(COLUMNS) <= set(reader.fieldnames or ()):
+            raise CommandError(f"{name}: the first line has to name {' and '.join(COLUMNS)}.")
+        for row in reader:
+            owner_name, stripe_id = ((row[column] or "").strip() for column in COLUMNS)
+            try:
+                yield find_owner(owner_name), stripe_id
+            except OwnerNotFoundError as error:
+                self._fail(f"Line {reader.line_num}: {error}")
+
+    def _fail(self, why: str) -> None:
+        self.failed += 1
+        self.stderr.write(why)

@@ -1,0 +1,19 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from quickscale_stripe import movements
+
+
+class Command(BaseCommand):
+    help = "Check that the MRR movements of each subscription lead to what it brings now."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        problems = list(movements.verify())
+        for problem in problems:
+            self.stderr.write(problem)
+        if problems:
+            raise CommandError(f"{len(problems)} problems.")
+        self.stdout.write("The movements lead to what the subscriptions bring.")

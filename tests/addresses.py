@@ -1,0 +1,28 @@
+"""The URLs of a project's own views and of all apps, with values for what they take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from django.urls import URLPattern, URLResolver, get_resolver
+
+VALUES = {"int": "1", "slug": "x", "str": "x", "uuid": "0" * 8 + "-0000" * 3 + "-" + "0" * 12}
+OURS = ("quickscale", "allauth.")
+
+
+def addresses(resolver: URLResolver | None = None, above: str = "/") -> Iterator[tuple[str, str]]:
+    """Yield the path and the view's name for each URL of ours that a path can be made for."""
+    for entry in (resolver or get_resolver()).url_patterns:
+        path = above + str(entry.pattern).removeprefix("^").removesuffix("$")
+        if isinstance(entry, URLResolver):
+            yield from addresses(entry, path)
+        elif entry.callback.__module__.startswith(OURS) and (filled := _fill(entry, path)):
+            yield filled, f"{entry.callback.__module__}.{entry.callback.__name__}"
+
+
+def _fill(entry: URLPattern, path: str) -> str:
+    for name, converter in entry.pattern.converters.items():
+        kind = type(converter).__name__.removesuffix("Converter").lower().replace("string", "str")
+        value = VALUES.get(kind, "x")
+        path = path.replace(f"<{kind}:{name}>", value).replace(f"<{name}>", value)
+    return path if not set("<(\\") & set(path) else ""

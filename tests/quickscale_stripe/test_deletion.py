@@ -1,0 +1,145 @@
+"""Owners can be deleted: what runs at Stripe ends first, and what was paid stays."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core import mail
+from django.db import transaction
+from django.test import Client
+from django.utils import timezone
+
+from quickscale.owner import forget_owner, get_owner_model
+from quickscale_stripe import catalogue, customers, fulfilment, movements, reconcile, refunds
+from quickscale_stripe.client import get_client
+from quickscale_stripe.exceptions import PaymentsError
+from quickscale_stripe.models import Payment, StripeCustomer, StripeEvent, Subscription
+from quickscale_stripe.sandbox import Sandbox
+from tests.quickscale_stripe.shopping import open_checkout, open_signup
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def subscribed(shop: Sandbox, owner: Any, package: Any) -> Subscription:
+    """A purchase and a plan, both paid."""
+    shop.pay(open_checkout(owner, package))
+    shop.pay(open_signup(owner, catalogue.plans()[0].price))
+    shop.deliver()
+    return Subscription.objects.get()
+
+
+def test_what_runs_ends_first_and_what_was_paid_stays(
+    shop: Sandbox, owner: Any, subscribed: Subscription
+) -> None:
+    paid = set(Payment.objects.values_list("receipt_number", "amount"))
+    owner.delete()
+    shop.deliver()
+
+    remote = get_client().v1.subscriptions.retrieve(subscribed.stripe_id)
+    subscribed.refresh_from_db()
+    assert (remote.status, subscribed.status, subscribed.owner) == ("canceled", "canceled", None)
+    assert set(Payment.objects.values_list("receipt_number", "amount")) == paid
+    assert StripeCustomer.objects.get().email == getattr(owner, "email", "")
+    assert not StripeEvent.objects.filter(status__in=["failed", "dead"]).exists()
+    assert list(movements.verify()) == []
+
+
+def test_it_stays_while_stripe_is_out_of_reach(
+    shop: Sandbox, owner: Any, subscribed: Subscription, settings: Any
+) -> None:
+    settings.QUICKSCALE_STRIPE_SANDBOX = False
+    settings.QUICKSCALE_STRIPE_SECRET_KEY = ""
+
+    with pytest.raises(PaymentsError), transaction.atomic():
+        owner.delete()
+    assert get_owner_model().objects.filter(pk=owner.pk).exists()
+
+
+def test_refunds_go_on(shop: Sandbox, owner: Any, subscribed: Subscription) -> None:
+    payment = Payment.objects.get(kind="one_time")
+    owner.delete()
+    payment.refresh_from_db()
+
+    [refund] = refunds.refund(payment=payment, reference="a")
+    shop.deliver()
+    payment.refresh_from_db()
+    assert (payment.status, refund.credits_revoked) == ("refunded", payment.credits)
+
+
+def test_money_that_comes_too_late_is_told_to_the_staff(
+    shop: Sandbox,
+    owner: Any,
+    package: Any,
+    settings: Any,
+    django_capture_on_commit_callbacks: Any,
+) -> None:
+    settings.QUICKSCALE_STRIPE_STAFF_EMAILS = ["staff@example.com"]
+    session = open_checkout(owner, package)
+    owner.delete()
+    shop.pay(session)
+    with django_capture_on_commit_callbacks(execute=True):
+        shop.deliver()
+        fulfilment.fulfil(session)
+
+    payment = Payment.objects.get()
+    assert (payment.owner, payment.amount, payment.fulfilled_at) == (None, 900, None)
+    assert "owner was deleted" in payment.fulfilment_error
+    [told] = mail.outbox
+    assert told.to == ["staff@example.com"]
+    assert "Deleted owner" in told.body
+    assert not StripeEvent.objects.filter(status__in=["failed", "dead"]).exists()
+
+
+def test_reconciling_finds_nothing_to_mend(
+    shop: Sandbox, owner: Any, subscribed: Subscription
+) -> None:
+    owner.delete()
+    shop.deliver()
+
+    since = timezone.now() - timedelta(days=30)
+    assert list(reconcile.reconcile(since=since)) == []
+
+
+def test_one_who_is_forgotten_is_deleted_at_stripe(
+    shop: Sandbox, owner: Any, subscribed: Subscription
+) -> None:
+    stripe_id = customers.ensure(owner).stripe_id or ""
+    forget_owner(owner)
+    shop.deliver()
+
+    customer = StripeCustomer.objects.get()
+    assert (customer.owner, customer.email, customer.name) == (None, "", "")
+    assert (customer.sent_email, customer.sent_name, customer.payment_method) == ("", "", {})
+    assert get_client().v1.customers.retrieve(stripe_id).deleted
+    assert Subscription.objects.get().status == "canceled"
+
+
+def test_one_who_never_bought_is_forgotten_too(shop: Sandbox, owner: Any) -> None:
+    forget_owner(owner)
+
+    assert not get_owner_model().objects.filter(pk=owner.pk).exists()
+
+
+def test_what_deleted_owners_left_is_nobodys(
+    shop: Sandbox, owner: Any, subscribed: Subscription
+) -> None:
+    owner.delete()
+
+    assert not Payment.objects.for_owner(None).exists()
+    assert not Subscription.objects.for_owner(None).exists()
+
+
+def test_the_admin_shows_what_they_left(
+    shop: Sandbox, owner: Any, subscribed: Subscription, admin_client: Client
+) -> None:
+    owner.delete()
+    for model in ("payment", "subscription", "stripecustomer"):
+        listed = admin_client.get(f"/admin/quickscale_stripe/{model}/")
+        assert listed.status_code == 200
+    for row in [*Payment.objects.all(), *Subscription.objects.all()]:
+        page = admin_client.get(f"/admin/quickscale_stripe/{row._meta.model_name}/{row.pk}/change/")
+        assert page.status_code == 200
+        assert "None" not in str(row)
