@@ -64,7 +64,7 @@ def place():
 QUERY = """
 with connection.cursor() as cursor:
     cursor.execute("SELECT current_database(), current_setting('server_version_num')::int")
-    print(*cursor.fetchone())
+    print(*cursor.fetchone(), flush=True)
 """
 
 
@@ -143,12 +143,12 @@ def test_a_killed_process_does_not_keep_the_server_for_ever(place):
 
 
 def test_a_process_that_is_told_to_end_stops_the_server(place):
-    told = start(place / "data", QUERY + "\ninput()")
+    told = start(place / "data", f"import time\n{QUERY}\nfor _ in range(600): time.sleep(0.1)")
     assert told.stdout is not None
     assert told.stdout.readline()
     told.terminate()
-    told.communicate(timeout=60)
-    assert told.returncode == 128 + signal.SIGTERM
+    _, err = told.communicate(timeout=60)
+    assert told.returncode == 128 + signal.SIGTERM, err
     assert servers(place / "data") == []
 
 

@@ -1,13 +1,21 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from itertools import count
 
 import pytest
 
+from quickscale_credits import outbox
 from quickscale_credits.clock import ledger_clock
 from quickscale_credits.models import CreditAccount, Service
 from quickscale_credits.services import create_missing_rows, register_temporarily
 from tests.quickscale_credits.surface import Shout, Whisper, member_of
+
+
+@pytest.fixture(autouse=True)
+def first_write(monkeypatch):
+    """Each 100th write of a process is done with events that nobody hears; tests begin anew."""
+    monkeypatch.setattr(outbox, "_writes", count(1))
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ from quickscale_credits import ledger
 from quickscale_credits.exceptions import CreditsError, HoldStateError, InsufficientCreditsError
 from quickscale_credits.models import CreditAccount, CreditHold, CreditTransaction
 from tests.owners import make_owner
+from tests.quickscale_credits.times import a_day_ago
 
 THREADS = 8
 OPERATIONS = int(os.environ.get("QUICKSCALE_OPERATIONS", "60"))
@@ -145,11 +146,9 @@ def test_accounts_do_not_wait_for_each_other():
 
 def test_the_sweep_passes_over_locked_accounts():
     accounts = [new_account() for _ in range(2)]
-    for account in accounts:
-        account.add_credits(
-            1, "Trial", credit_type="trial", expires_at=timezone.now() + timedelta(milliseconds=50)
-        )
-    time.sleep(0.06)
+    with a_day_ago() as ends:
+        for account in accounts:
+            account.add_credits(1, "Trial", credit_type="trial", expires_at=ends)
     with transaction.atomic():
         CreditAccount.objects.select_for_update().get(pk=accounts[0].pk)
         assert at_once(lambda _: ledger.expire_due(), 1) == [1]
@@ -283,9 +282,9 @@ def test_a_killed_process_leaves_a_sound_ledger():
 
 def test_a_hold_of_a_dead_process_times_out():
     account = new_account()
-    account.add_credits(5, "Bought")
-    hold = account.hold_credits(5, "Work", ttl=timedelta(milliseconds=50))
-    time.sleep(0.06)
+    with a_day_ago():
+        account.add_credits(5, "Bought")
+        hold = account.hold_credits(5, "Work", ttl=timedelta(hours=1))
     assert account.get_available_balance() == 5
     with pytest.raises(HoldStateError):
         hold.capture()

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from contextlib import contextmanager
 from datetime import timedelta
 from decimal import Decimal
@@ -18,6 +17,7 @@ from quickscale_credits import ledger, outbox, signals
 from quickscale_credits.exceptions import InsufficientCreditsError
 from quickscale_credits.models import CreditAccount, CreditEvent, CreditTransaction
 from quickscale_credits.testing import deliver_events
+from tests.quickscale_credits.times import a_day_ago
 
 pytestmark = pytest.mark.django_db
 DAY = timedelta(days=1)
@@ -106,11 +106,10 @@ class TestAfterCommit:
 
     def test_a_write_delivers_so_many_at_most(self, account, monkeypatch):
         monkeypatch.setattr(outbox, "ON_COMMIT", 2)
-        ends = timezone.now() + timedelta(seconds=0.3)
-        for _ in range(3):
-            account.add_credits(1, "Gift", credit_type="bonus", expires_at=ends)
+        with a_day_ago() as ends:
+            for _ in range(3):
+                account.add_credits(1, "Gift", credit_type="bonus", expires_at=ends)
         outbox.deliver_due()
-        time.sleep(0.5)
         with listening(Receiver(), "credits_expired", "credits_granted") as told:
             account.add_credits(1, "Bought")
             assert told.told == ["Expired"] * 2
@@ -119,21 +118,19 @@ class TestAfterCommit:
         assert told.told == [*["Expired"] * 3, "Bought"]
 
     def test_an_expiry_that_a_release_posts_is_told(self, account):
-        ends = timezone.now() + timedelta(seconds=0.3)
-        account.add_credits(5, "Gift", credit_type="bonus", expires_at=ends)
-        hold = account.hold_credits(5, "Work", ttl=DAY)
+        with a_day_ago() as ends:
+            account.add_credits(5, "Gift", credit_type="bonus", expires_at=ends)
+            hold = account.hold_credits(5, "Work", ttl=2 * DAY)
         outbox.deliver_due()
-        time.sleep(0.5)
         with listening(Receiver(), "credits_expired") as told:
             hold.release()
 
         assert told.told == ["Expired"]
 
     def test_an_expiry_that_a_refused_spend_posts_is_told(self, account):
-        ends = timezone.now() + timedelta(seconds=0.3)
-        account.add_credits(5, "Gift", credit_type="bonus", expires_at=ends)
+        with a_day_ago() as ends:
+            account.add_credits(5, "Gift", credit_type="bonus", expires_at=ends)
         outbox.deliver_due()
-        time.sleep(0.5)
         with (
             listening(Receiver(), "credits_expired") as told,
             pytest.raises(InsufficientCreditsError),

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import re
-import time
 from datetime import timedelta
 from decimal import Decimal
 
@@ -19,6 +18,7 @@ from quickscale_credits.services import create_missing_rows, register_temporaril
 from quickscale_credits.testing import ServiceFactory
 from tests.markup import words
 from tests.quickscale_credits.surface import ApiCall
+from tests.quickscale_credits.times import a_day_ago
 
 pytestmark = pytest.mark.django_db
 
@@ -414,10 +414,9 @@ class TestDashboard:
 
 @pytest.mark.parametrize("url", [BALANCE, HISTORY], ids=["balance", "history"])
 def test_the_history_shows_what_has_ended_though_no_job_ran(browser, account, url):
-    ends = timezone.now() + timedelta(seconds=2)
-    account.add_credits(5, "Gift", credit_type="bonus", expires_at=ends)
-    account.add_credits(2, "Bought")
-    time.sleep(2.1)
+    with a_day_ago() as ends:
+        account.add_credits(5, "Gift", credit_type="bonus", expires_at=ends)
+        account.add_credits(2, "Bought")
 
     browser.get(url)
 
