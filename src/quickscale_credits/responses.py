@@ -7,10 +7,11 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.template import TemplateDoesNotExist
-from django.urls import NoReverseMatch, reverse
+from django.urls import NoReverseMatch
 from django.utils.cache import patch_vary_headers
 
 from quickscale.fragments import wants_fragment
+from quickscale.links import page_url
 from quickscale.problems import problem, wants_problem
 from quickscale_credits.conf import app_settings
 from quickscale_credits.exceptions import (
@@ -29,13 +30,13 @@ def announce_change(response: HttpResponseBase) -> None:
         response.headers.setdefault("HX-Trigger", BALANCE_CHANGED)
 
 
-def credits_buy_url() -> str:
+def credits_buy_url(request: HttpRequest | None) -> str:
     """Where credits can be bought, or empty where the site sells none."""
     target = app_settings.buy_url
     if not target or target.startswith(("/", "http://", "https://")):
         return target
     try:
-        return reverse(target)
+        return page_url(request, target)
     except NoReverseMatch:
         return ""
 
@@ -81,7 +82,7 @@ def insufficient_credits_response(
 def _refused_problem(request: HttpRequest, error: CreditsError) -> HttpResponse:
     detail = str(error)
     if isinstance(error, InsufficientCreditsError):
-        where = credits_buy_url()
+        where = credits_buy_url(request)
         return problem(
             402,
             "insufficient_credits",

@@ -8,5 +8,5 @@ app_name = "quickscale_credits_services"
 urlpatterns = [
     path("", views.ServiceListView.as_view(), name="list"),
     path("uses/<int:pk>/", views.UsageView.as_view(), name="usage"),
-    path("<slug:code>/", views.ServiceUseView.as_view(), name="use"),
+    path("<slug:service>/", views.ServiceUseView.as_view(), name="use"),
 ]

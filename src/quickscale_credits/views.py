@@ -18,6 +18,7 @@ from django.views.generic import DetailView, FormView, ListView, TemplateView
 from django.views.generic.base import View
 
 from quickscale.fragments import FragmentMixin, wants_fragment
+from quickscale.links import page_url
 from quickscale.login import LoginRequiredMixin
 from quickscale.owner import get_owner
 from quickscale_credits import metering
@@ -123,7 +124,7 @@ class HistoryView(HistoryMixin, FragmentMixin, TemplateView):
 class HistoryExportView(HistoryMixin, View):
     """The filtered history as CSV."""
 
-    def get(self, request: HttpRequest) -> HttpResponseBase:
+    def get(self, request: HttpRequest, **kwargs: Any) -> HttpResponseBase:
         name = f"credits-{timezone.localdate():%Y-%m-%d}.csv"
         return csv_response(request, name, self.rows(self.keyset(EXPORT_ROWS_AT_ONCE)))
 
@@ -197,7 +198,7 @@ class ServiceUseView(AccountMixin, FragmentMixin, FormView):  # type: ignore[typ
 
     @cached_property
     def row(self) -> Service:
-        code = self.kwargs["code"]
+        code = self.kwargs["service"]
         row = Service.objects.filter(slug=code).first()
         if row is None and get_service(code):
             raise Http404(f"The service {code!r} has no row in the database: run migrate.")
@@ -255,7 +256,9 @@ class ServiceUseView(AccountMixin, FragmentMixin, FormView):  # type: ignore[typ
 
     def show(self, usage: ServiceUsage) -> HttpResponse:
         if not wants_fragment(self.request):
-            return redirect("quickscale_credits_services:usage", pk=usage.pk)
+            return redirect(
+                page_url(self.request, "quickscale_credits_services:usage", pk=usage.pk)
+            )
         blank = self.get_form_class()(initial=self.get_initial(), prefix=self.get_prefix())
         context = self.get_context_data(form=blank, **usage_context(usage))
         response = self.render_to_response(context)

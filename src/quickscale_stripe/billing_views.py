@@ -5,12 +5,12 @@ from datetime import date, timedelta
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 from django.views.generic import TemplateView
 
+from quickscale.links import page_url
 from quickscale_stripe import customers, portal
 from quickscale_stripe.client import payments_are_on
 from quickscale_stripe.conf import app_settings
@@ -61,8 +61,8 @@ class BillingPortalView(FormTargetMixin):
 
     back = "quickscale_stripe:billing"
 
-    def post(self, request: HttpRequest) -> HttpResponse:
-        back = request.build_absolute_uri(f"{reverse('quickscale_stripe:billing')}?from=portal")
+    def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
+        back = _return_url(request)
         return go_to(request, portal.open_portal(owner=self.owner, return_url=back))
 
 
@@ -71,9 +71,14 @@ class AddPaymentMethodView(FormTargetMixin):
 
     back = "quickscale_stripe:billing"
 
-    def post(self, request: HttpRequest) -> HttpResponse:
-        back = request.build_absolute_uri(f"{reverse('quickscale_stripe:billing')}?from=portal")
+    def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
+        back = _return_url(request)
         return go_to(request, portal.update_payment_method(owner=self.owner, return_url=back))
+
+
+def _return_url(request: HttpRequest) -> str:
+    page = page_url(request, "quickscale_stripe:billing")
+    return request.build_absolute_uri(f"{page}?from=portal")
 
 
 def _end_of(year: int, month: int) -> date:

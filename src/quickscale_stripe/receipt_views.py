@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.generic import TemplateView
 
+from quickscale.links import page_url
 from quickscale_stripe import receipt_pdf
 from quickscale_stripe.models import Payment
 from quickscale_stripe.receipts import Receipt, receipt_of
@@ -45,11 +46,11 @@ class ReceiptPdfView(ReceiptMixin):
 
     http_method_names = ["get"]
 
-    def get(self, request: HttpRequest, pk: int) -> HttpResponse:
+    def get(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         receipt = self.receipt()
         if not receipt_pdf.is_available():
             messages.info(request, _("This site makes no PDFs. You can print this page instead."))
-            return redirect("quickscale_stripe:receipt", pk=pk)
+            return redirect(page_url(request, "quickscale_stripe:receipt", pk=receipt.payment.pk))
         name = f"receipt-{receipt.payment.receipt_number}.pdf"
         return HttpResponse(
             receipt_pdf.draw(receipt),

@@ -7,12 +7,12 @@ from urllib.parse import urlencode
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.generic import TemplateView
 
 from quickscale.formats import format_day
 from quickscale.fragments import FragmentMixin
+from quickscale.links import page_url
 from quickscale_stripe import catalogue, checkout, plan_changes, subscriptions
 from quickscale_stripe.client import payments_are_on
 from quickscale_stripe.conf import app_settings
@@ -50,7 +50,7 @@ class SubscriptionMixin(OwnerMixin):
         return owned.select_related("price__product", "pending_price__product")
 
     def to_subscription(self) -> HttpResponse:
-        return go_to(self.request, reverse("quickscale_stripe:subscription"))
+        return go_to(self.request, page_url(self.request, "quickscale_stripe:subscription"))
 
 
 class PlansView(FragmentMixin, SubscriptionMixin, PaymentsMixin, TemplateView):
@@ -87,11 +87,11 @@ class SubscribeView(SubscriptionMixin, FormTargetMixin):
 
     back = "quickscale_stripe:plans"
 
-    def post(self, request: HttpRequest) -> HttpResponse:
+    def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         form = SignupForm(request.POST, owner=self.owner)
         if not form.is_valid():
             messages.warning(request, _("This plan is no longer for sale."))
-            return go_to(request, reverse("quickscale_stripe:plans"))
+            return go_to(request, page_url(request, "quickscale_stripe:plans"))
         try:
             session = checkout.subscribe(
                 owner=self.owner,
@@ -134,10 +134,10 @@ class ChangePlanView(SubscriptionMixin, PaymentsMixin):
     may_be_done = True
     template_name = "quickscale_stripe/change_plan.html"
 
-    def get(self, request: HttpRequest) -> HttpResponse:
+    def get(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         subscription, form = self.current(), PlanForm(request.GET, owner=self.owner)
         if subscription is None or not form.is_valid():
-            return go_to(request, reverse("quickscale_stripe:plans"))
+            return go_to(request, page_url(request, "quickscale_stripe:plans"))
         try:
             shown = plan_changes.preview(
                 subscription=subscription, price=form.cleaned_data["price"]
@@ -149,10 +149,10 @@ class ChangePlanView(SubscriptionMixin, PaymentsMixin):
         context = {"subscription": subscription, "preview": shown}
         return render(request, self.template_name, context)
 
-    def post(self, request: HttpRequest) -> HttpResponse:
+    def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         subscription, form = self.current(), PlanChangeForm(request.POST, owner=self.owner)
         if subscription is None or not form.is_valid():
-            return go_to(request, reverse("quickscale_stripe:plans"))
+            return go_to(request, page_url(request, "quickscale_stripe:plans"))
         price = form.cleaned_data["price"]
         try:
             changed = plan_changes.change(
@@ -165,7 +165,7 @@ class ChangePlanView(SubscriptionMixin, PaymentsMixin):
         except PreviewExpiredError:
             messages.warning(request, _("Please look at the change again: its price may differ."))
             query = urlencode({"price": price.pk})
-            return go_to(request, f"{reverse('quickscale_stripe:change_plan')}?{query}")
+            return go_to(request, f"{page_url(request, 'quickscale_stripe:change_plan')}?{query}")
         except SubscriptionEndsError:
             return self._keep_first()
         if changed and changed.price == price:
@@ -204,7 +204,7 @@ class KeepPlanView(SubscriptionMixin, FormTargetMixin):
 
     may_be_done = True
 
-    def post(self, request: HttpRequest) -> HttpResponse:
+    def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         if subscription := self.current():
             subscriptions.keep_plan(subscription)
             messages.success(request, _("You keep your plan."))
@@ -214,7 +214,7 @@ class KeepPlanView(SubscriptionMixin, FormTargetMixin):
 class CancelView(SubscriptionMixin, FormTargetMixin):
     may_be_done = True
 
-    def post(self, request: HttpRequest) -> HttpResponse:
+    def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         if subscription := self.current():
             subscriptions.cancel_at_period_end(subscription)
             messages.success(request, _("Your subscription ends with the current period."))
@@ -224,7 +224,7 @@ class CancelView(SubscriptionMixin, FormTargetMixin):
 class ReactivateView(SubscriptionMixin, FormTargetMixin):
     may_be_done = True
 
-    def post(self, request: HttpRequest) -> HttpResponse:
+    def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         if subscription := self.current():
             subscriptions.reactivate(subscription)
             messages.success(request, _("Your subscription goes on."))

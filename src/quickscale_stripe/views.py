@@ -13,7 +13,6 @@ from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
-from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
@@ -22,6 +21,7 @@ from django.views.generic import TemplateView, View
 
 from quickscale.clients import client_address
 from quickscale.fragments import FragmentMixin
+from quickscale.links import page_url
 from quickscale.login import LoginRequiredMixin
 from quickscale.owner import get_owner
 from quickscale_stripe import catalogue, checkout, fulfilment, receipt_pdf, receipts, webhooks
@@ -80,13 +80,13 @@ class PaymentsMixin(WaitsForStripeMixin, OwnerMixin):
             return super().dispatch(request, *args, **kwargs)
         except MayNotBuyError as error:
             messages.warning(request, str(error))
-            return go_to(request, reverse(self.back))
+            return go_to(request, page_url(request, self.back))
         except FulfilmentFailedError as error:
             text = _(
                 "You have paid, and need not pay again. Your credits are late: we have been told."
             )
             messages.warning(request, text)
-            payment = reverse("quickscale_stripe:payment", args=[error.payment.pk])
+            payment = page_url(request, "quickscale_stripe:payment", pk=error.payment.pk)
             return go_to(request, payment)
         except PaymentsError as error:
             context = {
@@ -103,8 +103,8 @@ class FormTargetMixin(PaymentsMixin):
     the page with the form, which ``back`` names.
     """
 
-    def get(self, request: HttpRequest) -> HttpResponse:
-        return redirect(self.back)
+    def get(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
+        return redirect(page_url(request, self.back))
 
 
 class BuyCreditsView(PaymentsMixin, TemplateView):
@@ -121,11 +121,11 @@ class BuyCreditsView(PaymentsMixin, TemplateView):
 class CheckoutView(FormTargetMixin):
     """Sends the buyer to Stripe's page; an HTMX request goes there by ``HX-Redirect``."""
 
-    def post(self, request: HttpRequest) -> HttpResponse:
+    def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         form = PurchaseForm(request.POST, owner=self.owner)
         if not form.is_valid():
             messages.warning(request, _("This package is no longer for sale."))
-            return go_to(request, reverse("quickscale_stripe:buy_credits"))
+            return go_to(request, page_url(request, "quickscale_stripe:buy_credits"))
         session = checkout.buy(
             owner=self.owner,
             price=form.cleaned_data["price"],
@@ -274,7 +274,7 @@ def go_to(request: HttpRequest, url: str) -> HttpResponse:
 
 def absolute_url(request: HttpRequest, setting: str, url_name: str) -> str:
     """The address that a setting gives, or that of the app's own page."""
-    return request.build_absolute_uri(setting or reverse(url_name))
+    return request.build_absolute_uri(setting or page_url(request, url_name))
 
 
 def success_url(request: HttpRequest) -> str:

@@ -1,4 +1,5 @@
-"""``{% load quickscale %}``: numbers, credits, money and times as people read them.
+"""``{% load quickscale %}``: links between pages; numbers, credits, money and times as people read
+them.
 
 In HTML, each stands in an element of its own that a surrounding right-to-left text doesn't turn
 round. Where ``autoescape`` is off, as in the text of a mail, it is plain text.
@@ -13,9 +14,14 @@ from functools import wraps
 from typing import Any
 
 from django import template
-from django.utils.html import format_html
+from django.template.base import Parser, Token
+from django.template.context import Context
+from django.template.defaulttags import URLNode, url
+from django.urls import NoReverseMatch
+from django.utils.html import conditional_escape, format_html
 
 from quickscale import formats
+from quickscale.links import page_url
 
 register = template.Library()
 
@@ -77,3 +83,28 @@ def day(moment: datetime | None, autoescape: bool = True) -> str:
 def day_and_time(moment: datetime | None, autoescape: bool = True) -> str:
     """Format a moment with the name of its time zone; nothing stands for no moment."""
     return _time(formats.format_moment(moment), moment, autoescape) if moment else ""
+
+
+@register.tag(name="page_url")
+def page_url_tag(parser: Parser, token: Token) -> PageURLNode:
+    """Write the URL of a page of our apps as ``{% url %}`` does, see :mod:`quickscale.links`.
+
+    The page's own parameters go by name: ``{% page_url "quickscale_stripe:payment" pk=row.pk %}``.
+    """
+    node = url(parser, token)
+    return PageURLNode(node.view_name, node.args, node.kwargs, node.asvar)
+
+
+class PageURLNode(URLNode):
+    def render(self, context: Context) -> str:
+        kwargs = {name: value.resolve(context) for name, value in self.kwargs.items()}
+        try:
+            found = page_url(context.get("request"), self.view_name.resolve(context), **kwargs)
+        except NoReverseMatch:
+            if self.asvar is None:
+                raise
+            found = ""
+        if self.asvar is None:
+            return conditional_escape(found) if context.autoescape else found
+        context[self.asvar] = found
+        return ""

@@ -7,10 +7,11 @@ from typing import Any
 from django import forms, template
 from django.forms import BoundField
 from django.forms.widgets import Input
+from django.template.context import Context
 
+from quickscale_credits import responses
 from quickscale_credits.models import Service
 from quickscale_credits.pricing import listed_prices
-from quickscale_credits.responses import credits_buy_url
 
 register = template.Library()
 
@@ -22,8 +23,13 @@ CONTROLS: list[tuple[tuple[type[forms.Widget], ...], str]] = [
 ]
 
 
-register.simple_tag(credits_buy_url)
 register.filter(listed_prices)
+
+
+@register.simple_tag(takes_context=True)
+def credits_buy_url(context: Context) -> str:
+    """Where credits can be bought, or empty where the site sells none."""
+    return responses.credits_buy_url(context.get("request"))
 
 
 @register.filter

@@ -8,11 +8,12 @@ from django import template
 from django.http import HttpRequest
 from django.template import Context
 from django.template.loader import render_to_string
-from django.urls import NoReverseMatch, reverse
+from django.urls import NoReverseMatch
 from django.utils.safestring import SafeString
 from django_htmx.jinja import htmx_script
 
 from quickscale import brand
+from quickscale.links import page_url
 from quickscale_dashboard import registry
 from quickscale_dashboard.conf import DashboardSettings, app_settings
 
@@ -64,8 +65,9 @@ def dashboard_nav(context: Context, section: str) -> list[Link]:
     request: HttpRequest | None = context.get("request")
     if request is None or not hasattr(request, "user"):
         return []
-    urls = {item: _url(item) for item in registry.nav_items(request, section)}
-    above = (url for item in registry.all_nav_items() if _is_above(url := _url(item), request.path))
+    urls = {item: _url(request, item) for item in registry.nav_items(request, section)}
+    everything = (_url(request, item) for item in registry.all_nav_items())
+    above = (url for url in everything if _is_above(url, request.path))
     nearest = max(above, default="", key=len)
     return [
         Link(item.label, url, _current(url, request.path, nearest))
@@ -81,9 +83,9 @@ def render_panel(context: Context, panel: registry.Panel) -> SafeString:
     return render_to_string(panel.template_name, dict(panel.context(request)), request)
 
 
-def _url(item: registry.NavItem) -> str:
+def _url(request: HttpRequest, item: registry.NavItem) -> str:
     try:
-        return reverse(item.url_name)
+        return page_url(request, item.url_name)
     except NoReverseMatch:
         return ""
 

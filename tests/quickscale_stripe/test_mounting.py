@@ -1,0 +1,100 @@
+"""The pages where a site mounts them below a URL with parameters of its own."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from html import unescape
+from urllib.parse import urlsplit
+
+import pytest
+from django.test import RequestFactory
+from django.urls import NoReverseMatch, resolve
+
+from quickscale.links import has_page, page_url
+from quickscale_credits.services import create_missing_rows, register_temporarily
+from quickscale_dashboard.checks import check_navigation
+from quickscale_stripe.models import Payment
+from tests.quickscale_credits.surface import Shout
+from tests.quickscale_stripe.shopping import open_checkout
+
+pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.projects.mounted_urls")]
+
+CODE = uuid.UUID(int=7)
+HOME = f"/projects/apollo/{CODE}/"
+OWN = re.compile(r"""(?:href|action|hx-get|hx-post)="([^"]*)\"""")
+
+
+def links(response):
+    """Where an answer leads on this site, by links, forms or a redirect."""
+    if response.status_code == 302:
+        return {response["Location"]}
+    if not response["Content-Type"].startswith("text/html"):
+        return set()
+    found = [urlsplit(unescape(url)) for url in OWN.findall(response.text)]
+    return {
+        url.path
+        for url in found
+        if url.path.startswith("/") and not url.netloc and not url.path.startswith("/static/")
+    }
+
+
+def request_for(url):
+    request = RequestFactory().get(url)
+    request.resolver_match = resolve(url)
+    return request
+
+
+def test_a_link_stays_within_the_project():
+    request = request_for(f"{HOME}billing/payments/5/")
+    assert page_url(request, "quickscale_stripe:payments") == f"{HOME}billing/payments/"
+    receipt = page_url(request, "quickscale_stripe:receipt", pk=6)
+    assert receipt == f"{HOME}billing/payments/6/receipt/"
+    assert page_url(request, "quickscale_dashboard_public:about") == "/about/"
+
+
+def test_a_link_from_elsewhere_names_no_project():
+    with pytest.raises(NoReverseMatch):
+        page_url(request_for("/about/"), "quickscale_stripe:payments")
+    with pytest.raises(NoReverseMatch):
+        page_url(None, "quickscale_stripe:payments")
+    assert has_page("quickscale_stripe:payments")
+    assert not has_page("quickscale_stripe:nothing")
+    assert not has_page("nothing:payments")
+    assert not has_page("nothing")
+    assert check_navigation(None) == []
+
+
+@pytest.fixture
+def services(db):
+    with register_temporarily(Shout):
+        create_missing_rows()
+        yield
+
+
+def test_every_page_leads_to_pages_of_the_same_project(shop, buyer, owner, package, services):
+    shop.pay(open_checkout(owner, package))
+    shop.deliver()
+    payment = Payment.objects.get()
+    seen, waiting = set(), {HOME, f"{HOME}billing/payments/{payment.pk}/receipt/"}
+    while waiting:
+        url = waiting.pop()
+        seen.add(url)
+        response = buyer.get(url)
+        assert response.status_code in {200, 302, 405}, url
+        where = links(response)
+        waiting |= {each for each in where if each.startswith(HOME)} - seen
+        ours = {each for each in where if not each.startswith(("/accounts/", "/users/", "/admin/"))}
+        strangers = {each for each in ours if not each.startswith(HOME)}
+        assert strangers <= {"/", "/about/", "/contact/"}, url
+    names = {resolve(url).view_name for url in seen}
+    assert {
+        "quickscale_dashboard:dashboard",
+        "quickscale_credits:history",
+        "quickscale_credits:transaction",
+        "quickscale_credits_services:use",
+        "quickscale_stripe:plans",
+        "quickscale_stripe:payment",
+        "quickscale_stripe:receipt",
+        "quickscale_stripe:billing",
+    } <= names
