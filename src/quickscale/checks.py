@@ -27,7 +27,8 @@ from django.urls import NoReverseMatch, URLResolver, get_resolver, is_valid_path
 from django.utils.translation import get_language
 
 from quickscale.conf import app_settings
-from quickscale.owner import get_owner_model, owner_model_name
+from quickscale.owner import get_owner_model
+from quickscale.owner_key import mismatch, table_of_owner
 from quickscale.postgres import ENGINE
 
 
@@ -63,35 +64,18 @@ def check_owner(
 
     Django itself says nothing when ``QUICKSCALE_OWNER_MODEL`` changes after the first migrate.
     """
-    messages: list[CheckMessage] = []
     if check_owner_model(check_id):
-        return messages  # the app's own check of the setting says so
-    expected = get_owner_model()._meta.db_table
-    for alias in databases or ():
-        connection = connections[alias]
-        table = model._meta.db_table
-        with connection.cursor() as cursor:
-            if table not in connection.introspection.table_names(cursor):
-                continue
-            constraints = connection.introspection.get_constraints(cursor, table)
-        actual = {
-            constraint["foreign_key"][0]
-            for constraint in constraints.values()
-            if constraint["foreign_key"] and constraint["columns"] == ["owner_id"]
-        }
-        if actual and expected not in actual:
-            messages.append(
-                Error(
-                    f"{table}.owner_id refers to the table {', '.join(sorted(actual))}, and "
-                    f"QUICKSCALE_OWNER_MODEL is {owner_model_name()} (table {expected}).",
-                    hint=(
-                        "The owner model is fixed by the first migrate. Set it back to the model "
-                        f"of that table; AUTH_USER_MODEL is {settings.AUTH_USER_MODEL}."
-                    ),
-                    id=check_id,
-                )
-            )
-    return messages
+        return []  # the app's own check of the setting says so
+    tables = {table_of_owner(model, connections[alias]) for alias in databases or ()}
+    return [
+        Error(
+            problem,
+            hint="Set it back. docs/settings.md says how to change the owner model.",
+            id=check_id,
+        )
+        for table in sorted(tables)
+        if (problem := mismatch(model, table))
+    ]
 
 
 @register(Tags.templates)

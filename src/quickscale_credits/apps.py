@@ -10,6 +10,7 @@ from django.utils.module_loading import autodiscover_modules
 from django.utils.translation import gettext_lazy as _
 
 from quickscale.owner import forgetting_owner
+from quickscale.owner_key import watch
 
 
 class CreditsConfig(AppConfig):
@@ -19,7 +20,9 @@ class CreditsConfig(AppConfig):
 
     def ready(self) -> None:
         from quickscale_credits import checks  # noqa: F401
+        from quickscale_credits.models import CreditAccount
 
+        watch(CreditAccount)
         autodiscover_modules("credit_services")
         post_migrate.connect(after_migrate, sender=self)
         forgetting_owner.connect(forget_name)

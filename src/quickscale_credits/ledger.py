@@ -29,6 +29,7 @@ from typing import Any, NamedTuple
 from asgiref.sync import sync_to_async
 from django.db import models, router
 
+from quickscale.owner_key import require_owner_key
 from quickscale_credits import outbox, requests
 from quickscale_credits.amounts import LIMIT, Amount, parse_amount
 from quickscale_credits.answers import answered, refuse
@@ -162,6 +163,7 @@ def open_account(*, owner: Any, using: str | None = None) -> CreditAccount:
     if using is None:
         hints = {"instance": owner} if isinstance(owner, models.Model) else {}
         using = router.db_for_write(CreditAccount, **hints)
+    require_owner_key(CreditAccount, using)
     accounts = CreditAccount._base_manager.using(using)
     with write_atomic(using):
         account, made = accounts.get_or_create(

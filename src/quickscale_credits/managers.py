@@ -11,6 +11,7 @@ from django.db import models
 from django.db.models import Case, Exists, F, OuterRef, Prefetch, Q, Subquery, Sum, Value, When
 from django.db.models.functions import Coalesce
 
+from quickscale.owner_key import require_owner_key
 from quickscale_credits.conf import app_settings
 from quickscale_credits.exceptions import InactiveServiceError, UnknownServiceError
 
@@ -67,7 +68,9 @@ class AccountManager(models.Manager["CreditAccount"]):
         if owner is None:  # the accounts of deleted owners are nobody's
             return None
         hints = {"instance": owner} if isinstance(owner, models.Model) else {}
-        return self.db_manager(self._db, hints).filter(owner=owner).first()
+        accounts = self.db_manager(self._db, hints).all()
+        require_owner_key(self.model, accounts.db)
+        return accounts.filter(owner=owner).first()
 
 
 class LotQuerySet(models.QuerySet["CreditLot"]):

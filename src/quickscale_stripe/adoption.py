@@ -46,7 +46,7 @@ def examine(*, owner: Any, stripe_id: str) -> stripe.Customer:
     Raises:
         NotAdoptableError, PaymentsOffError, StripeUnavailableError, StripeRefusedError
     """
-    own = StripeCustomer.objects.filter(owner=owner).first()
+    own = StripeCustomer.objects.for_owner(owner).first()
     if own and own.is_usable and own.stripe_id != stripe_id:
         raise NotAdoptableError(f"{owner} has the customer {own.stripe_id} already.")
     holds = Q(stripe_id=stripe_id) | Q(former_ids__contains=[stripe_id])
@@ -71,7 +71,7 @@ def link(owner: Any, remote: stripe.Customer) -> StripeCustomer:
         NotAdoptableError, StripeUnavailableError, StripeRefusedError
     """
     asked_at = clock.database_now()
-    customer, _made = StripeCustomer.objects.get_or_create(owner=owner)
+    customer, _made = StripeCustomer.objects.for_owner(owner).get_or_create(owner=owner)
     with stripe_errors():
         get_client().v1.customers.update(remote.id, {"metadata": customers.metadata_for(customer)})
     method = payment_methods.charged_next(remote)

@@ -5,6 +5,7 @@ from django.db.models.signals import post_save, pre_delete
 from django.utils.translation import gettext_lazy as _
 
 from quickscale.owner import forgetting_owner, get_owner_model, owner_model_name
+from quickscale.owner_key import watch
 
 
 class StripeConfig(AppConfig):
@@ -16,7 +17,9 @@ class StripeConfig(AppConfig):
         from quickscale import mail_samples
         from quickscale_stripe import checks, mails, receivers  # noqa: F401
         from quickscale_stripe.mail_samples import NAMES, render_sample
+        from quickscale_stripe.models import StripeCustomer
 
+        watch(StripeCustomer)
         mail_samples.register(NAMES, render_sample)
         for owner in apps.get_models():
             if issubclass(owner, get_owner_model()):

@@ -48,7 +48,7 @@ class BillingView(WaitsForStripeMixin, OwnerMixin, TemplateView):
         )
 
     def _customer(self) -> StripeCustomer | None:
-        owned = StripeCustomer.objects.filter(owner=self.owner, livemode=app_settings.live_mode)
+        owned = StripeCustomer.objects.for_owner(self.owner).filter(livemode=app_settings.live_mode)
         return owned.first()
 
     def _catch_up(self) -> None:

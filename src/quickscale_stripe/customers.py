@@ -48,7 +48,7 @@ def ensure(owner: Any) -> StripeCustomer:
     """
     if owner is None:
         raise StripeRefusedError("The owner of the customer was deleted.")
-    customer, _made = StripeCustomer.objects.get_or_create(owner=owner)
+    customer, _made = StripeCustomer.objects.for_owner(owner).get_or_create(owner=owner)
     customer.owner = owner
     email, name = contact(owner)
     is_there = customer.is_usable and customer.livemode == app_settings.live_mode
@@ -97,7 +97,7 @@ def is_behind(owner: Any) -> bool:
     """Whether the owner has a customer, and Stripe lacks the owner's present address or name."""
     if not payments_are_on():
         return False
-    customer = StripeCustomer.objects.usable().filter(owner=owner).first()
+    customer = StripeCustomer.objects.for_owner(owner).usable().first()
     return customer is not None and not customer.was_sent(*contact(owner))
 
 
@@ -114,7 +114,7 @@ def erase(owner: Any) -> None:
     Raises:
         StripeUnavailableError, StripeRefusedError
     """
-    customer = StripeCustomer.objects.filter(owner=owner).first()
+    customer = StripeCustomer.objects.for_owner(owner).first()
     if customer is None:
         return
     if customer.is_usable and customer.livemode == app_settings.live_mode:

@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from quickscale.owner_key import require_owner_key
 from quickscale_stripe.conf import app_settings
 
 if TYPE_CHECKING:
@@ -25,10 +26,22 @@ def _owned(rows: RowsT, owner: Any) -> RowsT:
     """The owner's rows of the site's mode; those of deleted owners are nobody's."""
     if owner is None:
         return rows.none()
+    _require_key(rows)
     return rows.filter(owner=owner, livemode=app_settings.live_mode)
 
 
+def _require_key(rows: models.QuerySet[Any]) -> None:
+    from quickscale_stripe.models import StripeCustomer
+
+    require_owner_key(StripeCustomer, rows.db)
+
+
 class StripeCustomerQuerySet(models.QuerySet["StripeCustomer"]):
+    def for_owner(self, owner: Any) -> StripeCustomerQuerySet:
+        """The owner's customer, of either mode."""
+        _require_key(self)
+        return self.filter(owner=owner)
+
     def usable(self) -> StripeCustomerQuerySet:
         """Those of the site's mode that Stripe has."""
         return self.filter(
