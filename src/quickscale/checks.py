@@ -5,6 +5,7 @@ The foundation's own (``quickscale.*``) run wherever one of the apps is installe
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,9 +24,11 @@ from django.core.checks import Warning as CheckWarning
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DEFAULT_DB_ALIAS, connections, models
 from django.shortcuts import resolve_url
+from django.template import TemplateDoesNotExist, TemplateSyntaxError
 from django.urls import NoReverseMatch, URLResolver, get_resolver, is_valid_path
 from django.utils.translation import get_language
 
+from quickscale.base_template import shown_blocks
 from quickscale.conf import app_settings
 from quickscale.owner import get_owner_model
 from quickscale.owner_key import mismatch, table_of_owner
@@ -140,8 +143,9 @@ def check_login_url(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> l
 
 
 def _mounts_ours(resolver: URLResolver) -> bool:
+    """Whether a page of ours is there; what answers a supervisor is none."""
     return any(
-        str(entry.app_name).startswith("quickscale_") or _mounts_ours(entry)
+        re.match("quickscale_(?!.*_health$)", str(entry.app_name)) or _mounts_ours(entry)
         for entry in resolver.url_patterns
         if isinstance(entry, URLResolver)
     )
@@ -157,6 +161,62 @@ def _leads_somewhere(login_url: Any) -> bool:
     prefixed, _ = is_language_prefix_patterns_used(settings.ROOT_URLCONF)
     paths = [url.path, f"/{get_language()}{url.path}"] if prefixed else [url.path]
     return any(is_valid_path(path) for path in paths)
+
+
+MAPPING = (
+    "If it has another, write a template quickscale/base.html that says so: "
+    '{{% extends "quickscale/base.html" %}}'
+    "{{% block {} %}}{{% block {} %}}{{{{ block.super }}}}{{% endblock %}}{{% endblock %}}"
+)
+
+
+@register(Tags.templates)
+def check_base_template(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    """What of our pages the site's ``base.html`` would not show."""
+    if not _mounts_ours(get_resolver()):
+        return []
+    try:
+        shown = shown_blocks()
+    except TemplateDoesNotExist as error:
+        return [
+            Error(
+                f"The site has no template {error}, and our pages extend base.html.",
+                hint=(
+                    "Write a base.html. With the dashboard, one line is enough: "
+                    '{% extends "quickscale_dashboard/shell.html" %}'
+                ),
+                id="quickscale.E004",
+            )
+        ]
+    except TemplateSyntaxError:
+        return []  # the site's own pages tell
+    if "quickscale_content" not in shown:
+        return [
+            Error(
+                'Our pages would be empty: the site\'s base.html has no block "content".',
+                hint=MAPPING.format("main", "quickscale_page"),
+                id="quickscale.E005",
+            )
+        ]
+    missing = [
+        f"{what} (block {block!r})"
+        for ours, block, what in [
+            ("quickscale_title", "title", "their titles"),
+            ("quickscale_head", "extra_head", "their style sheet"),
+        ]
+        if ours not in shown
+    ]
+    if not missing:
+        return []
+    return [
+        CheckWarning(
+            f"The site's base.html has no place for what our pages need: {', '.join(missing)}.",
+            hint=MAPPING.format("head", "quickscale_head"),
+            id="quickscale.W004",
+        )
+    ]
 
 
 @register(Tags.security, deploy=True)

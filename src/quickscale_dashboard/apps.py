@@ -15,7 +15,6 @@ class DashboardConfig(AppConfig):
         from quickscale_dashboard import checks
 
         register(checks.check_apps)
-        register(checks.check_base_template, Tags.templates)
         register(checks.check_middleware)
         register(checks.check_csp, Tags.security, deploy=True)
         register(checks.check_contact_email, deploy=True)

@@ -6,8 +6,6 @@ from typing import Any
 from django.apps import AppConfig, apps
 from django.conf import settings
 from django.core import checks
-from django.template import TemplateDoesNotExist
-from django.template.loader import get_template
 
 import quickscale.checks  # noqa: F401  registers the foundation's own
 from quickscale.links import has_page
@@ -32,22 +30,6 @@ def check_apps(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[c
             id="quickscale_dashboard.E001",
         )
     ]
-
-
-def check_base_template(
-    app_configs: Sequence[AppConfig] | None, **kwargs: Any
-) -> list[checks.CheckMessage]:
-    try:
-        get_template("base.html")
-    except TemplateDoesNotExist:
-        return [
-            checks.Error(
-                "The site has no template base.html, which every page extends.",
-                hint='A new site\'s is one line: {% extends "quickscale_dashboard/shell.html" %}',
-                id="quickscale_dashboard.E002",
-            )
-        ]
-    return []
 
 
 def check_middleware(

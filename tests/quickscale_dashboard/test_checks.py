@@ -26,11 +26,6 @@ def test_htmx_must_be_installed(settings: Settings, monkeypatch: pytest.MonkeyPa
     assert "INSTALLED_APPS" in str(found()["quickscale_dashboard.E001"].hint)
 
 
-def test_the_site_needs_a_base_template(settings: Settings) -> None:
-    settings.TEMPLATES = [settings.TEMPLATES[0] | {"DIRS": []}]
-    assert "shell.html" in str(found()["quickscale_dashboard.E002"].hint)
-
-
 @pytest.mark.parametrize("order", [[HTMX_MESSAGES], [HTMX_MESSAGES, MESSAGES]])
 def test_messages_are_there_before_they_are_read(settings: Settings, order: list[str]) -> None:
     others = [path for path in settings.MIDDLEWARE if path not in (HTMX_MESSAGES, MESSAGES)]

@@ -1,0 +1,57 @@
+"""Which of our blocks the site's ``base.html`` shows.
+
+The templates are read, not rendered: that needs no request and no database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.template import Context, Template
+from django.template.base import Node, VariableNode
+from django.template.loader import get_template
+from django.template.loader_tags import BlockContext, BlockNode, ExtendsNode
+
+BASE = "quickscale/base.html"
+
+
+def shown_blocks() -> set[str]:
+    """The names of the blocks that a page which extends ``quickscale/base.html`` can fill.
+
+    Raises:
+        TemplateDoesNotExist: the site has no ``base.html``, or lacks what that extends.
+    """
+    template: Any = get_template(BASE)
+    return _Blocks(template.template).shown
+
+
+class _Blocks:
+    def __init__(self, template: Template) -> None:
+        self.shown: set[str] = set()
+        self._blocks = BlockContext()
+        context = Context()
+        with context.bind_template(template):
+            while extends := _extends(template):
+                self._blocks.add_blocks(extends.blocks)
+                template = extends.get_parent(context)
+        nodes: Any = template.nodelist
+        self._blocks.add_blocks({node.name: node for node in nodes.get_nodes_by_type(BlockNode)})
+        self._visit(nodes, [])
+
+    def _visit(self, nodes: Iterable[Node], overridden: list[BlockNode]) -> None:
+        for node in nodes:
+            if isinstance(node, BlockNode):
+                self.shown.add(node.name)
+                *others, last = self._blocks.blocks[node.name]
+                self._visit(last.nodelist, others)
+            elif isinstance(node, VariableNode) and str(node.filter_expression) == "block.super":
+                for block in overridden[-1:]:
+                    self._visit(block.nodelist, overridden[:-1])
+            else:
+                for name in node.child_nodelists:
+                    self._visit(getattr(node, name, ()), overridden)
+
+
+def _extends(template: Template) -> ExtendsNode | None:
+    return next((node for node in template.nodelist if isinstance(node, ExtendsNode)), None)

@@ -1,0 +1,138 @@
+"""Where our pages stand in the site's: one template says so, and a check tells what it lacks."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib import messages
+from django.contrib.auth.models import AnonymousUser
+from django.contrib.messages.storage.fallback import FallbackStorage
+from django.core.checks import Tags, run_checks
+from django.template import autoreload
+from django.template.loader import render_to_string
+from django.urls import include, path
+
+BASE = """<!doctype html><html lang="en"><head><title>{% block title %}{% endblock %}</title>
+{% block extra_head %}{% endblock %}</head><body>{% block content %}{% endblock %}</body></html>"""
+PAGE = """{% extends "quickscale/base.html" %}{% block quickscale_title %}Page{% endblock %}
+{% block quickscale_content %}<h1>Ours</h1>{% endblock %}"""
+
+urlpatterns = [path("credits/", include("quickscale_credits.urls"))]
+
+
+@pytest.fixture
+def site(settings, tmp_path):
+    """Writes the templates of a site that has pages of ours."""
+    settings.ROOT_URLCONF = __name__
+    settings.TEMPLATES = [settings.TEMPLATES[0] | {"DIRS": [tmp_path]}]
+
+    def write(**templates):
+        for name, text in {"page": PAGE, **templates}.items():
+            file = tmp_path / f"{name.replace('__', '/')}.html"
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(text)
+        autoreload.reset_loaders()
+
+    return write
+
+
+@pytest.fixture
+def request_with_message(rf):
+    request = rf.get("/")
+    request.user = AnonymousUser()
+    request.session = {}
+    request._messages = FallbackStorage(request)
+    messages.warning(request, "Your plan is changed.")
+    return request
+
+
+def found():
+    return {message.id: message for message in run_checks(tags=[Tags.templates])}
+
+
+def test_a_base_with_the_usual_blocks_is_fine(site):
+    """No test here may use the database, and so the check doesn't."""
+    site(base=BASE)
+    assert found() == {}
+
+
+def test_a_site_without_base_is_told(site):
+    site()
+    message = found()["quickscale.E004"]
+    assert "base.html" in message.msg
+    assert "shell.html" in message.hint
+
+
+def test_a_site_without_pages_of_ours_needs_no_base(site, settings):
+    settings.ROOT_URLCONF = "quickscale_dashboard.urls_health"
+    site()
+    assert found() == {}
+
+
+def test_a_base_that_extends_what_is_not_there_is_told(site):
+    site(base='{% extends "layout.html" %}')
+    assert "layout.html" in found()["quickscale.E004"].msg
+
+
+def test_a_base_without_content_is_told(site):
+    site(base=BASE.replace("block content", "block main"))
+    assert "quickscale/base.html" in found()["quickscale.E005"].hint
+
+
+def test_a_content_block_that_an_override_drops_is_told(site):
+    layout = BASE.replace(
+        "{% block content %}", "{% block main %}{% block content %}{% endblock %}"
+    )
+    site(layout=layout, base='{% extends "layout.html" %}{% block main %}{% endblock %}')
+    assert "quickscale.E005" in found()
+    site(base='{% extends "layout.html" %}{% block main %}<i>{{ block.super }}</i>{% endblock %}')
+    assert found() == {}
+
+
+def test_a_base_without_a_place_in_the_head_is_told(site):
+    site(base=BASE.replace("extra_head", "css"))
+    assert "'extra_head'" in found()["quickscale.W004"].msg
+    assert "'title'" not in found()["quickscale.W004"].msg
+    site(base=BASE.replace("block title", "block name"))
+    assert "'title'" in found()["quickscale.W004"].msg
+
+
+def test_a_site_maps_its_own_blocks_and_wraps_our_pages(site, request_with_message):
+    """By one template, which extends ours: what we show beside the content comes along."""
+    names = {"block title": "block name", "extra_head": "css", "block content": "block main"}
+    base = BASE
+    for ours, theirs in names.items():
+        base = base.replace(ours, theirs)
+    mapping = """{% extends "quickscale/base.html" %}
+    {% block name %}{% block quickscale_title %}{% endblock %} | Site{% endblock %}
+    {% block css %}{% block quickscale_head %}{{ block.super }}{% endblock %}{% endblock %}
+    {% block main %}<div id="wrapper">{% block quickscale_page %}{{ block.super }}{% endblock %}
+    </div>{% endblock %}"""
+    site(base=base, quickscale__base=mapping)
+    assert found() == {}
+    html = render_to_string("page.html", request=request_with_message)
+    assert "<title>Page | Site</title>" in html
+    wrapper = html.partition('<div id="wrapper">')[2].partition("</div>\n    </div>")[0]
+    assert "<h1>Ours</h1>" in wrapper
+    assert "Your plan is changed." in wrapper
+
+
+@pytest.mark.parametrize(
+    "base",
+    [
+        BASE,
+        BASE.replace("<body>", "<body>{% for each in messages %}<b>{{ each }}</b>{% endfor %}"),
+        BASE.replace("</body>", "{% for each in messages %}<b>{{ each }}</b>{% endfor %}</body>"),
+    ],
+    ids=["nowhere", "above", "below"],
+)
+def test_a_message_is_shown_once(site, request_with_message, base):
+    site(base=base)
+    html = render_to_string("page.html", request=request_with_message)
+    assert html.count("Your plan is changed.") == 1
+    assert request_with_message._messages.used
+
+
+def test_a_page_needs_no_messages(site, rf):
+    site(base=BASE)
+    assert "<h1>Ours</h1>" in render_to_string("page.html", request=rf.get("/"))
+    assert "<h1>Ours</h1>" in render_to_string("page.html")
