@@ -29,7 +29,7 @@ from quickscale.admin_search import owner_search_fields
 from quickscale.formats import format_credits, format_moment, format_number
 from quickscale_credits import ledger, outbox
 from quickscale_credits.admin_columns import ReadableMixin, amount
-from quickscale_credits.admin_forms import GrantForm, ImportForm, ReasonForm
+from quickscale_credits.admin_forms import GrantForm, ImportForm, OpenAccountForm, ReasonForm
 from quickscale_credits.admin_tasks import (
     ACCOUNT_TASKS,
     HOLD_TASKS,
@@ -111,6 +111,7 @@ class CreditAccountAdmin(CsvExportMixin, OwnerSearchMixin, TasksMixin, RoomMixin
 
     owner_prefix = "owner__"
     tasks = ACCOUNT_TASKS
+    add_form_template = "admin/change_form.html"
     change_form_template = "admin/quickscale_credits/creditaccount/change_form.html"
     list_display = ["owner", "status", "available", "on_hold", "subscription", "payg", "others"]
     list_filter = ["status"]
@@ -133,8 +134,26 @@ class CreditAccountAdmin(CsvExportMixin, OwnerSearchMixin, TasksMixin, RoomMixin
     created = staticmethod(moment("created_at", gettext_lazy("created")))
     changed = staticmethod(moment("updated_at", gettext_lazy("changed")))
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        if not change:
+            kwargs |= {"form": OpenAccountForm, "fields": None}
+        return super().get_form(request, obj, change, **kwargs)
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return super().get_fields(request, obj) if obj else ["owner"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return super().get_readonly_fields(request, obj) if obj else []
+
+    def response_add(
+        self, request: HttpRequest, obj: Any, post_url_continue: str | None = None
+    ) -> HttpResponse:
+        messages.success(request, _("This is the account of %s. Add credits here.") % obj)
+        return HttpResponseRedirect(
+            reverse("admin:quickscale_credits_creditaccount_change", args=[obj.pk])
+        )
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """One without a history goes with its owner, for whom the admin asks here."""
@@ -142,6 +161,8 @@ class CreditAccountAdmin(CsvExportMixin, OwnerSearchMixin, TasksMixin, RoomMixin
         return is_empty and super().has_delete_permission(request, obj)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        if not change:
+            return  # the form has opened it
         ledger.set_low_balance(account=obj, threshold=obj.low_balance_threshold, actor=request.user)
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:

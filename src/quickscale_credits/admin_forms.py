@@ -6,10 +6,36 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from quickscale_credits.models import CreditLot
+from quickscale.lookup import OwnerNotFoundError, find_owner
+from quickscale_credits import ledger
+from quickscale_credits.models import CreditAccount, CreditLot
 from quickscale_credits.requests import GRANTABLE_TYPES
 
 TYPES = [choice for choice in CreditLot.CreditType.choices if choice[0] in GRANTABLE_TYPES]
+
+
+class OpenAccountForm(forms.ModelForm):  # type: ignore[type-arg]
+    """Opens the account of somebody who has not needed one yet."""
+
+    owner = forms.CharField(
+        label=_("Owner"), help_text=_("A user's email address, or the key of the owner.")
+    )
+
+    class Meta:
+        model = CreditAccount
+        fields: tuple[str, ...] = ()
+
+    def save_m2m(self) -> None:
+        """The admin asks for it after ``save()``; an account has no such fields."""
+
+    def clean_owner(self) -> Any:
+        try:
+            return find_owner(self.cleaned_data["owner"])
+        except OwnerNotFoundError as error:
+            raise forms.ValidationError(str(error)) from error
+
+    def save(self, commit: bool = True) -> CreditAccount:
+        return ledger.open_account(owner=self.cleaned_data["owner"])
 
 
 class ReasonForm(forms.Form):

@@ -142,11 +142,37 @@ class TestAccounts:
             ("others", "7"),
         ]
 
-    def test_cannot_be_made_edited_or_deleted(self, staff, accounts):
+    def test_one_is_opened_for_somebody_who_never_visited(self, staff, make_owner):
+        owner = make_owner("new@example.com")
+        member_of(owner, "new@example.com")
+        assert "add/" in staff.get(ACCOUNTS).content.decode()
+        assert "email address" in text(staff.get(f"{ACCOUNTS}add/"))
+
+        opened = staff.post(f"{ACCOUNTS}add/", {"owner": "New@Example.com"}, follow=True)
+
+        account = CreditAccount.objects.get(owner=owner)
+        assert opened.redirect_chain[0][0] == f"{ACCOUNTS}{account.pk}/change/"
+        assert "Add credits here" in text(opened)
+        again = staff.post(f"{ACCOUNTS}add/", {"owner": str(owner.pk)})
+        assert again["Location"] == f"{ACCOUNTS}{account.pk}/change/"
+
+        nobody = text(staff.post(f"{ACCOUNTS}add/", {"owner": "gone@example.com"}))
+        assert "No user has the email address gone@example.com" in nobody
+        assert CreditAccount.objects.count() == 1
+
+    def test_opening_one_needs_the_permission(self, client, make_user, make_owner):
+        staff = make_user("helper@example.com")
+        type(staff)._default_manager.filter(pk=staff.pk).update(is_staff=True)
+        client.force_login(staff)
+        owner = make_owner("new@example.com")
+        data = {"owner": str(owner.pk)}
+        assert client.post(f"{ACCOUNTS}add/", data).status_code == 403
+        assert not CreditAccount.objects.exists()
+
+    def test_cannot_be_edited_or_deleted(self, staff, accounts):
         change = f"{ACCOUNTS}{accounts[0].pk}/change/"
         accounts[1].add_credits(1, "Gift")
 
-        assert staff.get(f"{ACCOUNTS}add/").status_code == 403
         assert staff.post(f"{ACCOUNTS}{accounts[1].pk}/delete/").status_code == 403
         staff.post(change, {"low_balance_threshold": "5", "posted": "999", "status": "closed"})
 
