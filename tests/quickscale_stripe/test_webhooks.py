@@ -441,7 +441,7 @@ def test_a_locked_event_is_skipped_not_waited_for(sandbox: Sandbox) -> None:
         finally:
             connection.close()
 
-    with transaction.atomic(), ThreadPoolExecutor(1) as threads:
+    with ThreadPoolExecutor(1) as threads, transaction.atomic():
         StripeEvent.objects.select_for_update().get()
         assert threads.submit(process).result(timeout=10) is webhooks.Outcome.BUSY
 
