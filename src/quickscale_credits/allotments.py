@@ -71,8 +71,9 @@ def periods(anchor: datetime, until: datetime, *, months: int = 1) -> list[Perio
 
     Each period begins on the anchor's day and local time, or on the last day of a month that has no
     such day: from 31 January on 28 February and 31 March. Where clocks skip that local time, the
-    period begins as much later. The last period may be shorter than the others, and longer by less
-    than a day: a rest as short as that is no period of its own.
+    period begins as much later; where it comes twice, with the first. The last period may be
+    shorter than the others, and longer by less than a day: a rest as short as that is no period of
+    its own.
 
     Raises:
         InvalidRequestError: ``until`` is not after ``anchor``, or there are more than
@@ -85,7 +86,7 @@ def periods(anchor: datetime, until: datetime, *, months: int = 1) -> list[Perio
     bounds = [anchor]
     while True:
         following = _months_later(anchor, len(bounds) * months)
-        if following is None or ends - following.astimezone(UTC) < SHORTEST_REST:
+        if following is None or ends - following < SHORTEST_REST:
             return list(pairwise([*bounds, until]))
         if len(bounds) == MAX_PERIODS:
             raise InvalidRequestError("until", f"there would be more than {MAX_PERIODS} periods.")
@@ -216,13 +217,13 @@ def cancel_allotment(
         source_type,
         source_id,
         requests.moment("at", at),
-        requests.description(reason),
+        requests.description(reason, "reason"),
         requests.actor_id(actor),
         requests.metadata(metadata),
     )
     if outcome.answer == "nothing":
         return None
-    return answered(outcome, "", account)
+    return answered(outcome, account=account)
 
 
 def _schedule(
@@ -261,7 +262,7 @@ def _schedule(
 
 
 def _source(argument: str, value: tuple[str, str]) -> tuple[str, str]:
-    source_type, source_id = requests.source(value)
+    source_type, source_id = requests.source(value, argument)
     if not source_type:
         raise InvalidRequestError(argument, "a schedule needs a source.")
     if len(source_id) + len(f":{MAX_PERIODS}") > requests.MAX_KEY:

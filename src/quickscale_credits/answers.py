@@ -22,7 +22,9 @@ from quickscale_credits.operations import Outcome
 ModelT = TypeVar("ModelT", bound=models.Model)
 
 
-def answered(outcome: Outcome[ModelT], key: str, account: CreditAccount | None = None) -> ModelT:
+def answered(
+    outcome: Outcome[ModelT], key: str = "", account: CreditAccount | None = None
+) -> ModelT:
     """Return the row of an outcome, or raise the error that its answer stands for."""
     refuse(outcome, key)
     row = outcome.row

@@ -428,7 +428,7 @@ def prolong(*, hold: CreditHold, ttl: timedelta) -> CreditHold:
         HoldStateError: the hold was captured or released, or has timed out.
     """
     outcome = _PROLONG.call(database_of(hold), requests.hold_id(hold), requests.ttl(ttl))
-    hold.expires_at = answered(outcome, "").expires_at
+    hold.expires_at = answered(outcome).expires_at
     return hold
 
 
@@ -484,7 +484,7 @@ def release(*, hold: CreditHold) -> CreditHold:
     Raises:
         HoldStateError: the hold was captured or released before, or has timed out.
     """
-    released = answered(_RELEASE.call(database_of(hold), requests.hold_id(hold)), "")
+    released = answered(_RELEASE.call(database_of(hold), requests.hold_id(hold)))
     hold.status, hold.closed_at = released.status, released.closed_at
     return hold
 
@@ -512,7 +512,7 @@ def reverse(
         ReversalError: nothing is left to give back, or less than ``amount``.
     """
     value = None if amount is None else parse_amount(amount)
-    text = requests.description(reason)
+    text = requests.description(reason, "reason")
     id_ = requests.transaction_id(transaction)
     key = requests.key(idempotency_key)
     outcome = _REVERSE.call(
@@ -553,7 +553,7 @@ def revoke(
     if lot.credit_type == CreditLot.CreditType.OVERDRAFT:
         raise InvalidRequestError("lot", "nobody paid for an overdraft.")
     value = parse_amount(amount)
-    text = requests.description(reason)
+    text = requests.description(reason, "reason")
     policy = policy or app_settings.shortfall_policy
     if policy not in SHORTFALL_POLICIES:
         raise InvalidRequestError("policy", f"{policy!r} is none of {SHORTFALL_POLICIES}.")
@@ -640,7 +640,7 @@ def transfer(
     Raises:
         InsufficientCreditsError: less than ``amount`` is free.
     """
-    lot_id, to_id = requests.lot_id(lot), requests.account_id(to)
+    lot_id, to_id = requests.lot_id(lot), requests.account_id(to, "to")
     if lot.credit_type == CreditLot.CreditType.OVERDRAFT:
         raise InvalidRequestError("lot", "an overdraft stays with its account.")
     if lot.account_id == to_id:

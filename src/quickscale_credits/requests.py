@@ -30,8 +30,8 @@ _ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 GRANTABLE_TYPES = frozenset(CreditLot.CreditType) - {CreditLot.CreditType.OVERDRAFT}
 
 
-def account_id(account: Any) -> int:
-    return int(_saved("account", account, CreditAccount))
+def account_id(account: Any, name: str = "account") -> int:
+    return int(_saved(name, account, CreditAccount))
 
 
 def hold_id(hold: Any) -> int:
@@ -55,11 +55,11 @@ def actor_id(actor: Any) -> str | None:
     return None if actor is None else str(_saved("actor", actor, get_user_model()))
 
 
-def description(value: Any) -> str:
+def description(value: Any, name: str = "description") -> str:
     """A text that people read in the history."""
     if not isinstance(value, str | Promise) or not str(value).strip():
-        raise InvalidRequestError("description", "a text that is not empty is needed.")
-    return _text("description", str(value))
+        raise InvalidRequestError(name, "a text that is not empty is needed.")
+    return _text(name, str(value))
 
 
 def reason(value: Any) -> str:
@@ -74,16 +74,16 @@ def key(value: Any) -> str:
     return "" if value is None else _name("idempotency_key", value, MAX_KEY)
 
 
-def source(value: Any) -> tuple[str, str]:
+def source(value: Any, name: str = "source") -> tuple[str, str]:
     """Type and id of where credits come from, or two empty strings for none."""
     if value is None:
         return "", ""
     if not isinstance(value, tuple) or len(value) != 2:
-        raise InvalidRequestError("source", "use a tuple of a type and an id.")
-    type_ = _name("source", value[0], MAX_SOURCE_TYPE)
+        raise InvalidRequestError(name, "use a tuple of a type and an id.")
+    type_ = _name(name, value[0], MAX_SOURCE_TYPE)
     if type_.startswith(OWN_SOURCES):
-        raise InvalidRequestError("source", f"{type_!r} is a type of the ledger's own.")
-    return type_, _name("source", value[1], MAX_KEY)
+        raise InvalidRequestError(name, f"{type_!r} is a type of the ledger's own.")
+    return type_, _name(name, value[1], MAX_KEY)
 
 
 def lot_source(value: Any) -> tuple[str, str]:

@@ -45,11 +45,11 @@ class Stage:
             **self.terms,
         )
 
-    def read_again(self) -> None:
-        """Fetch the rows anew, from where the router reads."""
+    def read_again(self, using: str | None = None) -> None:
+        """Fetch the rows anew, from that database or from where the router reads."""
         for name in ("owner", "account", "other", "bought", "plan", "used", "hold"):
             row = getattr(self, name)
-            setattr(self, name, type(row)._default_manager.get(pk=row.pk))
+            setattr(self, name, type(row)._default_manager.using(using).get(pk=row.pk))
 
 
 class Arguments(NamedTuple):

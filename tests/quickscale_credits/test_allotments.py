@@ -32,7 +32,7 @@ from quickscale_credits.exceptions import (
     InvalidRequestError,
 )
 from quickscale_credits.models import CreditAccount, CreditEvent, CreditLot, CreditTransaction
-from tests.owners import make_owner
+from tests.owners import make_owner, make_user
 from tests.quickscale_credits.test_concurrency import at_once, new_account
 
 DAY = timedelta(days=1)
@@ -102,27 +102,29 @@ class TestPeriods:
         assert begins == [8, 7]
 
     @pytest.mark.parametrize(
-        ("anchor", "until", "options"),
+        ("anchor", "until", "options", "argument"),
         [
-            (day(2030, 1, 1), day(2030, 1, 1), {}),
-            (day(2030, 1, 1), day(2029, 1, 1), {}),
-            (datetime(2030, 1, 1), day(2031, 1, 1), {}),
-            (day(2030, 1, 1), datetime(2031, 1, 1), {}),
-            (day(2030, 1, 1), None, {}),
-            (day(2030, 1, 1), day(2040, 1, 2), {}),
-            (day(2030, 1, 1), day(2031, 1, 1), {"months": 0}),
-            (day(2030, 1, 1), day(2031, 1, 1), {"months": -1}),
-            (day(2030, 1, 1), day(2031, 1, 1), {"months": 1.5}),
+            (day(2030, 1, 1), day(2030, 1, 1), {}, "until"),
+            (day(2030, 1, 1), day(2029, 1, 1), {}, "until"),
+            (datetime(2030, 1, 1), day(2031, 1, 1), {}, "anchor"),
+            (day(2030, 1, 1), datetime(2031, 1, 1), {}, "until"),
+            (day(2030, 1, 1), None, {}, "until"),
+            (day(2030, 1, 1), day(2040, 1, 2), {}, "until"),
+            (day(2030, 1, 1), day(2031, 1, 1), {"months": 0}, "months"),
+            (day(2030, 1, 1), day(2031, 1, 1), {"months": -1}, "months"),
+            (day(2030, 1, 1), day(2031, 1, 1), {"months": 1.5}, "months"),
             (
                 datetime(2026, 10, 25, 2, 30, fold=1, tzinfo=BERLIN),
                 datetime(2026, 10, 25, 2, 50, tzinfo=BERLIN),
                 {},
+                "until",
             ),
         ],
     )
-    def test_what_is_no_term_is_refused(self, anchor, until, options):
-        with pytest.raises(InvalidRequestError):
+    def test_what_is_no_term_is_refused(self, anchor, until, options, argument):
+        with pytest.raises(InvalidRequestError) as caught:
             periods(anchor, until, **options)
+        assert caught.value.argument == argument
 
     def test_as_many_as_are_allowed(self):
         assert len(periods(day(2030, 1, 1), day(2040, 1, 1))) == allotments.MAX_PERIODS
@@ -163,6 +165,20 @@ class TestPeriods:
         assert len(found) == number
         begin, end = found[-1]
         assert end.astimezone(UTC) - begin.astimezone(UTC) == last
+
+    @pytest.mark.parametrize("fold", [0, 1])
+    @pytest.mark.parametrize(
+        ("anchor", "begin"),
+        [
+            (datetime(2026, 9, 25, 2, 30), datetime(2026, 10, 25, 0, 30, tzinfo=UTC)),
+            (datetime(2027, 2, 28, 2, 30), datetime(2027, 3, 28, 1, 30, tzinfo=UTC)),
+        ],
+        ids=["twice", "skipped"],
+    )
+    def test_a_local_time_that_comes_twice_or_not_at_all(self, anchor, begin, fold):
+        anchor = anchor.replace(tzinfo=BERLIN, fold=fold)
+        _, (found, _) = periods(anchor, begin + 7 * DAY)
+        assert found.astimezone(UTC) == begin
 
     @given(
         anchor=st.datetimes(
@@ -332,24 +348,58 @@ class TestSchedule:
         assert not account.lots.exists()
 
     @pytest.mark.parametrize(
-        ("changes", "error"),
+        ("changes", "argument"),
         [
-            ({"amount": 0}, InvalidAmountError),
-            ({"amount": 1.5}, InvalidAmountError),
-            ({"amount": "0.00001"}, InvalidAmountError),
-            ({"amount": 10**14}, InvalidAmountError),
-            ({"credit_type": "payg"}, InvalidRequestError),
-            ({"credit_type": "overdraft"}, InvalidRequestError),
-            ({"source": None}, InvalidRequestError),
-            ({"source": ("plan", "x" * 253)}, InvalidRequestError),
-            ({"description": " "}, InvalidRequestError),
-            ({"cost": (-1, "usd")}, InvalidRequestError),
+            ({"amount": 0}, "amount"),
+            ({"amount": 1.5}, "amount"),
+            ({"amount": "0.00001"}, "amount"),
+            ({"amount": 10**14}, "amount"),
+            ({"credit_type": "payg"}, "expires_at"),
+            ({"credit_type": "overdraft"}, "credit_type"),
+            ({"source": None}, "source"),
+            ({"source": ("plan", "x" * 252)}, "source"),
+            ({"source": ("ledger:plan", "1")}, "source"),
+            ({"description": " "}, "description"),
+            ({"cost": (-1, "usd")}, "cost"),
         ],
     )
-    def test_bad_input_writes_nothing(self, account, clock, changes, error):
-        with pytest.raises(error):
+    def test_bad_input_writes_nothing(self, account, clock, changes, argument):
+        with pytest.raises(InvalidRequestError) as caught:
             yearly(account, **changes)
+        assert caught.value.argument == argument
+        assert isinstance(caught.value, InvalidAmountError) == (argument == "amount")
         assert not CreditTransaction.objects.exists()
+
+    def test_the_longest_source_leaves_room_for_every_number(self, account):
+        yearly(account, until=day(2040, 1, 1), source=("plan", "x" * 251))
+        assert account.lots.count() == allotments.MAX_PERIODS
+
+    @pytest.mark.parametrize("write", [schedule_allotment, spread_credits])
+    def test_the_rows_say_what_was_told(self, account, clock, write):
+        actor = make_user()
+        entry = write(
+            account=account,
+            amount=100,
+            description="Pro plan",
+            anchor=day(2030, 1, 1),
+            until=day(2031, 1, 1),
+            source=SOURCE,
+            months=6,
+            credit_type="bonus",
+            priority=7,
+            cost=(10001, "usd"),
+            actor=actor,
+            metadata={"plan": "pro"},
+        )
+        assert entry.account is account
+        entry.refresh_from_db()
+        assert (entry.description, entry.metadata) == ("Pro plan", {"plan": "pro"})
+        assert entry.actor == actor
+        lots = account.lots.order_by("pk")
+        assert [(lot.credit_type, lot.priority, lot.cost_amount) for lot in lots] == [
+            ("bonus", 7, 5001),
+            ("bonus", 7, 5000),
+        ]
 
     def test_a_rolled_back_caller_leaves_nothing(self, account, clock):
         with transaction.atomic():
@@ -464,6 +514,30 @@ class TestCancel:
         assert account.get_balance() == 100
         assert CreditTransaction.objects.count() == 2
 
+    def test_the_row_says_what_was_told(self, account, clock):
+        yearly(account)
+        actor = make_user()
+        entry = self.cancel(account, actor=actor, metadata={"ticket": 5})
+        assert entry.account is account
+        entry.refresh_from_db()
+        assert (entry.description, entry.metadata) == ("Cancelled", {"ticket": 5})
+        assert entry.actor == actor
+
+    @pytest.mark.parametrize(
+        ("changes", "argument"),
+        [
+            ({"source": None}, "source"),
+            ({"source": ("plan", "x" * 252)}, "source"),
+            ({"at": datetime(2030, 1, 1)}, "at"),
+            ({"reason": " "}, "reason"),
+        ],
+    )
+    def test_an_error_tells_the_argument(self, account, changes, argument):
+        request = {"account": account, "source": SOURCE, "reason": "Cancelled", **changes}
+        with pytest.raises(InvalidRequestError) as caught:
+            cancel_allotment(**request)
+        assert caught.value.argument == argument
+
     def test_another_schedule_is_left_alone(self, account, clock):
         for source in [("plan", "sub_1:1"), ("plan", "sub_11"), ("gift", "sub_1")]:
             yearly(account, source=source)
@@ -535,10 +609,27 @@ class TestChange:
         account.refresh_from_db()
         assert account.posted == 1200
 
-    @pytest.mark.parametrize("new_source", [SOURCE, ("gift", "sub_1:pro"), None])
+    @pytest.mark.parametrize(
+        "new_source", [SOURCE, ("gift", "sub_1:pro"), None, "sub_1:pro", ("plan", "x" * 252)]
+    )
     def test_the_new_source_is_another_id_of_the_type(self, account, clock, new_source):
-        with pytest.raises(InvalidRequestError):
+        with pytest.raises(InvalidRequestError) as caught:
             self.change(account, new_source=new_source)
+        assert caught.value.argument == "new_source"
+
+    def test_a_change_needs_a_source(self, account):
+        with pytest.raises(InvalidRequestError) as caught:
+            self.change(account, source=None)
+        assert caught.value.argument == "source"
+
+    def test_the_row_says_what_was_told(self, account, clock):
+        yearly(account)
+        actor = make_user()
+        entry = self.change(account, actor=actor, metadata={"plan": "pro"})
+        assert entry.account is account
+        entry.refresh_from_db()
+        assert (entry.description, entry.metadata) == ("Pro plan", {"plan": "pro"})
+        assert entry.actor == actor
 
 
 @pytest.mark.django_db

@@ -70,6 +70,10 @@ def add_alias(name, **options):
     connection.ensure_connection = connect
 
 
+def refuse(*args, **kwargs):
+    raise AssertionError("The default database was asked.")
+
+
 def remove_alias(name):
     connections[name].close()
     del connections[name]
@@ -88,10 +92,6 @@ def replica(transactional_db, settings):
 @pytest.fixture
 def second(transactional_db, settings, monkeypatch):
     """The database of credits; whatever asks the default one fails."""
-
-    def refuse(*args, **kwargs):
-        raise AssertionError("The default database was asked.")
-
     add_alias("credits")
     settings.DATABASE_ROUTERS = [OneDatabaseRouter()]
     with monkeypatch.context() as patch:
@@ -132,6 +132,29 @@ def test_every_operation_writes_where_the_router_says(database):
             error.add_note(f"in {module.__name__}.{name}")
             raise
     assert ledger.verify(using=database) == []
+
+
+ROWLESS = {"expire_due", "open_account", "sweep", "verify_in_parts"}
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "arguments"),
+    [operation for operation in OPERATIONS if operation[1] not in ROWLESS],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_without_a_router_an_operation_writes_where_its_row_is(
+    transactional_db, monkeypatch, module, name, arguments
+):
+    stage = Stage()
+    add_alias("other")
+    try:
+        stage.read_again("other")
+        args, kwargs = arguments(stage)
+        with monkeypatch.context() as patch, transaction.atomic(using="other"):
+            patch.setattr(connections["default"], "cursor", refuse)
+            getattr(module, name)(*args, **kwargs)
+    finally:
+        remove_alias("other")
 
 
 def test_rows_write_where_the_router_says(database):

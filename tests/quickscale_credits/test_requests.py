@@ -252,6 +252,18 @@ class TestArguments:
                 operation()
             assert caught.value.argument == argument
 
+    def test_an_error_names_the_argument_as_the_function_does(self, account):
+        lot = account.lots.get()
+        entry = account.transactions.get()
+        for argument, operation in (
+            ("reason", lambda: ledger.reverse(transaction=entry, reason=" ")),
+            ("reason", lambda: ledger.revoke(lot=lot, amount=1, reason=None)),
+            ("to", lambda: ledger.transfer(lot=lot, to=None, description="Merged")),
+        ):
+            with pytest.raises(InvalidRequestError) as caught:
+                operation()
+            assert caught.value.argument == argument
+
     def test_times_without_a_zone_or_in_the_past(self, account):
         past = datetime(2020, 1, 1, tzinfo=UTC)
         term = {"account": account, "amount": 1, "description": "Year", "source": ("plan", "1")}
