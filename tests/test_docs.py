@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import importlib
 import re
 from pathlib import Path
@@ -67,17 +66,3 @@ def test_email_is_spelled_one_way():
     sources = [*(ROOT / "src").rglob("*.py"), *(ROOT / "src").rglob("*.html")]
     other = re.compile("e-" + "mail", re.IGNORECASE)
     assert not [source for source in sources if other.search(source.read_text())]
-
-
-def python_blocks():
-    fence = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-    for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
-        text = page.read_text()
-        for block in fence.finditer(text):
-            line = text[: block.start()].count("\n") + 1
-            yield pytest.param(block[1], id=f"{page.relative_to(ROOT)}:{line}")
-
-
-@pytest.mark.parametrize("code", list(python_blocks()))
-def test_code_is_python(code):
-    compile(code, "docs", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)

@@ -36,6 +36,7 @@ class CreditAccountFactory(DjangoModelFactory):  # type: ignore[misc]
 
     class Meta:
         model = CreditAccount
+        skip_postgeneration_save = True
 
     @classmethod
     def _create(cls, model_class: type[CreditAccount], *args: Any, **kwargs: Any) -> CreditAccount:
