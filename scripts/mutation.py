@@ -21,7 +21,9 @@ import time
 import tomllib
 from collections import defaultdict
 from fnmatch import fnmatch
+from importlib import reload
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import libcst as cst
@@ -153,6 +155,7 @@ class Runner:
         self.seconds: dict[pytest.Item, float] = {}
         self.rank: dict[pytest.Item, int] = {}
         self.killers: dict[str, list[int]] = defaultdict(list)
+        self.imported: dict[str, list[ModuleType]] = defaultdict(list)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self.has_failed = self.has_failed or report.failed
@@ -164,12 +167,14 @@ class Runner:
         self.end = _End(session)
         self.items = session.items
         set_mutant_under_test("stats")
+        self._read_imports()
         for number, item in enumerate(session.items):
             started = time.monotonic()
             self._run(item)
             self.seconds[item] = time.monotonic() - started
             for function in state()._stats:
-                self.tests[function].append(item)
+                if item.module not in self.imported[function]:
+                    self.tests[function].append(item)
             state()._stats.clear()
             self.rank[item] = number
             if self.has_failed:
@@ -177,6 +182,16 @@ class Runner:
         for data in self.modules.values():
             self._try_all(data)
         return True
+
+    def _read_imports(self) -> None:
+        """What a test file calls when it is imported, such as a decorator, all its tests reach."""
+        for module in dict.fromkeys(item.module for item in self.items):
+            state()._stats.clear()
+            reload(module)
+            for function in state()._stats:
+                self.imported[function].append(module)
+                self.tests[function] += [item for item in self.items if item.module is module]
+        state()._stats.clear()
 
     def _run(self, item: pytest.Item) -> None:
         item.config.hook.pytest_runtest_protocol(item=item, nextitem=self.end)
@@ -244,6 +259,8 @@ class Runner:
         code = KILLED
         try:
             set_mutant_under_test(name)
+            for module in self.imported[mangled_name_from_mutant_name(name)]:
+                reload(module)
             for item in tests:
                 self._run(item)
                 if self.has_failed:

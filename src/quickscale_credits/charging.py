@@ -77,6 +77,7 @@ class Charge:
     replayed = False
     _hold: CreditHold | None = None
     _held: Quote
+    _held_for_cost: bool
     _fingerprint: str
     #: Whether a reader has got something already; a stream sets it.
     sent = False
@@ -89,14 +90,14 @@ class Charge:
         code: str,
         quantities: Mapping[str, Units],
         *,
-        dimension: str = "",
-        cost: Units | None = None,
-        idempotency_key: str | None = None,
-        description: str = "",
-        actor: Any = None,
-        metadata: Mapping[str, Any] | None = None,
-        ttl: timedelta | None = None,
-        on_abort: OnAbort | None = None,
+        dimension: str,
+        cost: Units | None,
+        idempotency_key: str | None,
+        description: str,
+        actor: Any,
+        metadata: Mapping[str, Any] | None,
+        ttl: timedelta | None,
+        on_abort: OnAbort | None,
     ) -> None:
         self._quantities = parse_quantities(quantities)
         self.cost = cost
@@ -245,6 +246,7 @@ class Charge:
         if self.replayed:
             return self
         self._held = self._priced()
+        self._held_for_cost = self.cost is not None
         if self._held.cost:
             hold = self.account.hold_credits(
                 self._held.cost,
@@ -271,12 +273,7 @@ class Charge:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self.usage is not None or self._failed:
-            return
-        if exc is None or (isinstance(exc, ABORTS) and self._pays_when_aborted):
-            self.settle()
-        else:
-            self.release()
+        self.end(exc)
 
     async def __aenter__(self) -> Charge:
         entering = create_task(sync_to_async(self.__enter__)())
@@ -297,8 +294,20 @@ class Charge:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        # A visitor who goes away cancels the task; the credits are settled all the same.
-        await shield(sync_to_async(self.__exit__)(exc_type, exc, traceback))
+        await self.aend(exc)
+
+    def end(self, error: BaseException | None) -> None:
+        """Leave the block, with the error that ended it: settle, or give the hold back."""
+        if self.usage is not None or self._failed:
+            return
+        if error is None or (isinstance(error, ABORTS) and self._pays_when_aborted):
+            self.settle()
+        else:
+            self.release()
+
+    async def aend(self, error: BaseException | None) -> None:
+        """As :meth:`end`. A visitor who goes away cancels the task; that doesn't stop it."""
+        await shield(sync_to_async(self.end)(error))
 
     def _warn_of_atomic_requests(self) -> None:
         connection = connections[database_of(self.account)]
@@ -352,7 +361,7 @@ class Charge:
     def _settled(self) -> Quote:
         """What is to be paid: for what was held its cost, also where a cost hook says more now."""
         held = self._held
-        if self.cost is not None:
+        if self._held_for_cost or self.cost is not None:
             return self._priced(at=held.at)
         if self._quantities == held.quantities:
             return held

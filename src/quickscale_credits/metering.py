@@ -182,7 +182,7 @@ def _wrapped(
                 try:
                     response = await work(*args, **kwargs)
                 except BaseException as error:
-                    await charging.__aexit__(type(error), error, error.__traceback__)
+                    await charging.aend(error)
                     raise
                 await sync_to_async(_settle_response)(charging, response, count)
             except _REFUSALS as error:
@@ -205,7 +205,7 @@ def _wrapped(
             try:
                 response = work(*args, **kwargs)
             except BaseException as error:
-                charging.__exit__(type(error), error, error.__traceback__)
+                charging.end(error)
                 raise
             _settle_response(charging, response, count)
         except _REFUSALS as error:
@@ -223,7 +223,7 @@ def _with_charged_methods(view: Any, decorate: Callable[[Any], Any]) -> Any:
 
     @wraps(dispatch)
     def charged_dispatch(self: Any, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        name = (request.method or "").lower()
+        name = str(request.method).lower()
         method = getattr(self, name, None)
         if method is not None and name != "options":
             setattr(self, name, decorate(method))
@@ -254,7 +254,7 @@ def _reader(work: Callable[..., Any], owner: Callable[..., Any] | None, **asked:
         for name, parameter in signature.parameters.items():
             if parameter.kind is parameter.VAR_KEYWORD:
                 arguments.update(arguments.pop(name))
-        request = next(filter(_is_request, [*args[:2], *kwargs.values()]), None)
+        request = next(filter(_is_request, [*args, *kwargs.values()]), None)
         answers = {name: hook(arguments) for name, hook in hooks.items()}
         if owner is not None:
             payer = answers.pop("owner")
@@ -274,8 +274,8 @@ def _by_name(
     takes_any = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
     unknown = [name for name in names if name not in signature.parameters]
     if unknown and not takes_any:
-        name = getattr(work, "__qualname__", repr(work))
-        raise TypeError(f"{name} has no argument {', '.join(unknown)}.")
+        name = ", ".join(unknown)
+        raise TypeError(f"{getattr(work, '__qualname__', work)} has no argument {name}.")
     return lambda arguments: hook(**{name: arguments[name] for name in names})
 
 

@@ -46,15 +46,12 @@ class _Meter:
 
     def close(self) -> None:
         """The reader leaves; an HTTP response calls it, an async one in a thread."""
-        self._end(GeneratorExit())
+        self.charging.end(GeneratorExit())
 
     def _complete(self) -> None:
         """An answer without chunks is counted too."""
         if self._count is not None:
             self.charging.add(dict.fromkeys(self.charging.quantities, 0))
-
-    def _end(self, error: BaseException | None) -> None:
-        self.charging.__exit__(type(error) if error else None, error, None)
 
 
 class Stream(_Meter):
@@ -74,10 +71,10 @@ class Stream(_Meter):
             self._passed_on(chunk)
         except StopIteration:
             self._complete()
-            self._end(None)
+            self.charging.end(None)
             raise
         except BaseException as error:
-            self._end(error)
+            self.charging.end(error)
             raise
         self._prolong()
         return chunk
@@ -107,10 +104,10 @@ class AsyncStream(_Meter):
             self._passed_on(chunk)
         except StopAsyncIteration:
             self._complete()
-            await self._aend(None)
+            await self.charging.aend(None)
             raise
         except BaseException as error:
-            await self._aend(error)
+            await self.charging.aend(error)
             raise
         await sync_to_async(self._prolong)()
         return chunk
@@ -120,7 +117,4 @@ class AsyncStream(_Meter):
             if hasattr(self._chunks, "aclose"):
                 await self._chunks.aclose()
         finally:
-            await self._aend(GeneratorExit())
-
-    async def _aend(self, error: BaseException | None) -> None:
-        await self.charging.__aexit__(type(error) if error else None, error, None)
+            await self.charging.aend(GeneratorExit())

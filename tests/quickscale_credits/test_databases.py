@@ -20,12 +20,15 @@ from django.utils import timezone
 
 from quickscale_credits import allotments, ledger, outbox
 from quickscale_credits.bulk import BulkGrant
+from quickscale_credits.charging import charge
 from quickscale_credits.clock import ledger_clock
 from quickscale_credits.exceptions import InvalidRequestError
 from quickscale_credits.imports import import_credits
 from quickscale_credits.models import CreditAccount, CreditEvent, CreditTransaction, Service
 from quickscale_credits.overview import current_account
+from quickscale_credits.pricing import set_price
 from quickscale_credits.signals import credits_granted
+from quickscale_credits.testing import ServiceFactory
 from tests.owners import make_owner, make_user
 from tests.quickscale_credits.operations import ALLOTMENTS, LEDGER, OPERATIONS, Stage
 from tests.quickscale_credits.surface import member_of
@@ -54,6 +57,21 @@ class OneDatabaseRouter:
         return "credits"
 
     db_for_write = db_for_read
+
+
+class OwnersRouter:
+    """Credits are where their owner is, and services in the default database."""
+
+    def db_for_read(self, model, **hints):
+        return (hints.get("instance") and hints["instance"]._state.db) or "default"
+
+    def db_for_write(self, model, **hints):
+        if model is CreditAccount and not hints:
+            raise AssertionError("Whose account?")
+        return self.db_for_read(model, **hints)
+
+    def allow_relation(self, obj1, obj2, **hints):
+        return True
 
 
 def add_alias(name, **options):
@@ -172,6 +190,44 @@ def test_rows_write_where_the_router_says(database):
         stage.other.add_credits(5, "Trial", credit_type="trial", expires_at=end)
     current_account(stage.other.owner)
     assert stage.other.transactions.filter(kind="expire").exists()
+
+
+def test_work_is_charged_where_the_router_says(database):
+    owner = make_owner()
+    account = CreditAccount.objects.for_owner(owner)
+    account.add_credits(10, "Bought")
+    service = ServiceFactory(slug="ocr", cost=None)
+    with transaction.atomic(using=database):
+        set_price(service, 3)
+        for replayed in (False, True):
+            with charge(owner, "ocr", idempotency_key="k") as charging:
+                assert charging.replayed is replayed
+        with charge(owner, "ocr", cost=2):
+            pass
+    assert account.get_balance() == 5
+
+
+def test_work_is_charged_where_its_owner_is(transactional_db, settings, monkeypatch, caplog):
+    ServiceFactory(slug="ocr", cost=3)
+    owner = make_owner()
+    CreditAccount.objects.for_owner(owner).add_credits(10, "Bought")
+    add_alias("other")
+    monkeypatch.setitem(connections["other"].settings_dict, "ATOMIC_REQUESTS", True)
+    settings.DATABASE_ROUTERS = [OwnersRouter()]
+    try:
+        owner = type(owner)._default_manager.using("other").get(pk=owner.pk)
+        with transaction.atomic(using="other"):
+            for replayed in (False, True):
+                with charge(owner, "ocr", idempotency_key="k") as charging:
+                    assert charging.replayed is replayed
+            with charge(owner, "ocr", cost=2):
+                pass
+            assert charging.usage._state.db == charging.usage.transaction._state.db == "other"
+            assert charging.account.get_balance() == 5
+        assert "non_atomic_requests" in caplog.text
+    finally:
+        settings.DATABASE_ROUTERS = []
+        remove_alias("other")
 
 
 @pytest.fixture

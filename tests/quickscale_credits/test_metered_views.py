@@ -253,6 +253,11 @@ class TestClassesAndMethods:
         assert browser.options(url).status_code == 200
         assert account.get_balance() == 10
 
+    @pytest.mark.parametrize("url", ["/class/2/", "/async-class/2/"])
+    def test_a_method_that_a_class_lacks_is_refused_by_the_class(self, browser, account, url):
+        assert browser.post(url).status_code == 405
+        assert account.get_balance() == 10
+
     def test_a_class_runs_its_own_checks_first(self, browser, account):
         assert browser.get("/nobody/").status_code == 403
         assert not CreditHold.objects.exists()
@@ -393,7 +398,13 @@ class TestProblems:
     def test_a_visitor(self, client):
         response = client.get("/class/2/", headers={"Accept": "application/json"})
 
-        assert (response.status_code, response.json()["code"]) == (401, "not_authenticated")
+        assert response.status_code == 401
+        assert response.json() == {
+            "title": "Unauthorized",
+            "status": 401,
+            "code": "not_authenticated",
+            "detail": "Sign in, or send credentials.",
+        }
 
     @pytest.mark.parametrize(
         ("change", "status", "code"),
@@ -452,6 +463,17 @@ class TestWhoPays:
 
         actor = ServiceUsage.objects.get().transaction.actor
         assert actor == (None if member == owner else member)
+
+    def test_a_request_may_be_any_argument(self, rf, member, account):
+        @metered("shout")
+        def work(text, style, request):
+            return text
+
+        request = rf.get("/")
+        request.user = member
+
+        assert work("hey", "loud", request) == "hey"
+        assert account.get_balance() == 8
 
     def test_who_is_no_owner_is_refused_by_its_name(self, account):
         @metered("shout")

@@ -71,6 +71,19 @@ class TestCharge:
         assert CreditHold.objects.get().status == "released"
         assert not ServiceUsage.objects.exists()
 
+    def test_work_that_fails_when_its_hold_has_timed_out_raises_its_own_error(
+        self, owner, account, clock
+    ):
+        def work():
+            with charge(owner, "shout", ttl=timedelta(minutes=1)):
+                clock.move(timedelta(minutes=2))
+                raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            work()
+
+        assert account.get_available_balance() == 10
+
     def test_a_free_service_leaves_a_usage_alone(self, owner, account):
         with charge(owner, "whisper") as charging:
             pass
@@ -176,6 +189,7 @@ class TestCharge:
         assert (usage.units, usage.quantities) == (Decimal("2.5"), {"units": "2.5"})
         assert (usage.dimension, usage.idempotency_key, usage.metadata) == ("", "k", {})
         assert (usage.cost, usage.shortfall, usage.transaction.amount) == (5, 0, -5)
+        assert usage.transaction.idempotency_key == ""  # its hold has the key
         with charge(owner, "whisper"):
             pass
         free = ServiceUsage.objects.get(service__slug="whisper")
@@ -305,6 +319,16 @@ class TestCharge:
 
         assert (charging.usage.cost, charging.usage.price_lines) == (Decimal("4.0001"), [])
 
+    def test_a_cost_that_is_taken_back_leaves_it_to_the_prices_of_the_beginning(
+        self, owner, account, clock
+    ):
+        with charge(owner, "shout", units=2, cost=3) as charging:
+            clock.move(timedelta(minutes=1))
+            set_price(Service.objects.get(slug="shout"), 1)
+            charging.cost = None
+
+        assert charging.usage.cost == 4
+
     @pytest.mark.parametrize("cost", [0.5, -1, "x"])
     def test_a_cost_is_an_exact_number(self, owner, account, cost):
         with pytest.raises(InvalidAmountError):
@@ -430,6 +454,17 @@ class TestCharge:
             charging.units = units
 
         assert charging.usage.cost == cost
+
+    def test_nor_where_only_one_of_its_meters_was_used_less(self, owner, account, monkeypatch):
+        hook = "tests.quickscale_credits.test_metering.tariff"
+        Service.objects.filter(slug="shout").update(cost_hook=hook)
+        monkeypatch.setitem(TARIFF, "unit", 2)
+
+        with charge(owner, "shout", quantities={"input": 2, "output": 2}) as charging:
+            monkeypatch.setitem(TARIFF, "unit", 20)
+            charging.quantities = {"input": 2, "output": 1}
+
+        assert charging.usage.cost == 8
 
     @pytest.mark.parametrize("unit", [0.1, -1, Decimal("NaN")])
     def test_a_hook_returns_an_exact_number(self, owner, account, monkeypatch, unit):
@@ -587,7 +622,7 @@ TARIFF = {"unit": 1}
 
 
 def tariff(*, service, quantities, dimension, owner, at):
-    units = quantities["units"]
+    units = sum(quantities.values())
     return TARIFF["unit"] * (float(units) if isinstance(TARIFF["unit"], float) else units)
 
 
@@ -605,6 +640,7 @@ class TestMeteredFunction:
         assert shout(owner, text="hey") == "HEY"
         assert shout.__doc__ == "Says it aloud."
         assert account.get_balance() == 4
+        assert ServiceUsage.objects.get().dimension == ""
 
     def test_a_failure_costs_nothing(self, owner, account):
         @metered("shout")
@@ -653,7 +689,7 @@ class TestMeteredFunction:
             await asyncio.sleep(0)
             return text.upper()
 
-        assert async_to_sync(shout)(owner, "hey") == "HEY"
+        assert async_to_sync(shout)(owner, text="hey") == "HEY"
         assert account.get_balance() == 4
 
 

@@ -102,9 +102,49 @@ class TestPriceUse:
         with pytest.raises(InvalidAmountError, match=r"quantities\['input'\]"):
             price_use(chat, {"input": quantity})
 
+    def test_a_hook_is_told_who_uses_how_much_of_what(self, owner, account, chat, clock):
+        Service.objects.filter(pk=chat.pk).update(cost_hook=f"{__name__}.remember")
+        chat.refresh_from_db()
+        told = {
+            "service": chat,
+            "quantities": {"input": 2},
+            "dimension": "small",
+            "owner": owner,
+            "at": clock.now,
+        }
+
+        priced = price_use(chat, {"input": "2"}, dimension="small", owner=owner)
+        assert TOLD.pop() == told
+        assert (priced.service, priced.quantities, priced.dimension, priced.at) == (
+            told["service"],
+            told["quantities"],
+            told["dimension"],
+            told["at"],
+        )
+        assert quote(owner, "chat", quantities={"input": 2}, dimension="small").cost == 1
+        assert TOLD.pop() == told
+        account.add_credits(1, "Bought")
+        with charge(owner, "chat", quantities={"input": 2}, dimension="small"):
+            assert TOLD.pop() == told
+        price_use(chat, {"input": 2}, at=clock.now - DAY)
+        assert TOLD.pop() == {
+            **told,
+            "dimension": "",
+            "owner": None,
+            "at": clock.now - DAY,
+        }
+
     def test_nothing_is_no_use(self, chat):
         with pytest.raises(InvalidRequestError, match="say how much"):
             price_use(chat, {})
+
+
+TOLD = []
+
+
+def remember(**told):
+    TOLD.append(told)
+    return 1
 
 
 class TestTime:
@@ -246,6 +286,14 @@ class TestCharge:
         assert use.usage.cost == Decimal("0.0002")  # 0.00015 + 0.000006
         assert (use.usage.units, use.usage.dimension) == (None, "small")
         assert use.usage.quantities == {"input": "1000", "cached": "0", "output": "10"}
+
+    def test_meters_are_counted_one_by_one(self, owner, account, chat):
+        account.add_credits(10, "Bought")
+        with charge(owner, "chat", quantities={"input": 5, "output": 5}) as use:
+            use.add({"input": 1000})
+            use.add({"input": 500, "output": 10})
+
+        assert use.usage.quantities == {"input": "1500", "output": "10"}
 
     def test_a_usage_keeps_what_it_was_priced_by(self, owner, account, chat):
         account.add_credits(10, "Bought")

@@ -9,12 +9,17 @@ from importlib import import_module
 
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
+from django.db import OperationalError
 from django.http import StreamingHttpResponse
 from django.test import AsyncClient
 from django.urls import path
 
 from quickscale_credits import streams
-from quickscale_credits.exceptions import IdempotencyConflictError, InsufficientCreditsError
+from quickscale_credits.exceptions import (
+    HoldStateError,
+    IdempotencyConflictError,
+    InsufficientCreditsError,
+)
 from quickscale_credits.metering import charge, metered
 from quickscale_credits.models import CreditAccount, CreditHold, ServiceUsage
 
@@ -146,13 +151,13 @@ class TestStream:
         assert account.get_available_balance() == 14
 
     def test_a_long_one_prolongs_its_hold(self, owner, account, stream, monkeypatch):
-        now = [0.0]
+        now = [100.0]
         monkeypatch.setattr(streams, "monotonic", lambda: now[0])
         chunks = stream(owner, "shout", units=9, ttl=timedelta(minutes=1))
         first = CreditHold.objects.get().expires_at
 
         async def ends():
-            for now[0] in (29.0, 31.0):
+            for now[0] in (129.0, 130.0):
                 await anext(chunks) if hasattr(chunks, "__anext__") else await to_thread(chunks)
                 yield (await CreditHold.objects.aget()).expires_at
 
@@ -165,6 +170,58 @@ class TestStream:
         early, late = async_to_sync(all_ends)()
         assert early == first
         assert late > first
+
+    @pytest.mark.parametrize("error", [HoldStateError("expired"), OperationalError("gone")])
+    def test_a_hold_that_cannot_be_prolonged_stops_nothing(
+        self, owner, account, stream, monkeypatch, error
+    ):
+        def fail(*args, **kwargs):
+            raise error
+
+        monkeypatch.setattr(CreditHold, "prolong", fail)
+        chunks = stream(owner, "shout", units=9, count=len)
+        monkeypatch.setattr(chunks.charging, "ttl", timedelta(0))
+
+        assert read(chunks) == WORDS
+        assert account.get_available_balance() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+class TestReaderWhoLeaves:
+    """Also ends what makes the chunks."""
+
+    def test_of_a_sync_stream(self, owner, account):
+        ended = []
+
+        def speak():
+            try:
+                yield from WORDS
+            finally:
+                ended.append(True)
+
+        chunks = charge(owner, "shout").stream(speak())
+        next(chunks)
+        chunks.close()
+
+        assert ended == [True]
+
+    def test_of_an_async_stream(self, owner, account):
+        ended = []
+
+        async def speak():
+            try:
+                for word in WORDS:
+                    yield word
+            finally:
+                ended.append(True)
+
+        async def leave():
+            chunks = await charge(owner, "shout").astream(speak())
+            await anext(chunks)
+            await chunks.aclose()
+            return list(ended)
+
+        assert async_to_sync(leave)() == [True]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -187,6 +244,29 @@ class TestMeteredGenerator:
 
         assert read(speak(owner), 1) == ["to"]
         assert account.get_available_balance() == 16
+
+    @pytest.mark.parametrize("is_async", [False, True])
+    def test_gets_its_arguments(self, owner, account, is_async):
+        @metered("shout", units=9, count=len)
+        def speak(owner, *words, end):
+            yield from [*words, end]
+
+        @metered("shout", units=9, count=len)
+        async def aspeak(owner, *words, end):
+            for word in [*words, end]:
+                yield word
+
+        chunks = (aspeak if is_async else speak)(owner, "to", "be", end="!")
+        assert read(chunks) == ["to", "be", "!"]
+        assert account.get_available_balance() == 10
+
+    def test_a_reader_who_leaves_may_pay_nothing(self, owner, account):
+        @metered("shout", units=9, count=len, on_abort="release")
+        def speak(owner):
+            yield from WORDS
+
+        assert read(speak(owner), 1) == ["to"]
+        assert account.get_available_balance() == 20
 
     def test_a_task_that_is_cancelled_pays_for_what_was_sent(self, owner, account):
         @metered("shout", units=9, count=len)
