@@ -2,6 +2,7 @@
 
     python scripts/vendor.py                    fetch again what VENDORED.toml records
     python scripts/vendor.py bulma@1.0.5        move a package to another version
+    python scripts/vendor.py bootstrap5.min.css@5.4.0    only one of its files
 
 Each ``VENDORED.toml`` lists the files beside it: npm package, version, the file in the package, its
 licence and its SHA-256. Needs ``npm``; after a change, read the package's notes and run the tests.
@@ -29,13 +30,15 @@ HEADER = "# Written by scripts/vendor.py. The licences' texts are in LICENSES.tx
 def main(arguments: list[str]) -> int:
     wanted = dict(argument.rsplit("@", 1) for argument in arguments)
     manifests = {path: tomllib.loads(path.read_text())["file"] for path in MANIFESTS}
-    known = {entry["package"] for entries in manifests.values() for entry in entries}
+    files = [entry for entries in manifests.values() for entry in entries]
+    known = {entry[key] for entry in files for key in ("package", "name")}
     if unknown := set(wanted) - known:
         print(f"Not vendored: {', '.join(sorted(unknown))}.", file=sys.stderr)
         return 2
     for path, entries in manifests.items():
         for entry in entries:
-            entry["version"] = wanted.get(entry["package"], entry["version"])
+            moved = wanted.get(entry["name"], wanted.get(entry["package"]))
+            entry["version"] = moved or entry["version"]
             content = fetch(entry["package"], entry["version"], entry["source"])
             (path.parent / entry["name"]).write_bytes(content)
             entry["sha256"] = hashlib.sha256(content).hexdigest()

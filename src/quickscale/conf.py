@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
+from django.apps import apps
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
@@ -79,6 +80,14 @@ class FoundationSettings(AppSettings):
             "object-src": ["'none'"],
         }
         return self._get("CONTENT_SECURITY_POLICY", default)
+
+    @property
+    def elements(self) -> str:
+        """The look of our pages: ``"bulma"``, ``"bootstrap5"``, ``"plain"``, or the name of a
+        folder below ``quickscale/elements`` in the site's templates. Unless set, ``"bulma"`` where
+        the dashboard, which brings Bulma, is installed, else ``"plain"``."""
+        default = "bulma" if apps.is_installed("quickscale_dashboard") else "plain"
+        return self._get("ELEMENTS", default)
 
     @property
     def get_owner(self) -> Callable[..., Any]:

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from typing import Any
-
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
@@ -22,14 +20,6 @@ class ContactForm(forms.Form):
         required=False,
         widget=forms.TextInput({"autocomplete": "off", "tabindex": "-1"}),
     )
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        for name, field in self.fields.items():
-            css = "textarea" if isinstance(field.widget, forms.Textarea) else "input"
-            field.widget.attrs["class"] = css
-            if self.is_bound and name in self.errors:
-                field.widget.attrs["class"] += " is-danger"
 
     @property
     def is_spam(self) -> bool:

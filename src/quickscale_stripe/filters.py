@@ -16,13 +16,13 @@ class PaymentFilter(django_filters.FilterSet):  # type: ignore[misc]
         field_name="created_at",
         lookup_expr="date__gte",
         label=_("From"),
-        widget=forms.DateInput({"type": "date", "class": "input"}),
+        widget=forms.DateInput({"type": "date"}),
     )
     until = django_filters.DateFilter(
         field_name="created_at",
         lookup_expr="date__lte",
         label=_("To"),
-        widget=forms.DateInput({"type": "date", "class": "input"}),
+        widget=forms.DateInput({"type": "date"}),
     )
 
     class Meta:

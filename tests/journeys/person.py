@@ -75,7 +75,7 @@ class Person:
 
     def balance(self) -> Decimal:
         self.opens("/dashboard/credits/")
-        text = self.page.locator("#credit-balance .title").first.inner_text()
+        text = self.page.locator("#credit-balance .qs-stat").first.inner_text()
         return Decimal(text.replace(",", ""))
 
     def purchases(self) -> int:

@@ -142,14 +142,14 @@ class TestBalance:
         # In February what was left of the first 300 ended when the next came.
         assert after == ["757", "767", "760", "767", "467"]
         assert "including 3,300 credits not available yet" in page
-        assert re.search(r"Balance after</th><td>767<", entry)
-        assert re.search(r"Not available yet</th><td>3,300<", entry)
+        assert re.search(r"Balance after</dt><dd>767<", entry)
+        assert re.search(r"Not available yet</dt><dd>3,300<", entry)
         assert account.get_available_balance() == 757
 
     def test_is_a_fragment_for_htmx(self, browser, account):
         response = browser.get(BALANCE, headers=HTMX)
 
-        assert response.content.lstrip().startswith(b'<section class="box" id="credit-balance"')
+        assert re.match(r'<section [^>]*id="credit-balance"', response.text.lstrip())
         assert "HX-Request" in response["Vary"]
 
     def test_an_empty_account_says_what_to_do(self, browser, account):
@@ -219,7 +219,7 @@ class TestServiceList:
         with django_assert_max_num_queries(5):
             first = browser.get("/services/").content.decode()
         second = browser.get("/services/?page=2").content.decode()
-        assert first.count("<article") == 48
+        assert first.count("<section") == 48
         assert 'rel="next" href="?page=2"' in first
         assert 'rel="prev" href="?page=1"' in second
 
@@ -235,10 +235,10 @@ class TestUse:
         page = words(response.content.decode())
         assert response.redirect_chain[0][0].startswith("/services/uses/")
         assert "HEY" in page
-        assert re.search(r"Cost</th>\s*<td[^>]*>6 credits", page)
-        assert re.search(r"Paid from Subscription</th>\s*<td[^>]*>4<", page)
-        assert re.search(r"Paid from Pay as you go</th>\s*<td[^>]*>2<", page)
-        assert re.search(r"Remaining balance</th>\s*<td[^>]*>8 credits", page)
+        assert re.search(r"Cost</dt>\s*<dd>6 credits", page)
+        assert re.search(r"Paid from Subscription</dt>\s*<dd>4<", page)
+        assert re.search(r"Paid from Pay as you go</dt>\s*<dd>2<", page)
+        assert re.search(r"Remaining balance</dt>\s*<dd>8 credits", page)
         assert account.get_available_balance() == 8
 
     def test_with_htmx_shows_the_result_in_place_and_tells_the_balance(

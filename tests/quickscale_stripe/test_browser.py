@@ -81,11 +81,11 @@ def test_lists_and_choices_are_swapped_in_place(
 
     page.goto(f"{live_server.url}/dashboard/payments/")
     page.evaluate("window.stays = true")
-    page.locator("#payments-older").focus()
+    page.locator("#payments-next").focus()
     page.keyboard.press("Enter")
     expect(page.locator("#payments .pagination-list")).to_contain_text("2")
     assert page.url.endswith("?page=2")
-    expect(page.locator("#payments-older")).to_be_focused()
+    expect(page.locator("#payments-next")).to_be_focused()
     page.locator("select[name=kind]").select_option("invoice")
     expect(page.locator("#payments .pagination-list")).to_contain_text("1 of 2")
     assert page.evaluate("window.stays")

@@ -1,14 +1,151 @@
-"""``{% load quickscale_elements %}``: what our pages are made of."""
+"""``{% load quickscale_elements %}``: what our pages are made of.
+
+An element is a small template, such as a button. It alone knows the classes of a CSS framework::
+
+    {% element "card" title=_("Balance") id="balance" %}
+      <p>…</p>
+      {% slot aside %}{% element "pill" tone="success" %}New{% endelement %}{% endslot %}
+    {% endelement %}
+"""
 
 from __future__ import annotations
 
-from django import template
+from collections.abc import Mapping
+from typing import Any
+
+from django import forms, template
 from django.contrib.messages import get_messages
 from django.contrib.messages.storage.base import Message
+from django.forms import BoundField
+from django.forms.utils import flatatt
 from django.http import HttpRequest
+from django.template.base import (
+    FilterExpression,
+    Node,
+    NodeList,
+    Parser,
+    Template,
+    Token,
+    token_kwargs,
+)
 from django.template.context import Context
+from django.utils.safestring import SafeString, mark_safe
+
+from quickscale.conf import app_settings
 
 register = template.Library()
+
+HTML_ATTRIBUTES = {
+    *("action", "autofocus", "download", "enctype", "href", "id", "method", "name", "rel"),
+    *("role", "tabindex", "type", "value"),
+}
+HTML_PREFIXES = ("aria_", "data_", "hx_")
+
+KINDS: list[tuple[tuple[type[forms.Widget], ...], str]] = [
+    ((forms.Textarea,), "textarea"),
+    ((forms.CheckboxInput,), "checkbox"),
+    ((forms.RadioSelect, forms.CheckboxSelectMultiple), "choices"),
+    ((forms.Select,), "select"),
+    ((forms.widgets.Input,), "input"),
+]
+
+
+@register.tag
+def element(parser: Parser, token: Token) -> ElementNode:
+    """Render an element: ``{% element "name" argument=value … %} … {% endelement %}``.
+
+    Its template finds the arguments in ``attrs``, those that are HTML attributes ready to be
+    written in ``html`` (``hx_get=url`` as ``hx-get="…"``), and what is in it in ``slots.default``
+    and in one variable of ``slots`` for each ``{% slot name %}``.
+    """
+    tag, *bits = token.split_contents()
+    name = bits.pop(0).strip("\"'") if bits else ""
+    arguments = token_kwargs(bits, parser)
+    if not name.isidentifier() or bits:
+        raise template.TemplateSyntaxError(f'Write {{% {tag} "name" argument=value … %}}.')
+    nodes = parser.parse((f"end{tag}",))
+    parser.delete_first_token()
+    return ElementNode(name, arguments, nodes)
+
+
+@register.tag
+def slot(parser: Parser, token: Token) -> SlotNode:
+    """Right inside an element, what stands at a place of it: ``{% slot aside %}…{% endslot %}``.
+
+    In the template of an element, that place, with what stands there if the element has nothing.
+    """
+    _tag, *bits = token.split_contents()
+    nodes = parser.parse(("endslot",))
+    parser.delete_first_token()
+    return SlotNode(bits[0] if bits else "default", nodes)
+
+
+class SlotNode(Node):
+    def __init__(self, name: str, nodelist: NodeList) -> None:
+        self.name = name
+        self.nodelist = nodelist
+
+    def render(self, context: Context) -> SafeString:
+        found: SafeString | None = (context.get("slots") or {}).get(self.name)
+        return found or self.nodelist.render(context)
+
+
+class ElementNode(Node):
+    def __init__(
+        self, name: str, arguments: Mapping[str, FilterExpression], nodelist: NodeList
+    ) -> None:
+        self.name = name
+        self.arguments = arguments
+        self.nodelist = nodelist
+        self.slots = {node.name: node.nodelist for node in nodelist if isinstance(node, SlotNode)}
+        default = NodeList(node for node in nodelist if not isinstance(node, SlotNode))
+        self.slots.setdefault("default", default)
+
+    def render(self, context: Context) -> SafeString:
+        attrs = {name: value.resolve(context) for name, value in self.arguments.items()}
+        slots = {
+            name: mark_safe(nodes.render(context).strip())  # noqa: S308  rendered just now
+            for name, nodes in self.slots.items()
+        }
+        with context.push(attrs=attrs, slots=slots, html=html_attributes(attrs)):
+            return element_template(self.name, context).render(context)
+
+
+def element_template(name: str, context: Context) -> Template:
+    """The site's own template of an element, else that of its look, else the plain one."""
+    found: dict[str, Template] = _page_state(context).setdefault(ElementNode, {})
+    if name not in found:
+        folders = ("", f"{app_settings.elements}/", "plain/")
+        names = [f"quickscale/elements/{folder}{name}.html" for folder in folders]
+        found[name] = context.template.engine.select_template(names)  # type: ignore[union-attr]
+    return found[name]
+
+
+def _page_state(context: Context) -> dict[Any, Any]:
+    """What lasts while a page is rendered, with all that it includes."""
+    state: Any = context.render_context.dicts[0]
+    return state  # type: ignore[no-any-return]
+
+
+def html_attributes(attrs: Mapping[str, Any]) -> SafeString:
+    """The arguments that are HTML attributes, as they are written into a tag."""
+    return flatatt(
+        {
+            name.replace("_", "-"): value
+            for name, value in attrs.items()
+            if (name in HTML_ATTRIBUTES or name.startswith(HTML_PREFIXES)) and value != ""
+        }
+    )
+
+
+@register.simple_tag(takes_context=True)
+def quickscale_styles(context: Context) -> SafeString:
+    """The style sheets of the elements, once on a page."""
+    state = _page_state(context)
+    if quickscale_styles in state:
+        return SafeString()
+    state[quickscale_styles] = True
+    return element_template("styles", context).render(context)
 
 
 @register.simple_tag(takes_context=True)
@@ -21,3 +158,34 @@ def unread_messages(context: Context) -> list[Message]:
     unread = list(messages)
     context.set_upward("messages", "")
     return unread
+
+
+@register.filter
+def widget_kind(field: BoundField) -> str:
+    """What people see of a field: ``input``, ``textarea``, ``select``, ``checkbox`` or
+    ``choices``; empty for a widget of the site's own."""
+    widget = field.field.widget
+    return next((kind for types, kind in KINDS if isinstance(widget, types)), "")
+
+
+@register.simple_tag
+def widget(field: BoundField, **attrs: str) -> SafeString:
+    """A field's control with more attributes; a class is added to those it has."""
+    own = field.field.widget.attrs.get("class", "")
+    attrs["class"] = " ".join([*own.split(), *attrs.get("class", "").split()])
+    return field.as_widget(attrs={name: value for name, value in attrs.items() if value})
+
+
+@register.simple_tag
+def page_links(page: Any, url: str = "", query: str = "") -> dict[str, str]:
+    """The addresses of the ``previous`` and the ``next`` page of a list; empty where none is.
+
+    ``page`` is Django's, or one whose ``previous`` and ``next`` are query strings.
+    """
+    if hasattr(page, "paginator"):
+        previous = f"page={page.previous_page_number()}" if page.has_previous() else ""
+        following = f"page={page.next_page_number()}" if page.has_next() else ""
+    else:
+        previous, following = page.previous, page.next
+    start = f"{url}?{query}&" if query else f"{url}?"
+    return {"previous": previous and start + previous, "next": following and start + following}

@@ -1,0 +1,249 @@
+"""Elements: small templates that alone know the classes of a CSS framework."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from django import forms
+from django.apps import apps
+from django.core.paginator import Paginator
+from django.template import Context, Template, TemplateSyntaxError, autoreload
+from django.test import override_settings
+
+import quickscale
+from quickscale.templatetags.quickscale_elements import page_links
+from tests.markup import flat, problems_of_fragment
+
+ROOT = Path(__file__).parents[2]
+SRC = Path(quickscale.__file__).parents[1]
+ELEMENTS = Path(quickscale.__file__).parent / "templates" / "quickscale" / "elements"
+LOOKS = sorted(folder.name for folder in ELEMENTS.iterdir())
+NAMES = sorted(file.stem for file in (ELEMENTS / "plain").iterdir())
+PAGES = [
+    *(SRC / "quickscale_credits/templates/quickscale_credits").glob("*.html"),
+    *(SRC / "quickscale_stripe/templates/quickscale_stripe").glob("*.html"),
+]
+
+
+def render(source, **context):
+    return Template("{% load quickscale_elements %}" + source).render(Context(context))
+
+
+@pytest.fixture(params=LOOKS)
+def look(request, settings):
+    settings.QUICKSCALE_ELEMENTS = request.param
+    return request.param
+
+
+@pytest.fixture
+def templates(settings, tmp_path):
+    """A folder of the site's own templates."""
+    settings.TEMPLATES = [settings.TEMPLATES[0] | {"DIRS": [tmp_path]}]
+    folder = tmp_path / "quickscale" / "elements"
+    folder.mkdir(parents=True)
+    return folder
+
+
+class EveryControl(forms.Form):
+    text = forms.CharField(help_text="Any text.", widget=forms.TextInput({"class": "own"}))
+    long = forms.CharField(widget=forms.Textarea)
+    choice = forms.ChoiceField(choices=[("a", "A")])
+    flag = forms.BooleanField()
+    several = forms.MultipleChoiceField(
+        choices=[("a", "A")], widget=forms.CheckboxSelectMultiple, label="Several"
+    )
+
+
+def field(name, *, bound=False):
+    form = EveryControl({}) if bound else EveryControl()
+    return render('{% element "field" field=field %}{% endelement %}', field=form[name])
+
+
+class TestTheTag:
+    def test_arguments_and_slots_reach_the_template(self, templates):
+        (templates / "frame.html").write_text(
+            "{% load quickscale_elements %}"
+            "<p{{ html }}>{{ attrs.tone }}/{% slot %}{% endslot %}/"
+            "{% slot more %}nothing{% endslot %}</p>"
+        )
+        html = render(
+            '{% element "frame" tone=tone id="x" %}<b>{{ word }}</b>'
+            "{% slot more %} {{ word }} {% endslot %}{% endelement %}"
+            '{% element "frame" %}{% endelement %}',
+            tone="warning",
+            word="<hi>",
+        )
+        assert html == ('<p id="x">warning/<b>&lt;hi&gt;</b>/&lt;hi&gt;</p><p>//nothing</p>')
+
+    def test_arguments_that_are_html_attributes_are_written_as_such(self, templates):
+        (templates / "frame.html").write_text("<p{{ html }}>")
+        html = render(
+            '{% element "frame" hx_get=url aria_label="a &quot;b" data_announce=True autofocus=no '
+            'id=missing tone="danger" %}{% endelement %}',
+            url="/?a=1&b=2",
+            no=False,
+        )
+        assert 'hx-get="/?a=1&amp;b=2"' in html
+        assert " data-announce" in html
+        for absent in ("autofocus", " id", "tone"):
+            assert absent not in html
+
+    def test_elements_stand_in_one_another(self, look):
+        html = render(
+            '{% element "card" title="Outer" title_id="t" %}'
+            '{% element "alert" tone="info" %}inner{% endelement %}'
+            '{% slot aside %}{% element "pill" tone="success" %}new{% endelement %}{% endslot %}'
+            "{% endelement %}"
+        )
+        assert 'aria-labelledby="t"' in html
+        assert html.index("Outer") < html.index("new") < html.index("inner")
+        assert html.count("Outer") == 1
+        assert problems_of_fragment(html) == []
+
+    @pytest.mark.parametrize("wrong", ["element", 'element "card" wrong', "element title=1"])
+    def test_a_slip_is_told(self, wrong):
+        with pytest.raises(TemplateSyntaxError):
+            render("{% " + wrong + " %}{% endelement %}")
+
+    def test_an_element_that_is_not_there_is_told(self):
+        with pytest.raises(Exception, match=r"plain/nothing\.html"):
+            render('{% element "nothing" %}{% endelement %}')
+
+    def test_a_block_of_a_page_may_stand_in_an_element(self, templates):
+        (templates / "page.html").write_text(
+            '{% load quickscale_elements %}{% element "card" %}'
+            "{% block facts %}one{% endblock %}{% endelement %}"
+        )
+        source = '{% extends "quickscale/elements/page.html" %}{% block facts %}two{% endblock %}'
+        html = Template(source).render(Context())
+        assert "two" in html
+        assert "one" not in html
+
+
+class TestWhichTemplate:
+    def test_bulma_comes_with_the_dashboard(self, monkeypatch):
+        button = '{% element "button" %}Go{% endelement %}'
+        assert 'class="button"' in render(button)
+        monkeypatch.setattr(apps, "is_installed", lambda app: False)
+        assert 'class="qs-button"' in render(button)
+
+    def test_a_site_replaces_one_element(self, look, templates):
+        (templates / "pill.html").write_text("<mark>{{ slots.default }}</mark>")
+        html = render(
+            '{% element "pill" %}New{% endelement %}{% element "button" %}Go{% endelement %}'
+        )
+        assert "<mark>New</mark>" in html
+        assert 'type="submit"' in html
+
+    def test_a_look_of_the_site_is_a_folder_and_the_rest_is_plain(self, settings, templates):
+        settings.QUICKSCALE_ELEMENTS = "wood"
+        (templates / "wood").mkdir()
+        (templates / "wood" / "button.html").write_text('<button class="oak">')
+        html = render('{% element "button" %}{% endelement %}{% element "pill" %}{% endelement %}')
+        assert html.startswith('<button class="oak"><span class="qs-pill">')
+
+    def test_the_setting_is_read_at_use(self):
+        source = Template('{% load quickscale_elements %}{% element "button" %}{% endelement %}')
+        with override_settings(QUICKSCALE_ELEMENTS="bootstrap5"):
+            assert "btn" in source.render(Context())
+        with override_settings(QUICKSCALE_ELEMENTS="plain"):
+            assert "btn" not in source.render(Context())
+
+    def test_a_look_has_no_element_that_the_plain_one_lacks(self):
+        autoreload.reset_loaders()
+        for name in LOOKS:
+            assert {file.stem for file in (ELEMENTS / name).iterdir()} <= set(NAMES)
+
+    def test_styles_are_linked_once(self, look):
+        html = render("{% quickscale_styles %}-{% quickscale_styles %}")
+        assert html.endswith("-")
+        assert html.count("elements.css") == 1
+        assert ("plain.css" in html) == (look == "plain")
+
+
+class TestFields:
+    def test_every_control_has_its_label_help_and_errors(self, look):
+        for name in EveryControl.base_fields:
+            html = field(name, bound=True)
+            assert problems_of_fragment(html) == []
+            assert "This field is required." in html
+            if name != "several":
+                assert f'for="id_{name}"' in html
+        assert 'id="id_text_helptext"' in field("text")
+        assert 'aria-describedby="id_text_helptext"' in field("text")
+        assert "<legend>Several:</legend>" in field("several")
+
+    @pytest.mark.parametrize(
+        ("look", "classes"),
+        [
+            ("bulma", ["own input", "textarea", None, None]),
+            ("bootstrap5", ["own form-control", "form-control", "form-select", "form-check-input"]),
+            ("plain", ["own qs-control", "qs-control", "qs-control", None]),
+        ],
+    )
+    def test_controls_have_the_classes_of_their_look(self, settings, look, classes):
+        settings.QUICKSCALE_ELEMENTS = look
+        for name, expected in zip(["text", "long", "choice", "flag"], classes, strict=True):
+            [control] = re.findall(r"<(?:input|textarea|select)\b[^>]*>", field(name))
+            found = re.search('class="([^"]*)"', control)
+            assert (found and found[1]) == expected
+
+    def test_bulma_marks_what_is_wrong(self, settings):
+        settings.QUICKSCALE_ELEMENTS = "bulma"
+        assert 'class="own input is-danger"' in field("text", bound=True)
+        assert '<div class="select is-fullwidth is-danger"><select' in flat(
+            field("choice", bound=True)
+        )
+
+
+class TestPages:
+    def test_djangos_pages_have_addresses(self):
+        paginator = Paginator(range(25), 10)
+        assert page_links(paginator.page(2), query="a=b") == {
+            "previous": "?a=b&page=1",
+            "next": "?a=b&page=3",
+        }
+        assert page_links(paginator.page(1), "/x/")["previous"] == ""
+        assert page_links(paginator.page(3), "/x/")["next"] == ""
+
+    def test_links_of_a_list_work_without_and_with_htmx(self, look):
+        links = {"previous": "", "next": "?page=2&a=b"}
+        source = '{% element "pager" next=links.next next_label="Older" prefix="rows" '
+        html = render(source + 'hx_target="#rows" %}{% endelement %}', links=links)
+        assert 'id="rows-next"' in html
+        assert 'href="?page=2&amp;a=b" hx-get="?page=2&amp;a=b"' in html
+        assert 'hx-target="#rows"' in html
+        assert "rows-previous" not in html
+        assert "hx-get" not in render(source + "%}{% endelement %}", links=links)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_only_elements_know_a_framework(page):
+    """A page has no class but ours, which are prefixed."""
+    text = page.read_text()
+    classes = " ".join(re.findall(r'class="([^"]*)"', text)).split()
+    assert [name for name in classes if not name.startswith("qs-")] == []
+    assert "style=" not in text
+
+
+@pytest.mark.parametrize("look", ["plain"])
+def test_the_plain_look_has_no_class_of_a_framework(look):
+    for template in (ELEMENTS / look).iterdir():
+        text = re.sub(r"{%.*?%}|{{.*?}}", "", template.read_text())
+        classes = set(" ".join(re.findall(r'class="([^"]*)"', text)).split())
+        assert [name for name in classes - {"htmx-indicator"} if not name.startswith("qs-")] == []
+
+
+def test_our_style_sheets_name_only_classes_of_ours():
+    folder = SRC / "quickscale/static/quickscale"
+    for sheet in (folder / "elements.css", folder / "plain.css"):
+        css = re.sub(r"/\*.*?\*/|\d*\.\d+", "", sheet.read_text(), flags=re.DOTALL)
+        classes = set(re.findall(r"\.([a-z][\w-]*)", css))
+        assert {name for name in classes if not name.startswith("qs-")} <= {"htmx-request"}
+
+
+def test_every_element_is_documented():
+    look = (ROOT / "docs" / "look.md").read_text()
+    assert [name for name in NAMES if f"| `{name}` |" not in look] == []
