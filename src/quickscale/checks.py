@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,6 +26,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import DEFAULT_DB_ALIAS, connections, models
 from django.shortcuts import resolve_url
 from django.template import TemplateDoesNotExist, TemplateSyntaxError
+from django.template.loader import select_template
 from django.urls import NoReverseMatch, URLResolver, get_resolver, is_valid_path
 from django.utils.translation import get_language
 
@@ -217,6 +219,29 @@ def check_base_template(
             id="quickscale.W004",
         )
     ]
+
+
+@register(Tags.templates)
+def check_elements(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """A warning when the setting names a look that has no element."""
+    if not _mounts_ours(get_resolver()):
+        return []
+    look = app_settings.elements
+    plain = Path(__file__).parent / "templates" / "quickscale" / "elements" / "plain"
+    try:
+        select_template([f"quickscale/elements/{look}/{file.name}" for file in plain.iterdir()])
+    except TemplateDoesNotExist:
+        return [
+            CheckWarning(
+                f"QUICKSCALE_ELEMENTS is {look!r}, and no element has a template of that look.",
+                hint=(
+                    'Set it to "bulma", "bootstrap5" or "plain", or write templates in the folder '
+                    f"quickscale/elements/{look}."
+                ),
+                id="quickscale.W005",
+            )
+        ]
+    return []
 
 
 @register(Tags.security, deploy=True)

@@ -28,7 +28,7 @@ def site(settings, tmp_path):
     def write(**templates):
         for name, text in {"page": PAGE, **templates}.items():
             file = tmp_path / f"{name.replace('__', '/')}.html"
-            file.parent.mkdir(exist_ok=True)
+            file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text)
         autoreload.reset_loaders()
 
@@ -114,6 +114,14 @@ def test_a_site_maps_its_own_blocks_and_wraps_our_pages(site, request_with_messa
     wrapper = html.partition('<div id="wrapper">')[2].partition("</div>\n    </div>")[0]
     assert "<h1>Ours</h1>" in wrapper
     assert "Your plan is changed." in wrapper
+
+
+def test_a_look_without_elements_is_told(site, settings):
+    site(base=BASE)
+    settings.QUICKSCALE_ELEMENTS = "wood"
+    assert "quickscale/elements/wood" in found()["quickscale.W005"].hint
+    site(base=BASE, quickscale__elements__wood__pill="<mark>")
+    assert found() == {}
 
 
 @pytest.mark.parametrize(
