@@ -115,7 +115,8 @@ def pages(
             f"dashboard/subscription/change/?price={pro.pk}",
             "dashboard/billing/",
             "dashboard/payments/",
-            "dashboard/payments/?kind=adjustment",
+            "dashboard/payments/?kind=not-a-kind",
+            "dashboard/payments/?since=2999-01-01",
             f"dashboard/payments/{paid.pk}/",
             f"dashboard/payments/{paid.pk}/receipt/",
         ]
