@@ -17,6 +17,7 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
+from quickscale.data_folder import make_data_folder
 from quickscale.errors import MissingExtraError
 
 SECONDS_TO_START = 120
@@ -74,7 +75,7 @@ def _start(folder: Path) -> Address:
             f"The embedded PostgreSQL can't use a folder with white space in its path: {folder}. "
             "Move the project, or set DATABASE_URL."
         )
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    make_data_folder(folder.parent)
     # The wheel's own lock is one file for all users of the machine, which the first one owns.
     lock = fasteners.InterProcessLock(folder.with_name(f".{folder.name}.lock"))
     with lock:

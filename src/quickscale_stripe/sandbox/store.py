@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from quickscale.data_folder import make_data_folder
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS object (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -62,7 +64,7 @@ class Store:
             # The site's sandbox lives until its settings change, and nobody closes it then.
             weakref.finalize(self, self._shared.close)
         else:
-            Path(self.path).parent.mkdir(parents=True, exist_ok=True)
+            make_data_folder(Path(self.path).parent)
             connection = self._connect()
             connection.execute("PRAGMA journal_mode = WAL")
             connection.close()

@@ -56,6 +56,7 @@ def test_the_file_is_in_the_project(settings: Any, tmp_path: Path) -> None:
     settings.BASE_DIR = tmp_path
     get_sandbox()
     assert (tmp_path / ".quickscale" / "stripe-sandbox.sqlite3").exists()
+    assert (tmp_path / ".quickscale" / ".gitignore").read_text() == "*\n"
 
 
 def test_the_view_hands_requests_on(
