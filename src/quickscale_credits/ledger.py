@@ -892,7 +892,11 @@ def _set_status(account: CreditAccount, status: str, actor: Any, reason: str) ->
 
 
 def _change(account: CreditAccount, name: str, value: Any, actor: Any, reason: str) -> str:
-    """Call the function that sets a value of an account, and bring the account up to date."""
+    """Call the function that sets a value of an account, and bring the account up to date.
+
+    Raises:
+        CreditAccount.DoesNotExist: it is no longer there.
+    """
     using = database_of(account)
     values = [requests.account_id(account), value, requests.actor_id(actor)]
     with write_cursor(using) as cursor:
@@ -901,8 +905,6 @@ def _change(account: CreditAccount, name: str, value: Any, actor: Any, reason: s
             [*values, requests.reason(reason)],
         )
         answer: str = cursor.fetchone()[0]
-    if answer == "missing":
-        raise CreditAccount.DoesNotExist("The credit account is no longer there.")
     if answer == "gone actor":
         raise InvalidRequestError("actor", "it is no longer there.")
     account.refresh_from_db(using=using)

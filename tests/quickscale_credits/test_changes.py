@@ -48,6 +48,20 @@ def test_each_change_is_noted_with_who_and_why(account, member):
     ]
 
 
+def test_who_and_why_may_be_left_out(account):
+    ledger.freeze(account=account)
+    ledger.unfreeze(account=account)
+    ledger.set_overdraft_limit(account=account, limit=5)
+    ledger.set_low_balance(account=account, threshold=1)
+    ledger.close(account=account)
+    assert [change[3:] for change in changes(account)] == [(None, "")] * 5
+
+
+def test_who_closes_an_account_is_noted(account, member):
+    ledger.close(account=account, actor=member, reason="She asked for it")
+    assert changes(account) == [("status", "active", "closed", member.pk, "She asked for it")]
+
+
 def test_what_changes_nothing_leaves_nothing(account):
     ledger.freeze(account=account)
     for _ in range(2):

@@ -175,6 +175,34 @@ def test_without_a_router_an_operation_writes_where_its_row_is(
         remove_alias("other")
 
 
+def test_without_a_router_the_caller_names_the_database(transactional_db, monkeypatch):
+    stage = Stage()
+    newcomer = make_owner()
+    add_alias("other")
+    try:
+        with a_day_ago() as end:
+            stage.account.add_credits(5, "Trial", credit_type="trial", expires_at=end)
+        stage.read_again("other")
+        newcomer = type(newcomer)._default_manager.using("other").get(pk=newcomer.pk)
+        with monkeypatch.context() as patch:
+            patch.setattr(connections["default"], "cursor", refuse)
+            assert ledger.open_account(owner=newcomer)._state.db == "other"
+            assert ledger.open_account(owner=newcomer, using="other")._state.db == "other"
+            assert ledger.expire_due(using="other") == 1
+            assert ledger.sweep(using="other").posted == 0
+    finally:
+        remove_alias("other")
+
+
+def test_a_row_is_brought_up_to_date_from_where_it_was_written(replica):
+    stage = Stage()
+    stage.read_again()
+    assert stage.account._state.db == stage.hold._state.db == "replica"
+    ledger.set_low_balance(account=stage.account, threshold=1)
+    ledger.capture(hold=stage.hold, amount=0)
+    assert stage.account._state.db == stage.hold._state.db == replica
+
+
 def test_rows_write_where_the_router_says(database):
     stage = Stage()
     stage.read_again()

@@ -399,12 +399,36 @@ class TestExpiry:
             for entry in account.transactions.filter(kind="expire")
         ] == [(-20, 0), (-10, 20)]
 
-    def test_the_sweep_touches_at_most_so_many_accounts(self, account, clock, make_owner):
-        accounts = [account, *(CreditAccount.objects.for_owner(make_owner()) for _ in range(2))]
+    def test_the_sweep_touches_at_most_so_many_accounts(
+        self, account, clock, make_owner, monkeypatch
+    ):
+        monkeypatch.setattr(ledger, "_SWEEP", 2)
+        accounts = [account, *(CreditAccount.objects.for_owner(make_owner()) for _ in range(4))]
         for each in accounts:
             subscribe(each, 1, clock, days=1)
         clock.move(DAY)
-        assert [ledger.expire_due(limit=2), ledger.expire_due(limit=2)] == [2, 1]
+        assert [ledger.expire_due(limit=3), ledger.expire_due(limit=3)] == [3, 2]
+
+    def test_the_sweep_goes_on_in_parts_and_passes_over_what_it_cannot_post(
+        self, account, clock, make_owner, monkeypatch
+    ):
+        monkeypatch.setattr(ledger, "_SWEEP", 2)
+        accounts = [account, *(CreditAccount.objects.for_owner(make_owner()) for _ in range(4))]
+        for number, each in enumerate(accounts):
+            subscribe(each, 1, clock, days=1 + number)
+        corrupt = [each.pk for each in accounts[3:]]
+        CreditAccount.objects.filter(pk__in=corrupt).update(posted=0)
+        clock.move(10 * DAY)
+        assert ledger.sweep() == ledger.Sweep(3, tuple(corrupt), 0)
+        CreditAccount.objects.filter(pk__in=corrupt).update(posted=1)
+        assert ledger.expire_due() == 2
+
+    def test_the_sweep_tells_of_the_credits_of_at_most_so_many_accounts(
+        self, account, clock, make_owner
+    ):
+        for each in (account, CreditAccount.objects.for_owner(make_owner())):
+            subscribe(each, 1, clock, days=1)
+        assert [ledger.sweep(limit=1).announced for _ in range(3)] == [1, 1, 0]
 
     def test_an_account_says_when_something_is_due(self, account, clock):
         def due():
@@ -933,7 +957,38 @@ class TestStatus:
                 refused()
 
 
+def test_each_write_says_who_made_it_and_what_the_caller_noted(account, clock, member):
+    noted = {"actor": member, "metadata": {"ticket": 5}}
+    end = clock.now + DAY
+    of_account = {"account": account, "description": "Work", **noted}
+    bought = ledger.add_credits(
+        **of_account, amount=100, credit_type="subscription", expires_at=end
+    )
+    lot = bought.allocations.get().lot
+    used = ledger.consume_credits(**of_account, amount=5)
+    removed = ledger.remove_credits(**of_account, amount=5)
+    hold = ledger.hold_credits(**of_account, amount=5, ttl=DAY)
+    assert all(row.account is account for row in (bought, used, removed, hold))
+    rows = [
+        *(bought, used, removed, hold),
+        ledger.settle(**of_account, amount=1),
+        ledger.reverse(transaction=used, reason="It failed", **noted),
+        ledger.revoke(lot=lot, amount=1, reason="Refund", **noted),
+        ledger.roll_over(lot=lot, expires_at=end + DAY, cap=1, description="Renewal", **noted),
+        ledger.convert(lot=lot, cap=1, description="Upgrade", **noted),
+    ]
+    for row in rows:
+        row.refresh_from_db()
+        assert (row.actor_id, row.metadata) == (member.pk, {"ticket": 5})
+    made = account.lots.exclude(pk=lot.pk).order_by("pk").values_list("source_type", flat=True)
+    assert list(made) == ["ledger:rollover", "ledger:conversion"]
+
+
 class TestOpening:
+    def test_is_for_an_owner_of_the_model_alone(self, db):
+        with pytest.raises(ValueError, match="ada"):
+            ledger.open_account(owner="ada")
+
     def test_makes_one_account(self, account, owner):
         assert CreditAccount.objects.for_owner(owner) == account
         assert ledger.open_account(owner=owner) == account
@@ -945,6 +1000,7 @@ class TestOpening:
         account = CreditAccount.objects.for_owner(owner)
         assert ledger.open_account(owner=owner) == account
         assert account.get_balance_by_type()["bonus"] == 100
+        assert account.transactions.get().description == "Starting balance"
         assert account.low_balance_threshold == 10
         settings.QUICKSCALE_CREDITS_STARTING_BALANCE = 200
         ledger.open_account(owner=owner)

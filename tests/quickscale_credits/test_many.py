@@ -243,7 +243,8 @@ def test_a_batch_writes_each_balance_once(account, other):
             return dict(cursor.fetchall())
 
     before = updates()
-    assert len(set(ledger.consume_many([spend(account, 1)] * 300 + [spend(other, 1)]))) == 301
+    spends = [spend(account, 1), spend(other, 1)] * 5 + [spend(account, 1)] * 290
+    assert len(set(ledger.consume_many(spends))) == 300
     assert {table: count - before[table] for table, count in updates().items()} == dict.fromkeys(
         before, 2
     )
@@ -268,4 +269,7 @@ def test_names_that_are_wrong_or_missing_fail_alone(account, wrong, argument):
         CreditTransaction,
     ]
     assert answers[1].argument == argument
+    assert all(answer.account is account for answer in answers[::2])
+    if argument in wrong:
+        assert "only account, amount, description, service" in str(answers[1])
     assert account.get_balance() == 8

@@ -96,31 +96,34 @@ def test_a_bad_amount_is_refused_wherever_one_is_taken(account, amount):
     ends = AWARE + DAY
     term = {"description": "Year", "anchor": AWARE, "until": ends, "source": ("plan", "1")}
     operations = [
-        lambda: ledger.revoke(lot=lot, amount=amount, reason="Refund"),
-        lambda: schedule_allotment(account=account, amount=amount, **term),
-        lambda: spread_credits(account=account, amount=amount, **term),
-        lambda: change_allotment(
+        ("amount", lambda: ledger.revoke(lot=lot, amount=amount, reason="Refund")),
+        ("amount", lambda: schedule_allotment(account=account, amount=amount, **term)),
+        ("amount", lambda: spread_credits(account=account, amount=amount, **term)),
+        ("amount", lambda: change_allotment(
             account=account, source=("plan", "1"), new_source=("plan", "2"), amount=amount,
             description="Plan",
-        ),
+        )),
     ]  # fmt: skip
     if amount is not None:  # which is all there is, or none
         operations += [
-            lambda: used.reverse(amount, reason="It failed"),
-            lambda: ledger.convert(lot=lot, cap=amount, description="Upgrade"),
-            lambda: ledger.roll_over(lot=lot, cap=amount, expires_at=ends, description="Renewal"),
-        ]
+            ("amount", lambda: used.reverse(amount, reason="It failed")),
+            ("cap", lambda: ledger.convert(lot=lot, cap=amount, description="Upgrade")),
+            ("cap", lambda: ledger.roll_over(
+                lot=lot, cap=amount, expires_at=ends, description="Renewal")),
+        ]  # fmt: skip
     if str(amount) not in ("0", "-0.0"):
-        operations.append(lambda: ledger.set_overdraft_limit(account=account, limit=amount))
+        operations.append(
+            ("limit", lambda: ledger.set_overdraft_limit(account=account, limit=amount))
+        )
         if amount is not None:
             operations += [
-                lambda: hold.capture(amount),
-                lambda: ledger.set_low_balance(account=account, threshold=amount),
+                ("amount", lambda: hold.capture(amount)),
+                ("threshold", lambda: ledger.set_low_balance(account=account, threshold=amount)),
             ]
-    for operation in operations:
+    for argument, operation in operations:
         with pytest.raises(InvalidAmountError) as caught:
             operation()
-        assert caught.value.argument in ("amount", "cap", "limit", "threshold")
+        assert caught.value.argument == argument
     [answer] = ledger.consume_many([{"account": account, "amount": amount, "description": "Work"}])
     assert isinstance(answer, InvalidAmountError)
     hold.refresh_from_db()
@@ -325,6 +328,7 @@ class TestWhatIsGone:
                 lambda **who: change_allotment(
                     **year, new_source=("plan", "3"), amount=2, description="Plus", **who),
                 lambda **who: cancel_allotment(**year, reason="Cancelled", **who),
+                lambda **who: ledger.freeze(account=account, **who),
             ):  # fmt: skip
                 with pytest.raises(InvalidRequestError, match="actor: "):
                     operation(actor=actor)
@@ -350,6 +354,15 @@ def test_an_account_that_is_gone(account):
     CreditAccount.objects.filter(pk=account.pk).delete()
     with pytest.raises(CreditAccount.DoesNotExist):
         account.consume_credits(1, "Work")
+    with pytest.raises(CreditAccount.DoesNotExist):
+        ledger.freeze(account=account)
+
+
+@pytest.mark.parametrize("threshold", [0, "0.5"])
+def test_a_balance_may_count_as_low_at_zero(account, threshold):
+    ledger.set_low_balance(account=account, threshold=threshold)
+    account.refresh_from_db()
+    assert account.low_balance_threshold == Decimal(threshold)
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,12 @@ from quickscale_credits.exceptions import (
     AccountClosedError,
     IdempotencyConflictError,
     InsufficientCreditsError,
+    InvalidAmountError,
     InvalidRequestError,
 )
 from quickscale_credits.models import CreditAccount, CreditEvent, CreditLot, CreditTransaction
 from tests.owners import make_owner
+from tests.quickscale_credits.test_outbox import listening
 
 DAY = timedelta(days=1)
 TERMS = [
@@ -140,6 +142,31 @@ def test_both_accounts_are_told(account, other, plan):
         (account, "-100.0000"),
         (other, "100.0000"),
     ]
+
+
+def test_both_hear_of_it_once_when_it_is_committed(
+    account, other, plan, django_capture_on_commit_callbacks
+):
+    heard = []
+
+    def receiver(account, event, **kwargs):
+        heard.append((account, event.payload["amount"]))
+
+    with listening(receiver, "credits_transferred"):
+        for _ in range(2):
+            with django_capture_on_commit_callbacks(execute=True):
+                transfer(plan, other, amount=10, idempotency_key="merge")
+            assert sorted(heard, key=lambda told: told[1]) == [
+                (account, "-10.0000"),
+                (other, "10.0000"),
+            ]
+
+
+def test_no_balance_grows_beyond_the_limit(account, other, plan):
+    other.add_credits(10**15 - 100, "Bought")
+    with pytest.raises(InvalidAmountError, match="amount: "):
+        transfer(plan, other)
+    assert transfer(plan, other, amount=99)
 
 
 def test_the_receiver_pays_its_overdraft_back(account, other, plan):
