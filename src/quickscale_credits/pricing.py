@@ -143,7 +143,7 @@ def price_by_list(
 
 
 def _rounded_up(lines: list[PriceLine]) -> Decimal:
-    exact = sum((line.exact for line in lines), Fraction(0)) * 10**PLACES
+    exact = sum(line.exact for line in lines) * 10**PLACES
     steps = -(-exact.numerator // exact.denominator)
     return parse_amount(Decimal(steps).scaleb(-PLACES), name="cost", zero=True)
 
@@ -226,15 +226,12 @@ def set_price(
             one of the same meter and dimension is.
     """
     price = ServicePrice(
-        service=service,
-        meter=meter,
-        dimension=dimension,
-        unit_price=unit_price,
-        per=per,
-        **({"effective_at": effective_at} if effective_at else {}),
+        service=service, meter=meter, dimension=dimension, unit_price=unit_price, per=per
     )
+    if effective_at is not None:
+        price.effective_at = effective_at
     price.full_clean(exclude={"service"})
-    price.save(using=database_of(service))
+    price.save()
     return price
 
 
@@ -270,5 +267,4 @@ def listed_prices(service: Service) -> list[ListedPrice]:
 
 def price_list(service: Service) -> models.QuerySet[ServicePrice]:
     """The prices of a service with their ``status``, those in force and to come first."""
-    prices = service.prices.using(database_of(service)).with_status()
-    return prices.order_by("meter", "dimension", "-effective_at", "-pk")
+    return service.prices.using(database_of(service)).with_status()

@@ -26,7 +26,7 @@ from quickscale_credits.exceptions import InvalidRequestError
 from quickscale_credits.imports import import_credits
 from quickscale_credits.models import CreditAccount, CreditEvent, CreditTransaction, Service
 from quickscale_credits.overview import current_account
-from quickscale_credits.pricing import set_price
+from quickscale_credits.pricing import price_by_list, price_list, price_use, set_price
 from quickscale_credits.signals import credits_granted
 from quickscale_credits.testing import ServiceFactory
 from tests.owners import make_owner, make_user
@@ -220,11 +220,40 @@ def test_rows_write_where_the_router_says(database):
     assert stage.other.transactions.filter(kind="expire").exists()
 
 
+def test_prices_are_written_and_read_where_the_router_says(database):
+    with transaction.atomic(using=database):
+        service = ServiceFactory()
+        set_price(service, 3)
+        assert price_use(service, {"units": 1}).cost == 3
+        assert [price.unit_price for price in price_list(service)] == [3, 1]
+
+
+def test_prices_are_written_and_read_where_their_service_is(transactional_db, settings):
+    ServiceFactory(slug="ocr")
+    add_alias("other")
+    settings.DATABASE_ROUTERS = [OwnersRouter()]
+    try:
+        service = Service.objects.using("other").get(slug="ocr")
+        with (
+            transaction.atomic(using="other"),
+            ledger_clock(timezone.now(), using="other") as clock,
+        ):
+            assert set_price(service, 3)._state.db == "other"
+            clock.move(timedelta(days=1))
+            for priced in (price_use, price_by_list):
+                assert priced(service, {"units": 1}).cost == 3
+                assert priced(service, {"units": 1}).at == clock.now
+            assert [price.unit_price for price in price_list(service)] == [3, 1]
+    finally:
+        settings.DATABASE_ROUTERS = []
+        remove_alias("other")
+
+
 def test_work_is_charged_where_the_router_says(database):
     owner = make_owner()
     account = CreditAccount.objects.for_owner(owner)
     account.add_credits(10, "Bought")
-    service = ServiceFactory(slug="ocr", cost=None)
+    service = ServiceFactory(slug="ocr")
     with transaction.atomic(using=database):
         set_price(service, 3)
         for replayed in (False, True):

@@ -21,7 +21,15 @@ from quickscale_credits.exceptions import (
 )
 from quickscale_credits.metering import charge, metered
 from quickscale_credits.models import METER, Service, ServicePrice
-from quickscale_credits.pricing import aquote, listed_prices, price_use, quote, set_price
+from quickscale_credits.pricing import (
+    aquote,
+    listed_prices,
+    price_by_list,
+    price_list,
+    price_use,
+    quote,
+    set_price,
+)
 from quickscale_credits.services import (
     BaseService,
     Price,
@@ -64,6 +72,7 @@ class TestPriceUse:
             ("output", Decimal("0.000015")),
         ]
         assert priced.cost == Decimal("0.0001")  # 0.000078, and not 0.0003
+        assert (priced.service, priced.dimension) == (chat, "")
 
     def test_a_sum_that_fits_is_not_rounded(self, chat):
         assert price_use(chat, {"input": 500, "output": 100}).cost == Decimal("0.003")
@@ -76,6 +85,7 @@ class TestPriceUse:
         assert [line.unit_price for line in small.lines] == [Decimal("0.15"), Decimal("0.3")]
         assert [line.dimension for line in small.lines] == ["small", ""]
         assert other.cost == Decimal("3.3")
+        assert price_by_list(chat, quantities).dimension == ""
 
     def test_what_has_no_price_is_an_error_and_never_free(self, chat):
         with pytest.raises(UnknownPriceError, match="'chat' has no price for the meter 'images'"):
@@ -94,13 +104,15 @@ class TestPriceUse:
         service = ServiceFactory(cost="1.0000000001")
 
         assert service.cost_of(10**14) == Decimal("100000000010000")
-        with pytest.raises(InvalidAmountError, match="cost"):
+        with pytest.raises(InvalidAmountError, match=r"^cost:"):
             ServiceFactory(cost=10).cost_of(10**15 - 1)
 
     @pytest.mark.parametrize("quantity", [0.5, -1, "many", Decimal("NaN"), 10**15, True])
     def test_a_quantity_is_an_exact_number(self, chat, quantity):
-        with pytest.raises(InvalidAmountError, match=r"quantities\['input'\]"):
+        with pytest.raises(InvalidAmountError, match=r"^quantities\['input'\]:"):
             price_use(chat, {"input": quantity})
+        with pytest.raises(InvalidAmountError, match=r"^units:"):
+            price_use(chat, {"units": quantity})
 
     def test_a_hook_is_told_who_uses_how_much_of_what(self, owner, account, chat, clock):
         Service.objects.filter(pk=chat.pk).update(cost_hook=f"{__name__}.remember")
@@ -134,6 +146,12 @@ class TestPriceUse:
             "at": clock.now - DAY,
         }
 
+    def test_a_hook_returns_a_number(self, chat):
+        chat.cost_hook = f"{__name__}.guess"
+
+        with pytest.raises(InvalidAmountError, match=r"^cost:"):
+            price_use(chat, {"input": 1})
+
     def test_nothing_is_no_use(self, chat):
         with pytest.raises(InvalidRequestError, match="say how much"):
             price_use(chat, {})
@@ -145,6 +163,10 @@ TOLD = []
 def remember(**told):
     TOLD.append(told)
     return 1
+
+
+def guess(**told):
+    return "many"
 
 
 class TestTime:
@@ -236,7 +258,13 @@ class TestQuote:
 
         assert (little.cost, little.available, little.enough) == (Decimal("0.018"), 1, True)
         assert (much.cost, much.enough) == (3, False)
+        assert (little.dimension, much.dimension) == ("", "big")
         assert not account.holds.exists()
+
+    def test_what_costs_all_there_is_can_be_paid(self, owner, account, chat):
+        account.add_credits(3, "Bought")
+
+        assert quote(owner, "chat", quantities={"input": 1_000_000}).enough
 
     def test_a_frozen_account_cannot_pay(self, owner, account, chat):
         account.add_credits(1, "Bought")
@@ -460,11 +488,31 @@ class TestShown:
         assert "from <bdi>0.3 credits" not in page
 
     def test_prices_per_different_amounts_are_compared_by_the_unit(self, db):
-        service = ServiceFactory(cost=2)
+        service = ServiceFactory(cost=2, unit="page")
         set_price(service, 1000, per=1000, dimension="bulk")
 
         (listed,) = listed_prices(service)
+        assert listed.unit == "page"
         assert (listed.lowest, listed.per, listed.varies) == (1000, 1000, True)
+
+    def test_the_list_has_the_newest_price_of_each_meter_and_dimension_first(self, db, clock):
+        service = Service.objects.create(name="New", slug="new")
+        for meter, dimension, price, at in [
+            ("b", "", 1, None),
+            ("a", "y", 2, clock.now + DAY),
+            ("a", "y", 3, None),
+            ("a", "x", 4, None),
+            ("a", "x", 5, None),
+        ]:
+            set_price(service, price, meter=meter, dimension=dimension, effective_at=at)
+
+        assert [(price.unit_price, price.status) for price in price_list(service)] == [
+            (5, "in force"),
+            (4, "past"),
+            (2, "coming"),
+            (3, "in force"),
+            (1, "in force"),
+        ]
 
     def test_a_service_without_a_price_says_so(self, browser):
         class New(BaseService):
