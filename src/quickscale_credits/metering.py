@@ -245,7 +245,6 @@ def _reader(work: Callable[..., Any], owner: Callable[..., Any] | None, **asked:
         for name, hook in {"owner": owner, **asked}.items()
         if callable(hook)
     }
-    given = {name: value for name, value in asked.items() if not callable(value)}
 
     def read(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> _Call:
         bound = signature.bind(*args, **kwargs)
@@ -262,7 +261,7 @@ def _reader(work: Callable[..., Any], owner: Callable[..., Any] | None, **asked:
             payer = get_owner(request)
         else:
             payer = arguments.get("owner", next(iter(bound.arguments.values())))
-        return _Call(payer, _actor(request, payer), request, {**given, **answers})
+        return _Call(payer, _actor(request, payer), request, {**asked, **answers})
 
     return read
 
@@ -274,8 +273,9 @@ def _by_name(
     takes_any = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
     unknown = [name for name in names if name not in signature.parameters]
     if unknown and not takes_any:
-        name = ", ".join(unknown)
-        raise TypeError(f"{getattr(work, '__qualname__', work)} has no argument {name}.")
+        raise TypeError(
+            f"{getattr(work, '__qualname__', work)} has no argument {', '.join(unknown)}."
+        )
     return lambda arguments: hook(**{name: arguments[name] for name in names})
 
 

@@ -26,7 +26,7 @@ from rest_framework.viewsets import ViewSet
 
 from quickscale_credits import ledger
 from quickscale_credits.metering import metered
-from quickscale_credits.models import CreditHold, Service, ServiceUsage
+from quickscale_credits.models import CreditAccount, CreditHold, Service, ServiceUsage
 from tests.owners import make_user
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -271,6 +271,30 @@ class TestClassesAndMethods:
         assert [response.status_code for response in async_to_sync(call)()] == [200, 200]
         assert account.get_balance() == 6
 
+    def test_a_class_gets_what_its_url_captures_without_a_name(self, rf, member, account):
+        request = rf.get("/")
+        request.user = member
+
+        assert OnTheClass.as_view()(request, 2).content == b"done"
+        assert account.get_balance() == 6
+
+    @pytest.mark.parametrize("is_async", [False, True])
+    def test_a_view_that_fails_costs_nothing(self, rf, member, account, is_async):
+        @metered("shout")
+        def view(request):
+            raise ZeroDivisionError
+
+        @metered("shout")
+        async def async_view(request):
+            raise ZeroDivisionError
+
+        request = rf.get("/")
+        request.user = member
+
+        with pytest.raises(ZeroDivisionError):
+            (async_to_sync(async_view) if is_async else view)(request)
+        assert account.get_available_balance() == 10
+
     def test_a_class_that_is_no_view_is_refused_at_once(self):
         with pytest.raises(TypeError, match="is not a view"):
             metered("shout")(Page)
@@ -463,6 +487,23 @@ class TestWhoPays:
 
         actor = ServiceUsage.objects.get().transaction.actor
         assert actor == (None if member == owner else member)
+
+    def test_who_acts_for_a_payer_who_was_worked_out_is_noted(
+        self, rf, member, services, make_owner
+    ):
+        payer = make_owner("payer@example.com")
+        CreditAccount.objects.for_owner(payer).add_credits(10, "Bought")
+
+        @metered("shout", owner=lambda request: payer)
+        def work(request):
+            return answer(request)
+
+        request = rf.get("/")
+        request.user = member
+        work(request)
+
+        usage = ServiceUsage.objects.get()
+        assert (usage.account.owner, usage.transaction.actor) == (payer, member)
 
     def test_a_request_may_be_any_argument(self, rf, member, account):
         @metered("shout")

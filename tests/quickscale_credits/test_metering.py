@@ -651,6 +651,15 @@ class TestMeteredFunction:
             fail(owner)
         assert account.get_available_balance() == 10
 
+    def test_the_argument_named_owner_pays_wherever_it_stands(self, owner, account):
+        @metered("shout")
+        def shout(text, owner):
+            return text
+
+        shout("hey", owner)
+
+        assert account.get_balance() == 8
+
     def test_the_payer_may_be_worked_out(self, owner, account):
         @metered("shout", owner=lambda document: document["owner"])
         def shout(text, document):
