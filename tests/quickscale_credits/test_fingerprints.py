@@ -13,6 +13,7 @@ import pytest
 
 from quickscale_credits import ledger
 from quickscale_credits.exceptions import IdempotencyConflictError
+from quickscale_credits.metering import charge
 from quickscale_credits.models import CreditAccount
 from quickscale_credits.testing import ServiceFactory
 from tests.owners import make_owner
@@ -81,6 +82,13 @@ def test_of_a_settlement(account, lot, service):
     assert entry.fingerprint == digest("settle", "4.0000", hold.pk, service.pk)
     with pytest.raises(IdempotencyConflictError, match=KEY):
         ledger.settle(account=account, amount=3, description="Work", idempotency_key=KEY)
+
+
+def test_of_a_charge(owner, lot, service):
+    with charge(owner, "ocr", units=3, idempotency_key=KEY) as work:
+        work.units = 2
+    work.usage.refresh_from_db()
+    assert work.usage.fingerprint == digest("charge", service.pk, "", [("units", "3")])
 
 
 def test_of_what_goes_back(account, lot):
