@@ -33,7 +33,7 @@ from django.utils.translation import get_language
 from quickscale.base_template import shown_blocks
 from quickscale.conf import app_settings
 from quickscale.owner import get_owner_model
-from quickscale.owner_key import mismatch, table_of_owner
+from quickscale.owner_key import owner_key_problem
 from quickscale.postgres import ENGINE
 
 
@@ -71,16 +71,9 @@ def check_owner(
     """
     if check_owner_model(check_id):
         return []  # the app's own check of the setting says so
-    tables = {table_of_owner(model, connections[alias]) for alias in databases or ()}
-    return [
-        Error(
-            problem,
-            hint="Set it back. docs/settings.md says how to change the owner model.",
-            id=check_id,
-        )
-        for table in sorted(tables)
-        if (problem := mismatch(model, table))
-    ]
+    found = [owner_key_problem(model, connections[alias]) for alias in databases or ()]
+    hint = "Set it back. docs/settings.md says how to change the owner model."
+    return [Error(problem, hint=hint, id=check_id) for problem in found if problem]
 
 
 @register(Tags.templates)

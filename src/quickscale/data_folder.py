@@ -6,8 +6,8 @@ from pathlib import Path
 
 
 def make_data_folder(folder: Path) -> None:
-    """Make a folder, and tell Git to ignore what is in it. One that is there stays as it is."""
-    if folder.exists():
-        return
+    """Make a folder. Git ignores what is in one of our name; another may hold other things."""
+    is_new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / ".gitignore").write_text("*\n")
+    if is_new and folder.name == ".quickscale":
+        (folder / ".gitignore").write_text("*\n")

@@ -6,38 +6,46 @@ request is in.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 from itertools import combinations
 from typing import Any
 
-from django.http import HttpRequest
-from django.urls import NoReverseMatch, get_resolver, reverse
+from django.http import HttpRequest, HttpResponse
+from django.urls import NoReverseMatch, URLResolver, get_resolver, reverse
+from django.views.generic import TemplateView
 
 
 def page_url(request: HttpRequest | None, name: str, /, **kwargs: Any) -> str:
-    """Reverse the URL of a page, with the parameters that the present page is mounted below.
+    """Reverse the URL of a page, with the parameters of the present page's URL that it takes.
 
-    As many of those are used as the page takes. Its own are ``kwargs``.
+    As many as can be are used, by whichever instance of the app's URLs takes them; the instance
+    that the present page is in comes first. The page's own parameters are ``kwargs``.
 
     Raises:
         NoReverseMatch: the site has no such page, or it takes other parameters.
     """
     match: Any = getattr(request, "resolver_match", None)
-    if match is None:
-        return reverse(name, kwargs=kwargs)
-    own = {*match.captured_kwargs, *match.extra_kwargs}
-    mount = [(key, value) for key, value in match.kwargs.items() if key not in own]
-    for count in range(len(mount), 0, -1):
-        for some in combinations(mount, count):
-            with suppress(NoReverseMatch):
-                found = {**dict(some), **kwargs}
-                return reverse(name, kwargs=found, current_app=match.namespace)
-    return reverse(name, kwargs=kwargs, current_app=match.namespace)
+    given = list(match.kwargs.items()) if match else []
+    for count in range(len(given), 0, -1):
+        for some in combinations(given, count):
+            for instance in _instances(name, match.namespace):
+                with suppress(NoReverseMatch):
+                    return reverse(instance, kwargs={**dict(some), **kwargs})
+    return reverse(name, kwargs=kwargs, current_app=match.namespace if match else None)
+
+
+def _instances(name: str, present: str) -> Iterator[str]:
+    """The name in each instance of its app's URLs, the present one first."""
+    app, colon, rest = name.partition(":")
+    instances = get_resolver().app_dict.get(app, [app])
+    for instance in sorted(instances, key=lambda each: each != present):
+        yield f"{instance}{colon}{rest}"
 
 
 def has_page(name: str) -> bool:
     """Whether the site has a URL of that name, whatever parameters it takes."""
-    resolver = get_resolver()
+    resolver: URLResolver = get_resolver()
     *namespaces, last = name.split(":")
     for namespace in namespaces:
         instances = resolver.app_dict.get(namespace, [namespace])
@@ -45,3 +53,10 @@ def has_page(name: str) -> bool:
             return False
         resolver = resolver.namespace_dict[instances[0]][1]
     return last in resolver.reverse_dict
+
+
+class PageView(TemplateView):
+    """A page whose URL may begin with the site's parameters: its template has no such variables."""
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        return self.render_to_response(self.get_context_data())

@@ -9,51 +9,58 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
-from django.db import models
+from django.db import connections, models, router
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
+from django.db.models.signals import post_migrate
 
 from quickscale.owner import get_owner_model, owner_model_name
 
-TABLE_OF_OWNER = """
-    SELECT DISTINCT owner.relname
-      FROM pg_constraint
-      JOIN pg_attribute ON attrelid = conrelid AND conkey = ARRAY[attnum]
-      JOIN pg_class owner ON owner.oid = confrelid
-     WHERE conrelid = to_regclass(%s) AND contype = 'f' AND attname = 'owner_id'
+# What the key refers to, and whether that is the owner's table. A partition's key is its parent's.
+KEY_TO_OWNER = """
+    SELECT confrelid::regclass::text, confrelid IS NOT DISTINCT FROM to_regclass(%s)
+      FROM pg_constraint JOIN pg_attribute ON attrelid = conrelid AND conkey = ARRAY[attnum]
+     WHERE conrelid = to_regclass(%s)
+       AND contype = 'f' AND conparentid = 0 AND attname = 'owner_id'
 """
 
-_seen: dict[tuple[str, str], str] = {}
+_problems: dict[tuple[str, str], str] = {}
 
 
 def watch(model: type[models.Model]) -> None:
     """Look at the key of ``model`` when the process first connects to a database that has it."""
 
-    def look(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
-        key = model._meta.label, connection.alias
-        if key in _seen or connection.vendor != "postgresql":
-            return
-        if table := table_of_owner(model, connection):
-            _seen[key] = table
+    def connected(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
+        if (model._meta.label, connection.alias) not in _problems:
+            _look(model, connection)
 
-    connection_created.connect(look, weak=False, dispatch_uid=f"owner of {model._meta.label}")
+    def migrated(using: str, **kwargs: Any) -> None:
+        _look(model, connections[using])
+
+    name = f"owner of {model._meta.label}"
+    connection_created.connect(connected, weak=False, dispatch_uid=name)
+    post_migrate.connect(migrated, weak=False, dispatch_uid=name)
 
 
-def table_of_owner(model: type[models.Model], connection: BaseDatabaseWrapper) -> str:
-    """The table that the database's key to the owner refers to; empty where there is no key."""
+def owner_key_problem(model: type[models.Model], connection: BaseDatabaseWrapper) -> str | None:
+    """Say that the key refers to another table than the setting's; empty when it does not.
+
+    ``None`` where there is no such key.
+    """
+    if connection.vendor != "postgresql":
+        return None
+    table, expected = model._meta.db_table, get_owner_model()._meta.db_table
+    quote = connection.ops.quote_name
     with connection.cursor() as cursor:
-        cursor.execute(TABLE_OF_OWNER, [connection.ops.quote_name(model._meta.db_table)])
+        cursor.execute(KEY_TO_OWNER, [quote(expected), quote(table)])
         row = cursor.fetchone()
-    return row[0] if row else ""
-
-
-def mismatch(model: type[models.Model], table: str) -> str:
-    """Say that the key refers to another table than the setting's; empty when it does not."""
-    expected = get_owner_model()._meta.db_table
-    if table in {"", expected}:
+    if row is None:
+        return None
+    actual, is_right = row
+    if is_right:
         return ""
     return (
-        f"{model._meta.db_table}.owner_id refers to the table {table}, and "
+        f"{table}.owner_id refers to the table {actual}, and "
         f"QUICKSCALE_OWNER_MODEL is {owner_model_name()} (table {expected})."
     )
 
@@ -64,6 +71,18 @@ def require_owner_key(model: type[models.Model], using: str) -> None:
     Raises:
         ImproperlyConfigured: the database was migrated for another ``QUICKSCALE_OWNER_MODEL``.
     """
-    table = _seen.get((model._meta.label, using), "")
-    if table and (problem := mismatch(model, table)):
+    key = model._meta.label, using
+    if key not in _problems:
+        connections[using].ensure_connection()
+    # The table may have got another name since: a problem is looked for once more.
+    if _problems.get(key, "unknown") and (problem := _look(model, connections[using])):
         raise ImproperlyConfigured(problem)
+
+
+def _look(model: type[models.Model], connection: BaseDatabaseWrapper) -> str | None:
+    if not router.allow_migrate_model(connection.alias, model):
+        return None
+    problem = owner_key_problem(model, connection)
+    if problem is not None:
+        _problems[model._meta.label, connection.alias] = problem
+    return problem

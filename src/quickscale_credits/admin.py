@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin, messages
+from django.contrib.admin.options import IS_POPUP_VAR
 from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.db.models import Avg, Count, DecimalField, OuterRef, Q, QuerySet, Subquery, Sum
@@ -141,18 +142,35 @@ class CreditAccountAdmin(CsvExportMixin, OwnerSearchMixin, TasksMixin, RoomMixin
             kwargs |= {"form": OpenAccountForm, "fields": None}
         return super().get_form(request, obj, change, **kwargs)
 
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return super().get_fields(request, obj) if obj else ["owner"]
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        return super().get_fieldsets(request, obj) if obj else [(None, {"fields": ["owner"]})]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return super().get_readonly_fields(request, obj) if obj else []
 
+    def get_inlines(self, request: HttpRequest, obj: Any = None) -> Any:
+        return super().get_inlines(request, obj) if obj else []
+
+    def construct_change_message(
+        self, request: HttpRequest, form: Any, formsets: Any, add: bool = False
+    ) -> Any:
+        if add and not form.has_opened:
+            return _("Looked up: the owner had an account.")
+        return super().construct_change_message(request, form, formsets, add)
+
     def response_add(
         self, request: HttpRequest, obj: Any, post_url_continue: str | None = None
     ) -> HttpResponse:
+        goes_elsewhere = {IS_POPUP_VAR, "_addanother"} & set(request.POST)
+        if goes_elsewhere or not self.has_change_permission(request, obj):
+            return super().response_add(request, obj, post_url_continue)
         messages.success(request, _("This is the account of %s. Add credits here.") % obj)
         return HttpResponseRedirect(
-            reverse("admin:quickscale_credits_creditaccount_change", args=[obj.pk])
+            reverse(
+                "admin:quickscale_credits_creditaccount_change",
+                args=[obj.pk],
+                current_app=self.admin_site.name,
+            )
         )
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:

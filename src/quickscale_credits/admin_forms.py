@@ -25,6 +25,9 @@ class OpenAccountForm(forms.ModelForm):  # type: ignore[type-arg]
         model = CreditAccount
         fields: tuple[str, ...] = ()
 
+    #: Whether there was none before.
+    has_opened = False
+
     def save_m2m(self) -> None:
         """The admin asks for it after ``save()``; an account has no such fields."""
 
@@ -35,7 +38,9 @@ class OpenAccountForm(forms.ModelForm):  # type: ignore[type-arg]
             raise forms.ValidationError(str(error)) from error
 
     def save(self, commit: bool = True) -> CreditAccount:
-        return ledger.open_account(owner=self.cleaned_data["owner"])
+        owner = self.cleaned_data["owner"]
+        self.has_opened = CreditAccount.objects.to_read(owner).pk == 0
+        return ledger.open_account(owner=owner)
 
 
 class ReasonForm(forms.Form):

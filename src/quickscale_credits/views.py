@@ -14,11 +14,11 @@ from django.shortcuts import redirect
 from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
-from django.views.generic import DetailView, FormView, ListView, TemplateView
+from django.views.generic import DetailView, FormView, ListView
 from django.views.generic.base import View
 
 from quickscale.fragments import FragmentMixin, wants_fragment
-from quickscale.links import page_url
+from quickscale.links import PageView, page_url
 from quickscale.login import LoginRequiredMixin
 from quickscale.owner import get_owner
 from quickscale_credits import metering
@@ -69,7 +69,7 @@ class AccountMixin(LoginRequiredMixin, View):
         return current_account(self.owner)
 
 
-class BalanceView(AccountMixin, FragmentMixin, TemplateView):
+class BalanceView(AccountMixin, FragmentMixin, PageView):
     """The balance by type, and the last entries; the balance alone for HTMX."""
 
     template_name = "quickscale_credits/balance.html"
@@ -99,7 +99,7 @@ class HistoryMixin(AccountMixin):
         )
 
 
-class HistoryView(HistoryMixin, FragmentMixin, TemplateView):
+class HistoryView(HistoryMixin, FragmentMixin, PageView):
     """All entries of the account, filtered, sorted and paged."""
 
     template_name = "quickscale_credits/history.html"

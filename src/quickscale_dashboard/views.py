@@ -6,13 +6,13 @@ from typing import Any
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.templatetags.static import static
-from django.urls import reverse_lazy
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
-from django.views.generic import FormView, RedirectView, TemplateView, View
+from django.views.generic import FormView, RedirectView, View
 
 from quickscale.clients import client_network
+from quickscale.links import PageView, page_url
 from quickscale.login import LoginRequiredMixin
 from quickscale_dashboard import registry
 from quickscale_dashboard.conf import app_settings
@@ -23,21 +23,23 @@ from quickscale_dashboard.health import readiness
 logger = logging.getLogger(__name__)
 
 
-class HomeView(TemplateView):
+class HomeView(PageView):
     template_name = "quickscale_dashboard/home.html"
 
 
-class AboutView(TemplateView):
+class AboutView(PageView):
     template_name = "quickscale_dashboard/about.html"
 
 
 class ContactView(FormView):  # type: ignore[type-arg]
     template_name = "quickscale_dashboard/contact.html"
     form_class = ContactForm
-    success_url = reverse_lazy("quickscale_dashboard_public:contact")
 
     def get_initial(self) -> dict[str, Any]:
         return {"email": getattr(self.request.user, "email", "")}
+
+    def get_success_url(self) -> str:
+        return page_url(self.request, "quickscale_dashboard_public:contact")
 
     def form_valid(self, form: ContactForm) -> HttpResponse:
         if not form.is_spam:
@@ -64,7 +66,7 @@ class FaviconView(RedirectView):
         return static(app_settings.logo or "quickscale_dashboard/mark.svg")
 
 
-class DashboardView(LoginRequiredMixin, TemplateView):
+class DashboardView(LoginRequiredMixin, PageView):
     """The customer's home: the panels that the installed apps register for the page ``home``."""
 
     template_name = "quickscale_dashboard/dashboard.html"
@@ -73,7 +75,7 @@ class DashboardView(LoginRequiredMixin, TemplateView):
         return super().get_context_data(panels=registry.panels(self.request, "home"), **kwargs)
 
 
-class PanelView(LoginRequiredMixin, TemplateView):
+class PanelView(LoginRequiredMixin, PageView):
     """One panel alone, which HTMX puts in place of the old one."""
 
     template_name = "quickscale_dashboard/_panel.html"

@@ -8,9 +8,8 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
-from django.views.generic import TemplateView
 
-from quickscale.links import page_url
+from quickscale.links import PageView, page_url
 from quickscale_stripe import customers, portal
 from quickscale_stripe.client import payments_are_on
 from quickscale_stripe.conf import app_settings
@@ -22,7 +21,7 @@ _SOON = timedelta(days=45)
 
 
 @method_decorator(never_cache, name="dispatch")
-class BillingView(WaitsForStripeMixin, OwnerMixin, TemplateView):
+class BillingView(WaitsForStripeMixin, OwnerMixin, PageView):
     """What the next invoice is charged to, and the ways to change it.
 
     Who comes back from one of Stripe's pages sees what was changed there at once.

@@ -38,7 +38,9 @@ def _require_key(rows: models.QuerySet[Any]) -> None:
 
 class StripeCustomerQuerySet(models.QuerySet["StripeCustomer"]):
     def for_owner(self, owner: Any) -> StripeCustomerQuerySet:
-        """The owner's customer, of either mode."""
+        """The owner's customer, of either mode; those of deleted owners are nobody's."""
+        if owner is None:
+            return self.none()
         _require_key(self)
         return self.filter(owner=owner)
 

@@ -8,9 +8,8 @@ from django.shortcuts import get_object_or_404, redirect
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.generic import TemplateView
 
-from quickscale.links import page_url
+from quickscale.links import PageView, page_url
 from quickscale_stripe import receipt_pdf
 from quickscale_stripe.models import Payment
 from quickscale_stripe.receipts import Receipt, receipt_of
@@ -25,7 +24,7 @@ class ReceiptMixin(OwnerMixin):
         return receipt_of(get_object_or_404(payments, pk=self.kwargs["pk"]))
 
 
-class ReceiptView(ReceiptMixin, TemplateView):
+class ReceiptView(ReceiptMixin, PageView):
     """A receipt to read and to print."""
 
     template_name = "quickscale_stripe/receipt.html"

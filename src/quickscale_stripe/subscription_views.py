@@ -8,11 +8,10 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
-from django.views.generic import TemplateView
 
 from quickscale.formats import format_day
 from quickscale.fragments import FragmentMixin
-from quickscale.links import page_url
+from quickscale.links import PageView, page_url
 from quickscale_stripe import catalogue, checkout, plan_changes, subscriptions
 from quickscale_stripe.client import payments_are_on
 from quickscale_stripe.conf import app_settings
@@ -53,7 +52,7 @@ class SubscriptionMixin(OwnerMixin):
         return go_to(self.request, page_url(self.request, "quickscale_stripe:subscription"))
 
 
-class PlansView(FragmentMixin, SubscriptionMixin, PaymentsMixin, TemplateView):
+class PlansView(FragmentMixin, SubscriptionMixin, PaymentsMixin, PageView):
     """The plans, monthly or yearly, beside the current one."""
 
     template_name = "quickscale_stripe/plans.html"
@@ -108,7 +107,7 @@ class SubscribeView(SubscriptionMixin, FormTargetMixin):
         return go_to(request, session.url or "")
 
 
-class SubscriptionView(SubscriptionMixin, TemplateView):
+class SubscriptionView(SubscriptionMixin, PageView):
     """The subscription, or the last one when it ended, with the payment that is due for it."""
 
     template_name = "quickscale_stripe/subscription.html"

@@ -17,11 +17,11 @@ from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
-from django.views.generic import TemplateView, View
+from django.views.generic import View
 
 from quickscale.clients import client_address
 from quickscale.fragments import FragmentMixin
-from quickscale.links import page_url
+from quickscale.links import PageView, page_url
 from quickscale.login import LoginRequiredMixin
 from quickscale.owner import get_owner
 from quickscale_stripe import catalogue, checkout, fulfilment, receipt_pdf, receipts, webhooks
@@ -107,7 +107,7 @@ class FormTargetMixin(PaymentsMixin):
         return redirect(page_url(request, self.back))
 
 
-class BuyCreditsView(PaymentsMixin, TemplateView):
+class BuyCreditsView(PaymentsMixin, PageView):
     """The packages on sale."""
 
     template_name = "quickscale_stripe/buy_credits.html"
@@ -139,7 +139,7 @@ class CheckoutView(FormTargetMixin):
 
 
 @method_decorator(never_cache, name="dispatch")
-class CheckoutDoneView(FragmentMixin, WaitsForStripeMixin, OwnerMixin, TemplateView):
+class CheckoutDoneView(FragmentMixin, WaitsForStripeMixin, OwnerMixin, PageView):
     """Where the buyer comes back to: fulfils the session if the webhook didn't yet."""
 
     template_name = "quickscale_stripe/checkout_done.html"
@@ -181,11 +181,11 @@ class CheckoutDoneView(FragmentMixin, WaitsForStripeMixin, OwnerMixin, TemplateV
         return payment
 
 
-class CheckoutCancelledView(OwnerMixin, TemplateView):
+class CheckoutCancelledView(OwnerMixin, PageView):
     template_name = "quickscale_stripe/checkout_cancelled.html"
 
 
-class PaymentListView(FragmentMixin, OwnerMixin, TemplateView):
+class PaymentListView(FragmentMixin, OwnerMixin, PageView):
     template_name = "quickscale_stripe/payments.html"
     fragment_name = "quickscale_stripe/_payments.html"
 
@@ -202,11 +202,11 @@ class PaymentListView(FragmentMixin, OwnerMixin, TemplateView):
         )
 
 
-class PaymentView(OwnerMixin, TemplateView):
+class PaymentView(OwnerMixin, PageView):
     template_name = "quickscale_stripe/payment.html"
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        payment = get_object_or_404(Payment.objects.for_owner(self.owner), pk=kwargs["pk"])
+        payment = get_object_or_404(Payment.objects.for_owner(self.owner), pk=self.kwargs["pk"])
         return super().get_context_data(
             payment=payment,
             refunds=payment.refunds.order_by("created_at"),

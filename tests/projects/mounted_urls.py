@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.urls import include, path
+from django.views.generic import TemplateView
 
 pages = [
     path("", include("quickscale_dashboard.urls")),
@@ -12,6 +13,12 @@ pages = [
 ]
 urlpatterns = [
     path("projects/<slug:project>/<uuid:code>/", include(pages)),
+    path("projects/<slug:project>/<uuid:code>/members/", TemplateView.as_view(), name="members"),
+    # Once more: for those who act for themselves, and below what our templates call by that name.
+    path("own/services/", include("quickscale_credits.urls_services", namespace="own_services")),
+    path("<slug:balance>/credits/", include("quickscale_credits.urls", namespace="named")),
+    path("<slug:state>/checkout/", include("quickscale_stripe.urls", namespace="named_payments")),
+    path("<slug:tenant>/", include("quickscale_dashboard.urls_public", namespace="tenant_public")),
     path("accounts/", include("allauth.urls")),
     path("users/", include("quickscale_accounts.urls")),
     path("stripe/", include("quickscale_stripe.urls_webhook")),

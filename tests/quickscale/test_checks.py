@@ -8,7 +8,7 @@ from django.conf.urls.i18n import i18n_patterns
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.core.checks import run_checks
-from django.db import connection, models
+from django.db import connection, connections, models
 from django.urls import include, path, reverse_lazy
 
 from quickscale import checks
@@ -72,6 +72,11 @@ class TestOwnerDrift:
 
         missing = SimpleNamespace(_meta=SimpleNamespace(db_table="not_migrated_yet"))
         assert checks.check_owner(missing, ["default"], "shop.E003") == []
+
+    def test_another_kind_of_database_is_not_asked(self, wallet, monkeypatch):
+        monkeypatch.setattr(connections["default"], "vendor", "sqlite")
+        monkeypatch.setattr(connections["default"], "cursor", None)
+        assert checks.check_owner(wallet, ["default"], "shop.E003") == []
 
     def test_nothing_is_asked_without_databases(self, wallet, settings):
         settings.QUICKSCALE_OWNER_MODEL = "auth.Group"

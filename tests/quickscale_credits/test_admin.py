@@ -156,6 +156,13 @@ class TestAccounts:
         again = staff.post(f"{ACCOUNTS}add/", {"owner": str(owner.pk)})
         assert again["Location"] == f"{ACCOUNTS}{account.pk}/change/"
 
+        entries = LogEntry.objects.order_by("pk").values_list("change_message", flat=True)
+        assert "added" in entries[0]
+        assert entries[1] == "Looked up: the owner had an account."
+        popup = staff.post(f"{ACCOUNTS}add/?_popup=1", {"owner": str(owner.pk), "_popup": "1"})
+        assert "data-popup-response" in popup.content.decode()
+        more = staff.post(f"{ACCOUNTS}add/", {"owner": str(owner.pk), "_addanother": "1"})
+        assert more["Location"] == f"{ACCOUNTS}add/"
         nobody = text(staff.post(f"{ACCOUNTS}add/", {"owner": "gone@example.com"}))
         assert "No user has the email address gone@example.com" in nobody
         assert CreditAccount.objects.count() == 1

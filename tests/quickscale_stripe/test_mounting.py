@@ -8,6 +8,7 @@ from html import unescape
 from urllib.parse import urlsplit
 
 import pytest
+from django.template import Template, TemplateSyntaxError
 from django.test import RequestFactory
 from django.urls import NoReverseMatch, resolve
 
@@ -51,6 +52,40 @@ def test_a_link_stays_within_the_project():
     receipt = page_url(request, "quickscale_stripe:receipt", pk=6)
     assert receipt == f"{HOME}billing/payments/6/receipt/"
     assert page_url(request, "quickscale_dashboard_public:about") == "/about/"
+
+
+def test_a_page_of_the_sites_within_the_project_links_there_too():
+    request = request_for(f"{HOME}members/")
+    assert page_url(request, "quickscale_credits:balance") == f"{HOME}credits/"
+    assert page_url(request, "members") == f"{HOME}members/"
+
+
+def test_of_pages_that_are_mounted_twice_those_of_the_project_are_linked():
+    request = request_for(f"{HOME}credits/")
+    assert page_url(request, "quickscale_credits_services:list") == f"{HOME}services/"
+    assert page_url(request_for("/own/services/"), "quickscale_credits_services:list") == (
+        "/own/services/"
+    )
+
+
+def test_a_parameter_may_have_the_name_of_a_templates_variable(shop, buyer, owner, package):
+    assert "qs-stat" in buyer.get("/acme/credits/").text
+    session = open_checkout(owner, package)
+    shop.pay(session)
+    done = buyer.get(f"/acme/checkout/buy-credits/done/?session_id={session}")
+    assert done.context["state"] == "paid"
+
+
+def test_the_contact_form_below_a_parameter_leads_back(client, mailoutbox):
+    form = {"name": "Ada", "email": "ada@example.com", "message": "Hello", "company_url": ""}
+    answer = client.post("/acme/contact/", form)
+    assert answer["Location"] == "/acme/contact/"
+    assert len(mailoutbox) == 1
+
+
+def test_parameters_go_by_name():
+    with pytest.raises(TemplateSyntaxError, match="by name"):
+        Template('{% load quickscale %}{% page_url "quickscale_stripe:payment" 5 %}')
 
 
 def test_a_link_from_elsewhere_names_no_project():

@@ -92,6 +92,8 @@ def page_url_tag(parser: Parser, token: Token) -> PageURLNode:
     The page's own parameters go by name: ``{% page_url "quickscale_stripe:payment" pk=row.pk %}``.
     """
     node = url(parser, token)
+    if node.args:
+        raise template.TemplateSyntaxError("page_url takes the page's parameters by name.")
     return PageURLNode(node.view_name, node.args, node.kwargs, node.asvar)
 
 
@@ -99,7 +101,8 @@ class PageURLNode(URLNode):
     def render(self, context: Context) -> str:
         kwargs = {name: value.resolve(context) for name, value in self.kwargs.items()}
         try:
-            found = page_url(context.get("request"), self.view_name.resolve(context), **kwargs)
+            request = getattr(context, "request", None) or context.get("request")
+            found = page_url(request, self.view_name.resolve(context), **kwargs)
         except NoReverseMatch:
             if self.asvar is None:
                 raise
