@@ -21,6 +21,7 @@ def site_under_uvicorn(**where: Any) -> Iterator[None]:
     thread.start()
     try:
         while not server.started:
+            assert thread.is_alive(), "uvicorn could not start"
             time.sleep(0.01)
         yield
     finally:

@@ -41,6 +41,7 @@ from quickscale_credits.exceptions import (
     HoldStateError,
     IdempotencyConflictError,
     InvalidRequestError,
+    UnknownPriceError,
 )
 from quickscale_credits.models import METER, CreditAccount, CreditHold, Service, ServiceUsage
 from quickscale_credits.pricing import Quote, one_or_several, parse_quantities, price_use
@@ -362,7 +363,9 @@ class Charge:
         """What is to be paid: for what was held its cost, also where a cost hook says more now."""
         held = self._held
         if self._held_for_cost or self.cost is not None:
-            return self._priced(at=held.at)
+            with suppress(UnknownPriceError):  # the work is done: what was held for it stands
+                return self._priced(at=held.at)
+            return held
         if self._quantities == held.quantities:
             return held
         used = self._priced(at=held.at)

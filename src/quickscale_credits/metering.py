@@ -224,9 +224,8 @@ def _with_charged_methods(view: Any, decorate: Callable[[Any], Any]) -> Any:
     @wraps(dispatch)
     def charged_dispatch(self: Any, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         name = str(request.method).lower()
-        method = getattr(self, name, None)
-        if method is not None and name != "options":
-            setattr(self, name, decorate(method))
+        if name in self.http_method_names and name != "options" and hasattr(self, name):
+            setattr(self, name, decorate(getattr(self, name)))
         return dispatch(self, request, *args, **kwargs)
 
     view.dispatch = non_atomic_requests(charged_dispatch)

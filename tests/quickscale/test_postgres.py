@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 from pathlib import Path
 
@@ -193,8 +194,7 @@ def test_works_as_an_ordinary_user(place):
     import pwd
 
     nobody = pwd.getpwnam("nobody")
-    home = Path("/tmp") / f"quickscale-user-{os.getpid()}"  # pytest's own folder is private
-    home.mkdir()
+    home = Path(tempfile.mkdtemp(prefix="quickscale-user-"))  # pytest's own folder is private
     try:
         os.chown(home, nobody.pw_uid, nobody.pw_gid)
         program = SITE.format(url=embedded_url(home / "data")) + textwrap.dedent(QUERY)

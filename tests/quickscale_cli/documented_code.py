@@ -7,7 +7,6 @@ request. A block with the name of a file on its first line stands for that file.
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import json
 import sys
@@ -15,6 +14,7 @@ import types
 import uuid
 from ast import Assign, Name, PyCF_ALLOW_TOP_LEVEL_AWAIT, Subscript, parse
 from contextlib import ExitStack, contextmanager
+from copy import deepcopy
 from datetime import timedelta
 from decimal import Decimal
 from importlib import import_module
@@ -22,6 +22,7 @@ from pathlib import Path
 from unittest import mock
 
 import stripe
+from asgiref.sync import async_to_sync
 from django import forms
 from django.conf import settings
 from django.contrib import admin
@@ -59,6 +60,12 @@ DJANGO = {
     "timedelta": timedelta, "timezone": timezone, "transaction": transaction, "viewsets": viewsets,
 }  # fmt: skip
 MODULE = "tools.documented"
+APPS = ["quickscale", "quickscale_accounts", "quickscale_credits", "quickscale_dashboard"]
+KNOWN = {
+    name
+    for app in [*APPS, "quickscale_stripe"]
+    for name in type(import_module(f"{app}.conf").app_settings).names()
+}
 SETTINGS_MODULE = import_module(settings.SETTINGS_MODULE)
 
 
@@ -159,7 +166,8 @@ class DocumentationTest(TestCase):
     def run_block(self, code, where, names):
         first = code.partition("\n")[0]
         if is_settings(code):
-            self.check_settings(run(code, where, vars(SETTINGS_MODULE) | DJANGO))
+            own = {"DATABASES": deepcopy(settings.DATABASES)}
+            self.check_settings(run(code, where, vars(SETTINGS_MODULE) | DJANGO | own))
         elif first.startswith("# ") and first.endswith(".py"):
             module = first.removeprefix("# ").removesuffix(".py").replace("/", ".")
             run(code, where, {**DJANGO, "__name__": module})
@@ -168,6 +176,8 @@ class DocumentationTest(TestCase):
 
     def check_settings(self, changed):
         """What the block sets names nothing that isn't there; ``...`` stands for the rest."""
+        ours = {name for name in changed if name.startswith("QUICKSCALE_")}
+        assert ours <= KNOWN, ours - KNOWN
         for name in ("INSTALLED_APPS", "MIDDLEWARE", "AUTHENTICATION_BACKENDS"):
             for entry in changed[name]:
                 if entry is not ... and name == "INSTALLED_APPS":
@@ -184,11 +194,15 @@ def is_settings(code):
     return is_all and all(isinstance(each, Name) and each.id.isupper() for each in names)
 
 
+async def finish(result):
+    await result
+
+
 def run(code, where, names):
     compiled = compile(code, where, "exec", flags=PyCF_ALLOW_TOP_LEVEL_AWAIT)
     result = eval(compiled, names)
-    if inspect.iscoroutine(result):
-        asyncio.run(result)
+    if inspect.isawaitable(result):
+        async_to_sync(finish)(result)
     return names
 
 

@@ -137,7 +137,9 @@ def test_a_development_server_that_is_told_to_end_leaves_no_database_running(pro
 
     deadline = time.monotonic() + 90
     while not (listens(port) and databases()):
-        assert time.monotonic() < deadline, server.communicate()[0]
+        if server.poll() is not None or time.monotonic() > deadline:
+            server.kill()
+            pytest.fail(server.communicate()[0])
         time.sleep(0.1)
     server.terminate()
     server.communicate(timeout=60)

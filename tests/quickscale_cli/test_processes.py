@@ -33,7 +33,17 @@ def started(tmp_path):
 
 
 def left_over():
-    return [child for child in psutil.Process().children() if child.cmdline()[1:2] == ["-c"]]
+    return [
+        process.pid
+        for process in psutil.process_iter(["ppid", "cmdline"])
+        if process.info["ppid"] == os.getpid() and (process.info["cmdline"] or [])[1:2] == ["-c"]
+    ]
+
+
+def interrupted(number, work, *arguments):
+    """Work while the process gets a signal, half a second from now."""
+    threading.Timer(0.5, os.kill, [os.getpid(), number]).start()
+    work(*arguments)
 
 
 def test_a_step_runs_in_the_folder(started, tmp_path):
@@ -87,16 +97,13 @@ def test_a_signal_ends_everything(started, port, number):
     before = [signal.getsignal(each) for each in processes.STOP_SIGNALS]
     with started:
         started.serve("The server", "-c", SERVER, str(port), port=port)
-        threading.Timer(0.2, os.kill, [os.getpid(), number]).start()
         with pytest.raises(KeyboardInterrupt):
-            started.wait()
+            interrupted(number, started.wait)
     assert left_over() == []
     assert [signal.getsignal(each) for each in processes.STOP_SIGNALS] == before
 
 
 def test_ctrl_c_during_a_step_ends_the_step(started):
-    with started:
-        threading.Timer(0.5, os.kill, [os.getpid(), signal.SIGINT]).start()
-        with pytest.raises(KeyboardInterrupt):
-            started.run("-c", "import time; time.sleep(60)")
+    with started, pytest.raises(KeyboardInterrupt):
+        interrupted(signal.SIGINT, started.run, "-c", "import time; time.sleep(60)")
     assert left_over() == []

@@ -180,6 +180,7 @@ class TestPeriods:
         _, (found, _) = periods(anchor, begin + 7 * DAY)
         assert found.astimezone(UTC) == begin
 
+    @settings(deadline=None)
     @given(
         anchor=st.datetimes(
             datetime(2000, 1, 1), datetime(2080, 1, 1), timezones=st.sampled_from(ZONES)

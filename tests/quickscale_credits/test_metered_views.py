@@ -256,6 +256,7 @@ class TestClassesAndMethods:
     @pytest.mark.parametrize("url", ["/class/2/", "/async-class/2/"])
     def test_a_method_that_a_class_lacks_is_refused_by_the_class(self, browser, account, url):
         assert browser.post(url).status_code == 405
+        assert browser.generic("HTTP_METHOD_NAMES", url).status_code == 405
         assert account.get_balance() == 10
 
     def test_a_class_runs_its_own_checks_first(self, browser, account):

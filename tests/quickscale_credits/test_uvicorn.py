@@ -35,7 +35,7 @@ async def ping(request):
     return HttpResponse("pong")
 
 
-@metered("shout", units=20, count=lambda chunk: 1)
+@metered("shout", units=1000, count=lambda chunk: 1)
 async def talk(request):
     async def words():
         while True:
@@ -45,7 +45,7 @@ async def talk(request):
     return StreamingHttpResponse(words())
 
 
-@metered("shout", units=20, count=lambda chunk: 1)
+@metered("shout", units=1000, count=lambda chunk: 1)
 def talk_under_wsgi(request):
     def words():
         while True:
@@ -66,11 +66,11 @@ urlpatterns = [
 @pytest.fixture
 def address(db):
     """A site under uvicorn, in a thread of its own."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with site_under_uvicorn(host="127.0.0.1", port=port):
-        yield f"http://127.0.0.1:{port}"
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listening,
+        site_under_uvicorn(fd=listening.fileno()),
+    ):
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
 
 
 @pytest.fixture
@@ -131,14 +131,14 @@ def test_a_spend_that_waits_stops_no_other_request(get, account, services):
 def test_a_reader_who_leaves_pays_for_what_was_sent(
     server, request, cookie, account, services, live_server
 ):
-    account.add_credits(100, "Bought")
+    account.add_credits(3000, "Bought")
     url = f"{live_server.url}/talk-under-wsgi/"
     if server == "uvicorn":
         url = f"{request.getfixturevalue('address')}/talk/"
 
     with urlopen(Request(url, headers={"Cookie": cookie}), timeout=20) as response:
         assert response.read(4) == b"word"
-        assert account.get_available_balance() == 60
+        assert account.get_available_balance() == 1000
 
     hold = CreditHold.objects.get()
     for _ in range(200):
@@ -148,5 +148,5 @@ def test_a_reader_who_leaves_pays_for_what_was_sent(
         time.sleep(0.05)
     usage = ServiceUsage.objects.get()
     assert hold.status == "captured"
-    assert 1 <= usage.units < 20
-    assert account.get_balance() == 100 - usage.cost
+    assert 1 <= usage.units < 1000
+    assert account.get_balance() == 3000 - usage.cost

@@ -375,7 +375,7 @@ def test_retries_back_off(sandbox: Sandbox, failing: list[Exception]) -> None:
         post(snapshot())
         event = StripeEvent.objects.get()
         assert event.next_attempt_at
-        delays.append(round((event.next_attempt_at - timezone.now()).total_seconds()))
+        delays.append(round((event.next_attempt_at - timezone.now()).total_seconds(), -1))
     assert delays == [60, 120, 240, 480]
 
 

@@ -132,7 +132,7 @@ def replay(event: Event) -> None:
 
 
 def mend(event: Event) -> None:
-    for difference in reconcile(since=timezone.now() - timedelta(seconds=30)):
+    for difference in reconcile(since=timezone.now() - timedelta(minutes=5)):
         assert difference.error == ""
 
 
