@@ -23,25 +23,28 @@ from quickscale_stripe.models import StripeCustomer
 logger = logging.getLogger(__name__)
 
 
-def adopt(*, owner: Any, stripe_id: str) -> StripeCustomer:
+def adopt(*, owner: Any, stripe_id: str, take_over: bool = False) -> StripeCustomer:
     """Make a customer of Stripe's the owner's, and mirror its running subscriptions.
 
     The customer gets this site's mark in its metadata. Its address and name stay as Stripe has
-    them until the owner's own change.
+    them until the owner's own change. ``take_over`` is for a customer with the mark of a database
+    that is no more: it and its subscriptions get the new mark.
 
     Raises:
         NotAdoptableError: Stripe doesn't have it, it stands for somebody else, or the owner has
             another customer.
         PaymentsOffError, StripeUnavailableError, StripeRefusedError
     """
-    remote = examine(owner=owner, stripe_id=stripe_id)
+    remote = examine(owner=owner, stripe_id=stripe_id, take_over=take_over)
     customer = link(owner, remote)
+    if take_over:
+        _mark_subscriptions(customer)
     subscriptions.sync_all_of(customer)
     return customer
 
 
-def examine(*, owner: Any, stripe_id: str) -> stripe.Customer:
-    """Fetch a customer that an owner may adopt; writes nothing.
+def examine(*, owner: Any, stripe_id: str, take_over: bool = False) -> stripe.Customer:
+    """Fetch a customer that an owner may adopt; writes nothing. ``take_over`` as of ``adopt()``.
 
     Raises:
         NotAdoptableError, PaymentsOffError, StripeUnavailableError, StripeRefusedError
@@ -56,10 +59,10 @@ def examine(*, owner: Any, stripe_id: str) -> stripe.Customer:
     remote = customers.fetch(stripe_id)
     if remote is None:
         raise NotAdoptableError(f"Stripe has no customer {stripe_id}.")
-    if _mark_of(remote) not in ("", str(own.reference) if own else ""):
+    if not take_over and _mark_of(remote) not in ("", str(own.reference) if own else ""):
         raise NotAdoptableError(
-            f"{stripe_id} is marked as another site's customer. If that site is no more, remove "
-            f"its metadata {customers.REFERENCE_KEY} at Stripe."
+            f"{stripe_id} is marked as another site's customer. If that site is no more, adopt it "
+            "with --take-over."
         )
     return remote
 
@@ -90,6 +93,17 @@ def link(owner: Any, remote: stripe.Customer) -> StripeCustomer:
             raise NotAdoptableError(f"{remote.id} was adopted by somebody else.") from error
     customer.owner = owner
     return customer
+
+
+def _mark_subscriptions(customer: StripeCustomer) -> None:
+    """Put the customer's mark on its running subscriptions, by which their invoices are known."""
+    client = get_client().v1.subscriptions
+    metadata = customers.metadata_for(customer)
+    with stripe_errors():
+        running = client.list({"customer": customer.stripe_id or ""})
+        for subscription in running.auto_paging_iter():
+            key = f"take over {subscription.id} {customer.reference}"
+            client.update(subscription.id, {"metadata": metadata}, {"idempotency_key": key})
 
 
 def only_match(email: str) -> stripe.Customer | None:

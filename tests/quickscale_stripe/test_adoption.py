@@ -136,7 +136,7 @@ class TestRefused:
         get_client().v1.customers.update(
             remote.id, {"metadata": {"quickscale_customer": "another site's"}}
         )
-        with pytest.raises(NotAdoptableError, match="remove its metadata quickscale_customer"):
+        with pytest.raises(NotAdoptableError, match="adopt it with --take-over"):
             adoption.adopt(owner=owner, stripe_id=remote.id)
 
     @pytest.mark.parametrize("delete", [True, False])
@@ -229,6 +229,29 @@ class TestFile:
             call_command("adopt_customers", str(tmp_path / "none.csv"))
         with pytest.raises(CommandError, match="Give a CSV file, or --by-email"):
             call_command("adopt_customers")
+
+
+def test_customers_of_a_database_that_is_no_more_are_taken_over(
+    shop: Sandbox, owner: Any, basic: StripePrice, tmp_path: Path
+) -> None:
+    shop.pay(open_signup(owner, basic))
+    shop.deliver()
+    customer = StripeCustomer.objects.get()
+    file = tmp_path / "customers.csv"
+    heir = make_owner("heir@example.com")
+    file.write_text(f"owner,customer\n{heir.pk},{customer.stripe_id}\n")
+    call_command("migrate", "quickscale_stripe", "zero", verbosity=0)
+    call_command("migrate", "quickscale_stripe", verbosity=0)
+    call_command("sync_products", verbosity=0)
+
+    with pytest.raises(CommandError, match="Not possible: 1"):
+        call_command("adopt_customers", str(file))
+    call_command("adopt_customers", str(file), "--take-over")
+
+    assert Subscription.objects.get().owner == heir
+    shop.advance(days=32)
+    shop.deliver()
+    assert balance(heir) == 300
 
 
 def test_in_the_admin(owner: Any, remote: stripe.Customer, admin_client: Client) -> None:

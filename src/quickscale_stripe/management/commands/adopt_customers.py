@@ -34,12 +34,18 @@ class Command(BaseCommand):
             action="store_true",
             help="link each owner without a customer to the only one at Stripe with the address",
         )
+        parser.add_argument(
+            "--take-over",
+            action="store_true",
+            help="also those with the mark of another database, which is no more",
+        )
         parser.add_argument("--dry-run", action="store_true", help="only tell what would be done")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if bool(options["file"]) == options["by_email"]:
             raise CommandError("Give a CSV file, or --by-email.")
         self.failed = 0
+        self.take_over = bool(options["take_over"])
         pairs = self._by_email() if options["by_email"] else self._of_file(options["file"])
         done = 0
         try:
@@ -55,10 +61,8 @@ class Command(BaseCommand):
     def _adopt(self, owner: Any, stripe_id: str, *, only_tell: bool) -> bool:
         try:
             with dry_run() if only_tell else nullcontext():
-                if only_tell:
-                    adoption.examine(owner=owner, stripe_id=stripe_id)
-                else:
-                    adoption.adopt(owner=owner, stripe_id=stripe_id)
+                do = adoption.examine if only_tell else adoption.adopt
+                do(owner=owner, stripe_id=stripe_id, take_over=self.take_over)
         except NotAdoptableError as error:
             self._fail(str(error))
             return False
