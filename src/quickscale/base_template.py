@@ -29,7 +29,7 @@ def shown_blocks() -> set[str]:
 class _Blocks:
     def __init__(self, template: Template) -> None:
         self.shown: set[str] = set()
-        self._blocks = BlockContext()
+        self._blocks: Any = BlockContext()
         context = Context()
         with context.bind_template(template):
             while extends := _extends(template):
@@ -37,20 +37,27 @@ class _Blocks:
                 template = extends.get_parent(context)
         nodes: Any = template.nodelist
         self._blocks.add_blocks({node.name: node for node in nodes.get_nodes_by_type(BlockNode)})
-        self._visit(nodes, [])
+        self._visit(nodes, None)
 
-    def _visit(self, nodes: Iterable[Node], overridden: list[BlockNode]) -> None:
+    def _visit(self, nodes: Iterable[Node], block: BlockNode | None) -> None:
         for node in nodes:
             if isinstance(node, BlockNode):
-                self.shown.add(node.name)
-                *others, last = self._blocks.blocks[node.name]
-                self._visit(last.nodelist, others)
+                self._visit_block(node)
             elif isinstance(node, VariableNode) and str(node.filter_expression) == "block.super":
-                for block in overridden[-1:]:
-                    self._visit(block.nodelist, overridden[:-1])
+                if block and self._blocks.get_block(block.name):
+                    self._visit_block(block)
             else:
                 for name in node.child_nodelists:
-                    self._visit(getattr(node, name, ()), overridden)
+                    self._visit(getattr(node, name, ()), block)
+
+    def _visit_block(self, node: BlockNode) -> None:
+        """As Django renders one: what overrides it comes off the stack meanwhile."""
+        self.shown.add(node.name)
+        override = self._blocks.pop(node.name)
+        block = override or node
+        self._visit(block.nodelist, block)
+        if override:
+            self._blocks.push(node.name, override)
 
 
 def _extends(template: Template) -> ExtendsNode | None:

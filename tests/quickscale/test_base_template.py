@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.contrib import messages
 from django.contrib.auth.models import AnonymousUser
@@ -88,6 +90,14 @@ def test_a_content_block_that_an_override_drops_is_told(site):
     assert found() == {}
 
 
+def test_a_block_may_stand_again_in_what_overrides_one_in_it(site):
+    mapping = """{% extends "quickscale/base.html" %}{% block quickscale_content %}
+    <div>{% block content %}{{ block.super }}{% endblock %}</div>{% endblock %}"""
+    site(base=BASE, quickscale__base=mapping)
+    assert found() == {}
+    assert "<div>" in render_to_string("quickscale/base.html")
+
+
 def test_a_base_without_a_place_in_the_head_is_told(site):
     site(base=BASE.replace("extra_head", "css"))
     assert "'extra_head'" in found()["quickscale.W004"].msg
@@ -122,6 +132,40 @@ def test_a_look_without_elements_is_told(site, settings):
     assert "quickscale/elements/wood" in found()["quickscale.W005"].hint
     site(base=BASE, quickscale__elements__wood__pill="<mark>")
     assert found() == {}
+
+
+def test_a_slip_in_an_element_leaves_the_checks_standing(site, settings):
+    settings.QUICKSCALE_ELEMENTS = "wood"
+    site(base=BASE, quickscale__elements__wood__pill="{% if %}")
+    assert found() == {}
+
+
+@pytest.mark.parametrize(
+    ("level", "tone", "role"),
+    [
+        (messages.DEBUG, None, "status"),
+        (messages.INFO, "is-info", "status"),
+        (messages.SUCCESS, "is-success", "status"),
+        (messages.WARNING, "is-warning", "alert"),
+        (messages.ERROR, "is-danger", "alert"),
+        (messages.ERROR + 10, "is-danger", "alert"),
+    ],
+)
+@pytest.mark.parametrize("tags", [messages.DEFAULT_TAGS, {messages.ERROR: "danger"}])
+def test_each_level_has_its_tone_and_role_whatever_its_tag(
+    site, request_with_message, settings, level, tone, role, tags
+):
+    settings.MESSAGE_TAGS = tags
+    settings.QUICKSCALE_ELEMENTS = "bulma"
+    site(base=BASE)
+    storage = request_with_message._messages
+    storage.level = level
+    storage._queued_messages.clear()
+    messages.add_message(request_with_message, level, "Read me")
+    html = render_to_string("page.html", request=request_with_message)
+    [alert] = re.findall(r'<div class="notification[^>]*>', html)
+    assert f'role="{role}"' in alert
+    assert re.findall(r"is-\w+", alert) == ([tone] if tone else [])
 
 
 @pytest.mark.parametrize(

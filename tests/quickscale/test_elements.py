@@ -11,9 +11,11 @@ from django.apps import apps
 from django.core.paginator import Paginator
 from django.template import Context, Template, TemplateSyntaxError, autoreload
 from django.test import override_settings
+from django.utils.safestring import mark_safe
 
 import quickscale
 from quickscale.templatetags.quickscale_elements import page_links
+from tests.browser import assert_fits
 from tests.markup import flat, problems_of_fragment
 
 ROOT = Path(__file__).parents[2]
@@ -56,6 +58,14 @@ class EveryControl(forms.Form):
     )
 
 
+class AFilter(forms.Form):
+    view = forms.IntegerField(widget=forms.HiddenInput)
+    since = forms.DateField(required=False, initial="2026-01-01", show_hidden_initial=True)
+
+    def clean(self):
+        raise forms.ValidationError("The dates are the wrong way round.")
+
+
 def field(name, *, bound=False):
     form = EveryControl({}) if bound else EveryControl()
     return render('{% element "field" field=field %}{% endelement %}', field=form[name])
@@ -89,6 +99,43 @@ class TestTheTag:
         assert " data-announce" in html
         for absent in ("autofocus", " id", "tone"):
             assert absent not in html
+
+    def test_text_that_is_safe_in_a_page_cannot_end_an_attribute(self, look):
+        html = render(
+            '{% element "alert" aria_label=label %}{% endelement %}',
+            label=mark_safe('5&quot; "wide" <b>'),
+        )
+        assert 'aria-label="5&quot; &quot;wide&quot; <b>"' in html
+
+    def test_what_is_true_or_false_is_written_in_full_for_aria(self, look):
+        html = render(
+            '{% element "button" aria_pressed=yes aria_busy=no autofocus=yes %}{% endelement %}',
+            yes=True,
+            no=False,
+        )
+        assert 'aria-pressed="true"' in html
+        assert 'aria-busy="false"' in html
+        assert " autofocus " in html.replace(">", " ")
+
+    @pytest.mark.parametrize("href", ["", None])
+    def test_a_link_to_nowhere_sends_no_form(self, look, href):
+        source = '{% element "button" href=href %}Pay{% endelement %}'
+        assert render(source, href=href).strip() == ""
+        assert "href" in render(source, href="/pay/")
+
+    @pytest.mark.parametrize(
+        "source",
+        [
+            'element "filters" form=form method="post" role="form" id="x"',
+            'element "table" role="group" tabindex=-1 id="x"',
+            'element "card" title="T" title_id="t" aria_labelledby="t" id="x"',
+            'element "field" field=form.since id="x"',
+        ],
+    )
+    def test_an_argument_replaces_the_attribute_of_the_template(self, look, source):
+        html = render("{% " + source + " %}{% endelement %}", form=AFilter())
+        assert problems_of_fragment(html) == []
+        assert 'id="x"' in html
 
     def test_elements_stand_in_one_another(self, look):
         html = render(
@@ -169,7 +216,9 @@ class TestFields:
             html = field(name, bound=True)
             assert problems_of_fragment(html) == []
             assert "This field is required." in html
-            if name != "several":
+            if name == "several":
+                assert '<fieldset aria-describedby="id_several_error">' in html
+            else:
                 assert f'for="id_{name}"' in html
         assert 'id="id_text_helptext"' in field("text")
         assert 'aria-describedby="id_text_helptext"' in field("text")
@@ -197,6 +246,24 @@ class TestFields:
             field("choice", bound=True)
         )
 
+    def test_bulma_shows_a_list_of_several_as_such(self, settings):
+        settings.QUICKSCALE_ELEMENTS = "bulma"
+        form = EveryControl()
+        form.fields["several"].widget = forms.SelectMultiple()
+        html = render('{% element "field" field=field %}{% endelement %}', field=form["several"])
+        assert 'class="select is-fullwidth is-multiple"' in html
+
+    def test_filters_show_what_is_wrong_and_hide_what_is_hidden(self, look):
+        html = render(
+            '{% element "filters" form=form %}{% endelement %}', form=AFilter({"view": "many"})
+        )
+        assert "The dates are the wrong way round." in html
+        assert "Enter a whole number." in html
+        assert 'for="id_view"' not in html
+        assert html.count('name="view"') == 1
+        assert 'name="initial-since"' in html
+        assert problems_of_fragment(html) == []
+
 
 class TestPages:
     def test_djangos_pages_have_addresses(self):
@@ -217,6 +284,54 @@ class TestPages:
         assert 'hx-target="#rows"' in html
         assert "rows-previous" not in html
         assert "hx-get" not in render(source + "%}{% endelement %}", links=links)
+
+
+@pytest.mark.browser
+class TestInTheBrowser:
+    @pytest.fixture
+    def show(self, browser_page, look):
+        """Shows elements with our style sheets, and those of the framework where we have them."""
+        static = SRC / "quickscale/static/quickscale"
+        sheets = {
+            "bulma": [
+                SRC / "quickscale_dashboard/static/quickscale_dashboard/vendor/bulma.min.css"
+            ],
+            "bootstrap5": [ROOT / "tests/assets/bootstrap5.min.css"],
+            "plain": [static / "plain.css"],
+        }
+        page = browser_page(width=400)
+
+        def show(source):
+            page.set_content(f"<main>{render(source, word='long' * 100)}</main>")
+            for sheet in [static / "elements.css", *sheets[look]]:
+                page.add_style_tag(path=sheet)
+            return page
+
+        return show
+
+    def test_what_can_only_be_pressed_is_not_printed(self, show):
+        page = show(
+            '{% element "buttons" %}{% element "button" %}Go{% endelement %}{% endelement %}'
+            '{% element "filters" %}Filter{% endelement %}'
+            '{% element "pager" next="?page=2" next_label="Older" %}1 of 2{% endelement %}'
+            '{% element "table" plain=True %}<tbody><tr><td>{{ word }}</td></tr></tbody>'
+            "{% endelement %}"
+        )
+        assert "Filter" in page.inner_text("main")
+        page.emulate_media(media="print")
+        for text in ("Go", "Filter", "Older"):
+            assert text not in page.inner_text("main")
+        overflow = "element => getComputedStyle(element).overflowX"
+        assert page.eval_on_selector(".qs-scroll", overflow) == "visible"
+
+    def test_a_long_word_breaks(self, show):
+        page = show(
+            '{% element "page_head" title=word %}{% endelement %}'
+            '{% element "card" title=word %}<p>{{ word }}</p>{% endelement %}'
+            '{% element "alert" %}{{ word }}{% endelement %}'
+            '{% element "empty" title=word %}{{ word }}{% endelement %}'
+        )
+        assert_fits(page)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

@@ -117,6 +117,13 @@ def test_a_page_needs_as_many_queries_for_many_entries(
     assert "Bonus" in text(response)
 
 
+def test_links_name_an_account_by_its_plain_number(staff, accounts, settings):
+    settings.USE_THOUSAND_SEPARATOR = True
+    CreditAccount.objects.filter(pk=accounts[0].pk).update(id=4321)
+    page = staff.get(f"{ACCOUNTS}4321/change/").content.decode()
+    assert page.count("?account__id__exact=4321") == 2
+
+
 @pytest.mark.parametrize("model", ["credittransaction", "creditlot", "credithold", "serviceusage"])
 def test_a_list_tells_the_zone_of_its_times(staff, accounts, services, model):
     fill(accounts[0], services["shout"])

@@ -61,7 +61,11 @@ def test_a_fragment_without_messages_is_left_alone(client: Client) -> None:
         (constants.ERROR, 'class="notification is-danger"', "alert"),
     ],
 )
-def test_each_level_has_its_colour_and_role(level: int, css: str, role: str) -> None:
+@pytest.mark.parametrize("tags", [constants.DEFAULT_TAGS, {constants.ERROR: "danger"}])
+def test_each_level_has_its_colour_and_role_whatever_its_tag(
+    settings: Settings, level: int, css: str, role: str, tags: dict[int, str]
+) -> None:
+    settings.MESSAGE_TAGS = tags
     html = render_to_string(
         "quickscale_dashboard/_messages.html", {"messages": [Message(level, "Read me")]}
     )

@@ -400,6 +400,15 @@ class TestSubscriptions:
 
 
 class TestRefunds:
+    def test_the_form_names_an_amount_by_its_plain_number(
+        self, shop: Sandbox, staff: Client, paid: Payment, settings: Any
+    ) -> None:
+        settings.USE_THOUSAND_SEPARATOR = True
+        Payment.objects.filter(pk=paid.pk).update(amount=900_000)
+        url = f"{PAYMENTS}{paid.pk}/refund/"
+        shown = staff.post(url, values(staff.get(url), amount="3000"))
+        assert b'name="start" value="300000"' in shown.content
+
     def test_part_is_shown_first_then_made_once(
         self, shop: Sandbox, staff: Client, owner: Any, paid: Payment
     ) -> None:

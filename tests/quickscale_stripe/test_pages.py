@@ -100,6 +100,14 @@ def test_buying_goes_to_the_hosted_page_and_back_to_the_result(
     assert balance(owner) == 100
 
 
+def test_forms_name_a_price_by_its_plain_number(
+    shop: Sandbox, buyer: Client, package: StripePrice, settings: Any
+) -> None:
+    settings.USE_THOUSAND_SEPARATOR = True
+    StripePrice.objects.filter(pk=package.pk).update(id=4321)
+    assert 'name="price" value="4321"' in buyer.get(BUY).text
+
+
 def test_an_htmx_request_is_sent_there_by_a_header(
     shop: Sandbox, buyer: Client, package: StripePrice
 ) -> None:

@@ -139,6 +139,18 @@ def test_an_upgrade_is_shown_and_then_made(
     assert Payment.objects.get(kind="plan_change").amount == 3000
 
 
+@pytest.mark.parametrize("is_subscribed", [False, True])
+def test_forms_name_a_price_by_its_plain_number(
+    shop: Sandbox, buyer: Client, pro: StripePrice, request: Any, settings: Any, is_subscribed: bool
+) -> None:
+    settings.USE_THOUSAND_SEPARATOR = True
+    StripePrice.objects.filter(pk=pro.pk).update(id=4321)
+    if is_subscribed:
+        request.getfixturevalue("subscribed")
+        assert 'name="price" value="4321"' in buyer.get(CHANGE, {"price": "4321"}).text
+    assert 'name="price" value="4321"' in buyer.get(PLANS).text
+
+
 def test_only_the_change_that_was_shown_is_made(
     shop: Sandbox,
     buyer: Client,

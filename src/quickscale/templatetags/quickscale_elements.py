@@ -29,6 +29,7 @@ from django.template.base import (
     token_kwargs,
 )
 from django.template.context import Context
+from django.utils.html import conditional_escape
 from django.utils.safestring import SafeString, mark_safe
 
 from quickscale.conf import app_settings
@@ -131,11 +132,20 @@ def html_attributes(attrs: Mapping[str, Any]) -> SafeString:
     """The arguments that are HTML attributes, as they are written into a tag."""
     return flatatt(
         {
-            name.replace("_", "-"): value
+            name.replace("_", "-"): _attribute_value(name, value)
             for name, value in attrs.items()
             if (name in HTML_ATTRIBUTES or name.startswith(HTML_PREFIXES)) and value != ""
         }
     )
+
+
+def _attribute_value(name: str, value: Any) -> Any:
+    if isinstance(value, bool):
+        return str(value).lower() if name.startswith("aria_") else value
+    if value is None:
+        return None
+    # Text that is safe in a page, such as a translation, may have quotes.
+    return mark_safe(conditional_escape(value).replace('"', "&quot;"))  # noqa: S308  escaped here
 
 
 @register.simple_tag(takes_context=True)
@@ -173,7 +183,10 @@ def widget(field: BoundField, **attrs: str) -> SafeString:
     """A field's control with more attributes; a class is added to those it has."""
     own = field.field.widget.attrs.get("class", "")
     attrs["class"] = " ".join([*own.split(), *attrs.get("class", "").split()])
-    return field.as_widget(attrs={name: value for name, value in attrs.items() if value})
+    control = field.as_widget(attrs={name: value for name, value in attrs.items() if value})
+    if field.field.show_hidden_initial:
+        control += field.as_hidden(only_initial=True)
+    return control
 
 
 @register.simple_tag
