@@ -155,6 +155,7 @@ class Runner:
         self.seconds: dict[pytest.Item, float] = {}
         self.rank: dict[pytest.Item, int] = {}
         self.killers: dict[str, list[int]] = defaultdict(list)
+        self.sound: set[str] = set()
         self.imported: dict[str, list[ModuleType]] = defaultdict(list)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -202,6 +203,7 @@ class Runner:
                 continue
             started = time.monotonic()
             tests = self._tests_of(name)
+            self._require_survival(mangled_name_from_mutant_name(name), tests)
             code = self._try(name, tests) if tests else NO_TESTS
             data.exit_code_by_key[name] = code
             data.durations_by_key[name] = time.monotonic() - started
@@ -212,6 +214,14 @@ class Runner:
                 f" {time.monotonic() - started:.1f} s",
                 flush=True,
             )
+
+    def _require_survival(self, function: str, tests: list[pytest.Item]) -> None:
+        """Try the function as it is: what fails then would kill each of its mutants."""
+        if not tests or function in self.sound:
+            return
+        if self._try(f"{function}__mutmut_orig", tests) != SURVIVED:
+            raise pytest.UsageError(f"The tests of {function} fail without a mutant.")
+        self.sound.add(function)
 
     def _tests_of(self, name: str) -> list[pytest.Item]:
         """Those that have just killed a mutant of the function first, then the quick ones."""
