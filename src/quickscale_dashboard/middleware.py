@@ -13,7 +13,8 @@ from quickscale.fragments import wants_fragment
 class HtmxMessagesMiddleware:
     """Shows Django's messages at once when HTMX swaps a fragment, by an out-of-band swap.
 
-    Place it after ``MessageMiddleware``. Without it the messages appear on the next full page.
+    Place it after ``MessageMiddleware``. Without it, and on a page that is not in the shell, the
+    messages appear on the next full page.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
@@ -21,7 +22,8 @@ class HtmxMessagesMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         response = self.get_response(request)
-        if wants_fragment(request) and _is_swapped(response) and len(get_messages(request)):
+        shows_messages = wants_fragment(request) and "X-Shows-Messages" in request.headers
+        if shows_messages and _is_swapped(response) and len(get_messages(request)):
             context = {"messages": get_messages(request), "out_of_band": True}
             response.write(
                 render_to_string("quickscale_dashboard/_messages.html", context, request)

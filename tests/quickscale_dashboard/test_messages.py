@@ -12,7 +12,7 @@ from tests.markup import problems_of_fragment
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.quickscale_dashboard.urls")]
 
-HTMX = {"HX-Request": "true"}
+HTMX = {"HX-Request": "true", "X-Shows-Messages": "true"}
 SHOWN = "Three &lt;credits&gt; were used."
 
 
@@ -37,8 +37,9 @@ def test_messages_come_with_the_fragment_and_only_once(client: Client) -> None:
         ("", {}),
         ("", HTMX | {"HX-Boosted": "true"}),
         ("?HX-Redirect=/page/", HTMX),
+        ("", {"HX-Request": "true"}),
     ],
-    ids=["not HTMX", "boosted", "redirected by HTMX"],
+    ids=["not HTMX", "boosted", "redirected by HTMX", "a page without a place for them"],
 )
 def test_messages_wait_for_the_next_full_page(
     client: Client, query: str, headers: dict[str, str]
