@@ -207,6 +207,7 @@ def test_work_is_told_when_it_begins_and_not_before(browser_page, live, account,
     page.get_by_role("button", name="Use").click()
 
     expect(page.get_by_role("region", name="Result")).to_be_visible()
+    page.wait_for_function("told.length > 1")
     assert page.evaluate("told") == ["Working …", ""]
 
 

@@ -200,7 +200,8 @@ def do_everything(world: World) -> None:
     world.client.v1.customers.delete(gone)
     customers.sync(gone)
     other = make_owner("bob@example.com")
-    adoption.adopt(owner=other, stripe_id=world.client.v1.customers.create({}).id)
+    free = world.client.v1.customers.create({}).id
+    adoption.adopt(owner=other, stripe_id=free, take_over=True)
     world.client.v1.customers.create({"email": "eve@example.com"})
     adoption.only_match("eve@example.com")
     list(adoption.matches())
