@@ -986,8 +986,8 @@ def test_each_write_says_who_made_it_and_what_the_caller_noted(account, clock, m
 
 class TestOpening:
     def test_is_for_an_owner_of_the_model_alone(self, db):
-        with pytest.raises(ValueError, match="ada"):
-            ledger.open_account(owner="ada")
+        with pytest.raises(ValueError, match="no owner"):
+            ledger.open_account(owner=ServiceFactory.build(name="no owner"))
 
     def test_makes_one_account(self, account, owner):
         assert CreditAccount.objects.for_owner(owner) == account
