@@ -41,11 +41,14 @@ def format_credits(amount: Decimal | int, *, signed: bool = False) -> str:
     return format_number(amount, signed=signed)
 
 
+def plural_number(amount: Decimal | int) -> int:
+    """What the plural of a language goes by: a fraction reads like more than one."""
+    return int(amount) if amount == int(amount) else 2
+
+
 def in_credits(amount: Decimal | int) -> str:
     """Format a number of credits with its word: "1 credit", "2.5 credits"."""
-    # Plural rules know whole numbers only; a fraction reads like more than one.
-    count = int(amount) if amount == int(amount) else 2
-    text = ngettext("%(amount)s credit", "%(amount)s credits", count)
+    text = ngettext("%(amount)s credit", "%(amount)s credits", plural_number(amount))
     return text % {"amount": format_credits(amount)}
 
 

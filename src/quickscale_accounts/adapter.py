@@ -90,7 +90,10 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
         """As allauth does; ``ip`` is ``None`` when the address is unknown."""
         context = {"ip": client_address(self.request), **(context or {})}
         self._may_fail = True
-        super().send_notification_mail(template_prefix, user, context, email)
+        try:
+            super().send_notification_mail(template_prefix, user, context, email)
+        finally:
+            self._may_fail = False
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """As allauth does; a mail that can't be sent is logged, and the person can ask for another.

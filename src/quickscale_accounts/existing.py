@@ -109,14 +109,17 @@ def _sharing(users: QuerySet[Any]) -> QuerySet[Any]:
     return users.filter(address__in=several.filter(users__gt=1).values("address"))
 
 
+def _alone(users: QuerySet[Any]) -> QuerySet[Any]:
+    """Users with an address that nobody else has."""
+    return users.exclude(address="").exclude(pk__in=_sharing(users).values("pk"))
+
+
 def _to_rewrite(users: QuerySet[Any]) -> QuerySet[Any]:
-    alone = users.exclude(address="").exclude(pk__in=_sharing(users).values("pk"))
-    return alone.exclude(address=F(_email_field()))
+    return _alone(users).exclude(address=F(_email_field()))
 
 
 def _unconfirmed(users: QuerySet[Any]) -> QuerySet[Any]:
     confirmed = EmailAddress.objects.using(users.db).filter(
         email=OuterRef("address"), verified=True
     )
-    alone = users.exclude(address="").exclude(pk__in=_sharing(users).values("pk"))
-    return alone.exclude(Exists(confirmed))
+    return _alone(users).exclude(Exists(confirmed))

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
@@ -268,10 +267,10 @@ def perform(
         CreditsError: the ledger refused it.
     """
     using = database_of(row)
-    with write_atomic(using):
+    with write_atomic(using, dry_run=dry_run):
         before = {account: _figures(account, using) for account in accounts}
         write()
-        effects = [
+        return [
             Effect(str(account), name, former, after)
             for account, figures in before.items()
             for (name, former), after in zip(
@@ -279,9 +278,6 @@ def perform(
             )
             if former != after
         ]
-        if dry_run:
-            transaction.set_rollback(True, using=using)
-    return effects
 
 
 def _figures(account: CreditAccount, using: str) -> Mapping[str, str]:

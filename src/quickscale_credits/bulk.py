@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib.sessions.backends.base import SessionBase
-from django.db import transaction
 
 from quickscale_credits.databases import database_of, write_atomic
 from quickscale_credits.exceptions import CreditsError
@@ -69,12 +68,10 @@ class BulkGrant:
         refused = []
         using = database_of()
         accounts = CreditAccount.objects.using(using).filter(pk__in=keys)
-        with write_atomic(using):
+        with write_atomic(using, dry_run=dry_run):
             for account in accounts.select_related("owner").order_by("pk"):
                 try:
                     account.add_credits(**grant, idempotency_key=f"bulk:{self.job}", actor=actor)
                 except CreditsError as error:
                     refused.append((str(account), str(error)))
-            if dry_run:
-                transaction.set_rollback(True, using=using)
         return refused

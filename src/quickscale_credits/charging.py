@@ -27,13 +27,13 @@ from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
 from asgiref.sync import sync_to_async
-from django.db import DatabaseError, IntegrityError, connections, transaction
+from django.db import DatabaseError, IntegrityError, connections
 
 from quickscale.owner import get_owner_model
 from quickscale_credits import requests
 from quickscale_credits.amounts import round_up
 from quickscale_credits.conf import app_settings
-from quickscale_credits.databases import database_of, ledger_now
+from quickscale_credits.databases import database_of, ledger_now, write_atomic
 from quickscale_credits.exceptions import (
     AccountClosedError,
     AccountFrozenError,
@@ -375,7 +375,7 @@ class Charge:
     def _charged(self, used: Quote, metadata: dict[str, Any]) -> ServiceUsage:
         database = database_of(self.account)
         try:
-            with transaction.atomic(using=database):
+            with write_atomic(database):
                 entry = self.account.settle_credits(
                     used.cost,
                     self._description,

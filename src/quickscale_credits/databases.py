@@ -75,7 +75,9 @@ def write_cursor(using: str) -> Iterator[CursorWrapper]:
 
 
 @contextmanager
-def write_atomic(using: str) -> Iterator[None]:
-    """``transaction.atomic()`` for a write of several statements."""
+def write_atomic(using: str, *, dry_run: bool = False) -> Iterator[None]:
+    """``transaction.atomic()`` for a write of several statements; a dry run is undone."""
     with conflicts(), transaction.atomic(using=using):
         yield
+        if dry_run:
+            transaction.set_rollback(True, using=using)

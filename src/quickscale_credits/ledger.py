@@ -27,7 +27,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from asgiref.sync import sync_to_async
-from django.db import models, router
+from django.db import router
 
 from quickscale.owner_key import require_owner_key
 from quickscale_credits import outbox, requests
@@ -45,6 +45,7 @@ from quickscale_credits.exceptions import (
     InvalidAmountError,
     InvalidRequestError,
 )
+from quickscale_credits.managers import owner_hints
 from quickscale_credits.models import (
     CreditAccount,
     CreditHold,
@@ -159,10 +160,8 @@ def open_account(*, owner: Any, using: str | None = None) -> CreditAccount:
         InvalidRequestError: there is no owner.
     """
     if owner is None:
-        raise InvalidRequestError("owner", "an account is of somebody.")
-    if using is None:
-        hints = {"instance": owner} if isinstance(owner, models.Model) else {}
-        using = router.db_for_write(CreditAccount, **hints)
+        raise InvalidRequestError("owner", "an account needs an owner.")
+    using = using or router.db_for_write(CreditAccount, **owner_hints(owner))
     require_owner_key(CreditAccount, using)
     accounts = CreditAccount._base_manager.using(using)
     with write_atomic(using):

@@ -45,6 +45,11 @@ class Settled(models.Func):
     output_field = models.DecimalField(max_digits=19, decimal_places=4)
 
 
+def owner_hints(owner: Any) -> dict[str, Any]:
+    """What a router is told about the owner of an account."""
+    return {"instance": owner} if isinstance(owner, models.Model) else {}
+
+
 class AccountManager(models.Manager["CreditAccount"]):
     def for_owner(self, owner: Any) -> CreditAccount:
         """Return the owner's account, opened at first need; two calls at once make one account."""
@@ -67,8 +72,7 @@ class AccountManager(models.Manager["CreditAccount"]):
     def _of(self, owner: Any) -> CreditAccount | None:
         if owner is None:  # the accounts of deleted owners are nobody's
             return None
-        hints = {"instance": owner} if isinstance(owner, models.Model) else {}
-        accounts = self.db_manager(self._db, hints).all()
+        accounts = self.db_manager(self._db, owner_hints(owner)).all()
         require_owner_key(self.model, accounts.db)
         return accounts.filter(owner=owner).first()
 

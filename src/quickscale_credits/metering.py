@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import ExitStack, aclosing
+from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial, wraps
 from typing import Any, TypeVar, cast
@@ -325,9 +325,12 @@ def _charge_when_rendered(charging: Charge, response: Any) -> None:
 
     def charged_render() -> Any:
         del response.render
-        with ExitStack() as rendering:
-            rendering.push(charging.__exit__)
+        try:
             rendered = render()
+        except BaseException as error:
+            charging.end(error)
+            raise
+        charging.end(None)
         announce_change(rendered)
         return rendered
 

@@ -13,6 +13,7 @@ from django.db.models import F, Min, Q, Sum
 from django.db.models.functions import TruncDate
 from django.utils import timezone
 
+from quickscale.formats import plural_number
 from quickscale_credits import outbox
 from quickscale_credits.databases import database_of, write_atomic, write_cursor
 from quickscale_credits.managers import LedgerClock
@@ -35,15 +36,14 @@ SELECT quickscale_credits_post_due(due.id, quickscale_credits_clock())
 
 @dataclass(frozen=True)
 class Dated:
-    """So many credits that end, or come, on the day of a moment, or stay."""
+    """A number of credits that end or begin on the day of a moment, or that never end."""
 
     amount: Decimal
     at: datetime | None
 
     @property
     def number(self) -> int:
-        """What the plural of a language goes by; a fraction reads like more than one."""
-        return int(self.amount) if self.amount == int(self.amount) else 2
+        return plural_number(self.amount)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from typing import Any
 
 import stripe
 from django.db import IntegrityError, transaction
-from django.db.models import Q
 
 from quickscale.owner import get_owner_model, owner_email
 from quickscale_stripe import clock, customers, payment_methods, subscriptions
@@ -52,8 +51,7 @@ def examine(*, owner: Any, stripe_id: str, take_over: bool = False) -> stripe.Cu
     own = StripeCustomer.objects.for_owner(owner).first()
     if own and own.is_usable and own.stripe_id != stripe_id:
         raise NotAdoptableError(f"{owner} has the customer {own.stripe_id} already.")
-    holds = Q(stripe_id=stripe_id) | Q(former_ids__contains=[stripe_id])
-    other = StripeCustomer.objects.filter(holds).exclude(owner=owner).first()
+    other = StripeCustomer.objects.known_as(stripe_id).exclude(owner=owner).first()
     if other:
         raise NotAdoptableError(f"{stripe_id} stands for {other.owner_name}.")
     remote = customers.fetch(stripe_id)
@@ -147,5 +145,4 @@ def _mark_of(remote: stripe.Customer) -> str:
 
 
 def _is_free(remote: stripe.Customer) -> bool:
-    holds = Q(stripe_id=remote.id) | Q(former_ids__contains=[remote.id])
-    return not _mark_of(remote) and not StripeCustomer.objects.filter(holds).exists()
+    return not _mark_of(remote) and not StripeCustomer.objects.known_as(remote.id).exists()

@@ -219,7 +219,7 @@ def find(*, metadata: Any = None, stripe_id: str | None = None) -> StripeCustome
         return customers.filter(reference=reference).first()
     if not stripe_id:
         return None
-    return customers.filter(Q(stripe_id=stripe_id) | Q(former_ids__contains=[stripe_id])).first()
+    return customers.known_as(stripe_id).first()
 
 
 def contact(owner: Any) -> tuple[str, str]:

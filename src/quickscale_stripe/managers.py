@@ -44,6 +44,10 @@ class StripeCustomerQuerySet(models.QuerySet["StripeCustomer"]):
         _require_key(self)
         return self.filter(owner=owner)
 
+    def known_as(self, stripe_id: str) -> StripeCustomerQuerySet:
+        """Those that have, or had, this id at Stripe."""
+        return self.filter(Q(stripe_id=stripe_id) | Q(former_ids__contains=[stripe_id]))
+
     def usable(self) -> StripeCustomerQuerySet:
         """Those of the site's mode that Stripe has."""
         return self.filter(

@@ -27,7 +27,7 @@ from quickscale_stripe.exceptions import (
     stripe_errors,
 )
 from quickscale_stripe.models import StripePrice, StripeProduct
-from quickscale_stripe.stripe_objects import id_of
+from quickscale_stripe.stripe_objects import given, id_of
 
 if TYPE_CHECKING:
     from stripe.params import (
@@ -147,7 +147,7 @@ def create_product(*, fields: ProductFields, reference: str, product_id: str = "
     params: ProductCreateParams = {
         "name": fields.name,
         "active": fields.active,
-        "metadata": _given(_metadata(asdict(fields))) | _mark(),
+        "metadata": given(**_metadata(asdict(fields))) | _mark(),
     }
     if product_id:
         params["id"] = product_id
@@ -266,7 +266,7 @@ def _replace(price: StripePrice, fields: PriceFields, reference: str) -> StripeP
         old = client.prices.retrieve(price.stripe_id, {"expand": ["currency_options"]})
     _check_replaceable(old)
     params = _price_params(price.product.stripe_id, fields)
-    params["metadata"] = _given({**old.metadata.to_dict(), **_metadata(asdict(fields))})
+    params["metadata"] = given(**{**old.metadata.to_dict(), **_metadata(asdict(fields))})
     if old.recurring and old.recurring.trial_period_days and "recurring" in params:
         params["recurring"]["trial_period_days"] = old.recurring.trial_period_days
     if old.tax_behavior:
@@ -309,7 +309,7 @@ def _price_params(product_id: str, fields: PriceFields) -> PriceCreateParams:
         "product": product_id,
         "currency": fields.currency,
         "active": fields.active,
-        "metadata": _given(_metadata(asdict(fields))),
+        "metadata": given(**_metadata(asdict(fields))),
     }
     if fields.unit_amount is not None:
         params["unit_amount"] = fields.unit_amount
@@ -342,10 +342,6 @@ def _mark() -> dict[str, str]:
     return {"catalogue": app_settings.catalogue} if app_settings.catalogue else {}
 
 
-def _given(texts: dict[str, str]) -> dict[str, str]:
-    return {key: value for key, value in texts.items() if value}
-
-
 def _text(value: Any) -> str:
     return metadata.credits_text(value) if isinstance(value, Decimal) else str(value)
 
@@ -353,7 +349,9 @@ def _text(value: Any) -> str:
 def _stated(key: str, row: StripeProduct | StripePrice) -> Any:
     """What a row's own metadata say, or ``None``; the text itself where it can't be read."""
     text = row.metadata.get(key)
-    values, _errors = metadata.read_price({key: text}, {}) if text else ({key: None}, {})
+    if not text:
+        return None
+    values, _errors = metadata.read_price({key: text}, {})
     return values.get(key, text)
 
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db import connections, transaction
+from django.db import connections
 
 from quickscale.lookup import OwnerNotFoundError, find_owner
 from quickscale_credits import ledger
@@ -85,10 +85,8 @@ def writing(*, using: str | None, dry_run: bool) -> Iterator[None]:
     """
     using = using or database_of()
     try:
-        with write_atomic(using):
+        with write_atomic(using, dry_run=dry_run):
             yield
-            if dry_run:
-                transaction.set_rollback(True, using=using)
     except CreditsError as error:
         raise CommandError(str(error)) from error
 

@@ -65,14 +65,13 @@ def dashboard_nav(context: Context, section: str) -> list[Link]:
     request: HttpRequest | None = context.get("request")
     if request is None or not hasattr(request, "user"):
         return []
-    urls = {item: _url(request, item) for item in registry.nav_items(request, section)}
-    everything = (_url(request, item) for item in registry.all_nav_items())
-    above = (url for url in everything if _is_above(url, request.path))
+    urls = {item: _url(request, item) for item in registry.all_nav_items()}
+    above = (url for url in urls.values() if _is_above(url, request.path))
     nearest = max(above, default="", key=len)
     return [
-        Link(item.label, url, _current(url, request.path, nearest))
-        for item, url in urls.items()
-        if url
+        Link(item.label, urls[item], _current(urls[item], request.path, nearest))
+        for item in registry.nav_items(request, section)
+        if urls[item]
     ]
 
 
