@@ -99,7 +99,7 @@ def check_proxies(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
     return [
         Error(
             f"QUICKSCALE_TRUSTED_PROXY_COUNT is {count!r}.",
-            hint="Set it to the number of proxies of your own before the site: 0, 1, 2...",
+            hint="Set it to the number of your own proxies in front of the site: 0, 1, 2...",
             id="quickscale.E001",
         )
     ]

@@ -107,7 +107,7 @@ class FoundationSettings(AppSettings):
 
     @property
     def trusted_proxy_count(self) -> int:
-        """How many proxies of your own stand before the site, each of which adds its client's
+        """How many of your own proxies stand in front of the site, each of which adds its client's
         address to ``X-Forwarded-For``; 0 by default, so that the header is not believed."""
         return self._get("TRUSTED_PROXY_COUNT", 0)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def make_data_folder(folder: Path) -> None:
-    """Make a folder. Git ignores what is in one of our name; another may hold other things."""
+    """Make a folder. Git ignores one of our name; any other may hold things of the site's."""
     is_new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     if is_new and folder.name == ".quickscale":

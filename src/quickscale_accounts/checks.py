@@ -102,7 +102,7 @@ def check_protection(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> 
         messages.append(
             CheckWarning(
                 "ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS is off: a reset takes longer for an address that "
-                "has an account, because only then a mail is sent.",
+                "has an account, because only then is a mail sent.",
                 hint="Remove the setting; allauth's default is on.",
                 id="quickscale_accounts.W009",
             )

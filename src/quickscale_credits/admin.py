@@ -174,7 +174,7 @@ class CreditAccountAdmin(CsvExportMixin, OwnerSearchMixin, TasksMixin, RoomMixin
         )
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """One without a history goes with its owner, for whom the admin asks here."""
+        """An account without a history is deleted with its owner; the admin asks here."""
         is_empty = isinstance(obj, CreditAccount) and not obj.has_history()
         return is_empty and super().has_delete_permission(request, obj)
 

@@ -201,7 +201,7 @@ def lock(*accounts: CreditAccount) -> None:
     ids = {requests.account_id(account) for account in accounts}
     databases = {database_of(account) for account in accounts}
     if len(databases) != 1:
-        raise InvalidRequestError("accounts", "use accounts of one database.")
+        raise InvalidRequestError("accounts", "the accounts must be in the same database.")
     locked = (
         CreditAccount._base_manager.using(databases.pop())
         .filter(pk__in=ids)
@@ -459,7 +459,7 @@ def settle(
     id_ = requests.account_id(account)
     hold_id = None if hold is None else requests.hold_id(hold)
     if hold is not None and hold.account_id != id_:
-        raise InvalidRequestError("hold", "it is of another account.")
+        raise InvalidRequestError("hold", "it belongs to another account.")
     service_id = requests.service_id(service)
     key = requests.key(idempotency_key)
     outcome = _SETTLE.call(
@@ -646,7 +646,7 @@ def transfer(
         raise InvalidRequestError("to", "the lot is this account's already.")
     using = database_of(lot)
     if database_of(to) != using:
-        raise InvalidRequestError("to", "use accounts of one database.")
+        raise InvalidRequestError("to", "the accounts must be in the same database.")
     value = None if amount is None else parse_amount(amount)
     key = requests.key(idempotency_key)
     outcome = _TRANSFER.call(
