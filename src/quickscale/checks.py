@@ -5,6 +5,7 @@ The foundation's own (``quickscale.*``) run wherever one of the apps is installe
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -120,6 +121,31 @@ def check_client_address(
             id="quickscale.W001",
         )
     ]
+
+
+@register(Tags.security)
+def check_encryption_keys(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    """An error when the setting has something that is not a key."""
+    keys = app_settings.encryption_keys
+    if isinstance(keys, list | tuple) and all(_is_key(key) for key in keys):
+        return []
+    return [
+        Error(
+            "QUICKSCALE_ENCRYPTION_KEYS is not a list of keys.",
+            hint="quickscale.secrets.generate_key() makes one: 44 characters for 32 bytes.",
+            id="quickscale.E006",
+        )
+    ]
+
+
+def _is_key(key: Any) -> bool:
+    """Whether Fernet takes it: the URL-safe Base64 of 32 bytes."""
+    try:
+        return len(base64.b64decode(key, altchars=b"-_", validate=True)) == 32
+    except (TypeError, ValueError):
+        return False
 
 
 @register(Tags.urls)

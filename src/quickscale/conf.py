@@ -90,6 +90,13 @@ class FoundationSettings(AppSettings):
         return self._get("ELEMENTS", default)
 
     @property
+    def encryption_keys(self) -> Sequence[str]:
+        """The keys of :mod:`quickscale.secrets`, the newest first, as its ``generate_key()``
+        makes them. Unless set, they are derived from ``SECRET_KEY`` and
+        ``SECRET_KEY_FALLBACKS``."""
+        return self._get("ENCRYPTION_KEYS", [])
+
+    @property
     def get_owner(self) -> Callable[..., Any]:
         """Dotted path to ``hook(*, request)``: the owner that a request acts for, or ``None``."""
         return self._hook("GET_OWNER", "quickscale.owner.request_user")

@@ -1,0 +1,49 @@
+"""The kinds of notifications that the apps send. Each app registers its own.
+
+Nothing sends them yet; the app that does reads :data:`kinds`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal, TypeAlias
+
+from django.utils.functional import Promise
+
+from quickscale.registry import Registry
+
+Channel: TypeAlias = Literal["list", "mail"]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of notification, which people can switch on and off for each channel.
+
+    Args:
+        name: never changes, and begins with the app's subject, such as ``"credits.low"``.
+        label: what people read.
+        channels: where it can be sent: the list in the app, or a mail.
+        opt_in: the channels that are off until a person switches them on.
+        mandatory: whether nobody can switch it off, as for security and receipts.
+        digestible: whether it may wait for a daily or weekly mail.
+        cooldown: the shortest time between two of the kind to one person.
+
+    Raises:
+        ValueError: ``opt_in`` has a channel that ``channels`` lacks.
+    """
+
+    name: str
+    label: str | Promise
+    channels: tuple[Channel, ...] = ("list", "mail")
+    opt_in: tuple[Channel, ...] = ()
+    mandatory: bool = False
+    digestible: bool = False
+    cooldown: timedelta | None = None
+
+    def __post_init__(self) -> None:
+        if missing := set(self.opt_in) - set(self.channels):
+            raise ValueError(f"{self.name} has no channel {', '.join(sorted(missing))}.")
+
+
+kinds: Registry[Kind] = Registry()

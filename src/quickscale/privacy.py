@@ -1,0 +1,50 @@
+"""Where the apps keep personal data. Each app registers its tables.
+
+Nothing reads them yet; the app that answers requests for a copy or for erasure reads
+:data:`tables`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from django.utils.functional import Promise
+
+from quickscale.registry import Registry
+
+
+class Export(Protocol):
+    def __call__(self, *, user: Any) -> Iterable[Mapping[str, Any]]: ...
+
+
+class Erase(Protocol):
+    def __call__(self, *, user: Any) -> None: ...
+
+
+@dataclass(frozen=True)
+class PersonalData:
+    """What a table holds of a person, and what happens to it when they leave.
+
+    Args:
+        name: the model, as ``"app_label.Model"``.
+        export: ``export(*, user)`` returns a mapping for each row that is the user's.
+        erase: ``erase(*, user)`` removes what names the user.
+        keep: why the rows stay, where they do; people read it before they leave.
+
+    Raises:
+        ValueError: neither ``erase`` nor ``keep`` is given.
+    """
+
+    name: str
+    export: Export | None = None
+    erase: Erase | None = None
+    keep: str | Promise = ""
+
+    def __post_init__(self) -> None:
+        if not self.erase and not self.keep:
+            raise ValueError(f"{self.name} needs erase, or a reason to keep its rows.")
+
+
+tables: Registry[PersonalData] = Registry()
