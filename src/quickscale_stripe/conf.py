@@ -184,10 +184,10 @@ class StripeSettings(AppSettings):
 
     @property
     def receipt_fonts(self) -> list[str]:
-        """Paths of TrueType or OpenType fonts for receipts as PDF, for what DejaVu Sans lacks.
+        """Paths of TrueType or OpenType fonts for PDF receipts.
 
-        Such as Chinese, Japanese and Korean names. A character is drawn by the first font that has
-        it. Empty.
+        They draw what the package's font lacks, such as Chinese, Japanese and Korean names. A
+        character is drawn by the first font that has it. Empty.
         """
         paths: Sequence[Any] = self._get("RECEIPT_FONTS", [])
         return [str(path) for path in paths]

@@ -1,6 +1,6 @@
 """A receipt as a PDF, drawn by fpdf2 (extra ``pdf``).
 
-DejaVu Sans covers Latin, Greek, Cyrillic, Armenian, Georgian and Hebrew; other scripts need
+The font covers Latin, Greek, Cyrillic, Armenian, Georgian and Hebrew; other scripts need
 ``QUICKSCALE_STRIPE_RECEIPT_FONTS``. Letters that change with their neighbours, as in Arabic and
 Devanagari, are not joined.
 """

@@ -4,15 +4,20 @@ import hashlib
 import io
 import logging
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 import pytest
+from babel.numbers import list_currencies
+from django.conf.global_settings import LANGUAGES
 from django.contrib.auth import get_user_model
 from django.test import Client
 from django.utils import timezone, translation
+from fontTools.ttLib import TTFont
 from pypdf import PdfReader
 
 from quickscale.errors import MissingExtraError
+from quickscale.formats import format_money
 from quickscale_stripe import checks, receipt_pdf, receipts
 from quickscale_stripe.models import Payment, Refund, StripePrice, Subscription
 from quickscale_stripe.sandbox import Sandbox
@@ -237,6 +242,42 @@ def test_names_of_many_scripts_are_drawn(owner: Any, caplog: pytest.LogCaptureFi
     assert not caplog.records
 
 
+NOT_COVERED = {"bn", "hi", "ja", "km", "kn", "ko", "ml", "mr", "ne", "pa", "ta", "te", "th"}
+NOT_COVERED |= {"zh-hans", "zh-hant"}
+# Currency signs that DejaVu Sans lacks: dram, afghani, manat, lari, and the wide yen.
+LACKING = set("֏؋₼₾￥")
+
+
+@pytest.mark.parametrize("language", sorted({code for code, _ in LANGUAGES} - NOT_COVERED))
+def test_money_and_dates_of_a_language_are_in_the_font(language: str) -> None:
+    days = [datetime(2026, month, 20, tzinfo=UTC) for month in range(1, 13)]
+    with translation.override(language):
+        texts = [receipts.local_date(day) for day in days]
+        texts += [format_money(-1234567, code.lower()) for code in sorted(list_currencies())]
+    assert set("".join(texts)) - drawn_characters() <= LACKING
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Nguyễn Thị Ánh",
+        "Łukasz Żółć",
+        "Ђорђе Ћосић",
+        "Ғалымжан Қаңтар",
+        "Ọlájídé",
+        "שָׁלוֹם",
+        "“Ltd.” №5 \N{EN DASH} 3 \N{MULTIPLICATION SIGN} ½ → 20 °C… ✓™",
+    ],
+)
+def test_names_and_signs_are_in_the_font(text: str) -> None:
+    assert set(text) <= drawn_characters()
+
+
+@cache
+def drawn_characters() -> set[str]:
+    return {chr(code) for code in TTFont(receipt_pdf.FONT).getBestCmap()}
+
+
 def test_very_long_names_and_many_lines_wrap_and_go_on_over_pages(owner: Any) -> None:
     line = {"description": "A long name " * 40, "quantity": 1, "amount": 1}
     details = {
@@ -281,10 +322,25 @@ def test_without_the_extra_the_page_is_to_be_printed(
         receipt_pdf.draw(receipts.receipt_of(paid))
 
 
-def test_another_font_draws_what_the_first_lacks(owner: Any, settings: Any, tmp_path: Any) -> None:
-    settings.QUICKSCALE_STRIPE_RECEIPT_FONTS = [receipt_pdf.FONT]
+def test_another_font_draws_what_the_first_lacks(
+    owner: Any, settings: Any, tmp_path: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    buyer = {"name": "\N{THAI CHARACTER KO KAI}", "email": "a@example.com"}
+    receipt = receipts.receipt_of(made(owner, receipt_details={"buyer": buyer}))
+    with caplog.at_level(logging.WARNING, "fpdf"):
+        assert receipt_pdf.draw(receipt)
+    assert "MISSING" in caplog.text.upper()
+    caplog.clear()
+
+    font = TTFont(receipt_pdf.FONT)
+    for table in font["cmap"].tables:
+        table.cmap[ord(buyer["name"])] = table.cmap[ord("A")]
+    font.save(tmp_path / "thai.ttf")
+    settings.QUICKSCALE_STRIPE_RECEIPT_FONTS = [tmp_path / "thai.ttf"]
     assert checks.check_fonts(None) == []
-    assert receipt_pdf.draw(receipts.receipt_of(made(owner)))
+    with caplog.at_level(logging.WARNING, "fpdf"):
+        assert buyer["name"] in read(receipt_pdf.draw(receipt))
+    assert not caplog.records
     settings.QUICKSCALE_STRIPE_RECEIPT_FONTS = [tmp_path / "none.ttf"]
     assert [found.id for found in checks.check_fonts(None)] == ["quickscale_stripe.E009"]
 
