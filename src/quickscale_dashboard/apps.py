@@ -12,8 +12,10 @@ class DashboardConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from quickscale_dashboard import checks
+        from quickscale import mail_samples
+        from quickscale_dashboard import checks, contact
 
+        mail_samples.register([contact.TEMPLATE], contact.render_sample)
         register(checks.check_apps)
         register(checks.check_middleware)
         register(checks.check_csp, Tags.security, deploy=True)

@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 from django.core.cache import cache
-from django.core.mail import EmailMessage
-from django.template.loader import render_to_string
+from django.core.mail import EmailMultiAlternatives
+from django.http import HttpRequest
 
-from quickscale.brand import brand_name
+from quickscale.mail import make_mail
 from quickscale_dashboard.conf import app_settings
 
 HOUR = 3600
+TEMPLATE = "quickscale_dashboard/email/contact"
 
 
-def send_contact_mail(*, name: str, email: str, message: str) -> None:
-    """Send what a visitor wrote to ``QUICKSCALE_DASHBOARD_CONTACT_EMAIL``; a reply reaches them.
+def make_contact_mail(*, name: str, email: str, message: str) -> EmailMultiAlternatives:
+    """Make a mail of what a visitor wrote, to ``QUICKSCALE_DASHBOARD_CONTACT_EMAIL``.
 
-    Raises what the mail backend raises.
+    A reply reaches the visitor.
     """
-    context = {"name": name, "email": email, "message": message, "brand": brand_name()}
-    template = "quickscale_dashboard/email/contact"
-    subject = render_to_string(f"{template}_subject.txt", context)
-    EmailMessage(
-        subject=" ".join(subject.split()),  # A header has one line, whatever the name contains.
-        body=render_to_string(f"{template}_message.txt", context),
-        to=[app_settings.contact_email],
-        reply_to=[email],
-    ).send()
+    context = {"name": name, "email": email, "message": message}
+    return make_mail(TEMPLATE, [app_settings.contact_email], context, reply_to=[email])
+
+
+def render_sample(request: HttpRequest, name: str) -> EmailMultiAlternatives:
+    return make_contact_mail(name="Ann", email="ann@example.com", message="Do you have an API?")
 
 
 def may_send(network: str) -> bool:

@@ -16,7 +16,7 @@ from quickscale.links import PageView, page_url
 from quickscale.login import LoginRequiredMixin
 from quickscale_dashboard import registry
 from quickscale_dashboard.conf import app_settings
-from quickscale_dashboard.contact import may_send, send_contact_mail
+from quickscale_dashboard.contact import make_contact_mail, may_send
 from quickscale_dashboard.forms import ContactForm
 from quickscale_dashboard.health import readiness
 
@@ -48,9 +48,9 @@ class ContactView(FormView):  # type: ignore[type-arg]
                 return self.render_to_response(self.get_context_data(form=form), status=429)
             fields = form.cleaned_data
             try:
-                send_contact_mail(
+                make_contact_mail(
                     name=fields["name"], email=fields["email"], message=fields["message"]
-                )
+                ).send()
             except OSError:  # as smtplib's errors and those of most services are
                 logger.exception("A message of the contact form could not be sent.")
                 form.add_error(None, _("We could not send your message. Please try again later."))

@@ -10,6 +10,7 @@ from django.core.mail import EmailMultiAlternatives
 from django.http import HttpRequest
 from django.utils import timezone
 
+from quickscale.mail import make_mail
 from quickscale.owner import get_owner_model
 from quickscale_stripe import mails, metadata, receipts
 from quickscale_stripe.conf import MAILS
@@ -19,7 +20,7 @@ NAMES = [f"{mails.PREFIX}{name}" for name in MAILS]
 
 
 def render_sample(request: HttpRequest, name: str) -> EmailMultiAlternatives:
-    return mails.render(name.removeprefix(mails.PREFIX), ["ann@example.com"], sample_context())
+    return make_mail(name, ["ann@example.com"], sample_context())
 
 
 def sample_context() -> dict[str, Any]:

@@ -11,13 +11,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.core.mail import EmailMultiAlternatives
 from django.dispatch import receiver
-from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from quickscale.brand import brand_name, from_email
+from quickscale.mail import make_mail
 from quickscale.owner import owner_email
 from quickscale_stripe import metadata, receipts, signals
 from quickscale_stripe.conf import app_settings
@@ -106,19 +104,4 @@ def _send(name: str, to: list[str], **context: Any) -> None:
     """Send the mail of that name, unless ``MAILS`` leaves it out or nobody is to get it."""
     recipients = [address for address in to if address]
     if name in app_settings.mails and recipients:
-        render(name, recipients, context).send()
-
-
-def render(name: str, recipients: list[str], context: dict[str, Any]) -> EmailMultiAlternatives:
-    """Make a mail of the templates ``quickscale_stripe/email/<name>_*``."""
-    context = {**context, "brand_name": brand_name()}
-    template = f"{PREFIX}{name}"
-    subject = render_to_string(f"{template}_subject.txt", context)
-    message = EmailMultiAlternatives(
-        subject=" ".join(subject.split()),  # A header has one line, whatever a product's name has.
-        body=render_to_string(f"{template}_message.txt", context),
-        from_email=from_email(),
-        to=recipients,
-    )
-    message.attach_alternative(render_to_string(f"{template}_message.html", context), "text/html")
-    return message
+        make_mail(f"{PREFIX}{name}", recipients, context).send()

@@ -23,8 +23,12 @@ def test_a_message_reaches_the_site_and_can_be_answered(client: Client, settings
     assert sent.to == ["desk@example.com"]
     assert sent.reply_to == ["grace@example.com"]
     assert sent.subject == "Parrot & Sons: message from Grace"
+    assert sent.from_email == "Parrot & Sons <site@example.com>"
     assert "Is there an <API>?" in sent.body
-    assert "Sent by Grace <grace@example.com>" in sent.body
+    [html] = sent.alternatives
+    assert "Is there an &lt;API&gt;?" in html.content
+    for text in (sent.body, html.content):
+        assert "Sent by Grace (grace@example.com)" in text
 
 
 def test_without_a_setting_it_goes_to_the_sites_own_address(
