@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from decimal import Decimal
 
 from django.db import OperationalError
@@ -55,14 +54,6 @@ class AccountFrozenError(CreditsError):
     def __init__(self, status: str) -> None:
         self.status = status
         super().__init__(f"The credit account is {status}.")
-
-
-class UnsoundAccountError(CreditsError):
-    """The account's figures don't follow from its journal; ``discrepancies`` say it in words."""
-
-    def __init__(self, discrepancies: Iterable[str]) -> None:
-        self.discrepancies = tuple(discrepancies)
-        super().__init__("The credit account is not sound: " + "; ".join(self.discrepancies))
 
 
 class AccountClosedError(AccountFrozenError):

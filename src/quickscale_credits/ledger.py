@@ -33,7 +33,6 @@ from quickscale.owner_key import require_owner_key
 from quickscale_credits import outbox, requests
 from quickscale_credits.amounts import LIMIT, Amount, parse_amount
 from quickscale_credits.answers import answered, refuse
-from quickscale_credits.archiving import archive
 from quickscale_credits.conf import SHORTFALL_POLICIES, app_settings
 from quickscale_credits.databases import conflicts, database_of, write_atomic, write_cursor
 from quickscale_credits.exceptions import (
@@ -60,7 +59,6 @@ __all__ = [
     "Discrepancy",
     "Sweep",
     "aadd_credits",
-    "aarchive",
     "acapture",
     "aclose",
     "aconsume_credits",
@@ -72,7 +70,6 @@ __all__ = [
     "ahold_credits",
     "aopen_account",
     "aprolong",
-    "archive",
     "arebuild",
     "arelease",
     "aremove_credits",
@@ -911,7 +908,6 @@ def _change(account: CreditAccount, name: str, value: Any, actor: Any, reason: s
 
 
 aadd_credits = sync_to_async(add_credits)
-aarchive = sync_to_async(archive)
 acapture = sync_to_async(capture)
 aclose = sync_to_async(close)
 aconsume_credits = sync_to_async(consume_credits)

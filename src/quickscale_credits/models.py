@@ -601,7 +601,6 @@ class CreditTransaction(models.Model):
         ADJUST = "adjust", _("Adjusted")
         CONVERT = "convert", _("Converted")
         TRANSFER = "transfer", _("Transferred")
-        CARRY = "carry", _("Carried forward")
 
     account = models.ForeignKey(
         CreditAccount,
@@ -681,8 +680,7 @@ class CreditTransaction(models.Model):
                 | Q(amount__lt=0, kind__in=["consume", "expire", "revoke", "adjust"])
                 | Q(amount=0, kind__in=["revoke", "reverse", "convert"])
                 | Q(amount=0, kind="consume", shortfall__gt=0)
-                | (Q(kind="transfer") & ~Q(amount=0))
-                | Q(kind="carry"),
+                | (Q(kind="transfer") & ~Q(amount=0)),
                 name="quickscale_credits_transaction_sign",
             ),
             models.CheckConstraint(

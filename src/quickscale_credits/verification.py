@@ -19,12 +19,8 @@ lot AS (
     SELECT lot.*,
            coalesce((SELECT sum(amount) FROM quickscale_credits_creditallocation
                       WHERE lot_id = lot.id), 0) AS allocated,
-           coalesce(
-               (SELECT amount FROM quickscale_credits_archivedallocation
-                 WHERE account_id = lot.account_id AND lot_id = lot.id
-                 ORDER BY transaction_id LIMIT 1),
-               (SELECT amount FROM quickscale_credits_creditallocation
-                 WHERE lot_id = lot.id ORDER BY transaction_id LIMIT 1)) AS opened,
+           (SELECT amount FROM quickscale_credits_creditallocation
+             WHERE lot_id = lot.id ORDER BY transaction_id LIMIT 1) AS opened,
            coalesce((SELECT sum(part.amount)
                        FROM quickscale_credits_creditholdallocation part
                        JOIN quickscale_credits_credithold hold ON hold.id = part.hold_id
@@ -34,17 +30,13 @@ lot AS (
       FROM quickscale_credits_creditlot lot WHERE {rows}),
 entry AS (
     SELECT entry.*,
-           row_number() OVER history
-               + coalesce(max(sequence) FILTER (WHERE kind = 'carry') OVER account - 1, 0) AS place,
+           row_number() OVER history AS place,
            sum(amount) OVER history AS running,
            lag(created_at) OVER history AS follows,
            (SELECT sum(amount) FROM quickscale_credits_creditallocation
              WHERE transaction_id = entry.id) AS allocated
       FROM quickscale_credits_credittransaction entry WHERE {rows}
-    WINDOW account AS (PARTITION BY account_id),
-           history AS (PARTITION BY account_id ORDER BY sequence)),
-archived AS (
-    SELECT * FROM quickscale_credits_archivedtransaction WHERE {rows}),
+    WINDOW history AS (PARTITION BY account_id ORDER BY sequence)),
 part AS (
     SELECT part.*, entry.account_id AS entry_account, entry.amount AS entry_amount, entry.kind,
            entry.reverses_id, entry.hold_id, lot.account_id AS lot_account, lot.credit_type
@@ -58,13 +50,7 @@ part AS (
 transferred AS (
     SELECT lot_id, coalesce(sum(amount) FILTER (WHERE amount > 0), 0) AS came,
            coalesce(-sum(amount) FILTER (WHERE amount < 0), 0) AS went
-      FROM (SELECT lot_id, amount FROM part WHERE kind = 'transfer'
-            UNION ALL
-            SELECT lot_id, kept.amount FROM archived
-              JOIN quickscale_credits_archivedallocation kept
-                ON kept.account_id = archived.account_id AND kept.transaction_id = archived.id
-             WHERE archived.kind = 'transfer') moved
-     GROUP BY lot_id),
+      FROM part WHERE kind = 'transfer' GROUP BY lot_id),
 hold AS (
     SELECT hold.*,
            (SELECT sum(amount) FROM quickscale_credits_creditholdallocation
@@ -165,8 +151,7 @@ SELECT account_id, 'lot.transfers are what was transferred from it', lot.id,
  WHERE coalesce(transferred.went, 0) <> coalesce(made.amount, 0)
 UNION ALL
 SELECT account_id, 'transaction.amount is the sum of its allocations', id,
-       allocated::text, amount::text FROM entry
- WHERE amount IS DISTINCT FROM CASE kind WHEN 'carry' THEN coalesce(allocated, 0) ELSE allocated END
+       allocated::text, amount::text FROM entry WHERE amount IS DISTINCT FROM allocated
 UNION ALL
 SELECT account_id, 'transaction.shortfall is what it claims', id,
        coalesce(claim.amount, 0)::text, shortfall::text  -- a use's shortfall claims nothing
@@ -241,11 +226,10 @@ SELECT hold.account_id, 'allocation.account is that of its hold and lot', part.i
  WHERE part.account_id <> hold.account_id OR lot.account_id IS DISTINCT FROM hold.account_id
 UNION ALL
 SELECT hold.account_id, 'hold.captured is what its transaction took', hold.id,
-       least(hold.amount, coalesce(-entry.amount, -archived.amount, 0))::text, hold.captured::text
+       least(hold.amount, coalesce(-entry.amount, 0))::text, hold.captured::text
   FROM hold
   LEFT JOIN entry ON entry.hold_id = hold.id AND entry.account_id = hold.account_id
-  LEFT JOIN archived ON archived.hold_id = hold.id AND archived.account_id = hold.account_id
- WHERE hold.captured <> least(hold.amount, coalesce(-entry.amount, -archived.amount, 0))
+ WHERE hold.captured <> least(hold.amount, coalesce(-entry.amount, 0))
 UNION ALL
 SELECT entry.account_id, 'transaction.hold is one that was captured in its time', entry.id,
        'captured before ' || hold.expires_at,
@@ -271,43 +255,12 @@ SELECT hold.account_id, 'settlements take all of their hold first', entry.id,
  WHERE coalesce(-part.amount, 0) < aside.amount
 UNION ALL
 SELECT usage.account_id, 'usage.cost less its shortfall is what its transaction took', usage.id,
-       coalesce(-entry.amount, -archived.amount, 0)::text,
+       coalesce(-entry.amount, 0)::text,
        (usage.cost - usage.shortfall)::text
   FROM (SELECT * FROM quickscale_credits_serviceusage WHERE {rows}) usage
   LEFT JOIN entry ON entry.id = usage.transaction_id AND entry.account_id = usage.account_id
-  LEFT JOIN archived ON archived.usage_id = usage.id AND archived.account_id = usage.account_id
- WHERE usage.cost - usage.shortfall <> coalesce(-entry.amount, -archived.amount, 0)
+ WHERE usage.cost - usage.shortfall <> coalesce(-entry.amount, 0)
     OR usage.transaction_id IS NOT NULL AND entry.id IS NULL
-UNION ALL
-SELECT coalesce(kept.account_id, carry.account_id), 'the line that carries forward is the archive',
-       coalesce(carry.id, kept.id),
-       concat(kept.lines, ' lines to number ', kept.sequence, ' with the sum ', kept.amount),
-       concat(carry.sequence, ' lines with the sum ', carry.amount)
-  FROM (SELECT account_id, count(*) AS lines, max(sequence) AS sequence, max(id) AS id,
-               sum(amount) AS amount, bool_and(balance_after = running) AS sound
-          FROM (SELECT *, sum(amount) OVER (PARTITION BY account_id ORDER BY sequence) AS running
-                  FROM archived) kept
-         GROUP BY account_id) kept
-  FULL JOIN (SELECT * FROM entry WHERE kind = 'carry') carry USING (account_id)
- WHERE (kept.lines = carry.sequence AND kept.sequence = carry.sequence AND sound
-        AND kept.amount = carry.amount) IS NOT TRUE
-UNION ALL
-SELECT coalesce(kept.account_id, part.entry_account), 'the archive of a lot is what is carried on',
-       coalesce(kept.lot_id, part.lot_id), coalesce(kept.amount, 0)::text,
-       coalesce(part.amount, 0)::text
-  FROM (SELECT account_id, lot_id, sum(amount) AS amount
-          FROM quickscale_credits_archivedallocation WHERE {rows}
-         GROUP BY account_id, lot_id) kept
-  FULL JOIN (SELECT * FROM part WHERE kind = 'carry') part USING (lot_id)
- WHERE coalesce(kept.amount, 0) <> coalesce(part.amount, 0)
-UNION ALL
-SELECT account_id, 'the archive of a line is the sum of its allocations', archived.id,
-       part.amount::text, archived.amount::text
-  FROM archived
-  LEFT JOIN (SELECT transaction_id AS id, sum(amount) AS amount
-               FROM quickscale_credits_archivedallocation WHERE {rows}
-              GROUP BY transaction_id) part USING (id)
- WHERE part.amount IS DISTINCT FROM archived.amount
 UNION ALL
 SELECT account.id, spends.rule, spends.row_id, spends.expected, spends.actual
   FROM account CROSS JOIN LATERAL quickscale_credits_verify_spends(account.id) spends

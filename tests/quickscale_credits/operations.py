@@ -63,7 +63,6 @@ def call(*args: Any, **kwargs: Any) -> Arguments:
 
 LEDGER: dict[str, Callable[[Stage], Arguments]] = {
     "add_credits": lambda s: call(account=s.account, amount=1, description="Bought"),
-    "archive": lambda s: call(account=s.account, before=timezone.now()),
     "capture": lambda s: call(hold=s.hold),
     "close": lambda s: call(account=s.other),
     "consume_credits": lambda s: call(account=s.account, amount=1, description="Work"),

@@ -869,18 +869,6 @@ class TestOverdraft:
             left.append([int(lot.remaining) for lot in lots.all()])
         assert left == [[0, 0, 48], [0, 8, 50], [10, 15, 50]]
 
-    def test_after_archiving_there_are_payments_enough(self, account, clock):
-        ledger.set_overdraft_limit(account=account, limit=100)
-        account.consume_credits(30, "Old work")
-        account.add_credits(30, "Paid back")
-        clock.move(DAY)
-        ledger.archive(account=account, before=clock.now)
-        used = account.consume_credits(30, "Work")
-        bought = lot_of(account.add_credits(40, "Bought"))
-        used.reverse(reason="It failed")
-        bought.refresh_from_db()
-        assert bought.remaining == account.get_balance() == 40
-
     def test_reversed_credits_pay_it_back(self, account):
         ledger.set_overdraft_limit(account=account, limit=5)
         account.add_credits(5, "Bought")

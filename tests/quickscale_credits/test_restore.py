@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sysconfig
-from datetime import timedelta
 from pathlib import Path
 from shutil import which
 
@@ -93,7 +92,6 @@ def test_a_restore_is_whole(tools, new_database, tmp_path):
         old.add_credits(5, "Trial", credit_type="trial", expires_at=clock.now + DAY)
         clock.move(2 * DAY)
         old.add_credits(9, "Bought")
-    ledger.archive(account=old, before=timezone.now() - timedelta(days=60))
     ledger.set_overdraft_limit(account=old, limit=10)
     use = old.consume_credits(15, "Work")
     bought = old.add_credits(20, "Bought").allocations.get().lot

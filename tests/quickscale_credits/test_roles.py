@@ -35,7 +35,7 @@ def act_as_site():
 
 @pytest.mark.parametrize(
     ("module", "name", "arguments"),
-    [operation for operation in OPERATIONS if operation[1] != "archive"],
+    OPERATIONS,
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_each_operation(act_as_site, make_user, module, name, arguments):

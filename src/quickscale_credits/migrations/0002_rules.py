@@ -6,7 +6,4 @@ from quickscale_credits.sql import read
 class Migration(migrations.Migration):
     dependencies = [("quickscale_credits", "0001_initial")]
 
-    operations = [
-        migrations.RunSQL(read(f"{name}.1.sql"), read(f"{name}.1.reverse.sql"))
-        for name in ["rules", "archive_tables"]
-    ]
+    operations = [migrations.RunSQL(read("rules.1.sql"), read("rules.1.reverse.sql"))]

@@ -60,7 +60,6 @@ class Migration(migrations.Migration):
                 "announce",
                 "rebuild",
                 "verify_spends",
-                "archive",
             ]
         ],
     ]

@@ -1,5 +1,5 @@
--- The transaction that captured a hold, in the archive too, as the answer to the same capture again;
--- nothing when it took nothing.
+-- The transaction that captured a hold, as the answer to the same capture again; nothing
+-- when it took nothing.
 CREATE FUNCTION quickscale_credits_captured(p_hold bigint)
 RETURNS quickscale_credits_outcome LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -10,13 +10,6 @@ BEGIN
            metadata, created_at
       INTO result
       FROM quickscale_credits_credittransaction WHERE hold_id = p_hold;
-    IF NOT FOUND THEN
-        SELECT 'replayed', NULL, NULL, id, account_id, sequence, kind, amount, balance_after,
-               shortfall, description, service_id, actor_id, hold_id, reverses_id, idempotency_key,
-               fingerprint, metadata, created_at
-          INTO result
-          FROM quickscale_credits_archivedtransaction WHERE hold_id = p_hold;
-    END IF;
     result.answer := 'replayed';
     RETURN result;
 END

@@ -1,4 +1,4 @@
--- The answer to a key that the account has seen, in the archive too; null for a new one.
+-- The answer to a key that the account has seen; null for a new one.
 CREATE FUNCTION quickscale_credits_replay(
     p_account bigint,
     p_key text,
@@ -14,15 +14,6 @@ BEGIN
       INTO result
       FROM quickscale_credits_credittransaction
      WHERE account_id = p_account AND idempotency_key = p_key AND idempotency_key <> '';
-    IF NOT FOUND THEN
-        SELECT CASE WHEN fingerprint = p_fingerprint THEN 'replayed' ELSE 'conflict' END, NULL,
-               NULL, id, account_id, sequence, kind, amount, balance_after, shortfall, description,
-               service_id, actor_id, hold_id, reverses_id, idempotency_key, fingerprint, metadata,
-               created_at
-          INTO result
-          FROM quickscale_credits_archivedtransaction
-         WHERE account_id = p_account AND idempotency_key = p_key AND idempotency_key <> '';
-    END IF;
     RETURN result;
 END
 $$;

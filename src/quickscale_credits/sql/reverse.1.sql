@@ -30,9 +30,8 @@ BEGIN
         RETURN result;
     END IF;
     SELECT * INTO account FROM quickscale_credits_creditaccount
-     WHERE id = coalesce(
-         (SELECT account_id FROM quickscale_credits_credittransaction WHERE id = p_transaction),
-         (SELECT account_id FROM quickscale_credits_archivedtransaction WHERE id = p_transaction))
+     WHERE id = (
+         SELECT account_id FROM quickscale_credits_credittransaction WHERE id = p_transaction)
        FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         result.answer := 'missing';
@@ -45,17 +44,10 @@ BEGIN
             RETURN result;
         END IF;
     END IF;
-    -- Under the lock, for another process may just have moved it to the archive.
-    SELECT * INTO original FROM quickscale_credits_credittransaction WHERE id = p_transaction;
-    IF NOT FOUND THEN
-        result.answer := 'irreversible';
-        result.available := 0;
-        result.required := coalesce(p_amount, 0);
-        RETURN result;
-    END IF;
     IF account.next_due_at <= moment THEN
         account := quickscale_credits_post_due(account.id, moment);
     END IF;
+    SELECT * INTO original FROM quickscale_credits_credittransaction WHERE id = p_transaction;
     IF account.status = 'closed' AND original.kind <> 'revoke' THEN
         result.answer := 'closed';
         RETURN result;

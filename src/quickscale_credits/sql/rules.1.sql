@@ -42,7 +42,7 @@ ALTER TABLE quickscale_credits_creditaccount SET (fillfactor = 70);
 ALTER TABLE quickscale_credits_creditlot SET (fillfactor = 80);
 ALTER TABLE quickscale_credits_credithold SET (fillfactor = 80);
 
--- The journal only grows; what leaves it for the archive, archive_tables.1.sql checks.
+-- The journal only grows.
 
 CREATE FUNCTION quickscale_credits_refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -66,11 +66,14 @@ $$;
 CREATE TRIGGER quickscale_credits_append_only
     BEFORE UPDATE ON quickscale_credits_credittransaction
     FOR EACH ROW EXECUTE FUNCTION quickscale_credits_keep_all_but_actor();
-CREATE TRIGGER quickscale_credits_append_only
-    BEFORE UPDATE ON quickscale_credits_creditallocation
+CREATE TRIGGER quickscale_credits_never_deleted
+    BEFORE DELETE ON quickscale_credits_credittransaction
     FOR EACH ROW EXECUTE FUNCTION quickscale_credits_refuse_change();
 CREATE TRIGGER quickscale_credits_append_only
-    BEFORE UPDATE OF account_id, lot_id, revocation_id, transaction_id, amount
+    BEFORE DELETE OR UPDATE ON quickscale_credits_creditallocation
+    FOR EACH ROW EXECUTE FUNCTION quickscale_credits_refuse_change();
+CREATE TRIGGER quickscale_credits_append_only
+    BEFORE DELETE OR UPDATE OF account_id, lot_id, revocation_id, transaction_id, amount
     ON quickscale_credits_creditclaim
     FOR EACH ROW EXECUTE FUNCTION quickscale_credits_refuse_change();
 CREATE TRIGGER quickscale_credits_append_only
@@ -169,13 +172,13 @@ BEGIN
             WHEN explained <> amount THEN 'is not what its allocations sum to' END AS fault
           FROM (SELECT *, (SELECT sum(part.amount) FROM quickscale_credits_creditallocation part
                             WHERE part.transaction_id = added.id) AS explained
-                  FROM added WHERE kind <> 'carry' OFFSET 0) entry) checked
+                  FROM added OFFSET 0) entry) checked
      WHERE fault IS NOT NULL
      ORDER BY fault = 'has no allocation'
      LIMIT 1;
     IF wrong.fault = 'has no allocation' THEN
         INSERT INTO quickscale_credits_unexplained
-        SELECT id FROM added WHERE kind <> 'carry' AND NOT EXISTS (
+        SELECT id FROM added WHERE NOT EXISTS (
             SELECT FROM quickscale_credits_creditallocation WHERE transaction_id = added.id);
     ELSIF FOUND THEN
         RAISE EXCEPTION 'transaction % of account % %',

@@ -1,5 +1,5 @@
--- What each lot of an account has lost by its journal, the archive included: what expired, was
--- revoked or was transferred, less what reversals of revocations gave back. What the overdraft paid for a revocation
+-- What each lot of an account has lost by its journal: what expired, was revoked or was
+-- transferred, less what reversals of revocations gave back. What the overdraft paid for a revocation
 -- counts for the lot that was revoked, its first.
 CREATE FUNCTION quickscale_credits_verify_lost(p_account bigint)
 RETURNS TABLE (lot_id bigint, amount numeric) LANGUAGE sql STABLE AS $$
@@ -10,12 +10,6 @@ RETURNS TABLE (lot_id bigint, amount numeric) LANGUAGE sql STABLE AS $$
                SELECT id, lot_id, amount FROM quickscale_credits_creditallocation
                 WHERE transaction_id = entry.id
                OFFSET 0) part
-         WHERE entry.account_id = p_account AND kind IN ('expire', 'revoke', 'reverse', 'transfer')
-        UNION ALL
-        SELECT entry.id, kind, reverses_id, part.id, part.lot_id, part.amount
-          FROM quickscale_credits_archivedtransaction entry
-          JOIN quickscale_credits_archivedallocation part
-            ON part.account_id = p_account AND part.transaction_id = entry.id
          WHERE entry.account_id = p_account AND kind IN ('expire', 'revoke', 'reverse', 'transfer')),
     revocation AS (
         SELECT id, (array_agg(lot_id ORDER BY part))[1] AS lot_id

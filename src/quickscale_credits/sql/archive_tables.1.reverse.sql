@@ -1,8 +1,0 @@
-DROP FUNCTION quickscale_credits_check_claim CASCADE;
-DROP FUNCTION quickscale_credits_check_carry CASCADE;
-DROP FUNCTION quickscale_credits_check_carried CASCADE;
-DROP FUNCTION quickscale_credits_check_archived CASCADE;
-DROP FUNCTION quickscale_credits_empty_archive CASCADE;
-DROP INDEX quickscale_credits_transaction_carry;
-DROP TABLE quickscale_credits_archivedallocation;
-DROP TABLE quickscale_credits_archivedtransaction;
