@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tarfile
 import tomllib
 import zipfile
 from importlib.metadata import packages_distributions
@@ -85,6 +86,24 @@ def test_the_wheel_holds_no_tests_and_no_project(wheel):
         "quickscale_dashboard",
         "quickscale_stripe",
     }
+
+
+def test_the_source_distribution_holds_what_its_documentation_includes(tmp_path):
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", str(tmp_path)],
+        check=True,
+        capture_output=True,
+        cwd=ROOT,
+    )
+    (built,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(built) as archive:
+        files = {name.partition("/")[2] for name in archive.getnames()}
+    included = {"README.md", "LICENSE", "CONTRIBUTING.md"}
+    for page in (ROOT / "docs").glob("*.md"):
+        found = re.findall(r"^```\{include\} \.\./(.+)$", page.read_text(), re.MULTILINE)
+        included.update(found)
+    assert {"SECURITY.md", "CHANGELOG.md"} < included
+    assert included <= files
 
 
 def extras() -> dict[str, list[Requirement]]:
