@@ -327,9 +327,10 @@ class TestLoadSampleCredits:
         assert ServiceUsage.objects.filter(account=account, transaction=None).exists()
 
     def test_a_second_run_adds_nothing(self, member):
-        run("load_sample_credits", member.email)
+        [(email, entries)] = run_json("load_sample_credits", member.email).items()
         before = CreditTransaction.objects.count()
 
+        assert (email, entries) == (member.email, before)
         assert "already" in run("load_sample_credits", member.email)
         assert CreditTransaction.objects.count() == before
 

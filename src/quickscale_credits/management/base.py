@@ -2,54 +2,24 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.core.serializers.json import DjangoJSONEncoder
-from django.db import connections
+from django.core.management.base import CommandError
 
 from quickscale.lookup import OwnerNotFoundError, find_owner
+from quickscale.management import ReportingCommand
 from quickscale_credits import ledger
 from quickscale_credits.databases import database_of, require_database, write_atomic
 from quickscale_credits.exceptions import CreditsError
 from quickscale_credits.models import CreditAccount
 
-T = TypeVar("T")
 
+class CreditsCommand(ReportingCommand):
+    """A command that takes ``--json`` and ``--database``."""
 
-class CreditsCommand(BaseCommand):
-    """A command with ``--json``: one JSON document on standard output, and nothing else there.
-
-    It ends with status 0, or 1 when it could not do its work or what it checks is not so.
-    """
-
-    def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--json", action="store_true", help="answer in JSON")
-        add_database(parser)
-
-    def answer(self, options: dict[str, Any], data: Any, text: str) -> None:
-        """Print ``data`` as JSON where that was asked for, else ``text``."""
-        if options["json"]:
-            self.stdout.write(json.dumps(data, cls=DjangoJSONEncoder, indent=2))
-        elif text:
-            self.stdout.write(text)
-
-    def progress(self, items: Sequence[T]) -> Iterator[T]:
-        """The items, with a count on the terminal while they are worked on."""
-        for number, item in enumerate(items, start=1):
-            self.report(f"{number}/{len(items)}")
-            yield item
-        if items:
-            self.report("\n")
-
-    def report(self, progress: str) -> None:
-        """Say on the terminal how far the work is, in the place of what was said before."""
-        if self.stderr.isatty():
-            self.stderr.write(f"\r{progress}", ending="")
-            self.stderr.flush()
+    database_help = "a database of DATABASES; by default the one that the router writes credits to"
 
     def verify_all(self, using: str | None) -> list[ledger.Discrepancy]:
         """Return what is wrong in all accounts, and report the progress."""
@@ -59,21 +29,6 @@ class CreditsCommand(BaseCommand):
             self.report(f"Checked {share:.0%}")
         self.report("\n")
         return wrong
-
-
-def add_database(parser: CommandParser) -> None:
-    parser.add_argument(
-        "--database",
-        choices=tuple(connections),
-        metavar="ALIAS",
-        help="a database of DATABASES; by default the one that the router writes credits to",
-    )
-
-
-def add_dry_run(parser: CommandParser) -> None:
-    parser.add_argument(
-        "--dry-run", action="store_true", help="show what would happen, write nothing"
-    )
 
 
 @contextmanager

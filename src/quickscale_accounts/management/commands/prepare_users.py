@@ -1,36 +1,30 @@
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.core.serializers.json import DjangoJSONEncoder
-from django.db import connections
+from django.core.management.base import CommandError, CommandParser
 
+from quickscale.management import ReportingCommand
 from quickscale_accounts.existing import Survey, prepare, survey
 
 SHOWN = 20
 
 
-class Command(BaseCommand):
+class Command(ReportingCommand):
     help = (
         "Prepares the users that a site has for signing in with an email address. "
         "Status 1 when something is left that only a person can decide."
     )
+    has_dry_run = True
+    database_help = "where the users are"
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument(
-            "--dry-run", action="store_true", help="show what would happen, write nothing"
-        )
+        super().add_arguments(parser)
         parser.add_argument(
             "--mark-verified",
             action="store_true",
             help="take every address that only one user has as confirmed",
-        )
-        parser.add_argument("--json", action="store_true", help="answer in JSON")
-        parser.add_argument(
-            "--database", choices=tuple(connections), metavar="ALIAS", help="where the users are"
         )
 
     def handle(
@@ -38,21 +32,14 @@ class Command(BaseCommand):
         *,
         dry_run: bool,
         mark_verified: bool,
-        json: bool,
         database: str | None,
         **options: Any,
     ) -> None:
         found = survey(database) if dry_run else prepare(database, mark_verified=mark_verified)
-        if json:
-            self.stdout.write(as_json(found))
-        else:
-            self.stdout.write("\n".join(lines(found, dry_run=dry_run, verified=mark_verified)))
+        told = lines(found, dry_run=dry_run, verified=mark_verified)
+        self.answer(asdict(found), "\n".join(told))
         if found.needs_a_person:
             raise CommandError("Some users can't sign in yet; give each an address of its own.")
-
-
-def as_json(found: Survey) -> str:
-    return json.dumps(asdict(found), cls=DjangoJSONEncoder, indent=2)
 
 
 def lines(found: Survey, *, dry_run: bool, verified: bool) -> list[str]:

@@ -8,7 +8,6 @@ from django.core.management.base import CommandParser
 from quickscale_credits.imports import parse_moment
 from quickscale_credits.management.base import (
     CreditsCommand,
-    add_dry_run,
     find_account_to_write,
     writing,
 )
@@ -17,10 +16,10 @@ from quickscale_credits.requests import GRANTABLE_TYPES
 
 class Command(CreditsCommand):
     help = "Put credits into an owner's account."
+    has_dry_run = True
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        add_dry_run(parser)
         parser.add_argument("owner", metavar="OWNER", help="a user's email, or the owner's key")
         parser.add_argument("amount", metavar="AMOUNT", help="up to 4 decimal places")
         parser.add_argument("description", metavar="REASON", help="the owner sees it")
@@ -55,7 +54,6 @@ class Command(CreditsCommand):
             balance = account.lots.using(account._state.db).available()
         verb = "Would add" if dry_run else "Added"
         self.answer(
-            options,
             {
                 "owner": owner,
                 "amount": entry.amount,

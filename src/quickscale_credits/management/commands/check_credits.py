@@ -25,7 +25,7 @@ class Command(CreditsCommand):
             self.describe(owner, find_account(owner, using=database))
             for owner in self.progress(owners)
         ]
-        self.answer(options, found, "\n".join(map(as_text, found)))
+        self.answer(found, "\n".join(map(as_text, found)))
         if at_least is not None:
             short = [row["owner"] for row in found if row["available"] < at_least]
             if short:

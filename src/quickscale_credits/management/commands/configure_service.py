@@ -8,7 +8,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
 from quickscale_credits.databases import database_of
-from quickscale_credits.management.base import CreditsCommand, add_dry_run, writing
+from quickscale_credits.management.base import CreditsCommand, writing
 from quickscale_credits.models import METER, Service, ServicePrice
 from quickscale_credits.pricing import price_list, set_price
 
@@ -18,10 +18,10 @@ PRICE_OPTIONS = ("meter", "dimension", "per", "effective_at")
 
 class Command(CreditsCommand):
     help = "Make or change a service and its prices; without options, show it, or all."
+    has_dry_run = True
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        add_dry_run(parser)
         parser.add_argument("code", nargs="?", help="as in charge(owner, CODE)")
         parser.add_argument("--name")
         parser.add_argument("--description")
@@ -47,7 +47,7 @@ class Command(CreditsCommand):
         rows = Service.objects.using(using)
         if code is None:
             services = [describe(service) for service in rows]
-            self.answer(options, services, "\n".join(map(as_text, services)) or "No services yet.")
+            self.answer(services, "\n".join(map(as_text, services)) or "No services yet.")
             return
         changes = {name: options[name] for name in FIELDS if options[name] is not None}
         price = read_price(options)
@@ -72,7 +72,7 @@ class Command(CreditsCommand):
                 ) from error
             data = describe(service)
         prefix = "Would be: " if dry_run and (changes or price) else ""
-        self.answer(options, {**data, "dry_run": dry_run}, prefix + as_text(data))
+        self.answer({**data, "dry_run": dry_run}, prefix + as_text(data))
 
 
 def read_price(options: dict[str, Any]) -> dict[str, Any]:

@@ -7,16 +7,16 @@ from django.core.management.base import CommandParser
 
 from quickscale_credits import outbox
 from quickscale_credits.databases import database_of
-from quickscale_credits.management.base import CreditsCommand, add_dry_run
+from quickscale_credits.management.base import CreditsCommand
 from quickscale_credits.models import CreditEvent
 
 
 class Command(CreditsCommand):
     help = "Deliver the events that are still to be delivered. Run it every minute or so."
+    has_dry_run = True
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        add_dry_run(parser)
         parser.add_argument("--limit", type=int, metavar="N", help="of at most N accounts")
         parser.add_argument(
             "--purge",
@@ -40,7 +40,6 @@ class Command(CreditsCommand):
         purged = 0 if dry_run else outbox.purge(older_than=age, using=using)
         left = CreditEvent.objects.using(using).filter(delivered_at=None).count()
         self.answer(
-            options,
             {"delivered": delivered, "purged": purged, "left": left, "dry_run": dry_run},
             f"Delivered {delivered} events, deleted {purged}; {left} are left.",
         )

@@ -6,7 +6,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from quickscale_credits import ledger, outbox
 from quickscale_credits.databases import database_of
-from quickscale_credits.management.base import CreditsCommand, add_dry_run
+from quickscale_credits.management.base import CreditsCommand
 from quickscale_credits.managers import LedgerClock
 from quickscale_credits.models import CreditAccount
 
@@ -17,10 +17,10 @@ class Command(CreditsCommand):
         "follows, and credits that end soon are announced. Run it daily or hourly. Status 1 when "
         "an account could not be posted; all others are."
     )
+    has_dry_run = True
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        add_dry_run(parser)
         parser.add_argument("--limit", type=int, metavar="N", help="touch at most N accounts")
 
     def handle(
@@ -30,7 +30,7 @@ class Command(CreditsCommand):
         accounts = CreditAccount.objects.using(using)
         if dry_run:
             due = accounts.filter(next_due_at__lte=LedgerClock())[:limit].count()
-            self.answer(options, {"accounts": due, "dry_run": True}, f"{due} accounts are due.")
+            self.answer({"accounts": due, "dry_run": True}, f"{due} accounts are due.")
             return
         swept = ledger.sweep(limit=limit, using=using)
         outbox.deliver_due(using=using)
@@ -38,7 +38,6 @@ class Command(CreditsCommand):
         failed = accounts.filter(pk__in=swept.failed).select_related("owner")
         names = {account.pk: str(account) for account in failed.order_by("pk")}
         self.answer(
-            options,
             {
                 "accounts": swept.posted,
                 "announced": swept.announced,

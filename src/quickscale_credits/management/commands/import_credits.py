@@ -7,7 +7,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from quickscale_credits.exceptions import CreditsError
 from quickscale_credits.imports import BadFileError, import_credits
-from quickscale_credits.management.base import CreditsCommand, add_dry_run
+from quickscale_credits.management.base import CreditsCommand
 
 
 class Command(CreditsCommand):
@@ -15,10 +15,10 @@ class Command(CreditsCommand):
         "Add the credits of a CSV file with the columns owner, amount, description and, if you "
         "like, type, expires and key: all of it, or nothing when a line is wrong."
     )
+    has_dry_run = True
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        add_dry_run(parser)
         parser.add_argument("file", type=Path, metavar="FILE", help="UTF-8")
 
     def handle(self, *, file: Path, dry_run: bool, database: str | None, **options: Any) -> None:
@@ -30,7 +30,6 @@ class Command(CreditsCommand):
             raise CommandError(str(error)) from error
         verb = "Would add" if dry_run else "Added"
         self.answer(
-            options,
             {
                 "rows": result.rows,
                 "credits": result.credits,

@@ -5,13 +5,13 @@ from random import Random
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
 from quickscale.lookup import OwnerNotFoundError, find_owner
 from quickscale_credits.clock import Clock, ledger_clock
 from quickscale_credits.databases import database_of, write_atomic
-from quickscale_credits.management.base import add_database
+from quickscale_credits.management.base import CreditsCommand
 from quickscale_credits.models import METER, CreditAccount, CreditEvent, Service, ServiceUsage
 from quickscale_credits.pricing import price_use
 from quickscale_credits.samples.text import Summarise, WordCount
@@ -25,11 +25,11 @@ THANKS = 100
 SERVICES = [Summarise(), WordCount()]
 
 
-class Command(BaseCommand):
+class Command(CreditsCommand):
     help = "Give users without credit history some months of it. For development only."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        add_database(parser)
+        super().add_arguments(parser)
         parser.add_argument("emails", nargs="+", metavar="EMAIL", help="of users that exist")
 
     def handle(self, *, emails: list[str], database: str | None, **options: Any) -> None:
@@ -37,19 +37,22 @@ class Command(BaseCommand):
             raise CommandError("Sample credits are for development, and DEBUG is off.")
         using = database or database_of()
         create_missing_rows(using, services=SERVICES)
+        entries = {}
         for email in emails:
             with write_atomic(using):
-                self.load(email, using)
+                entries[email] = self.load(email, using)
+        self.answer(entries, "")
 
-    def load(self, email: str, using: str) -> None:
+    def load(self, email: str, using: str) -> int:
+        """Return how many entries the user's history got."""
         try:
             owner = find_owner(email, using=using)
         except OwnerNotFoundError as error:
             raise CommandError(str(error)) from error
         accounts = CreditAccount.objects.db_manager(using)
         if accounts.filter(owner=owner, transactions__isnull=False).exists():
-            self.stdout.write(f"{email} has a credit history already.")
-            return
+            self.note(f"{email} has a credit history already.")
+            return 0
         begin = timezone.now() - (MONTHS - 1) * MONTH - SINCE_LAST
         with ledger_clock(begin, using=using) as clock:
             today = timezone.now()
@@ -59,7 +62,9 @@ class Command(BaseCommand):
                 live_through(month, today, account, clock, chance)
         # Nobody should be told today of what happened months ago.
         CreditEvent.objects.using(using).filter(account=account).update(delivered_at=timezone.now())
-        self.stdout.write(f"{email} has {account.transactions.count()} entries now.")
+        entries: int = account.transactions.count()
+        self.note(f"{email} has {entries} entries now.")
+        return entries
 
 
 def live_through(

@@ -9,7 +9,6 @@ from quickscale_credits import ledger
 from quickscale_credits.databases import database_of
 from quickscale_credits.management.base import (
     CreditsCommand,
-    add_dry_run,
     find_account_to_write,
     writing,
 )
@@ -21,10 +20,10 @@ class Command(CreditsCommand):
         "Set the stored figures to what the journal says; the journal is never changed. Status 1 "
         "when something is wrong that this can't mend."
     )
+    has_dry_run = True
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        add_dry_run(parser)
         parser.add_argument("owners", nargs="*", metavar="OWNER", help="email or key")
         parser.add_argument("--all", action="store_true", help="every account that is not sound")
 
@@ -44,7 +43,6 @@ class Command(CreditsCommand):
                 left += ledger.verify(account, using=using)
         verb = "Would mend" if dry_run else "Mended"
         self.answer(
-            options,
             {
                 "accounts": len(accounts),
                 "dry_run": dry_run,

@@ -33,7 +33,6 @@ class Command(CreditsCommand):
             checked = CreditAccount.objects.using(database).count()
             wrong = self.verify_all(database)
         self.answer(
-            options,
             {
                 "accounts": checked,
                 "sound": not wrong,

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from quickscale.management import ReportingCommand
+
+
+class Plain(ReportingCommand):
+    def handle(self, **options):
+        self.note("Looking…")
+        done = list(self.progress(["fig", "pear"]))
+        self.answer({"fruit": done, "price": Decimal("1.50")}, "2 fruits.")
+
+
+class Full(ReportingCommand):
+    has_dry_run = True
+    database_help = "where the fruits are"
+
+    def handle(self, *, dry_run, database, **options):
+        self.answer([dry_run, database], "")
+
+
+class Terminal(StringIO):
+    def isatty(self):
+        return True
+
+
+def run(command, *args, **options):
+    out = StringIO()
+    call_command(command, *args, stdout=out, **options)
+    return out.getvalue()
+
+
+def test_people_read_lines():
+    assert run(Plain()) == "Looking…\n2 fruits.\n"
+    assert run(Full()) == ""
+
+
+def test_programs_read_one_document():
+    assert json.loads(run(Plain(), "--json")) == {"fruit": ["fig", "pear"], "price": "1.50"}
+    assert json.loads(run(Plain(), json=True))["price"] == "1.50"
+
+
+def test_progress_is_for_a_terminal():
+    terminal, pipe = Terminal(), StringIO()
+    call_command(Plain(), stdout=StringIO(), stderr=terminal)
+    assert terminal.getvalue() == "\r1/2\r2/2\r\n"
+    call_command(Plain(), stdout=StringIO(), stderr=pipe)
+    assert pipe.getvalue() == ""
+
+
+def test_a_command_has_the_options_that_it_declares():
+    assert json.loads(run(Full(), "--json")) == [False, None]
+    given = run(Full(), "--json", "--dry-run", "--database", "default")
+    assert json.loads(given) == [True, "default"]
+    with pytest.raises(CommandError, match="invalid choice: 'nowhere'"):
+        run(Full(), "--database", "nowhere")
+    for option in ("--dry-run", "--database=default"):
+        with pytest.raises(CommandError, match="unrecognized arguments"):
+            run(Plain(), option)
