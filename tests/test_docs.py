@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import re
+import subprocess
+import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.core.management import get_commands, load_command_class
+from django.urls import URLResolver, get_resolver
 
 ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
 APPS = [
     "quickscale",
     "quickscale_accounts",
@@ -16,49 +23,129 @@ APPS = [
     "quickscale_dashboard",
     "quickscale_stripe",
 ]
-DOCS = "\n".join(page.read_text() for page in (ROOT / "docs").rglob("*.md"))
+CHECK_ID = re.compile(r"quickscale(?:_\w+)?\.[EWI]\d{3}")
 
 
-def declared_settings() -> list[tuple[str, property]]:
+def declared_settings():
     found = []
     for app in APPS:
         declared = type(importlib.import_module(f"{app}.conf").app_settings)
         for name in declared.names():
-            found.append((name, vars(declared)[name.removeprefix(declared.prefix).lower()]))
+            found.append((name, declared, name.removeprefix(declared.prefix).lower()))
     return found
 
 
-def check_ids() -> set[str]:
-    ids = set()
-    for source in (ROOT / "src").rglob("checks.py"):
-        ids |= set(re.findall(r"quickscale(?:_\w+)?\.[EWI]\d{3}", source.read_text()))
-    return ids
+def default_of(declared: type, name: str) -> object:
+    """What the property reads where the site sets nothing."""
+    defaults = []
+
+    class Recorder(declared):
+        def _get(self, name, default):
+            defaults.append(default)
+            return default
+
+        def _hook(self, name, default):
+            defaults.append(default)
+
+    getattr(Recorder(), name)
+    return defaults[0]
 
 
-@pytest.mark.parametrize(("name", "setting"), declared_settings())
-def test_a_setting_is_documented(name, setting):
-    assert setting.__doc__
-    assert f"`{name}`" in DOCS
+@pytest.mark.parametrize(("setting", "declared", "name"), declared_settings())
+def test_a_setting_says_its_default(setting, declared, name):
+    docstring = " ".join(vars(declared)[name].__doc__.split())
+    if (said := re.search(r"Default: (?:``([^`]+)``\.(?: |$)|\S)", docstring)) is None:
+        is_hook = vars(declared)[name].fget.__annotations__["return"].startswith("Callable")
+        assert is_hook, f"The docstring of {setting} doesn't say its default."
+    elif said[1] and not said[1].isupper():  # in upper case: another setting
+        assert eval(said[1], {"timedelta": timedelta}) == default_of(declared, name)
 
 
-@pytest.mark.parametrize("check_id", sorted(check_ids()))
-def test_a_check_is_documented(check_id):
-    assert f"`{check_id}`" in DOCS
+def check_sources() -> dict[str, str]:
+    return {str(path): path.read_text() for path in (ROOT / "src").rglob("checks.py")}
 
 
-def test_every_page_is_in_the_contents():
-    index = (ROOT / "docs" / "index.md").read_text()
-    pages = {
-        str(page.relative_to(ROOT / "docs").with_suffix(""))
-        for page in (ROOT / "docs").rglob("*.md")
-        if "_build" not in page.parts
+def used_ids(source: str) -> set[str]:
+    """The ids in the code, apart from docstrings."""
+    texts = (node.value for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Constant))
+    return {text for text in texts if isinstance(text, str) and CHECK_ID.fullmatch(text)}
+
+
+@pytest.mark.parametrize("path", check_sources())
+def test_a_check_is_described_in_the_docstring_of_its_function(path):
+    source = check_sources()[path]
+    described = re.findall(rf"^    ({CHECK_ID.pattern}): \S", source, re.MULTILINE)
+    assert len(described) == len(set(described))
+    assert used_ids(source) <= set(described)
+
+
+@pytest.mark.parametrize(
+    ("name", "app"), [pair for pair in get_commands().items() if pair[1] in APPS]
+)
+def test_a_command_and_its_options_have_a_help(name, app):
+    command = load_command_class(app, name)
+    parser = command.create_parser("manage.py", name)
+    assert command.help
+    assert [action.dest for action in parser._actions if not action.help] == []
+
+
+def all_views(resolver: URLResolver):
+    for entry in resolver.url_patterns:
+        if isinstance(entry, URLResolver):
+            yield from all_views(entry)
+        elif view := getattr(entry.callback, "view_class", None):
+            yield view
+
+
+@pytest.mark.urls("tests.projects.everything.urls")
+def test_each_page_has_a_sentence():
+    ours = "quickscale_"
+    views = {view for view in all_views(get_resolver()) if view.__module__.startswith(ours)}
+    assert len(views) > 30
+    assert [view for view in views if not view.__doc__] == []
+
+
+@pytest.fixture(scope="module")
+def inventory(tmp_path_factory):
+    """The names that the built documentation has, by kind; the build may not warn."""
+    pytest.importorskip("sphinx")
+    from sphinx.util.inventory import InventoryFile
+
+    folder = tmp_path_factory.mktemp("docs")
+    build = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html"]
+    built = subprocess.run(
+        [*build, "-d", folder / "trees", DOCS, folder / "html"], capture_output=True, text=True
+    )
+    assert built.returncode == 0, built.stderr
+    content = (folder / "html" / "objects.inv").read_bytes()
+    return InventoryFile.loads(content, uri="").data
+
+
+def test_the_reference_has_every_setting(inventory):
+    assert set(inventory["std:setting"]) == {setting for setting, *_ in declared_settings()}
+
+
+def test_the_reference_has_every_check(inventory):
+    used = set().union(*map(used_ids, check_sources().values()))
+    assert len(used) > 30
+    assert used <= set(inventory["std:check"])
+
+
+def test_the_reference_has_every_command(inventory):
+    ours = {name for name, app in get_commands().items() if app in APPS}
+    assert set(inventory["std:command"]) == ours
+
+
+@pytest.mark.parametrize("app", [app for app in APPS if importlib.util.find_spec(f"{app}.signals")])
+def test_the_reference_has_every_signal(inventory, app):
+    from django.dispatch import Signal
+
+    module = importlib.import_module(f"{app}.signals")
+    signals = {
+        f"{app}.signals.{name}" for name, value in vars(module).items() if isinstance(value, Signal)
     }
-    unlisted = {
-        page
-        for page in pages - {"index"}
-        if page not in index and not page.startswith("decisions/")
-    }
-    assert unlisted == set()
+    assert len(signals) > 5
+    assert signals <= set(inventory["py:data"])
 
 
 def test_email_is_spelled_one_way():

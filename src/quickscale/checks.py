@@ -79,7 +79,10 @@ def check_owner(
 
 @register(Tags.templates)
 def check_installed(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """An error when the foundation, whose template tags every page needs, is not installed."""
+    """Check that the foundation, whose template tags every page needs, is installed.
+
+    quickscale.E002: ``"quickscale"`` is not in ``INSTALLED_APPS``.
+    """
     if apps.is_installed("quickscale"):
         return []
     return [
@@ -93,7 +96,10 @@ def check_installed(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> l
 
 @register(Tags.security)
 def check_proxies(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """An error when the number of trusted proxies is no number."""
+    """Check the number of trusted proxies.
+
+    quickscale.E001: ``QUICKSCALE_TRUSTED_PROXY_COUNT`` is not a number, or is negative.
+    """
     count = app_settings.trusted_proxy_count
     if type(count) is int and count >= 0:
         return []
@@ -110,7 +116,11 @@ def check_proxies(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
 def check_client_address(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """A warning when all visitors behind a proxy would look like one."""
+    """Check that visitors behind a proxy can be told apart.
+
+    quickscale.W001: The site is behind a proxy, and the number of trusted proxies is 0, so that
+        all visitors look like the proxy.
+    """
     if app_settings.trusted_proxy_count or not settings.SECURE_PROXY_SSL_HEADER:
         return []
     return [
@@ -127,7 +137,10 @@ def check_client_address(
 def check_encryption_keys(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """An error when the setting has something that is not a key."""
+    """Check the keys of encryption.
+
+    quickscale.E006: ``QUICKSCALE_ENCRYPTION_KEYS`` is not a list of keys.
+    """
     keys = app_settings.encryption_keys
     if isinstance(keys, list | tuple) and all(_is_key(key) for key in keys):
         return []
@@ -150,7 +163,11 @@ def _is_key(key: Any) -> bool:
 
 @register(Tags.urls)
 def check_login_url(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """A warning when visitors of our pages would be sent to a sign-in that is not there."""
+    """Check that visitors of our pages can sign in.
+
+    quickscale.W003: Pages of ours are mounted, and ``LOGIN_URL`` is not a URL of the site.
+        Django's default, ``/accounts/login/``, works only where something is mounted there.
+    """
     if not _mounts_ours(get_resolver()) or _leads_somewhere(settings.LOGIN_URL):
         return []
     return [
@@ -195,7 +212,14 @@ MAPPING = (
 def check_base_template(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """What of our pages the site's ``base.html`` would not show."""
+    """Check that the site's ``base.html`` shows all of our pages; only where one is mounted.
+
+    quickscale.E004: The site has no ``base.html``, or lacks a template that this extends.
+    quickscale.E005: ``base.html`` has no block ``content``, and ``quickscale/base.html`` names
+        no other: the pages would be empty.
+    quickscale.W004: ``base.html`` has no block ``title`` or ``extra_head``, and
+        ``quickscale/base.html`` names no other.
+    """
     if not _mounts_ours(get_resolver()):
         return []
     try:
@@ -242,7 +266,10 @@ def check_base_template(
 
 @register(Tags.templates)
 def check_elements(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """A warning when the setting names a look that has no element."""
+    """Check that the look exists; only where a page of ours is mounted.
+
+    quickscale.W005: ``QUICKSCALE_ELEMENTS`` names a look that has no element.
+    """
     if not _mounts_ours(get_resolver()):
         return []
     look = app_settings.elements
@@ -269,7 +296,11 @@ def check_elements(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
 def check_embedded_database(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """An error when the database in production is the one for development."""
+    """Check that the database in production is not the one for development.
+
+    quickscale.E003: The site would run in production on the embedded PostgreSQL, whose data is
+        in the project's folder.
+    """
     return [
         Error(
             f"The database {alias!r} is the embedded PostgreSQL, in {database['HOST']}.",
@@ -286,7 +317,11 @@ SMALLEST_CACHE = 10_000
 
 @register(Tags.caches, deploy=True)
 def check_cache(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """A warning when the default cache can't count attempts: it is where rate limits are kept."""
+    """Check that the default cache, which rate limits are kept in, can count attempts.
+
+    quickscale.W002: The default cache is one for each process, keeps nothing, or has room for
+        fewer than 10,000 entries.
+    """
     problem = _cache_problem(caches["default"])
     if not problem:
         return []

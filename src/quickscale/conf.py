@@ -63,14 +63,16 @@ class FoundationSettings(AppSettings):
 
     @property
     def brand_name(self) -> str:
-        """The name of the site as people read it: in pages, in mails, on receipts."""
+        """The name of the site as people read it: in pages, in mails, on receipts. Default:
+        ``"QuickScale"``."""
         return str(self._get("BRAND_NAME", "QuickScale"))
 
     @property
     def content_security_policy(self) -> Mapping[str, Sequence[str]]:
-        """The sources for each directive of the policy that
-        :class:`quickscale.csp.PagePolicyMiddleware` sends; the default allows what our pages need:
-        the site itself, pictures as ``data:``, and forms that lead to Stripe's pages."""
+        """The policy that :class:`quickscale.csp.PagePolicyMiddleware` sends with our pages: the
+        sources for each directive, such as ``{"default-src": ["'self'"]}``. Default: what our pages
+        need, which is the site itself, pictures as ``data:``, and forms that lead to Stripe's
+        pages."""
         default: Mapping[str, Sequence[str]] = {
             "default-src": ["'self'"],
             "base-uri": ["'self'"],
@@ -84,38 +86,49 @@ class FoundationSettings(AppSettings):
     @property
     def elements(self) -> str:
         """The look of our pages: ``"bulma"``, ``"bootstrap5"``, ``"plain"``, or the name of a
-        folder below ``quickscale/elements`` in the site's templates. Unless set, ``"bulma"`` where
-        the dashboard, which brings Bulma, is installed, else ``"plain"``."""
+        folder below ``quickscale/elements`` in the site's templates. Default: ``"bulma"`` where the
+        dashboard, which brings Bulma, is installed, else ``"plain"``."""
         default = "bulma" if apps.is_installed("quickscale_dashboard") else "plain"
         return self._get("ELEMENTS", default)
 
     @property
     def encryption_keys(self) -> Sequence[str]:
         """The keys of :mod:`quickscale.secrets`, the newest first, as its ``generate_key()``
-        makes them. Unless set, they are derived from ``SECRET_KEY`` and
+        makes them. Default: keys that are derived from ``SECRET_KEY`` and
         ``SECRET_KEY_FALLBACKS``."""
         return self._get("ENCRYPTION_KEYS", [])
 
     @property
     def get_owner(self) -> Callable[..., Any]:
-        """Dotted path to ``hook(*, request)``: the owner that a request acts for, or ``None``."""
+        """Dotted path to ``hook(*, request)``: the owner that a request acts for, or ``None``.
+
+        With a team as owner, return the team that the user has chosen. Default:
+        ``"quickscale.owner.request_user"``.
+        """
         return self._hook("GET_OWNER", "quickscale.owner.request_user")
 
     @property
     def owners_of_user(self) -> Callable[..., Any]:
         """Dotted path to ``hook(*, user)``: the owners that a user may act for, where no request
-        tells which: a command or an import that names the user."""
+        tells which. Commands and the admin find an owner by a user's address with it. Default:
+        ``"quickscale.owner.user_itself"``."""
         return self._hook("OWNERS_OF_USER", "quickscale.owner.user_itself")
 
     @property
     def owner_model(self) -> str:
-        """``"app_label.Model"`` of who owns credits and pays; ``AUTH_USER_MODEL`` unless set."""
+        """``"app_label.Model"`` of who owns credits and pays: the user, or any model of the site,
+        such as a team.
+
+        Set it before the first ``migrate``, which makes the foreign keys. Where the database and
+        the setting disagree, credits and payments are refused with ``ImproperlyConfigured``, and
+        ``check --database default`` says so. Default: ``AUTH_USER_MODEL``.
+        """
         return self._get("OWNER_MODEL", settings.AUTH_USER_MODEL)
 
     @property
     def trusted_proxy_count(self) -> int:
         """How many of your own proxies stand in front of the site, each of which adds its client's
-        address to ``X-Forwarded-For``; 0 by default, so that the header is not believed."""
+        address to ``X-Forwarded-For``. With 0 the header is not believed. Default: ``0``."""
         return self._get("TRUSTED_PROXY_COUNT", 0)
 
 

@@ -32,7 +32,15 @@ BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
 
 @register(Tags.security)
 def check_email_login(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Errors when people could not sign up and in with an email address and nothing else."""
+    """Check that people sign up and in with an email address and nothing else.
+
+    quickscale_accounts.E001: ``ACCOUNT_LOGIN_METHODS`` is not ``{"email"}``.
+    quickscale_accounts.E002: ``ACCOUNT_SIGNUP_FIELDS`` asks for a username, or does not require
+        the address.
+    quickscale_accounts.E003: ``ACCOUNT_USER_MODEL_USERNAME_FIELD`` names a field that the user
+        model does not have.
+    quickscale_accounts.E005: ``AUTHENTICATION_BACKENDS`` lacks allauth's backend.
+    """
     messages: list[CheckMessage] = []
     if set(account_settings.LOGIN_METHODS) != {account_settings.LoginMethod.EMAIL}:
         messages.append(
@@ -75,7 +83,15 @@ def check_email_login(app_configs: Sequence[AppConfig] | None, **kwargs: Any) ->
 
 @register(Tags.security)
 def check_protection(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Warnings when a setting gives up something that protects people's accounts."""
+    """Check that no setting gives up something that protects people's accounts.
+
+    quickscale_accounts.W001: Verification of addresses is not mandatory (nor optional with
+        ``DEBUG``).
+    quickscale_accounts.W002: ``ACCOUNT_PREVENT_ENUMERATION`` is off.
+    quickscale_accounts.W003: ``AUTH_PASSWORD_VALIDATORS`` is empty.
+    quickscale_accounts.W009: ``ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS`` is off, so that the time of a
+        reset tells who has an account.
+    """
     messages: list[CheckMessage] = []
     methods = account_settings.EmailVerificationMethod
     verification = account_settings.EMAIL_VERIFICATION
@@ -122,7 +138,11 @@ def check_protection(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> 
 def check_allauth_version(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """A warning when the installed allauth runs, but has known holes."""
+    """Check that the installed allauth has no known holes.
+
+    quickscale_accounts.W008: The installed allauth runs, but has known faults in rate limits
+        and two-factor authentication.
+    """
     installed = metadata.version("django-allauth")
     if get_version_tuple(installed) >= get_version_tuple(SAFE_ALLAUTH):
         return []
@@ -138,7 +158,10 @@ def check_allauth_version(
 
 @register(Tags.security)
 def check_doors(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Warnings for ways into the site that go past rate limits and two-factor authentication."""
+    """Check that every way into the site has rate limits and two-factor authentication.
+
+    quickscale_accounts.W007: A sign-in form, such as the admin's, bypasses allauth.
+    """
     return [
         CheckWarning(
             f"{path} signs people in past allauth: without its rate limits, and with a password "
@@ -161,7 +184,11 @@ def check_users(
     databases: Sequence[str] | None = None,
     **kwargs: Any,
 ) -> list[CheckMessage]:
-    """A warning when users of before can't sign in with an email address."""
+    """Check that existing users can sign in with an email address.
+
+    quickscale_accounts.W011: Users have no email address, one with capitals, or one that
+        another user has, too. ``manage.py prepare_users --dry-run`` lists them.
+    """
     user_model = get_user_model()
     alias = router.db_for_read(user_model)
     if issubclass(user_model, AbstractEmailUser) or alias not in (databases or ()):
@@ -185,7 +212,21 @@ def check_users(
 
 @register(Tags.compatibility)
 def check_wiring(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Tells when our templates, adapters or hooks have no effect."""
+    """Check that our templates, adapters and hooks have an effect.
+
+    quickscale_accounts.E004: An allauth app stands before ``quickscale_accounts`` in
+        ``INSTALLED_APPS``.
+    quickscale_accounts.E006: ``QUICKSCALE_ACCOUNTS_SIGNUP_ALLOWED`` names nothing that can be
+        called.
+    quickscale_accounts.E007: Social login is on without ``allauth.socialaccount``.
+    quickscale_accounts.W004: ``ACCOUNT_ADAPTER`` is not a subclass of ours.
+    quickscale_accounts.W005: ``ACCOUNT_SIGNUP_FORM_HONEYPOT_FIELD`` hides its field by an
+        inline style.
+    quickscale_accounts.W006: allauth's settings for proxies have no effect; set
+        ``QUICKSCALE_TRUSTED_PROXY_COUNT``.
+    quickscale_accounts.W010: Social login is on, though ``QUICKSCALE_ACCOUNTS_SOCIAL_LOGIN`` is
+        off: ``SOCIALACCOUNT_ADAPTER`` is not a subclass of ours.
+    """
     messages: list[CheckMessage] = []
     order = [config.name for config in apps.get_app_configs()]
     if any(

@@ -10,12 +10,17 @@ class AccountsSettings(AppSettings):
 
     @property
     def signup_allowed(self) -> Callable[..., bool]:
-        """Dotted path to ``hook(*, request) -> bool``: whether this visitor may sign up."""
+        """Dotted path to ``hook(*, request) -> bool``: whether this visitor may sign up, by form or
+        by a social account.
+
+        Keep it quick: the navigation calls it for every page that a visitor sees. Default:
+        ``"quickscale_accounts.hooks.signup_allowed"``, which lets everyone.
+        """
         return self._hook("SIGNUP_ALLOWED", "quickscale_accounts.hooks.signup_allowed")
 
     @property
     def social_login(self) -> bool:
-        """Whether the providers of ``allauth.socialaccount`` may be used; off by default."""
+        """Whether the providers of ``allauth.socialaccount`` may be used. Default: ``False``."""
         return self._get("SOCIAL_LOGIN", False)
 
 

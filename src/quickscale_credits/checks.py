@@ -20,6 +20,10 @@ from quickscale_credits.services import metered_codes, registered_services
 
 @register
 def check_engine(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Check the database that credits are written to.
+
+    quickscale_credits.E001: The database that credits are written to is not PostgreSQL.
+    """
     return checks.check_postgresql(
         "quickscale_credits", "quickscale_credits.E001", alias=database_of()
     )
@@ -27,6 +31,10 @@ def check_engine(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
 
 @register
 def check_owner_model(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Check that the owner model exists.
+
+    quickscale_credits.E002: ``QUICKSCALE_OWNER_MODEL`` names no installed model.
+    """
     return checks.check_owner_model("quickscale_credits.E002")
 
 
@@ -36,6 +44,10 @@ def check_owner_key(
     databases: Sequence[str] | None = None,
     **kwargs: Any,
 ) -> list[CheckMessage]:
+    """Check that the tables were made for the owner model.
+
+    quickscale_credits.E003: The database was migrated for another owner model.
+    """
     return checks.check_owner(CreditAccount, databases, "quickscale_credits.E003")
 
 
@@ -45,7 +57,11 @@ def check_services(
     databases: Sequence[str] | None = None,
     **kwargs: Any,
 ) -> list[CheckMessage]:
-    """A warning for each service that code names and that has no row: its use would fail."""
+    """Check that each service that code names has a row; its use would fail without one.
+
+    quickscale_credits.W008: A registered service, or a code of ``@metered``, has no row in the
+        database.
+    """
     alias = database_of()
     if alias not in (databases or ()):
         return []
@@ -69,7 +85,12 @@ def check_services(
 
 @register
 def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Errors for settings with values that no write could use."""
+    """Check the settings whose values a write would use.
+
+    quickscale_credits.E004: ``QUICKSCALE_CREDITS_PRIORITIES`` has an unknown type.
+    quickscale_credits.E005: ``QUICKSCALE_CREDITS_SHORTFALL_POLICY`` is unknown.
+    quickscale_credits.E006: A starting or low balance is not a number of credits.
+    """
     found: list[CheckMessage] = []
     unknown = sorted(set(app_settings.priorities) - set(PRIORITIES))
     if unknown:

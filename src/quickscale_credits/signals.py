@@ -33,21 +33,31 @@ def dotted_name(receiver: Any) -> str:
     return f"{named.__module__}.{named.__qualname__}"
 
 
+#: Credits came in: bought, given, or for a new period.
 credits_granted = LedgerSignal()
+#: Credits were used.
 credits_consumed = LedgerSignal()
+#: Credits ended.
 credits_expired = LedgerSignal()
+#: Credits were taken back, as for a refund.
 credits_revoked = LedgerSignal()
+#: What a transaction took was given back.
 credits_reversed = LedgerSignal()
+#: Credits were removed by hand.
 credits_adjusted = LedgerSignal()
+#: What was left of a lot became pay-as-you-go, or lives on.
 credits_converted = LedgerSignal()
-# Once for the account that gives, and once for the one that receives.
+#: Credits moved to another account: once for the account that gives, and once for the one that
+#: receives.
 credits_transferred = LedgerSignal()
-# Both of the balance look at credits that have begun, held ones included.
-# Once when it falls to the account's threshold, and again only after it rose above it.
+#: The balance fell to the account's threshold; again only after it rose above it. Like
+#: :data:`balance_depleted` it looks at credits that have begun, held ones included.
 balance_low = LedgerSignal()
-# Credits of a lot end within one of QUICKSCALE_CREDITS_EXPIRY_WARNINGS: once for each lot and time.
+#: Free credits of a lot end within one of ``QUICKSCALE_CREDITS_EXPIRY_WARNINGS``: once for each
+#: lot and time, when ``expire_credits`` runs. ``event.payload`` has ``lot``, ``type``, ``amount``
+#: and ``expires_at``.
 credits_expiring = LedgerSignal()
-# Once when nothing is left.
+#: Nothing is left.
 balance_depleted = LedgerSignal()
-# Finished work cost more than the account had; event.payload has the amount that is missing.
+#: Finished work cost more than the account had; ``event.payload`` has the amount that is missing.
 shortfall_recorded = LedgerSignal()

@@ -21,6 +21,10 @@ CSP = {
 
 
 def check_apps(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[checks.CheckMessage]:
+    """Check that HTMX is there.
+
+    quickscale_dashboard.E001: ``django_htmx`` is not installed.
+    """
     if apps.is_installed("django_htmx"):
         return []
     return [
@@ -35,6 +39,10 @@ def check_apps(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[c
 def check_middleware(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> list[checks.CheckMessage]:
+    """Check the order of the middleware.
+
+    quickscale_dashboard.E003: ``HtmxMessagesMiddleware`` is not after ``MessageMiddleware``.
+    """
     middleware = list(settings.MIDDLEWARE)
     if HTMX_MESSAGES not in middleware:
         return []
@@ -50,6 +58,10 @@ def check_middleware(
 
 
 def check_csp(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[checks.CheckMessage]:
+    """Check that a policy is sent.
+
+    quickscale_dashboard.W001: No Content-Security-Policy is sent.
+    """
     if CSP.intersection(settings.MIDDLEWARE):
         return []
     return [
@@ -67,6 +79,10 @@ def check_csp(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[ch
 def check_contact_email(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> list[checks.CheckMessage]:
+    """Check that the contact form's mails have a reader.
+
+    quickscale_dashboard.W002: ``QUICKSCALE_DASHBOARD_CONTACT_EMAIL`` is not set.
+    """
     if hasattr(settings, "QUICKSCALE_DASHBOARD_CONTACT_EMAIL"):
         return []
     return [
@@ -81,6 +97,10 @@ def check_contact_email(
 def check_navigation(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> list[checks.CheckMessage]:
+    """Check that every navigation entry leads somewhere.
+
+    quickscale_dashboard.W003: A navigation entry's URL is not mounted.
+    """
     messages: list[checks.CheckMessage] = []
     for item in registry.all_nav_items():
         if item.optional or has_page(item.url_name):

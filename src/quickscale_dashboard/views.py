@@ -24,14 +24,20 @@ logger = logging.getLogger(__name__)
 
 
 class HomeView(PageView):
+    """The public first page."""
+
     template_name = "quickscale_dashboard/home.html"
 
 
 class AboutView(PageView):
+    """What the site is about."""
+
     template_name = "quickscale_dashboard/about.html"
 
 
 class ContactView(FormView):  # type: ignore[type-arg]
+    """A form that sends a mail to the site."""
+
     template_name = "quickscale_dashboard/contact.html"
     form_class = ContactForm
 
@@ -89,12 +95,16 @@ class PanelView(LoginRequiredMixin, PageView):
 
 @method_decorator(never_cache, name="dispatch")
 class HealthView(View):
+    """200 while the process lives; asks nothing else."""
+
     def get(self, request: HttpRequest) -> HttpResponse:
         return HttpResponse("ok", content_type="text/plain")
 
 
 @method_decorator(never_cache, name="dispatch")
 class ReadinessView(View):
+    """200, or 503 while the database is away or migrations are pending; JSON."""
+
     def get(self, request: HttpRequest) -> HttpResponse:
         states = readiness()
         ready = all(state == "ok" for state in states.values())

@@ -41,6 +41,10 @@ ENDED_POLICIES = ("keep", "expire")
 
 @register
 def check_engine(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Check the database that payments are written to.
+
+    quickscale_stripe.E001: The database that payments are written to is not PostgreSQL.
+    """
     return checks.check_postgresql(
         "quickscale_stripe", "quickscale_stripe.E001", alias=router.db_for_write(StripeCustomer)
     )
@@ -48,12 +52,19 @@ def check_engine(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
 
 @register
 def check_owner_model(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Check that the owner model exists.
+
+    quickscale_stripe.E002: ``QUICKSCALE_OWNER_MODEL`` names no installed model.
+    """
     return checks.check_owner_model("quickscale_stripe.E002")
 
 
 @register(Tags.models)
 def check_owner_email(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """A warning when the owners have no address that Stripe and our mails could know."""
+    """Check that Stripe and our mails can know the owners' addresses.
+
+    quickscale_stripe.W005: The owner model has neither ``email`` nor ``get_email()``.
+    """
     if checks.check_owner_model("quickscale_stripe.E002"):
         return []
     owner = get_owner_model()
@@ -76,12 +87,21 @@ def check_owner_key(
     databases: Sequence[str] | None = None,
     **kwargs: Any,
 ) -> list[CheckMessage]:
+    """Check that the tables were made for the owner model.
+
+    quickscale_stripe.E003: The database was migrated for another owner model.
+    """
     return checks.check_owner(StripeCustomer, databases, "quickscale_stripe.E003")
 
 
 @register(Tags.security)
 def check_keys(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Errors for keys of another mode than the site's, and for a missing webhook secret."""
+    """Check that the keys are of the site's mode, and that there is a webhook secret.
+
+    quickscale_stripe.E004: The secret key is of the other mode.
+    quickscale_stripe.E005: The public key is of the other mode.
+    quickscale_stripe.W001: There is no webhook secret, so every event is refused.
+    """
     if not payments_are_on() or app_settings.sandbox:
         return []
     mode, other = ("live", "test") if app_settings.live_mode else ("test", "live")
@@ -117,7 +137,10 @@ def check_endpoint_version(
     databases: Sequence[str] | None = None,
     **kwargs: Any,
 ) -> list[CheckMessage]:
-    """A warning when the latest event came in another API version than the SDK's."""
+    """Check that events come in the SDK's API version.
+
+    quickscale_stripe.W002: The latest event came in another API version than the SDK's.
+    """
     found: list[CheckMessage] = []
     for alias in databases or ():
         if StripeEvent._meta.db_table not in connections[alias].introspection.table_names():
@@ -145,7 +168,10 @@ def check_metadata(
     databases: Sequence[str] | None = None,
     **kwargs: Any,
 ) -> list[CheckMessage]:
-    """A warning for each active price whose metadata can't be read."""
+    """Check that the metadata of active prices can be read.
+
+    quickscale_stripe.W003: A price on sale has metadata that can't be read.
+    """
     found: list[CheckMessage] = []
     for alias in databases or ():
         if StripePrice._meta.db_table not in connections[alias].introspection.table_names():
@@ -170,6 +196,10 @@ register(check_sandbox, Tags.security)
 def check_sandbox_mode(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> list[CheckMessage]:
+    """Check that the sandbox is not asked to take real money.
+
+    quickscale_stripe.E006: The sandbox and live mode are both on.
+    """
     if not (app_settings.sandbox and app_settings.live_mode):
         return []
     return [
@@ -183,7 +213,11 @@ def check_sandbox_mode(
 
 @register(Tags.security, deploy=True)
 def check_api_base(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """An error for a stand-in for Stripe in production."""
+    """Check that nothing stands in for Stripe in production.
+
+    quickscale_stripe.E012: ``QUICKSCALE_STRIPE_API_BASE`` is not Stripe's address, and
+        ``DEBUG`` is off.
+    """
     address = urlsplit(app_settings.api_base)
     is_stripe = address.scheme == "https" and f".{address.hostname}".endswith(".stripe.com")
     if settings.DEBUG or not app_settings.api_base or is_stripe:
@@ -202,6 +236,11 @@ def check_api_base(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
 def check_live_key_is_sent_by_https(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> list[CheckMessage]:
+    """Check that a live key is not sent by plain HTTP.
+
+    quickscale_stripe.E013: ``QUICKSCALE_STRIPE_API_BASE`` would take a live key over plain
+        HTTP. The client refuses, too.
+    """
     if not sends_live_key_in_clear():
         return []
     return [
@@ -216,7 +255,11 @@ def check_live_key_is_sent_by_https(
 
 @register(Tags.security)
 def check_networks(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """An error for a network that there can't be."""
+    """Check the networks that may send events.
+
+    quickscale_stripe.E014: ``QUICKSCALE_STRIPE_WEBHOOK_NETWORKS`` names something that is not a
+        network.
+    """
     try:
         _networks = app_settings.webhook_networks
     except ImproperlyConfigured as error:
@@ -232,7 +275,10 @@ def check_networks(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
 
 @register(deploy=True)
 def check_staff(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """A warning when mails about disputes and dead events reach nobody."""
+    """Check that somebody reads the mails to the staff.
+
+    quickscale_stripe.W004: Nobody is told of disputes and of events that are dead.
+    """
     if not payments_are_on() or staff():
         return []
     return [
@@ -246,7 +292,10 @@ def check_staff(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[
 
 @register
 def check_hooks(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Errors for hooks that can't be imported."""
+    """Check that the hooks can be imported.
+
+    quickscale_stripe.E007: A hook can't be imported, or can't be called.
+    """
     found: list[CheckMessage] = []
     for hook in HOOKS:
         try:
@@ -258,7 +307,10 @@ def check_hooks(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[
 
 @register
 def check_policies(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Errors for policies that there are not."""
+    """Check the policies.
+
+    quickscale_stripe.E008: A policy, of plan changes or of subscriptions that end, is unknown.
+    """
     return [
         Error(
             f"QUICKSCALE_STRIPE_{name} is {policy!r}.",
@@ -275,7 +327,10 @@ def check_policies(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
 
 @register
 def check_fonts(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Errors for fonts of receipts that aren't there."""
+    """Check the fonts of receipts.
+
+    quickscale_stripe.E009: A font of ``QUICKSCALE_STRIPE_RECEIPT_FONTS`` is not a file.
+    """
     return [
         Error(
             f"QUICKSCALE_STRIPE_RECEIPT_FONTS names {path}, which is no file.",
@@ -288,7 +343,10 @@ def check_fonts(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[
 
 @register
 def check_mails(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Errors for mails that there aren't."""
+    """Check the names of mails.
+
+    quickscale_stripe.E010: ``QUICKSCALE_STRIPE_MAILS`` names a mail that does not exist.
+    """
     return [
         Error(
             f"QUICKSCALE_STRIPE_MAILS names {name!r}.",
@@ -302,7 +360,11 @@ def check_mails(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[
 
 @register
 def check_tasks(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """An error for tasks on a Django that has none."""
+    """Check that Django has tasks where events are handled by them.
+
+    quickscale_stripe.E011: ``QUICKSCALE_STRIPE_WEBHOOK_TASKS`` is on, and Django is older than
+        6.0.
+    """
     if not app_settings.webhook_tasks or find_spec("django.tasks"):
         return []
     return [

@@ -30,32 +30,36 @@ class StripeSettings(AppSettings):
 
     @property
     def enabled(self) -> bool:
-        """Whether the site takes payments, given that a key (or the sandbox) is there. ``True``."""
+        """Whether the site takes payments, given that a key (or the sandbox) is there. Default:
+        ``True``."""
         return self._get("ENABLED", True)
 
     @property
     def live_mode(self) -> bool:
-        """``True`` takes real money and needs live keys; ``False`` (default) needs test keys.
+        """``True`` takes real money and needs live keys; ``False`` needs test keys.
 
         Objects and events of the other mode are kept apart: they are neither shown nor credited.
+        Default: ``False``.
         """
         return self._get("LIVE_MODE", False)
 
     @property
     def public_key(self) -> str:
-        """The publishable key, ``pk_...``, for sites that put Stripe's scripts on own pages."""
+        """The publishable key, ``pk_...``, for sites that put Stripe's scripts on own pages.
+        Default: ``""``."""
         return self._get("PUBLIC_KEY", "")
 
     @property
     def secret_key(self) -> str:
-        """The secret or restricted key, ``sk_...`` or ``rk_...``. Empty: payments are off."""
+        """The secret or restricted key, ``sk_...`` or ``rk_...``; while it is empty, payments are
+        off. Default: ``""``."""
         return self._get("SECRET_KEY", "")
 
     @property
     def webhook_secret(self) -> list[str]:
         """The endpoints' signing secrets, ``whsec_...``: a list, or a text with commas.
 
-        Several while a secret is rotated: a signature by any of them is accepted.
+        Several while a secret is rotated: a signature by any of them is accepted. Default: ``""``.
         """
         value: str | Sequence[str] = self._get("WEBHOOK_SECRET", "")
         parts = value.split(",") if isinstance(value, str) else value
@@ -63,45 +67,42 @@ class StripeSettings(AppSettings):
 
     @property
     def api_base(self) -> str:
-        """Address of Stripe's API, or of a stand-in. Empty: Stripe's own."""
+        """Address of Stripe's API, or of a stand-in; empty for Stripe's own. Default: ``""``."""
         return self._get("API_BASE", "").rstrip("/")
 
     @property
     def connect_timeout(self) -> float:
-        """Seconds to wait for a connection to Stripe. 5."""
+        """Seconds to wait for a connection to Stripe. Default: ``5.0``."""
         return self._get("CONNECT_TIMEOUT", 5.0)
 
     @property
     def read_timeout(self) -> float:
-        """Seconds to wait for each answer of Stripe. 20."""
+        """Seconds to wait for each answer of Stripe. Default: ``20.0``."""
         return self._get("READ_TIMEOUT", 20.0)
 
     @property
     def max_network_retries(self) -> int:
-        """How often a request that got no answer is sent again, with the same key. 2."""
+        """How often a request without an answer is repeated, with the same key. Default: ``2``."""
         return self._get("MAX_NETWORK_RETRIES", 2)
 
     # Sandbox
 
     @property
     def sandbox(self) -> bool:
-        """Answers come from the built-in stand-in for Stripe; only with ``DEBUG``. ``False``."""
+        """Answers come from the built-in stand-in for Stripe; only with ``DEBUG``. Default:
+        ``False``."""
         return self._get("SANDBOX", False)
 
     @property
     def sandbox_path(self) -> str:
-        """The sandbox's SQLite file, or ``":memory:"`` for one process's memory.
-
-        Empty (default): ``.quickscale/stripe-sandbox.sqlite3`` under ``BASE_DIR``.
-        """
+        """The sandbox's SQLite file, or ``":memory:"`` for one process's memory; empty for
+        ``.quickscale/stripe-sandbox.sqlite3`` under ``BASE_DIR``. Default: ``""``."""
         return str(self._get("SANDBOX_PATH", ""))
 
     @property
     def sandbox_url(self) -> str:
-        """Where a browser reaches the sandbox's pages while ``SANDBOX`` is on.
-
-        Without a slash at its end. ``"http://127.0.0.1:8000/stripe/sandbox"``.
-        """
+        """Where a browser reaches the sandbox's pages while ``SANDBOX`` is on, without a slash at
+        its end. Default: ``"http://127.0.0.1:8000/stripe/sandbox"``."""
         return self._get("SANDBOX_URL", "http://127.0.0.1:8000/stripe/sandbox")
 
     # Purchases
@@ -110,8 +111,9 @@ class StripeSettings(AppSettings):
     def adopt_by_email(self) -> bool:
         """Whether an owner's first purchase takes the customer that Stripe has by that address.
 
-        ``False``: who writes down somebody else's address would see their cards and invoices in
-        the Billing Portal. Switch it on where addresses are verified before anybody may buy.
+        Somebody who signs up with another person's address would then see that person's cards and
+        invoices in the Billing Portal. Switch it on only where addresses are verified before
+        anybody may buy. Default: ``False``.
         """
         return self._get("ADOPT_BY_EMAIL", False)
 
@@ -120,66 +122,69 @@ class StripeSettings(AppSettings):
         """The name of this site's catalogue on an account that several sites share.
 
         With a name, only prices whose metadata ``catalogue`` (the product's counts too) are that
-        name are this site's. Empty (default): those that say how many ``credits`` they bring, and
-        have no ``catalogue``. Run ``sync_products`` after a change.
+        name are this site's. Empty: those that say how many ``credits`` they bring, and have no
+        ``catalogue``. Run ``sync_products`` after a change. Default: ``""``.
         """
         return self._get("CATALOGUE", "")
 
     @property
     def success_url(self) -> str:
-        """Where Stripe sends the buyer after a payment; empty: the app's own page.
+        """Where Stripe sends the buyer after a payment; empty for the app's own page.
 
-        A path or an address. ``session_id={CHECKOUT_SESSION_ID}`` is added to its query.
+        A path or an address. ``session_id={CHECKOUT_SESSION_ID}`` is added to its query, and the
+        page should call ``fulfilment.fulfil``. Default: ``""``.
         """
         return self._get("SUCCESS_URL", "")
 
     @property
     def cancel_url(self) -> str:
-        """Where Stripe sends a buyer who goes back; empty: the app's own page."""
+        """Where Stripe sends a buyer who goes back; empty for our own page. Default: ``""``."""
         return self._get("CANCEL_URL", "")
 
     @property
     def min_purchase(self) -> int | None:
-        """The smallest unit amount that is offered, or ``None`` (default)."""
+        """The smallest unit amount that is offered, or ``None``. Default: ``None``."""
         return self._get("MIN_PURCHASE", None)
 
     @property
     def max_purchase(self) -> int | None:
-        """The largest unit amount that is offered, or ``None`` (default)."""
+        """The largest unit amount that is offered, or ``None``. Default: ``None``."""
         return self._get("MAX_PURCHASE", None)
 
     @property
     def allow_promotion_codes(self) -> bool:
-        """Whether Checkout has a field for a promotion code. ``False``."""
+        """Whether Checkout has a field for a promotion code. Default: ``False``."""
         return self._get("ALLOW_PROMOTION_CODES", False)
 
     @property
     def automatic_tax(self) -> bool:
-        """Whether Stripe Tax computes the tax in Checkout. ``False``."""
+        """Whether Stripe Tax computes the tax in Checkout. Default: ``False``."""
         return self._get("AUTOMATIC_TAX", False)
 
     @property
     def tax_id_collection(self) -> bool:
-        """Whether Checkout asks businesses for their tax id. ``False``."""
+        """Whether Checkout asks businesses for their tax id. Default: ``False``."""
         return self._get("TAX_ID_COLLECTION", False)
 
     # Receipts
 
     @property
     def seller_name(self) -> str:
-        """Who receipts are from, such as a company. Empty: ``QUICKSCALE_BRAND_NAME``."""
+        """Who receipts are from, such as a company; empty for ``QUICKSCALE_BRAND_NAME``. Default:
+        ``""``."""
         return self._get("SELLER_NAME", "")
 
     @property
     def seller_address(self) -> list[str]:
-        """The seller's address on receipts: a list of lines, or a text with line breaks. Empty."""
+        """The seller's address on receipts: a list of lines, or a text with line breaks. Default:
+        ``""``."""
         value: str | Sequence[str] = self._get("SELLER_ADDRESS", "")
         lines = value.splitlines() if isinstance(value, str) else value
         return [line.strip() for line in lines if line.strip()]
 
     @property
     def seller_tax_id(self) -> str:
-        """The seller's tax id on receipts, such as ``"VAT DE123456789"``. Empty."""
+        """The seller's tax id on receipts, such as ``"VAT DE123456789"``. Default: ``""``."""
         return self._get("SELLER_TAX_ID", "")
 
     @property
@@ -187,7 +192,8 @@ class StripeSettings(AppSettings):
         """Paths of TrueType or OpenType fonts for PDF receipts.
 
         They draw what the package's font lacks, such as Chinese, Japanese and Korean names. A
-        character is drawn by the first font that has it. Empty.
+        character is drawn by the first font that has it.
+        Default: ``[]``.
         """
         paths: Sequence[Any] = self._get("RECEIPT_FONTS", [])
         return [str(path) for path in paths]
@@ -198,23 +204,24 @@ class StripeSettings(AppSettings):
     def plan_change_policy(self) -> str:
         """What becomes of a period's left-over credits when an upgrade was paid.
 
-        ``"convert"`` (default) makes them pay-as-you-go, ``"rollover"`` lets them live until the
-        new plan's period ends, ``"keep"`` leaves them until their own ends, ``"expire"`` takes
-        them away.
+        ``"convert"`` makes them pay-as-you-go, in the share that was paid of a whole period;
+        ``"rollover"`` lets them live until the new plan's period ends, ``"keep"`` leaves them until
+        their own end, and ``"expire"`` takes them away. Default: ``"convert"``.
         """
         return self._get("PLAN_CHANGE_POLICY", "convert")
 
     @property
     def plan_change_cap(self) -> int | None:
-        """At most so many credits of each period are converted or rolled over; ``None`` for all."""
+        """How many credits of each period are converted or rolled over at most; ``None`` for all.
+        Default: ``None``."""
         return self._get("PLAN_CHANGE_CAP", None)
 
     @property
     def ended_policy(self) -> str:
         """What becomes of the credits of a subscription that ends before its paid period does.
 
-        ``"keep"`` (default) leaves them until that period's end, months to come included, for they
-        were paid for; ``"expire"`` takes away what is left.
+        ``"keep"`` leaves them until that period's end, months to come included, for they were paid
+        for; ``"expire"`` takes away what is left. Default: ``"keep"``.
         """
         return self._get("ENDED_POLICY", "keep")
 
@@ -222,20 +229,19 @@ class StripeSettings(AppSettings):
 
     @property
     def webhook_tolerance(self) -> int:
-        """The greatest age of a signature, in seconds. 300, as Stripe advises."""
+        """The greatest age of a signature in seconds, as Stripe advises. Default: ``300``."""
         return self._get("WEBHOOK_TOLERANCE", 300)
 
     @property
     def webhook_max_bytes(self) -> int:
-        """The largest body that the webhook reads. 1 MiB."""
+        """The largest body that the webhook reads. Default: ``1024 * 1024``."""
         return self._get("WEBHOOK_MAX_BYTES", 1024 * 1024)
 
     @property
     def webhook_networks(self) -> list[IPv4Network | IPv6Network]:
-        """The networks that may send events: a list of CIDRs, or a text with commas.
-
-        Empty (default): all, for each event is signed. Stripe publishes its addresses at
-        https://stripe.com/files/ips/ips_webhooks.txt.
+        """The networks that may send events: a list of CIDRs, or a text with commas; empty for all,
+        because each event is signed. Stripe publishes its addresses at
+        https://stripe.com/files/ips/ips_webhooks.txt. Default: ``""``.
 
         Raises:
             ImproperlyConfigured: one of them isn't a network.
@@ -249,28 +255,31 @@ class StripeSettings(AppSettings):
 
     @property
     def webhook_tasks(self) -> bool:
-        """Whether events are handled by Django's tasks and not in Stripe's request. ``False``.
+        """Whether events are handled by Django's tasks and not in Stripe's request.
 
         For Django 6.0 and later, with a backend in ``TASKS`` whose workers run. Stripe is then
         answered before the event is handled, so run ``replay_events --due`` for what fails.
+        Default: ``False``.
         """
         return self._get("WEBHOOK_TASKS", False)
 
     @property
     def event_max_attempts(self) -> int:
-        """After so many failures an event is dead and waits for a person. 8."""
+        """The number of failures after which an event is dead and waits for a person. Default:
+        ``8``."""
         return self._get("EVENT_MAX_ATTEMPTS", 8)
 
     @property
     def event_retry_delay(self) -> int:
-        """Seconds until the first retry of a failed event; doubles with each failure. 60."""
+        """Seconds until the first retry of a failed event; doubles with each failure, up to 12
+        hours. Default: ``60``."""
         return self._get("EVENT_RETRY_DELAY", 60)
 
     @property
     def event_retention_days(self) -> int | None:
-        """Days for which the payloads of events are kept; ``None`` for ever. 30, as at Stripe.
+        """Days for which the payloads of events are kept, as at Stripe; ``None`` for ever.
 
-        The rows stay, so that an event that comes again is known.
+        The rows stay, so that an event that comes again is known. Default: ``30``.
         """
         return self._get("EVENT_RETENTION_DAYS", 30)
 
@@ -278,19 +287,13 @@ class StripeSettings(AppSettings):
 
     @property
     def mails(self) -> Sequence[str]:
-        """The mails that are sent; ``[]`` for none, all by default.
-
-        ``["purchase", "payment_failed", "dispute", "invoice_problem", "event_died",
-        "catalogue_problem", "missing_credits", "fulfilment_failed"]``
-        """
+        """The mails that are sent, by name; ``[]`` for none. Default: all of them."""
         return self._get("MAILS", MAILS)
 
     @property
     def staff_emails(self) -> list[str]:
-        """Who is told of disputes and trouble: a list, or a text with commas.
-
-        Empty: Django's ``MANAGERS``, else its ``ADMINS``.
-        """
+        """Who is told of disputes and trouble: a list, or a text with commas. Default: Django's
+        ``MANAGERS``, else its ``ADMINS``."""
         value: str | Sequence[str] = self._get("STAFF_EMAILS", "")
         parts = value.split(",") if isinstance(value, str) else value
         return [part.strip() for part in parts if part.strip()]
@@ -299,7 +302,7 @@ class StripeSettings(AppSettings):
 
     @property
     def page_size(self) -> int:
-        """Rows on a page of payments. 25."""
+        """Rows on a page of payments. Default: ``25``."""
         return self._get("PAGE_SIZE", 25)
 
     # Hooks

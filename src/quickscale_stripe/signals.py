@@ -1,13 +1,4 @@
-"""Sent after commit, to whoever wants to tell people; nothing depends on a receiver.
-
-``payment_succeeded`` and ``payment_failed`` have ``payment``; ``subscription_changed`` has
-``subscription`` and ``previous_status`` (empty for a new one); ``payment_refunded`` has
-``payment``; ``fulfilment_failed`` has ``payment``, whose ``fulfilment_error`` is new;
-``dispute_changed`` has ``dispute`` and ``previous_status``; ``invoice_problem`` has
-``invoice_id``, ``owner`` and ``problem``, which is ``"finalization_failed"``,
-``"marked_uncollectible"`` or ``"voided"``; ``event_died`` has ``event``; ``catalogue_problem``
-has ``price``, whose metadata can't be read (``metadata.problems(price.metadata_errors)``).
-"""
+"""Sent after commit, to whoever wants to tell people; nothing depends on a receiver."""
 
 from __future__ import annotations
 
@@ -16,14 +7,26 @@ from typing import Any
 from django.db import transaction
 from django.dispatch import Signal
 
+#: A payment came in: ``payment``.
 payment_succeeded = Signal()
+#: A bank or a card refused, or wants to be asked: ``payment``.
 payment_failed = Signal()
+#: Money went back, in whole or in part: ``payment``.
 payment_refunded = Signal()
+#: A hook failed: ``payment``, whose ``fulfilment_error`` is new.
 fulfilment_failed = Signal()
+#: A subscription is new or was changed: ``subscription`` and ``previous_status``, which is empty
+#: for a new one.
 subscription_changed = Signal()
+#: A dispute is new, or its status changed: ``dispute`` and ``previous_status``.
 dispute_changed = Signal()
+#: An invoice will not be paid: ``invoice_id``, ``owner`` and ``problem``, which is
+#: ``"finalization_failed"``, ``"marked_uncollectible"`` or ``"voided"``.
 invoice_problem = Signal()
+#: An event failed for the last time: ``event``.
 event_died = Signal()
+#: A price's metadata can't be read: ``price``; ``metadata.problems(price.metadata_errors)`` says
+#: what is wrong.
 catalogue_problem = Signal()
 
 

@@ -211,6 +211,8 @@ class KeepPlanView(SubscriptionMixin, FormTargetMixin):
 
 
 class CancelView(SubscriptionMixin, FormTargetMixin):
+    """Lets the subscription end with the period that is paid."""
+
     may_be_done = True
 
     def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
@@ -221,6 +223,8 @@ class CancelView(SubscriptionMixin, FormTargetMixin):
 
 
 class ReactivateView(SubscriptionMixin, FormTargetMixin):
+    """Takes a cancellation back."""
+
     may_be_done = True
 
     def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:

@@ -182,10 +182,14 @@ class CheckoutDoneView(FragmentMixin, WaitsForStripeMixin, OwnerMixin, PageView)
 
 
 class CheckoutCancelledView(OwnerMixin, PageView):
+    """Where a buyer who goes back comes to: nothing was charged."""
+
     template_name = "quickscale_stripe/checkout_cancelled.html"
 
 
 class PaymentListView(FragmentMixin, OwnerMixin, PageView):
+    """The owner's payments, filtered and paged."""
+
     template_name = "quickscale_stripe/payments.html"
     fragment_name = "quickscale_stripe/_payments.html"
 
@@ -203,6 +207,8 @@ class PaymentListView(FragmentMixin, OwnerMixin, PageView):
 
 
 class PaymentView(OwnerMixin, PageView):
+    """One payment, with its refunds and what it brought."""
+
     template_name = "quickscale_stripe/payment.html"
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:

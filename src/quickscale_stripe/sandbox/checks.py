@@ -11,7 +11,10 @@ from quickscale_stripe.conf import app_settings
 
 
 def check_sandbox(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
-    """An error when the sandbox would stand in for Stripe in production."""
+    """Check that the sandbox does not stand in for Stripe in production.
+
+    quickscale_stripe.E900: The sandbox is on while ``DEBUG`` is off.
+    """
     if settings.DEBUG or not app_settings.sandbox:
         return []
     return [

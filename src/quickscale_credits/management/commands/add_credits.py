@@ -24,7 +24,7 @@ class Command(CreditsCommand):
         parser.add_argument("amount", metavar="AMOUNT", help="up to 4 decimal places")
         parser.add_argument("description", metavar="REASON", help="the owner sees it")
         parser.add_argument(
-            "--type", choices=sorted(GRANTABLE_TYPES), default="payg", help="default: payg"
+            "--type", choices=sorted(GRANTABLE_TYPES), default="payg", help="by default payg"
         )
         parser.add_argument(
             "--expires", type=parse_moment, metavar="DATE", help="2027-01-31 or 2027-01-31T12:00"

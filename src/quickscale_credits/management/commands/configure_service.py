@@ -23,14 +23,20 @@ class Command(CreditsCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         parser.add_argument("code", nargs="?", help="as in charge(owner, CODE)")
-        parser.add_argument("--name")
-        parser.add_argument("--description")
+        parser.add_argument("--name", help="what people read")
+        parser.add_argument("--description", help="what it does, for people")
         parser.add_argument("--unit", help="what one unit is, such as page")
         parser.add_argument("--cost-hook", metavar="PATH", help="dotted path; empty for none")
-        parser.add_argument("--order", dest="display_order", type=int, metavar="N")
+        parser.add_argument(
+            "--order", dest="display_order", type=int, metavar="N", help="smaller comes first"
+        )
         switch = parser.add_mutually_exclusive_group()
-        switch.add_argument("--on", dest="is_active", action="store_true", default=None)
-        switch.add_argument("--off", dest="is_active", action="store_false", default=None)
+        switch.add_argument(
+            "--on", dest="is_active", action="store_true", default=None, help="it can be used"
+        )
+        switch.add_argument(
+            "--off", dest="is_active", action="store_false", default=None, help="it can't be used"
+        )
         price = parser.add_argument_group("a price, which follows the one in force")
         price.add_argument("--cost", help="credits for the units; 0 is free")
         price.add_argument("--meter", help=f"what is counted, such as input; by default {METER}")

@@ -20,7 +20,8 @@ _LOCAL_HOSTS = [".localhost", "127.0.0.1", "[::1]"]
 class Command(BaseCommand):
     help = (
         "Ask Stripe for this site's webhook endpoints and tell what is wrong with them: another "
-        "API version than the SDK's, events that are missing, or none that is enabled."
+        "API version than the SDK's, events that are missing, or none that is enabled. Also names "
+        "the account's endpoints that lead elsewhere."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -13,10 +13,14 @@ from quickscale_stripe.reconcile import reconcile
 
 
 class Command(BaseCommand):
-    help = "Compare what Stripe has with what is here, mend it, and report; for a daily job."
+    help = (
+        "Mend what no event told: read sessions, subscriptions, invoices, refunds and disputes of "
+        "the last days from Stripe, then the events that did not come, and report. Also drops old "
+        "payloads. Run it daily. What Stripe doesn't give for now is told, and the rest goes on."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--days", type=int, default=3, help="how far back; 3")
+        parser.add_argument("--days", type=int, default=3, help="how far back; by default 3")
         parser.add_argument("--dry-run", action="store_true", help="report only")
 
     def handle(self, *args: Any, **options: Any) -> None:

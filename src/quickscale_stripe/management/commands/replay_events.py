@@ -17,7 +17,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("ids", nargs="*", help="evt_...")
         parser.add_argument("--due", action="store_true", help="never tried, or due for a retry")
-        parser.add_argument("--status", nargs="+", choices=StripeEvent.Status.values)
+        parser.add_argument(
+            "--status", nargs="+", choices=StripeEvent.Status.values, help="those of this status"
+        )
         parser.add_argument("--type", help="such as invoice.paid")
 
     def handle(self, *args: Any, **options: Any) -> None:

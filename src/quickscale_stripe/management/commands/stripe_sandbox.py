@@ -21,7 +21,7 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--port", type=int, default=12111, help="default: 12111")
+        parser.add_argument("--port", type=int, default=12111, help="by default 12111")
         parser.add_argument("--path", help="the SQLite file that keeps the sandbox's state")
         parser.add_argument(
             "--forward-to",

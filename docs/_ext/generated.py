@@ -1,0 +1,215 @@
+"""The directive ``generated``, which writes a part of the reference from the code itself."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from argparse import Action
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from textwrap import indent
+
+from django.apps import AppConfig, apps
+from django.core.checks import Tags
+from django.core.checks.registry import registry
+from django.core.management import get_commands, load_command_class
+from django.core.management.base import BaseCommand
+from django.dispatch import Signal
+from django.urls import URLPattern, URLResolver, get_resolver
+from django.utils.module_loading import module_has_submodule
+from docutils import nodes
+from sphinx import addnodes
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.pycode import ModuleAnalyzer
+from sphinx.util.docutils import SphinxDirective
+from sphinx.util.rst import escape
+
+CHECK = re.compile(r"^(quickscale\w*\.([EWI])\d{3}): (.+(?:\n    .+)*)", re.MULTILINE)
+LEVELS = {"E": "Error", "W": "Warning", "I": "Info"}
+
+
+def our_apps() -> list[AppConfig]:
+    return [app for app in apps.get_app_configs() if app.name.startswith("quickscale")]
+
+
+def settings_of(app: AppConfig) -> Iterator[str]:
+    for name, setting in declared_settings(app):
+        value_type = setting.fget.__annotations__["return"]
+        takes = "" if value_type.startswith("Callable") else f": {value_type}"
+        yield f".. setting:: {name}{takes}\n\n{indent(inspect.getdoc(setting) or '', '   ')}"
+
+
+def declared_settings(app: AppConfig) -> list[tuple[str, property]]:
+    if not module_has_submodule(app.module, "conf"):
+        return []
+    declared = type(import_module(f"{app.name}.conf").app_settings)
+    return [
+        (declared.prefix + name.upper(), value)
+        for name, value in vars(declared).items()
+        if isinstance(value, property)
+    ]
+
+
+def hooks_of(app: AppConfig) -> Iterator[str]:
+    for name, setting in declared_settings(app):
+        if setting.fget.__annotations__["return"].startswith("Callable"):
+            yield f"- :setting:`{name}`: {first_paragraph(setting)}"
+
+
+def checks_of(app: AppConfig) -> Iterator[str]:
+    for check_id, level, meaning in sorted(documented_checks(app)):
+        yield f".. check:: {check_id}: {level}\n\n{indent(meaning, '   ')}"
+
+
+def documented_checks(app: AppConfig) -> Iterator[tuple[str, str, str]]:
+    """The id, level and meaning of each check, as the docstrings of the functions say them."""
+    for check in registry.registered_checks | registry.deployment_checks:
+        level = ", with check --deploy" * (check in registry.deployment_checks)
+        level += ", with check --database" * (Tags.database in check.tags)
+        for check_id, letter, meaning in CHECK.findall(inspect.getdoc(check) or ""):
+            if check_id.partition(".")[0] == app.name:
+                yield check_id, LEVELS[letter] + level, inspect.cleandoc(meaning)
+
+
+def signals_of(app: AppConfig) -> Iterator[str]:
+    for name in sorted(sys.modules):
+        if name.partition(".")[0] != app.name:
+            continue
+        members = vars(sys.modules[name]).items()
+        signals = [key for key, value in members if isinstance(value, Signal)]
+        own = [signal for signal in signals if signal in documented_in(name)]
+        if own and name.endswith(".signals"):
+            yield f".. automodule:: {name}\n   :no-index:"
+        for signal in own:
+            yield f".. autodata:: {name}.{signal}\n   :no-value:"
+
+
+def documented_in(module: str) -> set[str]:
+    return {name for _, name in ModuleAnalyzer.for_module(module).find_attr_docs()}
+
+
+def templates_of(app: AppConfig) -> Iterator[str]:
+    folder = Path(app.path) / "templates"
+    rows = []
+    for file in sorted(folder.rglob("*.*")):
+        name = file.relative_to(folder).as_posix()
+        if name.startswith("admin/") or "/elements/" in name:
+            continue
+        text = file.read_text()
+        extends = re.findall(r'{% extends "(.+?)"', text)
+        blocks = ", ".join(map(code, re.findall(r"{% block (\w+)", text)))
+        rows.append([code(name), code("".join(extends)), blocks])
+    yield table(["Template", "Extends", "Blocks"], rows)
+
+
+def urls_of(app: AppConfig) -> Iterator[str]:
+    for module, patterns in sorted(mounted(get_resolver())):
+        if module.partition(".")[0] != app.name:
+            continue
+        namespace = getattr(sys.modules[module], "app_name", "")
+        rows = [
+            [
+                code(f"{namespace}:{entry.name}" if namespace else entry.name),
+                code(str(entry.pattern)),
+                code(getattr(entry.callback.view_class, "template_name", None) or ""),
+                first_paragraph(entry.callback.view_class),
+            ]
+            for entry in patterns
+            if isinstance(entry, URLPattern)
+        ]
+        yield f"``{module}``\n"
+        yield table(["Name", "Path", "Template", "Page"], rows)
+
+
+def first_paragraph(documented: object) -> str:
+    text = inspect.cleandoc(documented.__doc__ or "")
+    return text.partition("\n\n")[0].replace("\n", " ")
+
+
+def mounted(resolver: URLResolver) -> Iterator[tuple[str, list[URLPattern | URLResolver]]]:
+    for entry in resolver.url_patterns:
+        if isinstance(entry, URLResolver):
+            yield from mounted(entry)
+            name = getattr(entry.urlconf_module, "__name__", "")
+            if name.startswith("quickscale"):
+                yield name, entry.url_patterns
+
+
+def commands_of(app: AppConfig) -> Iterator[str]:
+    known = {option for action in actions_of(BaseCommand()) for option in action.option_strings}
+    for name, owner in sorted(get_commands().items()):
+        if owner != app.name:
+            continue
+        command = load_command_class(app.name, name)
+        own = [each for each in actions_of(command) if not known & set(each.option_strings)]
+        arguments = "\n".join(f"   {argument(each)}" for each in own)
+        yield f".. command:: {name}\n\n   {escape(command.help)}\n\n{arguments}"
+
+
+def actions_of(command: BaseCommand) -> list[Action]:
+    return command.create_parser("manage.py", "command")._actions
+
+
+def argument(action: Action) -> str:
+    value = "" if action.nargs == 0 else action.metavar or action.dest.upper()
+    written = " ".join(filter(None, [", ".join(action.option_strings), value]))
+    shown = () if action.metavar else action.choices or ()
+    choices = ", ".join(code(str(choice)) for choice in shown)
+    meaning = escape((action.help or "") % vars(action))
+    return f"{code(written)}\n      {'; '.join(filter(None, [meaning, choices]))}"
+
+
+def code(text: str) -> str:
+    return f"``{text}``" if text else ""
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [".. list-table::", "   :header-rows: 1", ""]
+    for first, *others in [head, *rows]:
+        lines += [f"   * - {first}", *(f"     - {cell}" for cell in others)]
+    return "\n".join(lines)
+
+
+KINDS = {
+    "checks": checks_of,
+    "commands": commands_of,
+    "hooks": hooks_of,
+    "settings": settings_of,
+    "signals": signals_of,
+    "templates": templates_of,
+    "urls": urls_of,
+}
+
+
+class Generated(SphinxDirective):
+    """``.. generated:: settings``, one section for each app."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        self.env.note_reread()  # the code may have changed
+        text = ""
+        for app in our_apps():
+            parts = list(KINDS[self.arguments[0]](app))
+            if parts:
+                text += "\n\n".join([f"{app.name}\n{'-' * len(app.name)}", *parts]) + "\n\n"
+        return self.parse_text_to_nodes(text, allow_section_headings=True)
+
+
+def named(env: BuildEnvironment, signature: str, node: addnodes.desc_signature) -> str:
+    """Parse ``NAME: what it is``, of which the name is what others refer to."""
+    name, colon, rest = signature.partition(": ")
+    node += addnodes.desc_name(name, name)
+    if colon:
+        node += addnodes.desc_annotation("", f": {rest}")
+    return name
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    app.add_directive("generated", Generated)
+    for kind in ("setting", "check", "command"):
+        app.add_object_type(kind, kind, f"pair: %s; {kind}", parse_node=named)
+    return {"parallel_read_safe": True}
