@@ -45,6 +45,7 @@ from django.views.generic import TemplateView
 from ninja import NinjaAPI, Schema
 from rest_framework import viewsets
 
+from quickscale.secrets import generate_key
 from quickscale_credits.models import CreditAccount
 from quickscale_credits.services import create_missing_rows
 from quickscale_dashboard import registry
@@ -131,6 +132,12 @@ PAGES = {
     "credits.md": accounts,
     "credits-services.md": services,
     "dashboard.md": lambda: {"parrots_context": lambda request: {}},
+    "look.md": lambda: {"order": 17},
+    "settings.md": lambda: {
+        "SECRET_KEY": settings.SECRET_KEY,
+        "endpoint": types.SimpleNamespace(),
+        "env": types.SimpleNamespace(str=lambda name: generate_key()),
+    },
 }
 
 

@@ -34,6 +34,10 @@ def test_every_python_block_runs_in_a_new_project():
             Path(__file__).with_name("documented_code.py"),
             folder / "tests" / "test_documentation.py",
         )
+        mails = folder / "templates" / "shop" / "email"
+        mails.mkdir(parents=True)
+        for part in ("subject.txt", "message.txt", "message.html"):
+            (mails / f"sold_{part}").write_text("Order {{ order }}")
         (folder / "tests" / "test_documentation.json").write_text(json.dumps(found))
         result = run(folder, "manage.py", "test", "tests.test_documentation")
         assert result.returncode == 0, result.stderr
