@@ -253,6 +253,32 @@ class TestFields:
         html = render('{% element "field" field=field %}{% endelement %}', field=form["several"])
         assert 'class="select is-fullwidth is-multiple"' in html
 
+    def test_the_label_of_a_checkbox_stands_behind_it(self, look):
+        html = field("flag")
+        assert html.index('type="checkbox"') < html.index("Flag")
+        assert html.count("Flag") == 1
+
+    def test_the_first_wrong_field_takes_the_focus(self, look):
+        form = EveryControl({"text": "given"})
+        html = render('{% element "fields" form=form %}{% endelement %}', form=form)
+        assert re.findall(r"<\w+ name=\"?(\w+)[^>]* autofocus", html) == ["long"]
+        assert "autofocus" not in render(
+            '{% element "fields" form=form %}{% endelement %}', form=EveryControl()
+        )
+
+    def test_help_may_have_markup_and_something_may_follow_the_control(self, look):
+        form = EveryControl()
+        form.fields["text"].help_text = "<ul><li>8 characters</li></ul>"
+        html = flat(
+            render(
+                '{% element "field" field=field x_data="meter" %}<b>Good</b>{% endelement %}',
+                field=form["text"],
+            )
+        )
+        assert html.index("<input") < html.index("<b>Good</b>") < html.index("<ul><li>8")
+        assert ' x-data="meter"' in html
+        assert problems_of_fragment(html) == []
+
     def test_filters_show_what_is_wrong_and_hide_what_is_hidden(self, look):
         html = render(
             '{% element "filters" form=form %}{% endelement %}', form=AFilter({"view": "many"})

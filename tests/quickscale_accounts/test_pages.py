@@ -164,7 +164,8 @@ def test_errors_are_tied_to_their_fields_and_announced(client):
     assert email["aria-invalid"] == "true"
     assert email["aria-describedby"] == "id_email_error"
     assert "autofocus" in email
-    assert page.find("div", id="id_email_error", role="alert")
+    assert page.find("ul", id="id_email_error")
+    assert page.find("div", role="alert")
     [password] = page.find("input", name="password1")
     assert password["aria-describedby"] == "id_password1_helptext id_password1_error"
     assert "autofocus" not in password

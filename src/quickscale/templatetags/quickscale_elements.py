@@ -40,7 +40,7 @@ HTML_ATTRIBUTES = {
     *("action", "autofocus", "download", "enctype", "href", "id", "method", "name", "rel"),
     *("role", "tabindex", "type", "value"),
 }
-HTML_PREFIXES = ("aria_", "data_", "hx_")
+HTML_PREFIXES = ("aria_", "data_", "hx_", "x_")
 
 KINDS: list[tuple[tuple[type[forms.Widget], ...], str]] = [
     ((forms.Textarea,), "textarea"),
@@ -180,10 +180,16 @@ def widget_kind(field: BoundField) -> str:
 
 @register.simple_tag
 def widget(field: BoundField, **attrs: str) -> SafeString:
-    """A field's control with more attributes; a class is added to those it has."""
+    """A field's control with more attributes; a class is added to those it has.
+
+    The first wrong field of a form takes the focus.
+    """
     own = field.field.widget.attrs.get("class", "")
     attrs["class"] = " ".join([*own.split(), *attrs.get("class", "").split()])
-    control = field.as_widget(attrs={name: value for name, value in attrs.items() if value})
+    given: dict[str, Any] = {name: value for name, value in attrs.items() if value}
+    if field.errors and field.name == next(iter(field.form.errors)):
+        given["autofocus"] = True
+    control = field.as_widget(attrs=given)
     if field.field.show_hidden_initial:
         control += field.as_hidden(only_initial=True)
     return control

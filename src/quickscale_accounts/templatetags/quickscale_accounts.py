@@ -1,14 +1,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from django import forms, template
+from django import template
 from django.forms.boundfield import BoundField
 from django.template import Context
 from django.urls import NoReverseMatch, reverse
 from django.utils.functional import Promise
-from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from quickscale import brand
@@ -59,34 +57,13 @@ def brand_name() -> str:
 
 
 @register.filter
-def is_checkbox(field: BoundField) -> bool:
-    return isinstance(field.field.widget, forms.CheckboxInput)
-
-
-@register.filter
 def is_new_password(field: BoundField) -> bool:
     """Whether a person chooses a password here (and not when it is typed again)."""
     return field.name == "password1"
 
 
-@register.simple_tag
-def bulma_widget(field: BoundField) -> SafeString:
-    """The field's widget with Bulma's class; the first wrong field of a form takes the focus.
-
-    Django itself ties it to the help text and errors (``aria-describedby``, ``aria-invalid``).
-    """
-    widget = field.field.widget
-    attrs: dict[str, Any] = {
-        "class": _bulma_class(widget, has_errors=bool(field.errors)),
-        "placeholder": False,  # allauth's only repeat the label
-    }
-    if field.errors and field.name == next(iter(field.form.errors)):
-        attrs["autofocus"] = True
-    return field.as_widget(attrs=attrs)
-
-
-def _bulma_class(widget: forms.Widget, *, has_errors: bool) -> str:
-    if isinstance(widget, forms.CheckboxInput | forms.Select):
-        return ""
-    name = "textarea" if isinstance(widget, forms.Textarea) else "input"
-    return f"{name} is-danger" if has_errors else name
+@register.filter
+def without_placeholder(field: BoundField) -> BoundField:
+    """The field without its placeholder: those of allauth only repeat the label."""
+    field.field.widget.attrs.pop("placeholder", None)
+    return field

@@ -23,9 +23,11 @@ function passwordBits(password) {
 document.addEventListener("alpine:init", () => {
   Alpine.data("passwordStrength", () => ({
     level: 0,
-    measure(event) {
-      const bits = passwordBits(event.target.value);
-      this.level = [0, 45, 60, 75].filter((least) => bits > least).length;
+    init() {
+      this.$root.addEventListener("input", (event) => {
+        const bits = passwordBits(event.target.value);
+        this.level = [0, 45, 60, 75].filter((least) => bits > least).length;
+      });
     },
     get empty() {
       return this.level === 0;
@@ -34,7 +36,8 @@ document.addEventListener("alpine:init", () => {
       return ["", "is-danger", "is-warning", "is-info", "is-success"][this.level];
     },
     get words() {
-      return this.level ? this.$root.dataset.words.split("|")[this.level - 1] : "";
+      const { weak, fair, good, strong } = this.$root.dataset;
+      return ["", weak, fair, good, strong][this.level];
     },
   }));
 });
