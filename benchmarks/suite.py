@@ -17,7 +17,7 @@ from benchmarks.peer.models import Counter
 from benchmarks.rounds import Crowd, Rates, Runner, Single, race
 from quickscale_credits import ledger
 from quickscale_credits.models import CreditAccount
-from quickscale_credits.paging import Keyset
+from quickscale_credits.pages.paging import Keyset
 
 THREADS = 8
 MANY = 1000

@@ -12,7 +12,7 @@ from django.views.generic import CreateView, ListView
 
 from letters.models import Letter
 from quickscale_credits.metering import metered
-from quickscale_credits.views import HistoryView
+from quickscale_credits.pages.views import HistoryView
 
 
 class LetterListView(ListView):

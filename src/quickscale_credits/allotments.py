@@ -20,14 +20,14 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 
-from quickscale_credits import requests
-from quickscale_credits.amounts import LIMIT, STEP, Amount, parse_amount
-from quickscale_credits.answers import answered
 from quickscale_credits.conf import app_settings
-from quickscale_credits.databases import database_of
 from quickscale_credits.exceptions import InvalidAmountError, InvalidRequestError
+from quickscale_credits.internal import arguments
+from quickscale_credits.internal.amounts import LIMIT, STEP, Amount, parse_amount
+from quickscale_credits.internal.answers import answered
+from quickscale_credits.internal.databases import database_of
+from quickscale_credits.internal.functions import Operation
 from quickscale_credits.models import CreditAccount, CreditTransaction
-from quickscale_credits.operations import Operation
 
 __all__ = [
     "MAX_PERIODS",
@@ -79,10 +79,10 @@ def periods(anchor: datetime, until: datetime, *, months: int = 1) -> list[Perio
         InvalidRequestError: ``until`` is not after ``anchor``, or there are more than
             ``MAX_PERIODS`` periods.
     """
-    begins, ends = requests.moment("anchor", anchor), requests.moment("until", until)
+    begins, ends = arguments.moment("anchor", anchor), arguments.moment("until", until)
     if begins is None or ends is None or ends <= begins:
         raise InvalidRequestError("until", f"{until!r} is not after {anchor!r}.")
-    months = requests.months(months)
+    months = arguments.months(months)
     bounds = [anchor]
     while True:
         following = _months_later(anchor, len(bounds) * months)
@@ -179,14 +179,14 @@ def change_allotment(
     value = parse_amount(amount)
     outcome = _RESCHEDULE.call(
         database_of(account),
-        requests.account_id(account),
+        arguments.account_id(account),
         source_type,
         source_id,
         new_id,
         value,
-        requests.description(description),
-        requests.actor_id(actor),
-        requests.metadata(metadata),
+        arguments.description(description),
+        arguments.actor_id(actor),
+        arguments.metadata(metadata),
     )
     if outcome.answer == "nothing":
         return None
@@ -213,13 +213,13 @@ def cancel_allotment(
     source_type, source_id = _source("source", source)
     outcome = _WITHDRAW.call(
         database_of(account),
-        requests.account_id(account),
+        arguments.account_id(account),
         source_type,
         source_id,
-        requests.moment("at", at),
-        requests.description(reason, "reason"),
-        requests.actor_id(actor),
-        requests.metadata(metadata),
+        arguments.moment("at", at),
+        arguments.description(reason, "reason"),
+        arguments.actor_id(actor),
+        arguments.metadata(metadata),
     )
     if outcome.answer == "nothing":
         return None
@@ -238,34 +238,34 @@ def _schedule(
     actor: Any,
     metadata: Mapping[str, Any] | None,
 ) -> CreditTransaction:
-    type_ = requests.credit_type(credit_type, ends=True)
+    type_ = arguments.credit_type(credit_type, ends=True)
     source_type, source_id = _source("source", source)
-    cost_amount, currency = requests.cost(cost)
+    cost_amount, currency = arguments.cost(cost)
     outcome = _SCHEDULE.call(
         database_of(account),
-        requests.account_id(account),
+        arguments.account_id(account),
         list(amounts),
         [begin for begin, _ in terms],
         [end for _, end in terms],
-        requests.description(description),
+        arguments.description(description),
         type_,
-        requests.priority(app_settings.priorities[type_] if priority is None else priority),
+        arguments.priority(app_settings.priorities[type_] if priority is None else priority),
         source_type,
         source_id,
         cost_amount,
         currency,
-        requests.actor_id(actor),
-        requests.metadata(metadata),
+        arguments.actor_id(actor),
+        arguments.metadata(metadata),
     )
     _check_limit(outcome.answer)
     return answered(outcome, f"{source_type}:{source_id}", account)
 
 
 def _source(argument: str, value: tuple[str, str]) -> tuple[str, str]:
-    source_type, source_id = requests.source(value, argument)
+    source_type, source_id = arguments.source(value, argument)
     if not source_type:
         raise InvalidRequestError(argument, "a schedule needs a source.")
-    if len(source_id) + len(f":{MAX_PERIODS}") > requests.MAX_KEY:
+    if len(source_id) + len(f":{MAX_PERIODS}") > arguments.MAX_KEY:
         raise InvalidRequestError(argument, "the id leaves no room for the period's number.")
     return source_type, source_id
 

@@ -30,10 +30,7 @@ from asgiref.sync import sync_to_async
 from django.db import DatabaseError, IntegrityError, connections
 
 from quickscale.owner import get_owner_model
-from quickscale_credits import requests
-from quickscale_credits.amounts import round_up
 from quickscale_credits.conf import app_settings
-from quickscale_credits.databases import database_of, ledger_now, write_atomic
 from quickscale_credits.exceptions import (
     AccountClosedError,
     AccountFrozenError,
@@ -43,13 +40,16 @@ from quickscale_credits.exceptions import (
     InvalidRequestError,
     UnknownPriceError,
 )
+from quickscale_credits.internal import arguments
+from quickscale_credits.internal.amounts import round_up
+from quickscale_credits.internal.databases import database_of, ledger_now, write_atomic
 from quickscale_credits.models import METER, CreditAccount, CreditHold, Service, ServiceUsage
 from quickscale_credits.pricing import Quote, one_or_several, parse_quantities, price_use
 
 logger = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
-    from quickscale_credits.streams import AsyncStream, Stream
+    from quickscale_credits.internal.streams import AsyncStream, Stream
 
 Units = Decimal | int | str
 Used = Units | Mapping[str, Units]
@@ -187,7 +187,7 @@ class Charge:
             IdempotencyConflictError: the key was charged before, and chunks aren't kept.
             Exception: what :func:`charge` raises; nothing was sent.
         """
-        from quickscale_credits.streams import Stream
+        from quickscale_credits.internal.streams import Stream
 
         self.__enter__()
         return Stream(self, chunks, count)
@@ -196,7 +196,7 @@ class Charge:
         self, chunks: AsyncIterable[Any], *, count: Callable[[Any], Used] | None = None
     ) -> AsyncStream:
         """As :meth:`stream`, for async chunks."""
-        from quickscale_credits.streams import AsyncStream
+        from quickscale_credits.internal.streams import AsyncStream
 
         await self.__aenter__()
         return AsyncStream(self, chunks, count)
@@ -212,7 +212,7 @@ class Charge:
             InvalidRequestError: JSON or PostgreSQL can't hold the ``metadata``; nothing is charged.
         """
         try:
-            metadata = json.loads(requests.metadata(self.metadata))
+            metadata = json.loads(arguments.metadata(self.metadata))
             self.usage = self._charged(self._settled(), metadata)
         except (IdempotencyConflictError, InvalidRequestError):
             self.release()
@@ -239,7 +239,7 @@ class Charge:
         self.account = CreditAccount.objects.for_owner(self._owner)
         self._warn_of_atomic_requests()
         asked = sorted(_as_texts(self._quantities).items())
-        self._fingerprint = requests.fingerprint(
+        self._fingerprint = arguments.fingerprint(
             "charge", self.service.pk, self.dimension, asked, *filter(None, [self.cost])
         )
         self._description = self._description or self.service.name

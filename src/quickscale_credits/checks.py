@@ -13,7 +13,7 @@ from django.db import connections
 
 from quickscale import checks
 from quickscale_credits.conf import PRIORITIES, SHORTFALL_POLICIES, app_settings
-from quickscale_credits.databases import database_of
+from quickscale_credits.internal.databases import database_of
 from quickscale_credits.models import CreditAccount, Service
 from quickscale_credits.services import metered_codes, registered_services
 

@@ -90,8 +90,8 @@ class CreditsSettings(AppSettings):
     @property
     def refused_response(self) -> Callable[..., Any]:
         """Dotted path to ``hook(*, request, error)``: what a metered view answers that can't be
-        charged for. Default: ``"quickscale_credits.responses.refused_response"``."""
-        return self._hook("REFUSED_RESPONSE", "quickscale_credits.responses.refused_response")
+        charged for. Default: ``"quickscale_credits.http.refused_response"``."""
+        return self._hook("REFUSED_RESPONSE", "quickscale_credits.http.refused_response")
 
     @property
     def buy_url(self) -> str:

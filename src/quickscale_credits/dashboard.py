@@ -8,8 +8,8 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from quickscale.owner import get_owner
+from quickscale_credits.internal.balances import balance_overview, current_account, recent_activity
 from quickscale_credits.models import CreditAccount
-from quickscale_credits.overview import balance_overview, current_account, recent_activity
 from quickscale_dashboard.registry import NavItem, Panel, register
 
 

@@ -30,11 +30,7 @@ from asgiref.sync import sync_to_async
 from django.db import router
 
 from quickscale.owner_key import require_owner_key
-from quickscale_credits import outbox, requests
-from quickscale_credits.amounts import LIMIT, Amount, parse_amount
-from quickscale_credits.answers import answered, refuse
 from quickscale_credits.conf import SHORTFALL_POLICIES, app_settings
-from quickscale_credits.databases import conflicts, database_of, write_atomic, write_cursor
 from quickscale_credits.exceptions import (
     AccountClosedError,
     CreditsError,
@@ -44,6 +40,12 @@ from quickscale_credits.exceptions import (
     InvalidAmountError,
     InvalidRequestError,
 )
+from quickscale_credits.internal import arguments, outbox
+from quickscale_credits.internal.amounts import LIMIT, Amount, parse_amount
+from quickscale_credits.internal.answers import answered, refuse
+from quickscale_credits.internal.databases import conflicts, database_of, write_atomic, write_cursor
+from quickscale_credits.internal.functions import Operation, Outcome, array
+from quickscale_credits.internal.verification import Discrepancy, rebuild, verify, verify_in_parts
 from quickscale_credits.managers import owner_hints
 from quickscale_credits.models import (
     CreditAccount,
@@ -52,8 +54,6 @@ from quickscale_credits.models import (
     CreditTransaction,
     Service,
 )
-from quickscale_credits.operations import Operation, Outcome, array
-from quickscale_credits.verification import Discrepancy, rebuild, verify, verify_in_parts
 
 __all__ = [
     "Discrepancy",
@@ -195,7 +195,7 @@ def lock(*accounts: CreditAccount) -> None:
         TransactionManagementError: there is no ``atomic()`` to hold the locks.
         CreditAccount.DoesNotExist: one of them is no longer there.
     """
-    ids = {requests.account_id(account) for account in accounts}
+    ids = {arguments.account_id(account) for account in accounts}
     databases = {database_of(account) for account in accounts}
     if len(databases) != 1:
         raise InvalidRequestError("accounts", "the accounts must be in the same database.")
@@ -242,21 +242,21 @@ def add_credits(
     can be added to.
     """
     value = parse_amount(amount)
-    text = requests.description(description)
-    begins = requests.moment("effective_at", effective_at)
-    ends = requests.moment("expires_at", expires_at)
-    type_ = requests.credit_type(credit_type, ends=ends is not None)
-    source_type, source_id = requests.lot_source(source)
-    cost_amount, currency = requests.cost(cost)
-    period_start, period_end = requests.period(period)
-    key = requests.key(idempotency_key)
+    text = arguments.description(description)
+    begins = arguments.moment("effective_at", effective_at)
+    ends = arguments.moment("expires_at", expires_at)
+    type_ = arguments.credit_type(credit_type, ends=ends is not None)
+    source_type, source_id = arguments.lot_source(source)
+    cost_amount, currency = arguments.cost(cost)
+    period_start, period_end = arguments.period(period)
+    key = arguments.key(idempotency_key)
     outcome = _GRANT.call(
         database_of(account),
-        requests.account_id(account),
+        arguments.account_id(account),
         value,
         text,
         type_,
-        requests.priority(app_settings.priorities[type_] if priority is None else priority),
+        arguments.priority(app_settings.priorities[type_] if priority is None else priority),
         begins,
         ends,
         source_type,
@@ -265,14 +265,14 @@ def add_credits(
         currency,
         period_start,
         period_end,
-        requests.actor_id(actor),
+        arguments.actor_id(actor),
         key,
         key
-        and requests.fingerprint(
+        and arguments.fingerprint(
             *("add", value, type_, priority, begins, ends, source_type, source_id),
             *(cost_amount, currency, period_start, period_end),
         ),
-        requests.metadata(metadata),
+        arguments.metadata(metadata),
     )
     if outcome.answer == "ended":
         raise InvalidRequestError("expires_at", f"{ends} is in the past, or before the begin.")
@@ -378,21 +378,21 @@ def hold_credits(
         InsufficientCreditsError: there are too few; nothing was set aside.
     """
     value = parse_amount(amount)
-    text = requests.description(description)
-    duration = requests.ttl(ttl)
-    service_id = requests.service_id(service)
-    key = requests.key(idempotency_key)
+    text = arguments.description(description)
+    duration = arguments.ttl(ttl)
+    service_id = arguments.service_id(service)
+    key = arguments.key(idempotency_key)
     outcome = _HOLD.call(
         database_of(account),
-        requests.account_id(account),
+        arguments.account_id(account),
         value,
         text,
         duration,
         service_id,
-        requests.actor_id(actor),
+        arguments.actor_id(actor),
         key,
-        key and requests.fingerprint("hold", value, duration, service_id),
-        requests.metadata(metadata),
+        key and arguments.fingerprint("hold", value, duration, service_id),
+        arguments.metadata(metadata),
     )
     return answered(outcome, key, account)
 
@@ -408,7 +408,7 @@ def capture(*, hold: CreditHold, amount: Amount | None = None) -> CreditTransact
         HoldExceededError: more than the hold has; :func:`settle` takes the rest from elsewhere.
     """
     value = None if amount is None else parse_amount(amount, zero=True)
-    outcome = _CAPTURE.call(database_of(hold), requests.hold_id(hold), value)
+    outcome = _CAPTURE.call(database_of(hold), arguments.hold_id(hold), value)
     try:
         return _captured(hold, outcome)
     except InsufficientCreditsError as error:
@@ -423,7 +423,7 @@ def prolong(*, hold: CreditHold, ttl: timedelta) -> CreditHold:
     Raises:
         HoldStateError: the hold was captured or released, or has timed out.
     """
-    outcome = _PROLONG.call(database_of(hold), requests.hold_id(hold), requests.ttl(ttl))
+    outcome = _PROLONG.call(database_of(hold), arguments.hold_id(hold), arguments.ttl(ttl))
     hold.expires_at = answered(outcome).expires_at
     return hold
 
@@ -453,23 +453,23 @@ def settle(
         HoldStateError: another amount of the hold was captured before.
     """
     value = parse_amount(amount, zero=True)
-    id_ = requests.account_id(account)
-    hold_id = None if hold is None else requests.hold_id(hold)
+    id_ = arguments.account_id(account)
+    hold_id = None if hold is None else arguments.hold_id(hold)
     if hold is not None and hold.account_id != id_:
         raise InvalidRequestError("hold", "it belongs to another account.")
-    service_id = requests.service_id(service)
-    key = requests.key(idempotency_key)
+    service_id = arguments.service_id(service)
+    key = arguments.key(idempotency_key)
     outcome = _SETTLE.call(
         database_of(account),
         id_,
         hold_id,
         value,
-        requests.description(description),
+        arguments.description(description),
         service_id,
-        requests.actor_id(actor),
+        arguments.actor_id(actor),
         key,
-        key and requests.fingerprint("settle", value, hold_id, service_id),
-        requests.metadata(metadata),
+        key and arguments.fingerprint("settle", value, hold_id, service_id),
+        arguments.metadata(metadata),
     )
     return _captured(hold, outcome, key)
 
@@ -480,7 +480,7 @@ def release(*, hold: CreditHold) -> CreditHold:
     Raises:
         HoldStateError: the hold was captured or released before, or has timed out.
     """
-    released = answered(_RELEASE.call(database_of(hold), requests.hold_id(hold)))
+    released = answered(_RELEASE.call(database_of(hold), arguments.hold_id(hold)))
     hold.status, hold.closed_at = released.status, released.closed_at
     return hold
 
@@ -508,18 +508,18 @@ def reverse(
         ReversalError: nothing is left to give back, or less than ``amount``.
     """
     value = None if amount is None else parse_amount(amount)
-    text = requests.description(reason, "reason")
-    id_ = requests.transaction_id(transaction)
-    key = requests.key(idempotency_key)
+    text = arguments.description(reason, "reason")
+    id_ = arguments.transaction_id(transaction)
+    key = arguments.key(idempotency_key)
     outcome = _REVERSE.call(
         database_of(transaction),
         id_,
         value,
         text,
-        requests.actor_id(actor),
+        arguments.actor_id(actor),
         key,
-        key and requests.fingerprint("reverse", id_, value),
-        requests.metadata(metadata),
+        key and arguments.fingerprint("reverse", id_, value),
+        arguments.metadata(metadata),
     )
     if outcome.answer == "overflow":
         raise InvalidAmountError("amount", f"the balance would not be below {LIMIT:f}.")
@@ -545,25 +545,25 @@ def revoke(
     what else follows, by default ``QUICKSCALE_CREDITS_SHORTFALL_POLICY``: ``"write_off"``,
     ``"freeze"`` or ``"overdraft"``, which other free credits pay back at once.
     """
-    id_ = requests.lot_id(lot)
+    id_ = arguments.lot_id(lot)
     if lot.credit_type == CreditLot.CreditType.OVERDRAFT:
         raise InvalidRequestError("lot", "nobody paid for an overdraft.")
     value = parse_amount(amount)
-    text = requests.description(reason, "reason")
+    text = arguments.description(reason, "reason")
     policy = policy or app_settings.shortfall_policy
     if policy not in SHORTFALL_POLICIES:
         raise InvalidRequestError("policy", f"{policy!r} is none of {SHORTFALL_POLICIES}.")
-    key = requests.key(idempotency_key)
+    key = arguments.key(idempotency_key)
     outcome = _REVOKE.call(
         database_of(lot),
         id_,
         value,
         text,
         policy,
-        requests.actor_id(actor),
+        arguments.actor_id(actor),
         key,
-        key and requests.fingerprint("revoke", id_, value, policy),
-        requests.metadata(metadata),
+        key and arguments.fingerprint("revoke", id_, value, policy),
+        arguments.metadata(metadata),
     )
     return answered(outcome, key)
 
@@ -581,7 +581,7 @@ def convert(
     A lot is converted once: again answers with the first transaction. ``None`` when nothing is
     left. For a paid change of plan only; the caller sees to that.
     """
-    requests.lot_id(lot)
+    arguments.lot_id(lot)
     if lot.credit_type != CreditLot.CreditType.SUBSCRIPTION:
         raise InvalidRequestError("lot", "only subscription credits can be converted.")
     return _move(
@@ -603,10 +603,10 @@ def roll_over(
     What is above the cap keeps its end. A lot is rolled over once: again answers with the first
     transaction. ``None`` when nothing is left.
     """
-    requests.lot_id(lot)
+    arguments.lot_id(lot)
     if lot.expires_at is None:
         raise InvalidRequestError("lot", "credits that never end need no roll-over.")
-    ends = requests.moment("expires_at", expires_at)
+    ends = arguments.moment("expires_at", expires_at)
     if ends is None:
         raise InvalidRequestError("expires_at", "rolled-over credits need an end.")
     return _move(lot, "ledger:rollover", lot.credit_type, ends, description, cap, actor, metadata)
@@ -636,7 +636,7 @@ def transfer(
     Raises:
         InsufficientCreditsError: less than ``amount`` is free.
     """
-    lot_id, to_id = requests.lot_id(lot), requests.account_id(to, "to")
+    lot_id, to_id = arguments.lot_id(lot), arguments.account_id(to, "to")
     if lot.credit_type == CreditLot.CreditType.OVERDRAFT:
         raise InvalidRequestError("lot", "an overdraft stays with its account.")
     if lot.account_id == to_id:
@@ -645,17 +645,17 @@ def transfer(
     if database_of(to) != using:
         raise InvalidRequestError("to", "the accounts must be in the same database.")
     value = None if amount is None else parse_amount(amount)
-    key = requests.key(idempotency_key)
+    key = arguments.key(idempotency_key)
     outcome = _TRANSFER.call(
         using,
         lot_id,
         to_id,
         value,
-        requests.description(description),
-        requests.actor_id(actor),
+        arguments.description(description),
+        arguments.actor_id(actor),
         key,
-        key and requests.fingerprint("transfer", lot_id, to_id, value),
-        requests.metadata(metadata),
+        key and arguments.fingerprint("transfer", lot_id, to_id, value),
+        arguments.metadata(metadata),
     )
     if outcome.answer == "nothing":
         return None
@@ -806,18 +806,18 @@ def _spend_request(
     metadata: Mapping[str, Any] | None,
 ) -> _Spend:
     value = parse_amount(amount)
-    text = requests.description(description)
-    service_id = requests.service_id(service)
-    key = requests.key(idempotency_key) or None
+    text = arguments.description(description)
+    service_id = arguments.service_id(service)
+    key = arguments.key(idempotency_key) or None
     return _Spend(
-        requests.account_id(account),
+        arguments.account_id(account),
         value,
         text,
         service_id,
-        requests.actor_id(actor),
+        arguments.actor_id(actor),
         key,
-        key and requests.fingerprint(kind, value, service_id),
-        None if metadata is None else requests.metadata(metadata),
+        key and arguments.fingerprint(kind, value, service_id),
+        None if metadata is None else arguments.metadata(metadata),
     )
 
 
@@ -861,15 +861,15 @@ def _move(
 ) -> CreditTransaction | None:
     outcome = _MOVE.call(
         database_of(lot),
-        requests.lot_id(lot),
+        arguments.lot_id(lot),
         LIMIT if cap is None else parse_amount(cap, name="cap"),
         credit_type,
         app_settings.priorities[credit_type],
         ends,
         source_type,
-        requests.description(description),
-        requests.actor_id(actor),
-        requests.metadata(metadata),
+        arguments.description(description),
+        arguments.actor_id(actor),
+        arguments.metadata(metadata),
     )
     if outcome.answer == "nothing":
         return None
@@ -894,11 +894,11 @@ def _change(account: CreditAccount, name: str, value: Any, actor: Any, reason: s
         CreditAccount.DoesNotExist: it is no longer there.
     """
     using = database_of(account)
-    values = [requests.account_id(account), value, requests.actor_id(actor)]
+    values = [arguments.account_id(account), value, arguments.actor_id(actor)]
     with write_cursor(using) as cursor:
         cursor.execute(
             f"SELECT quickscale_credits_{name}(%s, %s, %s, %s)",
-            [*values, requests.reason(reason)],
+            [*values, arguments.reason(reason)],
         )
         answer: str = cursor.fetchone()[0]
     if answer == "gone actor":

@@ -28,17 +28,17 @@ from quickscale.owner import get_owner
 from quickscale.problems import problem, wants_problem
 from quickscale_credits.charging import Charge, OnAbort, Units, Used, charge
 from quickscale_credits.conf import app_settings
-from quickscale_credits.databases import non_atomic_requests
 from quickscale_credits.exceptions import (
     AccountFrozenError,
     ChargeInProgressError,
     InactiveServiceError,
     InsufficientCreditsError,
 )
+from quickscale_credits.http import announce_change
+from quickscale_credits.internal.databases import non_atomic_requests
+from quickscale_credits.internal.streams import AsyncStream, Stream
 from quickscale_credits.models import ServiceUsage
-from quickscale_credits.responses import announce_change
 from quickscale_credits.services import BaseService, metered_codes
-from quickscale_credits.streams import AsyncStream, Stream
 
 __all__ = ["Charge", "charge", "metered", "use"]
 
@@ -100,7 +100,7 @@ def metered(
 
     A function that gets a request is a view. A visitor who acts for no owner is sent to the login,
     or gets status 401. If the owner can't be charged,
-    :func:`~quickscale_credits.responses.refused_response` answers. A response of status 400 or
+    :func:`~quickscale_credits.http.refused_response` answers. A response of status 400 or
     more, or one that fails to render, costs nothing. The view runs outside ``ATOMIC_REQUESTS``. On
     a view class, every method but ``options`` is charged, after the class's own permission checks.
 

@@ -25,9 +25,9 @@ from django.utils.translation import gettext_lazy as _
 
 from quickscale.formats import format_credits, in_credits
 from quickscale.owner import owner_model_name
-from quickscale_credits.amounts import DIGITS, PLACES, PRICE_PLACES, Amount, parse_amount
-from quickscale_credits.deletion import outlive_owner
-from quickscale_credits.fields import PriceField
+from quickscale_credits.internal.amounts import DIGITS, PLACES, PRICE_PLACES, Amount, parse_amount
+from quickscale_credits.internal.deletion import outlive_owner
+from quickscale_credits.internal.fields import PriceField
 from quickscale_credits.managers import (
     AccountManager,
     HoldManager,
@@ -735,7 +735,7 @@ class CreditTransaction(models.Model):
         @property
         def reversals(self) -> models.Manager[CreditTransaction]: ...
 
-    #: Set by :func:`quickscale_credits.overview.tell_what_is_coming`.
+    #: Set by :func:`quickscale_credits.internal.balances.tell_what_is_coming`.
     usable_after: Decimal
     coming: Decimal
 
@@ -1163,7 +1163,7 @@ class ServicePrice(models.Model):
             InvalidAmountError: the price doesn't fit.
             TypeError: the row is stored already.
         """
-        from quickscale_credits.databases import database_of, ledger_now
+        from quickscale_credits.internal.databases import database_of, ledger_now
 
         if not self._state.adding:
             raise TypeError("A price is never changed: add one that follows it.")
@@ -1173,7 +1173,7 @@ class ServicePrice(models.Model):
 
     def clean(self) -> None:
         """Refuse a price that would change what a use in the past costs."""
-        from quickscale_credits.databases import database_of, ledger_now
+        from quickscale_credits.internal.databases import database_of, ledger_now
 
         if getattr(self, "effective_at", None) is None or self.service_id is None:
             return

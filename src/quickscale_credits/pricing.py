@@ -19,9 +19,15 @@ from asgiref.sync import sync_to_async
 from django.db import models
 from django.utils.module_loading import import_string
 
-from quickscale_credits.amounts import PLACES, Amount, parse_amount, parse_quantity, round_up
-from quickscale_credits.databases import database_of, ledger_now
 from quickscale_credits.exceptions import InvalidRequestError, UnknownPriceError
+from quickscale_credits.internal.amounts import (
+    PLACES,
+    Amount,
+    parse_amount,
+    parse_quantity,
+    round_up,
+)
+from quickscale_credits.internal.databases import database_of, ledger_now
 from quickscale_credits.models import METER, CreditAccount, Service, ServicePrice
 
 _SHOWN = Context(prec=50, rounding=ROUND_HALF_EVEN)

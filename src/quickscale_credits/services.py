@@ -30,9 +30,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import DEFAULT_DB_ALIAS, router
 from django.utils.functional import Promise
 
-from quickscale_credits.amounts import Amount, parse_price
-from quickscale_credits.databases import ledger_now
 from quickscale_credits.exceptions import CreditsError, InvalidRequestError
+from quickscale_credits.internal.amounts import Amount, parse_price
+from quickscale_credits.internal.databases import ledger_now
 from quickscale_credits.models import METER, Service, ServicePrice
 
 _services: dict[str, BaseService] = {}

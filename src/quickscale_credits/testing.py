@@ -7,8 +7,8 @@ from typing import Any
 import factory
 from factory.django import DjangoModelFactory
 
-from quickscale_credits import outbox
-from quickscale_credits.clock import Clock, ledger_clock
+from quickscale_credits.internal import outbox
+from quickscale_credits.internal.clock import Clock, ledger_clock
 from quickscale_credits.models import CreditAccount, CreditEvent, Service
 from quickscale_credits.pricing import set_price
 

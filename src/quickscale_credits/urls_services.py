@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from quickscale_credits import views
+from quickscale_credits.pages import views
 
 app_name = "quickscale_credits_services"
 urlpatterns = [

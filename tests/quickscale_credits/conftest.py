@@ -5,8 +5,8 @@ from itertools import count
 
 import pytest
 
-from quickscale_credits import outbox
-from quickscale_credits.clock import ledger_clock
+from quickscale_credits.internal import outbox
+from quickscale_credits.internal.clock import ledger_clock
 from quickscale_credits.models import CreditAccount, Service
 from quickscale_credits.services import create_missing_rows, register_temporarily
 from tests.quickscale_credits.surface import Shout, Whisper, member_of

@@ -12,8 +12,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from quickscale_credits import ledger, outbox
-from quickscale_credits.imports import BadFileError, import_credits
+from quickscale_credits import ledger
+from quickscale_credits.internal import outbox
+from quickscale_credits.internal.imports import BadFileError, import_credits
 from quickscale_credits.models import (
     CreditAccount,
     CreditEvent,
@@ -318,7 +319,7 @@ class TestBulkAdd:
         assert not CreditTransaction.objects.exists()
 
     def test_goes_on_some_at_a_time_with_progress(self, staff, accounts, admin_user, monkeypatch):
-        monkeypatch.setattr("quickscale_credits.bulk.AT_ONCE", 2)
+        monkeypatch.setattr("quickscale_credits.admin.bulk.AT_ONCE", 2)
         monkeypatch.setattr("quickscale_credits.admin.AT_ONCE", 2)
         url = self.begin(staff, accounts)
         run = staff.post(url, self.data(url, start="1")).url
@@ -432,7 +433,7 @@ class TestImport:
         assert import_credits("\ufeff" + GOOD).rows == 3
 
     def test_too_many_lines_are_refused(self, monkeypatch):
-        monkeypatch.setattr("quickscale_credits.imports.MAX_ROWS", 2)
+        monkeypatch.setattr("quickscale_credits.internal.imports.MAX_ROWS", 2)
 
         with pytest.raises(BadFileError, match="more than 2 lines"):
             import_credits(GOOD)

@@ -22,7 +22,6 @@ from quickscale_credits.allotments import (
     schedule_allotment,
     spread_credits,
 )
-from quickscale_credits.clock import ledger_clock
 from quickscale_credits.exceptions import (
     AccountClosedError,
     CreditsError,
@@ -31,6 +30,7 @@ from quickscale_credits.exceptions import (
     InvalidAmountError,
     InvalidRequestError,
 )
+from quickscale_credits.internal.clock import ledger_clock
 from quickscale_credits.models import CreditAccount, CreditEvent, CreditLot, CreditTransaction
 from tests.owners import make_owner, make_user
 from tests.quickscale_credits.test_concurrency import at_once, new_account

@@ -6,7 +6,7 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from quickscale_credits.clock import ledger_clock
+from quickscale_credits.internal.clock import ledger_clock
 
 DAY = timedelta(days=1)
 THEN = datetime(2030, 1, 1, tzinfo=UTC)

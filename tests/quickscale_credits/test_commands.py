@@ -13,7 +13,7 @@ from django.db import connection
 from django.db.models import F
 from django.utils import timezone
 
-from quickscale_credits.clock import ledger_clock
+from quickscale_credits.internal.clock import ledger_clock
 from quickscale_credits.models import (
     CreditAccount,
     CreditEvent,
@@ -94,7 +94,7 @@ class TestVerifyLedger:
         assert run_json("verify_ledger") == {"accounts": 1, "sound": True, "discrepancies": []}
 
     def test_says_on_a_terminal_how_far_it_is(self, account, make_owner, monkeypatch):
-        monkeypatch.setattr("quickscale_credits.verification._AT_ONCE", 1)
+        monkeypatch.setattr("quickscale_credits.internal.verification._AT_ONCE", 1)
         CreditAccount.objects.for_owner(make_owner())
         terminal = StringIO()
         terminal.isatty = lambda: True

@@ -18,14 +18,15 @@ from django.core.management import CommandError, call_command
 from django.db import connections, transaction
 from django.utils import timezone
 
-from quickscale_credits import allotments, ledger, outbox
-from quickscale_credits.bulk import BulkGrant
+from quickscale_credits import allotments, ledger
+from quickscale_credits.admin.bulk import BulkGrant
 from quickscale_credits.charging import charge
-from quickscale_credits.clock import ledger_clock
 from quickscale_credits.exceptions import InvalidRequestError
-from quickscale_credits.imports import import_credits
+from quickscale_credits.internal import outbox
+from quickscale_credits.internal.balances import current_account
+from quickscale_credits.internal.clock import ledger_clock
+from quickscale_credits.internal.imports import import_credits
 from quickscale_credits.models import CreditAccount, CreditEvent, CreditTransaction, Service
-from quickscale_credits.overview import current_account
 from quickscale_credits.pricing import price_by_list, price_list, price_use, set_price
 from quickscale_credits.signals import credits_granted
 from quickscale_credits.testing import ServiceFactory

@@ -19,9 +19,9 @@ from django.test.utils import CaptureQueriesContext
 
 from benchmarks import history
 from quickscale_credits import ledger
-from quickscale_credits.filters import SORTS, HistoryFilter
 from quickscale_credits.models import CreditAccount, CreditTransaction
-from quickscale_credits.paging import Keyset
+from quickscale_credits.pages.filters import SORTS, HistoryFilter
+from quickscale_credits.pages.paging import Keyset
 from tests.owners import make_owner
 
 ROWS = int(os.environ.get("QUICKSCALE_HISTORY", "5000"))

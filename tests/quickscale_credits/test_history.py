@@ -13,7 +13,7 @@ from django.urls import reverse_lazy
 from django.utils import timezone
 
 from quickscale_credits.models import CreditAccount, CreditTransaction, Service
-from quickscale_credits.paging import Keyset
+from quickscale_credits.pages.paging import Keyset
 from quickscale_credits.testing import ServiceFactory
 
 pytestmark = pytest.mark.django_db
@@ -211,7 +211,7 @@ class TestExport:
         assert self.rows(browser.get(EXPORT))[1][3] == "'=HYPERLINK(1)"
 
     def test_reads_in_chunks(self, browser, account, monkeypatch, django_assert_num_queries):
-        monkeypatch.setattr("quickscale_credits.views.EXPORT_ROWS_AT_ONCE", 10)
+        monkeypatch.setattr("quickscale_credits.pages.views.EXPORT_ROWS_AT_ONCE", 10)
         for number in range(25):
             account.add_credits(1, f"Entry {number}")
         response = browser.get(EXPORT)

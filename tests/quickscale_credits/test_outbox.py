@@ -13,8 +13,9 @@ from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from quickscale_credits import ledger, outbox, signals
+from quickscale_credits import ledger, signals
 from quickscale_credits.exceptions import InsufficientCreditsError
+from quickscale_credits.internal import outbox
 from quickscale_credits.models import CreditAccount, CreditEvent, CreditTransaction
 from quickscale_credits.testing import deliver_events
 from tests.quickscale_credits.times import a_day_ago

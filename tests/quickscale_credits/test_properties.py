@@ -25,7 +25,6 @@ from hypothesis.stateful import (
 )
 
 from quickscale_credits import allotments, ledger
-from quickscale_credits.clock import ledger_clock
 from quickscale_credits.exceptions import (
     AccountFrozenError,
     HoldStateError,
@@ -34,6 +33,7 @@ from quickscale_credits.exceptions import (
     InvalidAmountError,
     ReversalError,
 )
+from quickscale_credits.internal.clock import ledger_clock
 from quickscale_credits.models import CreditAccount, CreditHold, CreditLot, CreditTransaction
 from tests.owners import make_owner
 from tests.quickscale_credits.model import Model

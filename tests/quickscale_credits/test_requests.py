@@ -16,8 +16,8 @@ from quickscale_credits.allotments import (
     schedule_allotment,
     spread_credits,
 )
-from quickscale_credits.amounts import parse_amount
 from quickscale_credits.exceptions import CreditsError, InvalidAmountError, InvalidRequestError
+from quickscale_credits.internal.amounts import parse_amount
 from quickscale_credits.models import CreditAccount, CreditLot, CreditTransaction, Service
 from quickscale_credits.testing import ServiceFactory
 from tests.owners import make_user

@@ -14,7 +14,7 @@ from django.db import connection, connections, transaction
 from django.utils import timezone
 
 from quickscale_credits import ledger
-from quickscale_credits.clock import ledger_clock
+from quickscale_credits.internal.clock import ledger_clock
 from quickscale_credits.models import CreditAccount
 from tests.owners import make_owner
 from tests.quickscale_credits.operations import DAY, Stage

@@ -14,12 +14,12 @@ from django.http import StreamingHttpResponse
 from django.test import AsyncClient
 from django.urls import path
 
-from quickscale_credits import streams
 from quickscale_credits.exceptions import (
     HoldStateError,
     IdempotencyConflictError,
     InsufficientCreditsError,
 )
+from quickscale_credits.internal import streams
 from quickscale_credits.metering import charge, metered
 from quickscale_credits.models import CreditAccount, CreditHold, ServiceUsage
 

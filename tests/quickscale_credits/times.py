@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from quickscale_credits.clock import ledger_clock
+from quickscale_credits.internal.clock import ledger_clock
 
 DAY = timedelta(days=1)
 

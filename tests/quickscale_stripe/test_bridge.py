@@ -12,7 +12,7 @@ import pytest
 from django.utils import timezone
 
 from quickscale_credits import ledger
-from quickscale_credits.clock import ledger_clock
+from quickscale_credits.internal.clock import ledger_clock
 from quickscale_credits.models import CreditAccount, CreditLot, CreditTransaction
 from quickscale_stripe.contrib import credits as bridge
 from quickscale_stripe.models import Payment, StripePrice, StripeProduct, Subscription

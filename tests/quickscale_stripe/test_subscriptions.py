@@ -8,7 +8,7 @@ import pytest
 from django.db.models import F, Sum
 from django.utils import timezone
 
-from quickscale_credits.clock import ledger_clock
+from quickscale_credits.internal.clock import ledger_clock
 from quickscale_credits.models import CreditAccount, CreditLot
 from quickscale_stripe import (
     catalogue,

@@ -11,8 +11,8 @@ from django.core.management.base import CommandError
 from quickscale.lookup import OwnerNotFoundError, find_owner
 from quickscale.management import ReportingCommand
 from quickscale_credits import ledger
-from quickscale_credits.databases import database_of, require_database, write_atomic
 from quickscale_credits.exceptions import CreditsError
+from quickscale_credits.internal.databases import database_of, require_database, write_atomic
 from quickscale_credits.models import CreditAccount
 
 

@@ -8,8 +8,8 @@ import django.db.models.expressions
 from django.conf import settings
 from django.db import migrations, models
 
-import quickscale_credits.deletion
-import quickscale_credits.fields
+import quickscale_credits.internal.deletion
+import quickscale_credits.internal.fields
 from quickscale.owner import owner_dependency, owner_model_name
 
 
@@ -103,7 +103,7 @@ class Migration(migrations.Migration):
                     models.OneToOneField(
                         blank=True,
                         null=True,
-                        on_delete=quickscale_credits.deletion.outlive_owner,
+                        on_delete=quickscale_credits.internal.deletion.outlive_owner,
                         related_name="credit_account",
                         to=owner_model_name(),
                         verbose_name="owner",
@@ -811,7 +811,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "unit_price",
-                    quickscale_credits.fields.PriceField(
+                    quickscale_credits.internal.fields.PriceField(
                         decimal_places=10,
                         help_text="In credits; 0 is free.",
                         max_digits=20,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django import template
 from django.template.context import Context
 
-from quickscale_credits import responses
+from quickscale_credits import http
 from quickscale_credits.models import Service
 from quickscale_credits.pricing import listed_prices
 
@@ -17,7 +17,7 @@ register.filter(listed_prices)
 @register.simple_tag(takes_context=True)
 def credits_buy_url(context: Context) -> str:
     """Where credits can be bought, or empty where the site sells none."""
-    return responses.credits_buy_url(context.get("request"))
+    return http.credits_buy_url(context.get("request"))
 
 
 @register.filter

@@ -5,13 +5,13 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from quickscale_credits.imports import parse_moment
+from quickscale_credits.internal.arguments import GRANTABLE_TYPES
+from quickscale_credits.internal.imports import parse_moment
 from quickscale_credits.management.base import (
     CreditsCommand,
     find_account_to_write,
     writing,
 )
-from quickscale_credits.requests import GRANTABLE_TYPES
 
 
 class Command(CreditsCommand):

@@ -5,9 +5,9 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
+from quickscale_credits.internal.balances import balance_overview
 from quickscale_credits.management.base import CreditsCommand, find_account
 from quickscale_credits.models import CreditAccount
-from quickscale_credits.overview import balance_overview
 
 
 class Command(CreditsCommand):

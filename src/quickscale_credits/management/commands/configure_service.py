@@ -7,7 +7,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
-from quickscale_credits.databases import database_of
+from quickscale_credits.internal.databases import database_of
 from quickscale_credits.management.base import CreditsCommand, writing
 from quickscale_credits.models import METER, Service, ServicePrice
 from quickscale_credits.pricing import price_list, set_price

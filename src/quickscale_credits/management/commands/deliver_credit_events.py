@@ -5,8 +5,8 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from quickscale_credits import outbox
-from quickscale_credits.databases import database_of
+from quickscale_credits.internal import outbox
+from quickscale_credits.internal.databases import database_of
 from quickscale_credits.management.base import CreditsCommand
 from quickscale_credits.models import CreditEvent
 

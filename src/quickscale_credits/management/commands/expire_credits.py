@@ -4,8 +4,9 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from quickscale_credits import ledger, outbox
-from quickscale_credits.databases import database_of
+from quickscale_credits import ledger
+from quickscale_credits.internal import outbox
+from quickscale_credits.internal.databases import database_of
 from quickscale_credits.management.base import CreditsCommand
 from quickscale_credits.managers import LedgerClock
 from quickscale_credits.models import CreditAccount

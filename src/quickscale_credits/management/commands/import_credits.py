@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from quickscale_credits.exceptions import CreditsError
-from quickscale_credits.imports import BadFileError, import_credits
+from quickscale_credits.internal.imports import BadFileError, import_credits
 from quickscale_credits.management.base import CreditsCommand
 
 

@@ -9,8 +9,8 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
 from quickscale.lookup import OwnerNotFoundError, find_owner
-from quickscale_credits.clock import Clock, ledger_clock
-from quickscale_credits.databases import database_of, write_atomic
+from quickscale_credits.internal.clock import Clock, ledger_clock
+from quickscale_credits.internal.databases import database_of, write_atomic
 from quickscale_credits.management.base import CreditsCommand
 from quickscale_credits.models import METER, CreditAccount, CreditEvent, Service, ServiceUsage
 from quickscale_credits.pricing import price_use

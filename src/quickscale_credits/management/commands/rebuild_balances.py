@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from quickscale_credits import ledger
-from quickscale_credits.databases import database_of
+from quickscale_credits.internal.databases import database_of
 from quickscale_credits.management.base import (
     CreditsCommand,
     find_account_to_write,

@@ -22,8 +22,8 @@ from quickscale.formats import format_credits, in_credits
 from quickscale.lookup import OwnerNotFoundError, find_owner
 from quickscale_credits import ledger
 from quickscale_credits.conf import SHORTFALL_POLICIES, app_settings
-from quickscale_credits.databases import database_of, write_atomic
 from quickscale_credits.exceptions import CreditsError
+from quickscale_credits.internal.databases import database_of, write_atomic
 from quickscale_credits.models import CreditAccount, CreditHold, CreditLot, CreditTransaction
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from django.db import connections, router
 
-from quickscale_credits.databases import database_of, write_atomic, write_cursor
+from quickscale_credits.internal.databases import database_of, write_atomic, write_cursor
 from quickscale_credits.models import CreditAccount
 
 _AT_ONCE = 200  # accounts in a part of a long check

@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 
 from django.db import connections, models
 
-from quickscale_credits.databases import write_cursor
+from quickscale_credits.internal.databases import write_cursor
 
 ModelT = TypeVar("ModelT", bound=models.Model)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from quickscale_credits.amounts import PRICE_DIGITS, PRICE_PLACES, parse_price
+from quickscale_credits.internal.amounts import PRICE_DIGITS, PRICE_PLACES, parse_price
 
 if TYPE_CHECKING:
     DecimalField = models.DecimalField[Any, Any]

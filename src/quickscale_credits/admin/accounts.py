@@ -28,10 +28,11 @@ from django.utils.translation import gettext_lazy, ngettext
 from quickscale.admin_columns import RoomMixin, moment, readable
 from quickscale.admin_search import owner_search_fields
 from quickscale.formats import format_credits, format_moment, format_number
-from quickscale_credits import ledger, outbox
-from quickscale_credits.admin_columns import ReadableMixin, amount
-from quickscale_credits.admin_forms import GrantForm, ImportForm, OpenAccountForm, ReasonForm
-from quickscale_credits.admin_tasks import (
+from quickscale_credits import ledger
+from quickscale_credits.admin.bulk import AT_ONCE, BulkGrant
+from quickscale_credits.admin.columns import ReadableMixin, amount
+from quickscale_credits.admin.forms import GrantForm, ImportForm, OpenAccountForm, ReasonForm
+from quickscale_credits.admin.tasks import (
     ACCOUNT_TASKS,
     HOLD_TASKS,
     LOT_TASKS,
@@ -39,10 +40,10 @@ from quickscale_credits.admin_tasks import (
     TaskForm,
     TasksMixin,
 )
-from quickscale_credits.bulk import AT_ONCE, BulkGrant
-from quickscale_credits.csv_export import csv_response, safe_text
 from quickscale_credits.exceptions import CreditsError
-from quickscale_credits.imports import BadFileError, import_credits
+from quickscale_credits.internal import outbox
+from quickscale_credits.internal.balances import balance_overview, recent_activity
+from quickscale_credits.internal.imports import BadFileError, import_credits
 from quickscale_credits.models import (
     AccountChange,
     CreditAccount,
@@ -55,8 +56,8 @@ from quickscale_credits.models import (
     ServicePrice,
     ServiceUsage,
 )
-from quickscale_credits.overview import balance_overview, recent_activity
-from quickscale_credits.paging import Keyset
+from quickscale_credits.pages.csv_export import csv_response, safe_text
+from quickscale_credits.pages.paging import Keyset
 from quickscale_credits.pricing import price_list
 
 if TYPE_CHECKING:

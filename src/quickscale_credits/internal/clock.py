@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from django.db import DatabaseError, connections
 from django.db.transaction import TransactionManagementError
 
-from quickscale_credits.databases import database_of
+from quickscale_credits.internal.databases import database_of
 
 SETTING = "quickscale_credits.now"
 

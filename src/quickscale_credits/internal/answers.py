@@ -6,7 +6,6 @@ from typing import Any, TypeVar
 
 from django.db import models
 
-from quickscale_credits import outbox
 from quickscale_credits.exceptions import (
     AccountClosedError,
     AccountFrozenError,
@@ -16,8 +15,9 @@ from quickscale_credits.exceptions import (
     InvalidRequestError,
     ReversalError,
 )
+from quickscale_credits.internal import outbox
+from quickscale_credits.internal.functions import Outcome
 from quickscale_credits.models import CreditAccount
-from quickscale_credits.operations import Outcome
 
 ModelT = TypeVar("ModelT", bound=models.Model)
 

@@ -22,8 +22,6 @@ from quickscale.links import PageView, page_url
 from quickscale.login import LoginRequiredMixin
 from quickscale.owner import get_owner
 from quickscale_credits import metering
-from quickscale_credits.csv_export import csv_response, safe_text
-from quickscale_credits.databases import non_atomic_requests
 from quickscale_credits.exceptions import (
     AccountFrozenError,
     ChargeInProgressError,
@@ -31,18 +29,20 @@ from quickscale_credits.exceptions import (
     IdempotencyConflictError,
     InsufficientCreditsError,
 )
-from quickscale_credits.filters import HistoryFilter
-from quickscale_credits.forms import UseKeyForm
-from quickscale_credits.models import CreditAccount, CreditTransaction, Service, ServiceUsage
-from quickscale_credits.overview import (
+from quickscale_credits.http import announce_change
+from quickscale_credits.internal.balances import (
     balance_overview,
     current_account,
     paid_by_type,
     recent_activity,
     tell_what_is_coming,
 )
-from quickscale_credits.paging import Keyset
-from quickscale_credits.responses import announce_change
+from quickscale_credits.internal.databases import non_atomic_requests
+from quickscale_credits.models import CreditAccount, CreditTransaction, Service, ServiceUsage
+from quickscale_credits.pages.csv_export import csv_response, safe_text
+from quickscale_credits.pages.filters import HistoryFilter
+from quickscale_credits.pages.forms import UseKeyForm
+from quickscale_credits.pages.paging import Keyset
 from quickscale_credits.services import (
     BaseService,
     ServiceError,

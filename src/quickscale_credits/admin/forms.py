@@ -8,8 +8,8 @@ from django.utils.translation import gettext_lazy as _
 
 from quickscale.lookup import OwnerNotFoundError, find_owner
 from quickscale_credits import ledger
+from quickscale_credits.internal.arguments import GRANTABLE_TYPES
 from quickscale_credits.models import CreditAccount, CreditLot
-from quickscale_credits.requests import GRANTABLE_TYPES
 
 TYPES = [choice for choice in CreditLot.CreditType.choices if choice[0] in GRANTABLE_TYPES]
 

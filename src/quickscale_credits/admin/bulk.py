@@ -10,8 +10,8 @@ from typing import Any
 
 from django.contrib.sessions.backends.base import SessionBase
 
-from quickscale_credits.databases import database_of, write_atomic
 from quickscale_credits.exceptions import CreditsError
+from quickscale_credits.internal.databases import database_of, write_atomic
 from quickscale_credits.models import CreditAccount
 
 SESSION_KEY = "quickscale_credits_bulk"

@@ -1,0 +1,7 @@
+"""The ledger in Django's admin."""
+
+from __future__ import annotations
+
+from quickscale_credits.admin import accounts
+
+__all__ = ["accounts"]
