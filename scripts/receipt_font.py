@@ -21,7 +21,7 @@ from fontTools.subset import Options, Subsetter
 from fontTools.ttLib import TTFont
 from vendor import fetch
 
-FONTS = Path(__file__).resolve().parent.parent / "src/quickscale_stripe/fonts"
+FONTS = Path(__file__).resolve().parent.parent / "src/quickscale_stripe/receipts/fonts"
 VERSION = "2.37.3"
 SOURCE_SHA256 = "7da195a74c55bef988d0d48f9508bd5d849425c1770dba5d7bfc6ce9ed848954"
 

@@ -18,7 +18,7 @@ from django.db import connections, router
 
 from quickscale import checks
 from quickscale.owner import get_owner_model
-from quickscale_stripe import metadata
+from quickscale_stripe.catalogue import metadata
 from quickscale_stripe.client import payments_are_on, sends_live_key_in_clear
 from quickscale_stripe.conf import MAILS, app_settings
 from quickscale_stripe.mails import staff

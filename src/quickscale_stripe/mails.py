@@ -17,9 +17,11 @@ from django.utils.translation import gettext as _
 
 from quickscale.mail import make_mail
 from quickscale.owner import owner_email
-from quickscale_stripe import metadata, receipts, signals
+from quickscale_stripe import signals
+from quickscale_stripe.catalogue import metadata
 from quickscale_stripe.conf import app_settings
 from quickscale_stripe.models import Dispute, Payment, StripeEvent, StripePrice
+from quickscale_stripe.receipts import receipt
 
 FRESH = timedelta(days=3)
 PREFIX = "quickscale_stripe/email/"
@@ -29,7 +31,7 @@ PREFIX = "quickscale_stripe/email/"
 def confirm_purchase(payment: Payment, **kwargs: Any) -> None:
     if payment.total > 0 and _is_fresh(payment.paid_at or payment.created_at):
         to = [owner_email(payment.owner)]
-        _send("purchase", to, payment=payment, settled=receipts.settled(payment))
+        _send("purchase", to, payment=payment, settled=receipt.settled(payment))
 
 
 @receiver(signals.payment_failed)

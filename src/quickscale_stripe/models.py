@@ -61,7 +61,7 @@ class StripeCustomer(OwnedModel):
     shares the Stripe account or the customer is deleted. ``former_ids`` are those of customers
     that were deleted or are of the other mode, for what was made for them and tells only the id.
     ``payment_method`` is what the next invoice is charged to, and ``default_payment_method_id`` the
-    customer's own default (:mod:`quickscale_stripe.payment_methods`).
+    customer's own default (:mod:`quickscale_stripe.billing.payment_methods`).
     """
 
     owner = models.OneToOneField(
@@ -157,7 +157,7 @@ class StripePrice(models.Model):
     offered. ``credits``, ``credits_interval`` and ``display_order`` are what the metadata said when
     they could last be read, and ``metadata_errors`` has what can't be read now, by its key.
     ``for_sale`` tells whether the metadata mark the price as this site's
-    (:mod:`quickscale_stripe.metadata`).
+    (:mod:`quickscale_stripe.catalogue.metadata`).
     """
 
     class Interval(models.TextChoices):
@@ -210,7 +210,7 @@ class StripePrice(models.Model):
         ]
 
     def __str__(self) -> str:
-        from quickscale_stripe.terms import price_terms
+        from quickscale_stripe.wording import price_terms
 
         return f"{self.product}: {self.nickname or price_terms(self)}"
 
@@ -247,7 +247,7 @@ class Subscription(OwnedModel):
 
     ``cancel_at`` is when it ends, however it was cancelled: Stripe keeps that as a moment or as
     "with the period". ``mrr`` is what it brings each month, in minor units
-    (:mod:`quickscale_stripe.movements`).
+    (:mod:`quickscale_stripe.billing.movements`).
     """
 
     class Status(models.TextChoices):
@@ -380,12 +380,13 @@ class Payment(OwnedModel):
 
     ``amount`` is the money that moved, or is to move, through Stripe: the sum of its charges once
     it is paid. ``total`` is what was billed; the rest of it was paid from the customer's balance,
-    taken off by a credit note, or paid outside Stripe (:func:`quickscale_stripe.receipts.settled`).
+    taken off by a credit note, or paid outside Stripe; see
+    :func:`quickscale_stripe.receipts.receipt.settled`.
     ``credits`` is what the payment brings once it is paid; ``fulfilled_at`` is set when the hook
     has run, and ``fulfilment_error`` while a hook fails. ``credits_taken`` is what a change of plan
     took back of what its period had brought.
     ``receipt_details`` are lines, discount and buyer as Stripe had them when it was paid
-    (:mod:`quickscale_stripe.receipts`).
+    (:mod:`quickscale_stripe.receipts.receipt`).
     """
 
     class Kind(models.TextChoices):

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import transaction
 
-from quickscale_stripe import customers, subscriptions
+from quickscale_stripe.billing import customers, subscriptions
 from quickscale_stripe.conf import app_settings
 from quickscale_stripe.models import Subscription
 
@@ -44,7 +44,7 @@ def forget_customer(owner: Any, **kwargs: Any) -> None:
 
 def _follow(owner: Any) -> None:
     if app_settings.webhook_tasks:
-        from quickscale_stripe.tasks import follow_owner
+        from quickscale_stripe.events.tasks import follow_owner
 
         follow_owner.enqueue(str(owner.pk))
     else:

@@ -12,7 +12,8 @@ from django.conf import settings
 from django.test import Client
 from django.urls import reverse
 
-from quickscale_stripe import catalogue, checkout
+from quickscale_stripe.billing import checkout
+from quickscale_stripe.catalogue import mirror
 from quickscale_stripe.models import StripePrice
 from quickscale_stripe.sandbox import Sandbox
 from quickscale_stripe.sandbox.operations.checkout import Step
@@ -112,7 +113,7 @@ def stripe_sandbox(*, seed: bool = True) -> Iterator[StripeOfTest]:
         stack.enter_context(using(sandbox))
         if seed:
             sandbox.seed()
-            list(catalogue.sync_all())
+            list(mirror.sync_all())
         sandbox.add_endpoint(_ORIGIN + reverse("stripe_webhook"), secret=_SECRET)
         yield StripeOfTest(sandbox)
 

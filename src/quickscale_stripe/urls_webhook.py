@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, include, path
 
 from quickscale_stripe.conf import app_settings
-from quickscale_stripe.views import WebhookView
+from quickscale_stripe.pages.views import WebhookView
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("webhook/", WebhookView.as_view(), name="stripe_webhook"),

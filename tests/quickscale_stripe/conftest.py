@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from quickscale_stripe import catalogue
+from quickscale_stripe.catalogue import mirror
 from quickscale_stripe.models import StripePrice
 from quickscale_stripe.sandbox import Sandbox
 from quickscale_stripe.sandbox.recording import RecordingHTTPClient, strict_reads
@@ -44,7 +44,7 @@ def _post(url: str, headers: dict[str, str], body: bytes) -> tuple[int, str]:
 def shop(sandbox: Sandbox, db: None) -> Sandbox:
     """A sandbox with its small catalogue, mirrored here."""
     sandbox.seed()
-    for _row in catalogue.sync_all():
+    for _row in mirror.sync_all():
         pass
     return sandbox
 
@@ -52,7 +52,7 @@ def shop(sandbox: Sandbox, db: None) -> Sandbox:
 @pytest.fixture
 def package(shop: Sandbox) -> StripePrice:
     """The first package on sale: 100 credits for 9.00 USD."""
-    return catalogue.packages()[0].price
+    return mirror.packages()[0].price
 
 
 @pytest.fixture

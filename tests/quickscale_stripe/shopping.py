@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from quickscale_stripe import checkout
+from quickscale_stripe.billing import checkout
 from quickscale_stripe.models import Payment, StripePrice
 from quickscale_stripe.sandbox import Sandbox
 

@@ -536,7 +536,7 @@ class TestEvents:
         def fail(event: StripeEvent) -> None:
             raise ValueError("still broken")
 
-        monkeypatch.setattr("quickscale_stripe.webhooks.handler_for", lambda kind: fail)
+        monkeypatch.setattr("quickscale_stripe.events.inbox.handler_for", lambda kind: fail)
         told = staff.post(f"{EVENTS}{dead.pk}/take/replay/", follow=True)
         assert "ValueError: still broken" in text(told)
         dead.refresh_from_db()

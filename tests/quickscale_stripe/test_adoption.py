@@ -10,7 +10,7 @@ import stripe
 from django.core.management import CommandError, call_command
 from django.test import Client
 
-from quickscale_stripe import adoption, checkout, customers
+from quickscale_stripe.billing import adoption, checkout, customers
 from quickscale_stripe.client import get_client
 from quickscale_stripe.exceptions import AlreadySubscribedError, NotAdoptableError
 from quickscale_stripe.models import StripeCustomer, StripePrice, Subscription

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from quickscale_stripe import receipts, refunds
+from quickscale_stripe.billing import refunds
 from quickscale_stripe.exceptions import NotRefundableError, StripeUnavailableError
 from quickscale_stripe.models import Payment, Refund
+from quickscale_stripe.receipts import receipt
 from quickscale_stripe.sandbox import Sandbox
 from tests.owners import make_user
 from tests.quickscale_stripe.proof.world import World
@@ -52,7 +53,7 @@ def share(amount: int) -> Any:
 
 
 def sums(payment: Payment) -> list[tuple[str, int]]:
-    return [(line.label, line.amount) for line in receipts.receipt_of(payment).sums]
+    return [(line.label, line.amount) for line in receipt.receipt_of(payment).sums]
 
 
 def test_a_balance_is_no_money_that_moved(

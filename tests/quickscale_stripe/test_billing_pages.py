@@ -7,9 +7,9 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.test import Client
 
-from quickscale_stripe import billing_views
 from quickscale_stripe.client import get_client
 from quickscale_stripe.models import StripeCustomer, StripePrice, Subscription
+from quickscale_stripe.pages import billing
 from quickscale_stripe.sandbox import Sandbox
 from quickscale_stripe.sandbox.methods import find_method
 from quickscale_stripe.sandbox.operations import portal
@@ -175,8 +175,8 @@ def test_a_card_that_ends_is_told_in_time(
 
 
 def test_a_card_is_good_until_its_months_last_day() -> None:
-    assert billing_views._end_of(2027, 2) == date(2027, 2, 28)
-    assert billing_views._end_of(2027, 12) == date(2027, 12, 31)
+    assert billing._end_of(2027, 2) == date(2027, 2, 28)
+    assert billing._end_of(2027, 12) == date(2027, 12, 31)
 
 
 def test_while_stripe_is_down_the_page_shows_what_is_known(

@@ -11,11 +11,12 @@ import stripe
 from django.core.management import CommandError, call_command
 from django.test import Client
 
-from quickscale_stripe import catalogue, checks, metadata, publishing
+from quickscale_stripe import checks
+from quickscale_stripe.catalogue import metadata, mirror, publishing
+from quickscale_stripe.catalogue.publishing import PriceFields
 from quickscale_stripe.client import get_client
 from quickscale_stripe.exceptions import NotForSaleError
 from quickscale_stripe.models import StripePrice, StripeProduct
-from quickscale_stripe.publishing import PriceFields
 from quickscale_stripe.sandbox import Sandbox
 from quickscale_stripe.testing import StripeOfTest
 from tests.quickscale_stripe.shopping import open_checkout, open_signup
@@ -59,21 +60,21 @@ def test_what_is_archived_is_hidden_and_kept(shop: Sandbox, package: StripePrice
     shop.deliver()
     package.refresh_from_db()
     assert package.active is False
-    assert package not in [offer.price for offer in catalogue.packages()]
+    assert package not in [offer.price for offer in mirror.packages()]
 
 
 def test_what_stripe_does_not_have_becomes_inactive(shop: Sandbox, package: StripePrice) -> None:
     StripeProduct.objects.filter(pk=package.product_id).update(stripe_id="prod_gone")
     StripePrice.objects.filter(pk=package.pk).update(stripe_id="price_gone")
-    assert catalogue.sync_product("prod_gone") is None
-    assert catalogue.sync_price("price_gone") is None
+    assert mirror.sync_product("prod_gone") is None
+    assert mirror.sync_price("price_gone") is None
     package.refresh_from_db()
     assert (package.active, package.product.active) == (False, False)
 
 
 def test_a_whole_sync_hides_what_is_no_longer_listed(shop: Sandbox, package: StripePrice) -> None:
     StripePrice.objects.filter(pk=package.pk).update(stripe_id="price_gone")
-    list(catalogue.sync_all())
+    list(mirror.sync_all())
     package.refresh_from_db()
     assert package.active is False
 
@@ -129,7 +130,7 @@ class TestForeign:
         if request.param == "by event":
             shop.deliver()
         else:
-            list(catalogue.sync_all())
+            list(mirror.sync_all())
 
     @pytest.mark.usefixtures("mirrored")
     def test_is_neither_mirrored_nor_exported(self, capsys: Any) -> None:
@@ -142,7 +143,7 @@ class TestForeign:
         self, shop: Sandbox, owner: Any, buyer: Client, plan: stripe.Price, shirt: stripe.Price
     ) -> None:
         """A subscription that staff made by hand refers to it."""
-        known = [catalogue.get_price(price.id) for price in (plan, shirt)]
+        known = [mirror.get_price(price.id) for price in (plan, shirt)]
         rows = [price for price in known if price]
         assert not StripePrice.objects.offered().filter(pk__in=[row.pk for row in rows]).exists()
         assert "Other plan" not in buyer.get("/dashboard/plans/").content.decode()
@@ -157,7 +158,7 @@ class TestForeign:
             open_checkout(owner, rows[1])
 
     def test_known_prices_stay_in_step(self, shop: Sandbox, shirt: stripe.Price) -> None:
-        catalogue.sync_price(shirt.id)
+        mirror.sync_price(shirt.id)
         get_client().v1.prices.update(shirt.id, {"nickname": "XL"})
         shop.deliver()
         assert StripePrice.objects.get(stripe_id=shirt.id).nickname == "XL"
@@ -184,11 +185,11 @@ class TestForeign:
         by_product = make_price(name="Also own", product_metadata={"catalogue": "acme"})
         make_price(name="Other", metadata={"catalogue": "other", "credits": "10"})
         settings.QUICKSCALE_STRIPE_CATALOGUE = "acme"
-        list(catalogue.sync_all())
+        list(mirror.sync_all())
         offered = StripePrice.objects.offered().values_list("stripe_id", flat=True)
         assert sorted(offered) == sorted([own.id, by_product.id])
         settings.QUICKSCALE_STRIPE_CATALOGUE = ""
-        list(catalogue.sync_all())
+        list(mirror.sync_all())
         assert StripePrice.objects.offered().count() == 7
 
 
@@ -253,7 +254,7 @@ class TestMalformed:
 
     def test_a_price_that_was_not_ours_is_not_sold_for_nothing(self, shop: Sandbox) -> None:
         price = make_price(name="Plan", recurring={"interval": "month"})
-        catalogue.sync_price(price.id)
+        mirror.sync_price(price.id)
         get_client().v1.prices.update(price.id, {"metadata": {"credits": "1,000"}})
         shop.deliver()
         assert not StripePrice.objects.offered().filter(stripe_id=price.id).exists()
@@ -315,19 +316,19 @@ def test_a_product_with_all_of_its_prices(shop: Sandbox, package: StripePrice) -
     gone = StripePrice.objects.create(
         product=package.product, stripe_id="price_gone", currency="usd", synced_at=package.synced_at
     )
-    catalogue.sync_with_prices(package.product.stripe_id)
+    mirror.sync_with_prices(package.product.stripe_id)
     gone.refresh_from_db()
     package.refresh_from_db()
     assert (package.nickname, package.active, gone.active) == ("", True, False)
     StripeProduct.objects.filter(pk=package.product_id).update(stripe_id="prod_gone")
-    assert catalogue.sync_with_prices("prod_gone") is None
+    assert mirror.sync_with_prices("prod_gone") is None
     package.refresh_from_db()
     assert package.active is False
 
 
 def test_a_whole_sync_leaves_the_other_mode_alone(shop: Sandbox, package: StripePrice) -> None:
     StripePrice.objects.filter(pk=package.pk).update(stripe_id="price_live", livemode=True)
-    list(catalogue.sync_all())
+    list(mirror.sync_all())
     package.refresh_from_db()
     assert package.active is True
 
@@ -336,6 +337,6 @@ def test_all_products_are_named_also_those_that_stripe_lost(
     shop: Sandbox, package: StripePrice
 ) -> None:
     StripeProduct.objects.filter(pk=package.product_id).update(stripe_id="prod_gone")
-    ids = catalogue.product_ids()
+    ids = mirror.product_ids()
     assert "prod_gone" in ids
     assert len(ids) == len(set(ids)) == 6

@@ -12,7 +12,7 @@ import pytest
 import stripe
 from django.core.management import CommandError, call_command
 
-from quickscale_stripe import catalogue, catalogue_file
+from quickscale_stripe.catalogue import file, mirror
 from quickscale_stripe.client import get_client
 from quickscale_stripe.models import StripePrice, StripeProduct
 from quickscale_stripe.sandbox import Sandbox
@@ -222,8 +222,8 @@ def test_without_keys_or_a_file_it_says_so(db: None, push: Any) -> None:
     ],
 )
 def test_a_file_that_is_wrong_is_refused_whole(content: str, complaint: str) -> None:
-    with pytest.raises(catalogue_file.BadFileError, match=complaint):
-        catalogue_file.read(content)
+    with pytest.raises(file.BadFileError, match=complaint):
+        file.read(content)
 
 
 def test_the_mirror_is_brought_up_to_date_before(
@@ -232,6 +232,6 @@ def test_the_mirror_is_brought_up_to_date_before(
     StripeProduct.objects.filter(pk=package.product_id).update(name="stale")
     entry = {"id": package.product.stripe_id, "name": "Starter pack"}
     assert "name:" not in push(entry, dry_run=True)
-    assert catalogue.packages()[0].price.product.name == "stale"
+    assert mirror.packages()[0].price.product.name == "stale"
     assert "name:" not in push(entry)
-    assert catalogue.packages()[0].price.product.name == "Starter pack"
+    assert mirror.packages()[0].price.product.name == "Starter pack"

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from quickscale_stripe import catalogue, checkout
+from quickscale_stripe.billing import checkout
+from quickscale_stripe.catalogue import mirror
 from quickscale_stripe.client import get_client
 from quickscale_stripe.exceptions import NotForSaleError, PaymentsOffError
 from quickscale_stripe.models import StripePrice
@@ -80,13 +81,13 @@ def test_what_is_not_offered_is_not_sold(
 def test_the_smallest_and_the_largest_purchase_limit_what_is_offered(
     shop: Sandbox, settings: Any
 ) -> None:
-    amounts = [offer.price.unit_amount for offer in catalogue.packages()]
+    amounts = [offer.price.unit_amount for offer in mirror.packages()]
     assert amounts == [900, 3900, 12900]
 
     settings.QUICKSCALE_STRIPE_MIN_PURCHASE = 3900
     settings.QUICKSCALE_STRIPE_MAX_PURCHASE = 3900
 
-    assert [offer.price.unit_amount for offer in catalogue.packages()] == [3900]
+    assert [offer.price.unit_amount for offer in mirror.packages()] == [3900]
 
 
 def test_options_for_tax_and_promotion_codes_reach_stripe(

@@ -8,7 +8,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from quickscale.owner import owner_email
-from quickscale_stripe import customers
+from quickscale_stripe.billing import customers
 from quickscale_stripe.client import get_client
 from quickscale_stripe.exceptions import StripeRefusedError, StripeUnavailableError
 from quickscale_stripe.models import StripeCustomer
@@ -106,7 +106,7 @@ def test_a_stripe_that_is_down_leaves_no_half_customer(
     def refuse(*args: Any, **kwargs: Any) -> Any:
         raise StripeUnavailableError("down")
 
-    monkeypatch.setattr("quickscale_stripe.customers.get_client", refuse)
+    monkeypatch.setattr("quickscale_stripe.billing.customers.get_client", refuse)
     with pytest.raises(StripeUnavailableError):
         customers.ensure(owner)
     assert not StripeCustomer.objects.filter(stripe_id__isnull=False).exists()
@@ -133,7 +133,7 @@ def test_a_customer_of_another_mode_is_not_lost_for_a_wrong_key(
             code="resource_missing",
         )
 
-    monkeypatch.setattr("quickscale_stripe.customers.get_client", refuse)
+    monkeypatch.setattr("quickscale_stripe.billing.customers.get_client", refuse)
     with pytest.raises(StripeRefusedError):
         customers.sync(customer.stripe_id or "")
     customer.refresh_from_db()
@@ -190,7 +190,7 @@ class TestOwnersChanges:
             raise StripeUnavailableError("down")
 
         with monkeypatch.context() as patch:
-            patch.setattr("quickscale_stripe.customers.get_client", refuse)
+            patch.setattr("quickscale_stripe.billing.customers.get_client", refuse)
             with django_capture_on_commit_callbacks(execute=True):
                 owner.save()
         call_command("sync_customers")
@@ -204,7 +204,7 @@ class TestOwnersChanges:
         settings: Any,
         django_capture_on_commit_callbacks: Any,
     ) -> None:
-        tasks = pytest.importorskip("quickscale_stripe.tasks", exc_type=ImportError)
+        tasks = pytest.importorskip("quickscale_stripe.events.tasks", exc_type=ImportError)
         settings.QUICKSCALE_STRIPE_WEBHOOK_TASKS = True
         settings.TASKS = {"default": {"BACKEND": "django.tasks.backends.dummy.DummyBackend"}}
         customers.ensure(owner)
@@ -235,7 +235,7 @@ class TestSyncCommand:
                 raise StripeUnavailableError("too many requests")
             return fetch(stripe_id)
 
-        monkeypatch.setattr("quickscale_stripe.customers.fetch", fail_once)
+        monkeypatch.setattr("quickscale_stripe.billing.customers.fetch", fail_once)
         with pytest.raises(CommandError, match="1 up to date, 1 gone, 1 failed"):
             call_command("sync_customers")
         assert "too many requests" in capsys.readouterr().err
@@ -252,7 +252,7 @@ class TestSyncCommand:
         def down(stripe_id: str) -> Any:
             raise StripeUnavailableError("down")
 
-        monkeypatch.setattr("quickscale_stripe.customers.fetch", down)
+        monkeypatch.setattr("quickscale_stripe.billing.customers.fetch", down)
         with pytest.raises(CommandError, match=r"out of reach\. 0 up to date, 0 gone, 5 failed"):
             call_command("sync_customers")
 

@@ -12,8 +12,10 @@ from django.test import Client
 from django.utils import timezone
 
 from quickscale.owner import forget_owner, get_owner_model
-from quickscale_stripe import catalogue, customers, fulfilment, movements, reconcile, refunds
+from quickscale_stripe.billing import customers, fulfilment, movements, refunds
+from quickscale_stripe.catalogue import mirror
 from quickscale_stripe.client import get_client
+from quickscale_stripe.events import reconcile
 from quickscale_stripe.exceptions import PaymentsError
 from quickscale_stripe.models import Payment, StripeCustomer, StripeEvent, Subscription
 from quickscale_stripe.sandbox import Sandbox
@@ -26,7 +28,7 @@ pytestmark = pytest.mark.django_db
 def subscribed(shop: Sandbox, owner: Any, package: Any) -> Subscription:
     """A purchase and a plan, both paid."""
     shop.pay(open_checkout(owner, package))
-    shop.pay(open_signup(owner, catalogue.plans()[0].price))
+    shop.pay(open_signup(owner, mirror.plans()[0].price))
     shop.deliver()
     return Subscription.objects.get()
 

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 from django.core.management import load_command_class
 
-from quickscale_stripe.handlers import HANDLERS
+from quickscale_stripe.events.handlers import HANDLERS
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"

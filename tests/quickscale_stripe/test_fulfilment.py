@@ -14,8 +14,10 @@ from django.test import Client
 
 from quickscale_credits import ledger
 from quickscale_credits.models import CreditAccount, CreditLot
-from quickscale_stripe import fulfilment, invoices, signals, webhooks
+from quickscale_stripe import signals
+from quickscale_stripe.billing import fulfilment, invoices
 from quickscale_stripe.client import get_client
+from quickscale_stripe.events import inbox
 from quickscale_stripe.exceptions import (
     FulfilmentFailedError,
     MayNotBuyError,
@@ -399,7 +401,7 @@ def test_staff_are_told_once_of_a_payment_that_can_t_be_fulfilled(
         with django_capture_on_commit_callbacks(execute=True):
             shop.deliver()
             for event in StripeEvent.objects.filter(status="failed"):
-                webhooks.replay(event)
+                inbox.replay(event)
     event = StripeEvent.objects.get(type="checkout.session.completed")
     assert (event.status, "in fail" in event.traceback) == ("failed", True)
     [mail] = [mail for mail in mailoutbox if mail.to == ["staff@example.com"]]
@@ -425,7 +427,7 @@ def test_the_end_of_a_subscription_is_kept_when_its_hook_fails(
 
     del settings.QUICKSCALE_STRIPE_END_SUBSCRIPTION
     for event in dead_or_failed:
-        assert webhooks.replay(event) == webhooks.Outcome.DONE
+        assert inbox.replay(event) == inbox.Outcome.DONE
 
 
 def fail_to_end(**facts: Any) -> None:

@@ -10,7 +10,7 @@ from django.core.checks import run_checks
 from django.test import Client
 
 from quickscale.owner import get_owner_model
-from quickscale_stripe import plan_changes
+from quickscale_stripe.billing import plan_changes
 from quickscale_stripe.client import get_client
 from quickscale_stripe.models import Payment, StripePrice, Subscription
 from quickscale_stripe.sandbox import Sandbox

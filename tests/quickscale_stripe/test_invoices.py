@@ -11,7 +11,8 @@ import pytest
 import stripe
 
 from quickscale_credits.models import CreditAccount, CreditLot
-from quickscale_stripe import fulfilment, invoices, plan_changes, signals
+from quickscale_stripe import signals
+from quickscale_stripe.billing import fulfilment, invoices, plan_changes
 from quickscale_stripe.client import get_client
 from quickscale_stripe.exceptions import FulfilmentFailedError, HookFailedError, NotOursError
 from quickscale_stripe.models import Payment, StripeCustomer, StripePrice, Subscription

@@ -14,7 +14,7 @@ from django.core.management import call_command
 
 from quickscale import mail_samples
 from quickscale_stripe.client import get_client
-from quickscale_stripe.mail_samples import NAMES
+from quickscale_stripe.internal.mail_samples import NAMES
 from quickscale_stripe.models import Payment, StripeEvent, StripePrice
 from quickscale_stripe.sandbox import Sandbox
 from tests.markup import words

@@ -10,7 +10,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import IntegrityError, transaction
 
-from quickscale_stripe import movements, subscriptions
+from quickscale_stripe.billing import movements, subscriptions
 from quickscale_stripe.client import get_client
 from quickscale_stripe.models import MrrMovement, Subscription
 from quickscale_stripe.sandbox import Sandbox

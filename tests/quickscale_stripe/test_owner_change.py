@@ -48,7 +48,7 @@ from django.core.checks import run_checks
 from django.core.exceptions import ImproperlyConfigured
 from quickscale_credits import ledger
 from quickscale_credits.models import CreditAccount
-from quickscale_stripe import customers
+from quickscale_stripe.billing import customers
 from quickscale_stripe.models import Payment
 from tests.projects.team_owner.teams.models import Team
 

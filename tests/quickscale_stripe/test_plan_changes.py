@@ -13,7 +13,7 @@ from django.core import signing
 from django.utils import timezone
 
 from quickscale_credits.models import CreditLot
-from quickscale_stripe import plan_changes
+from quickscale_stripe.billing import plan_changes
 from quickscale_stripe.client import get_client
 from quickscale_stripe.exceptions import (
     NotForSaleError,
@@ -311,7 +311,9 @@ def test_what_stripe_refuses_is_this_site_s_error(world: World, row: Subscriptio
     row.stripe_id = "sub_unknown"
     with pytest.raises(StripeRefusedError):
         plan_changes.preview(subscription=row, price=pro)
-    token = signing.dumps(["sub_unknown", pro.stripe_id, 1], salt="quickscale_stripe.plan_changes")
+    token = signing.dumps(
+        ["sub_unknown", pro.stripe_id, 1], salt="quickscale_stripe.billing.plan_changes"
+    )
     with pytest.raises(StripeRefusedError):
         plan_changes.change(subscription=row, price=pro, token=token)
 

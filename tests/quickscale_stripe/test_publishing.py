@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import stripe
 
-from quickscale_stripe import catalogue, publishing
+from quickscale_stripe.catalogue import mirror, publishing
+from quickscale_stripe.catalogue.publishing import PriceFields, ProductFields
 from quickscale_stripe.client import get_client
 from quickscale_stripe.exceptions import (
     NotEditableError,
@@ -18,7 +19,6 @@ from quickscale_stripe.exceptions import (
     StripeUnavailableError,
 )
 from quickscale_stripe.models import StripePrice, StripeProduct
-from quickscale_stripe.publishing import PriceFields, ProductFields
 from quickscale_stripe.sandbox import Sandbox
 from quickscale_stripe.sandbox.recording import RecordingHTTPClient
 
@@ -121,7 +121,7 @@ class TestProducts:
     def test_are_archived_and_restored(self, shop: Sandbox, product: StripeProduct) -> None:
         assert publishing.set_active(row=product, active=False).active is False
         assert remote_product(product).active is False
-        assert catalogue.packages()[0].price.product != product
+        assert mirror.packages()[0].price.product != product
         assert publishing.set_active(row=product, active=True).active is True
 
 
@@ -174,7 +174,7 @@ class TestPrices:
         assert (package.active, package.lookup_key, package.unit_amount) == (False, "", 900)
         assert remote_price(new).metadata["crm"] == "42"
         assert remote_product(package.product).default_price == new.stripe_id
-        assert catalogue.packages()[0].price == new
+        assert mirror.packages()[0].price == new
 
     def test_changed_twice_by_one_form_are_replaced_once(
         self, shop: Sandbox, package: StripePrice
@@ -198,7 +198,7 @@ class TestPrices:
         shop.deliver()
         assert world.known(subscription).price == price
         assert new.is_subscription
-        assert {offer.price for offer in catalogue.plans()} >= {new}
+        assert {offer.price for offer in mirror.plans()} >= {new}
 
     def test_with_parts_that_are_not_known_here_are_left_to_stripe(
         self, shop: Sandbox, product: StripeProduct
@@ -207,7 +207,7 @@ class TestPrices:
             {"product": product.stripe_id, "currency": "usd", "unit_amount": 5,
              "recurring": {"interval": "month", "usage_type": "metered"}}
         )  # fmt: skip
-        row = catalogue.sync_price(made.id)
+        row = mirror.sync_price(made.id)
         assert row
         with pytest.raises(NotEditableError):
             publishing.update_price(
@@ -269,7 +269,7 @@ class TestTrouble:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         get_client().v1.prices.update(package.stripe_id, {"lookup_key": "starter"})
-        catalogue.sync_price(package.stripe_id)
+        mirror.sync_price(package.stripe_id)
         package.refresh_from_db()
         fields = replace(PriceFields.of(package), unit_amount=1100)
 
@@ -303,6 +303,6 @@ def test_a_slow_answer_brings_no_old_state_back(shop: Sandbox, package: StripePr
     asked = package.synced_at
     changed = replace(PriceFields.of(package), display_order=5)
     publishing.update_price(price=package, fields=changed, reference="a")
-    catalogue._write_price(old, asked)
+    mirror._write_price(old, asked)
     package.refresh_from_db()
     assert package.display_order == 5

@@ -18,8 +18,9 @@ from pypdf import PdfReader
 
 from quickscale.errors import MissingExtraError
 from quickscale.formats import format_money
-from quickscale_stripe import checks, receipt_pdf, receipts
+from quickscale_stripe import checks
 from quickscale_stripe.models import Payment, Refund, StripePrice, Subscription
+from quickscale_stripe.receipts import pdf, receipt
 from quickscale_stripe.sandbox import Sandbox
 from tests.quickscale_stripe.shopping import open_checkout, open_signup
 from tests.quickscale_stripe.test_pages import text_of
@@ -70,10 +71,13 @@ def test_page_and_pdf_say_the_same(
     with django_assert_max_num_queries(5):
         page = buyer.get(page_of(paid))
     with django_assert_max_num_queries(4):
-        pdf = buyer.get(pdf_of(paid))
+        response = buyer.get(pdf_of(paid))
 
-    assert pdf["Content-Type"] == "application/pdf"
-    assert f'attachment; filename="receipt-{paid.receipt_number}.pdf"' in pdf["Content-Disposition"]
+    assert response["Content-Type"] == "application/pdf"
+    assert (
+        f'attachment; filename="receipt-{paid.receipt_number}.pdf"'
+        in response["Content-Disposition"]
+    )
     assert pdf_of(paid) in page.text
     for fact in (
         "Example GmbH",
@@ -86,8 +90,8 @@ def test_page_and_pdf_say_the_same(
         "Total paid $9.00",
     ):
         assert fact in text_of(page)
-        assert fact in read(pdf.content)
-    document = PdfReader(io.BytesIO(pdf.content))
+        assert fact in read(response.content)
+    document = PdfReader(io.BytesIO(response.content))
     assert document.metadata
     assert document.metadata.title == f"Receipt {paid.receipt_number}, Example GmbH"
     assert document.trailer["/Root"]["/Lang"] == "en-us"
@@ -112,7 +116,7 @@ def test_an_invoice_has_its_lines_with_their_periods(
     payment = Payment.objects.get()
     text = read(buyer.get(pdf_of(payment)).content)
     assert subscribed.current_period_end
-    assert f"\N{EN DASH} {receipts.local_date(subscribed.current_period_end)}" in text
+    assert f"\N{EN DASH} {receipt.local_date(subscribed.current_period_end)}" in text
     assert "Basic plan" in text
     assert "300 credits" in text
 
@@ -139,7 +143,7 @@ def test_tax_discount_and_refunds_lead_to_the_totals(owner: Any, buyer: Client) 
             payment=payment, stripe_id=status, amount=500, currency="usd", status=status,
             created_at=timezone.now(), synced_at=timezone.now(),
         )  # fmt: skip
-    today = receipts.local_date(timezone.now())
+    today = receipt.local_date(timezone.now())
     facts = (
         "Ada Ltd High Street 2 N1 London GB123 bills@example.com",
         "3 \N{MULTIPLICATION SIGN} Seats $10.00",
@@ -164,10 +168,10 @@ def test_what_stripe_charged_adds_up(
     shop.deliver()
     labels = ["Discount"] if code else []
     for payment in Payment.objects.all():
-        receipt = receipts.receipt_of(payment)
-        assert [line.label for line in receipt.sums] == [*labels, "Tax", "Total paid"]
-        parts = sum(line.amount for line in receipt.sums if not line.is_total)
-        assert sum(line.amount for line in receipt.lines) + parts == payment.amount
+        document = receipt.receipt_of(payment)
+        assert [line.label for line in document.sums] == [*labels, "Tax", "Total paid"]
+        parts = sum(line.amount for line in document.sums if not line.is_total)
+        assert sum(line.amount for line in document.lines) + parts == payment.amount
 
 
 def test_a_tax_that_the_price_contains_is_not_added(owner: Any, buyer: Client) -> None:
@@ -201,7 +205,7 @@ def test_what_leads_from_the_total_to_what_was_paid_is_told(
 ) -> None:
     lines = [{"description": "Plan", "quantity": 1, "amount": total}]
     payment = made(owner, total=total, amount=amount, receipt_details={"lines": lines} | details)
-    sums = [(one.label, one.amount) for one in receipts.receipt_of(payment).sums]
+    sums = [(one.label, one.amount) for one in receipt.receipt_of(payment).sums]
     assert sums == [("Total", total), *told, ("Paid", amount)]
     assert total + sum(money for _, money in told) == amount
 
@@ -219,7 +223,7 @@ def test_amounts_have_the_currency_s_decimals_in_the_reader_s_locale(
 ) -> None:
     payment = made(owner, amount=amount, currency=currency)
     with translation.override(language):
-        drawn = receipt_pdf.draw(receipts.receipt_of(payment))
+        drawn = pdf.draw(receipt.receipt_of(payment))
     assert text in read(drawn)
 
 
@@ -228,7 +232,7 @@ def test_dates_are_those_of_the_site_whoever_reads(owner: Any, buyer: Client) ->
     payment.paid_at = datetime(2026, 11, 21, 23, 30, tzinfo=UTC)
     payment.save()
     with timezone.override("Pacific/Auckland"):
-        drawn = receipt_pdf.draw(receipts.receipt_of(payment))
+        drawn = pdf.draw(receipt.receipt_of(payment))
         page = text_of(buyer.get(page_of(payment)))
     assert "Paid on Nov. 21, 2026" in read(drawn)
     assert "Paid on Nov. 21, 2026" in page
@@ -237,7 +241,7 @@ def test_dates_are_those_of_the_site_whoever_reads(owner: Any, buyer: Client) ->
 def test_names_of_many_scripts_are_drawn(owner: Any, caplog: pytest.LogCaptureFixture) -> None:
     buyer = {"name": "Ζωή Юлия Łódź Հայ ქართ", "email": "a@example.com"}
     with caplog.at_level(logging.WARNING, "fpdf"):
-        drawn = receipt_pdf.draw(receipts.receipt_of(made(owner, receipt_details={"buyer": buyer})))
+        drawn = pdf.draw(receipt.receipt_of(made(owner, receipt_details={"buyer": buyer})))
     assert buyer["name"] in read(drawn)
     assert not caplog.records
 
@@ -252,7 +256,7 @@ LACKING = set("֏؋₼₾￥")
 def test_money_and_dates_of_a_language_are_in_the_font(language: str) -> None:
     days = [datetime(2026, month, 20, tzinfo=UTC) for month in range(1, 13)]
     with translation.override(language):
-        texts = [receipts.local_date(day) for day in days]
+        texts = [receipt.local_date(day) for day in days]
         texts += [format_money(-1234567, code.lower()) for code in sorted(list_currencies())]
     assert set("".join(texts)) - drawn_characters() <= LACKING
 
@@ -275,28 +279,28 @@ def test_names_and_signs_are_in_the_font(text: str) -> None:
 
 @cache
 def drawn_characters() -> set[str]:
-    return {chr(code) for code in TTFont(receipt_pdf.FONT).getBestCmap()}
+    return {chr(code) for code in TTFont(pdf.FONT).getBestCmap()}
 
 
 def test_very_long_names_and_many_lines_wrap_and_go_on_over_pages(owner: Any) -> None:
     line = {"description": "A long name " * 40, "quantity": 1, "amount": 1}
     details = {
-        "lines": [line] * receipts.MAX_LINES,
+        "lines": [line] * receipt.MAX_LINES,
         "buyer": {"name": "x" * 500, "email": "a@example.com"},
     }
-    drawn = receipt_pdf.draw(receipts.receipt_of(made(owner, receipt_details=details)))
+    drawn = pdf.draw(receipt.receipt_of(made(owner, receipt_details=details)))
     text = read(drawn)
     assert len(PdfReader(io.BytesIO(drawn)).pages) > 1
-    assert text.count("A long name") == 40 * receipts.MAX_LINES
+    assert text.count("A long name") == 40 * receipt.MAX_LINES
     assert text.replace(" ", "").count("x" * 500) == 1
     assert "Total paid" in text
 
 
 def test_many_lines_are_kept_as_one(shop: Sandbox, subscribed: Subscription) -> None:
-    kept = receipts._bounded(
-        [{"description": "Part", "quantity": 1, "amount": 2}] * (receipts.MAX_LINES + 5), 50
+    kept = receipt._bounded(
+        [{"description": "Part", "quantity": 1, "amount": 2}] * (receipt.MAX_LINES + 5), 50
     )
-    assert len(kept) == receipts.MAX_LINES + 1
+    assert len(kept) == receipt.MAX_LINES + 1
     assert kept[-1]["amount"] == 10
 
 
@@ -315,36 +319,36 @@ def test_without_the_extra_the_page_is_to_be_printed(
     paid: Payment, buyer: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "fpdf", None)
-    monkeypatch.setattr(receipt_pdf, "find_spec", lambda name: None)
+    monkeypatch.setattr(pdf, "find_spec", lambda name: None)
     assert "PDF" not in text_of(buyer.get(page_of(paid)))
     assert "print this page" in text_of(buyer.get(pdf_of(paid), follow=True))
     with pytest.raises(MissingExtraError, match=r'pip install "quickscale\[pdf\]"'):
-        receipt_pdf.draw(receipts.receipt_of(paid))
+        pdf.draw(receipt.receipt_of(paid))
 
 
 def test_another_font_draws_what_the_first_lacks(
     owner: Any, settings: Any, tmp_path: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     buyer = {"name": "\N{THAI CHARACTER KO KAI}", "email": "a@example.com"}
-    receipt = receipts.receipt_of(made(owner, receipt_details={"buyer": buyer}))
+    document = receipt.receipt_of(made(owner, receipt_details={"buyer": buyer}))
     with caplog.at_level(logging.WARNING, "fpdf"):
-        assert receipt_pdf.draw(receipt)
+        assert pdf.draw(document)
     assert "MISSING" in caplog.text.upper()
     caplog.clear()
 
-    font = TTFont(receipt_pdf.FONT)
+    font = TTFont(pdf.FONT)
     for table in font["cmap"].tables:
         table.cmap[ord(buyer["name"])] = table.cmap[ord("A")]
     font.save(tmp_path / "thai.ttf")
     settings.QUICKSCALE_STRIPE_RECEIPT_FONTS = [tmp_path / "thai.ttf"]
     assert checks.check_fonts(None) == []
     with caplog.at_level(logging.WARNING, "fpdf"):
-        assert buyer["name"] in read(receipt_pdf.draw(receipt))
+        assert buyer["name"] in read(pdf.draw(document))
     assert not caplog.records
     settings.QUICKSCALE_STRIPE_RECEIPT_FONTS = [tmp_path / "none.ttf"]
     assert [found.id for found in checks.check_fonts(None)] == ["quickscale_stripe.E009"]
 
 
 def test_the_font_is_the_one_that_its_licence_names() -> None:
-    digest = hashlib.sha256(receipt_pdf.FONT.read_bytes()).hexdigest()
-    assert digest in (receipt_pdf.FONT.parent / "LICENSE.txt").read_text()
+    digest = hashlib.sha256(pdf.FONT.read_bytes()).hexdigest()
+    assert digest in (pdf.FONT.parent / "LICENSE.txt").read_text()

@@ -8,12 +8,12 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from quickscale_stripe import customers
+from quickscale_stripe.billing import customers
 from quickscale_stripe.client import get_client
-from quickscale_stripe.dry_run import dry_run
+from quickscale_stripe.events.reconcile import reconcile
 from quickscale_stripe.exceptions import StripeUnavailableError, WouldWriteError
+from quickscale_stripe.internal.dry_run import dry_run
 from quickscale_stripe.models import Payment, Refund, StripeCustomer, StripePrice, Subscription
-from quickscale_stripe.reconcile import reconcile
 from quickscale_stripe.sandbox import Sandbox
 from quickscale_stripe.sandbox.methods import find_method
 from quickscale_stripe.sandbox.operations import portal
@@ -164,7 +164,7 @@ def test_what_can_not_be_compared_is_told_and_the_rest_goes_on(
     def refuse(*_: Any) -> None:
         raise StripeUnavailableError("down")
 
-    monkeypatch.setattr("quickscale_stripe.reversals.get_client", refuse)
+    monkeypatch.setattr("quickscale_stripe.billing.reversals.get_client", refuse)
     with pytest.raises(CommandError, match="could not be compared"):
         call_command("reconcile_stripe")
     assert balance(owner) == 400

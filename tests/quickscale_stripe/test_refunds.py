@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import stripe
 
-from quickscale_stripe import refunds, returns
+from quickscale_stripe.billing import refunds, returns
 from quickscale_stripe.client import get_client
 from quickscale_stripe.exceptions import (
     NotRefundableError,

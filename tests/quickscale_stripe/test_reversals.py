@@ -9,8 +9,10 @@ from django.utils import timezone
 
 from quickscale_credits import ledger
 from quickscale_credits.models import CreditAccount
-from quickscale_stripe import reconcile, reversals, signals, webhooks
+from quickscale_stripe import signals
+from quickscale_stripe.billing import reversals
 from quickscale_stripe.client import get_client
+from quickscale_stripe.events import inbox, reconcile
 from quickscale_stripe.models import Dispute, Payment, Refund, StripeEvent, StripePrice
 from quickscale_stripe.sandbox import Sandbox
 from tests.quickscale_stripe.proof.world import World
@@ -253,7 +255,7 @@ def test_what_went_back_while_the_hook_failed_is_taken_when_the_credits_come(
 
     del settings.QUICKSCALE_STRIPE_FULFIL
     for event in StripeEvent.objects.filter(status="failed"):
-        webhooks.replay(event)
+        inbox.replay(event)
     assert no_event_failed()
     payment = Payment.objects.get()
     assert (payment.status, payment.is_late, payment.fulfilment_error) == ("refunded", False, "")
@@ -292,7 +294,7 @@ def test_a_refund_is_kept_when_the_hook_that_takes_the_credits_fails(
 
     del settings.QUICKSCALE_STRIPE_REVOKE
     for event in StripeEvent.objects.filter(status="failed"):
-        webhooks.replay(event)
+        inbox.replay(event)
     paid.refresh_from_db()
     assert (paid.fulfilment_error, balance(owner)) == ("", 50)
 
@@ -495,7 +497,7 @@ def test_what_stripe_said_earlier_does_not_replace_what_it_said_later(
     """Two workers may fetch in one order and write in the other; in one instant, the later wins."""
     moment = timezone.now()
     looked_at = [moment]
-    monkeypatch.setattr("quickscale_stripe.clock.database_now", lambda: looked_at[0])
+    monkeypatch.setattr("quickscale_stripe.internal.clock.database_now", lambda: looked_at[0])
     if kind == "refund":
         object_id = get_client().v1.refunds.create(
             {"charge": charge_of(paid), "amount": 300}, {"idempotency_key": "test"}

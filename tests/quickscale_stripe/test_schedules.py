@@ -12,7 +12,7 @@ import pytest
 import stripe
 import typing_extensions
 
-from quickscale_stripe import customers, plan_changes, schedules, subscriptions
+from quickscale_stripe.billing import customers, plan_changes, schedules, subscriptions
 from quickscale_stripe.client import get_client
 from quickscale_stripe.models import Payment, StripePrice, Subscription
 from quickscale_stripe.sandbox import Sandbox, shapes

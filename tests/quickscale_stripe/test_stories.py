@@ -14,9 +14,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from quickscale_credits.models import CreditAccount
-from quickscale_stripe import plan_changes, subscriptions
+from quickscale_stripe.billing import plan_changes, subscriptions
 from quickscale_stripe.client import get_client
-from quickscale_stripe.handlers import HANDLERS
+from quickscale_stripe.events.handlers import HANDLERS
 from quickscale_stripe.models import (
     Dispute,
     Payment,

@@ -14,7 +14,8 @@ from django.utils.html import strip_tags
 
 from quickscale.formats import format_day
 from quickscale_credits.models import CreditAccount
-from quickscale_stripe import catalogue, mails
+from quickscale_stripe import mails
+from quickscale_stripe.catalogue import mirror
 from quickscale_stripe.client import get_client
 from quickscale_stripe.models import Payment, StripePrice, StripeProduct, Subscription
 from quickscale_stripe.sandbox import Sandbox
@@ -89,7 +90,7 @@ def test_only_prices_that_bring_the_same_are_compared(
 ) -> None:
     yearly = StripePrice.objects.filter(product=basic.product, interval="year")
     yearly.update(credits=1000)
-    offers = {offer.price.pk: offer for offer in catalogue.plans()}
+    offers = {offer.price.pk: offer for offer in mirror.plans()}
     assert offers[yearly.get().pk].savings == 0
 
 
@@ -172,9 +173,10 @@ def test_only_the_change_that_was_shown_is_made(
     for token in (
         str(end - 1),
         signing.dumps(mine),
-        signing.dumps(mine, key="guessed", salt="quickscale_stripe.plan_changes"),
+        signing.dumps(mine, key="guessed", salt="quickscale_stripe.billing.plan_changes"),
         signing.dumps(
-            [subscribed.stripe_id, basic.stripe_id, end - 1], salt="quickscale_stripe.plan_changes"
+            [subscribed.stripe_id, basic.stripe_id, end - 1],
+            salt="quickscale_stripe.billing.plan_changes",
         ),
         old,
     ):

@@ -10,13 +10,8 @@ from django.utils import timezone
 
 from quickscale_credits.internal.clock import ledger_clock
 from quickscale_credits.models import CreditAccount, CreditLot
-from quickscale_stripe import (
-    catalogue,
-    customers,
-    fulfilment,
-    plan_changes,
-    subscriptions,
-)
+from quickscale_stripe.billing import customers, fulfilment, plan_changes, subscriptions
+from quickscale_stripe.catalogue import mirror
 from quickscale_stripe.client import get_client
 from quickscale_stripe.exceptions import (
     AlreadySubscribedError,
@@ -317,12 +312,12 @@ def test_a_subscriber_is_offered_one_currency(
         ).id
         for price in (pro, package)
     ]
-    plan, pack = [catalogue.sync_price(price_id) for price_id in ids]
+    plan, pack = [mirror.sync_price(price_id) for price_id in ids]
     assert plan is not None
     assert pack is not None
-    assert {offer.price.currency for offer in catalogue.plans()} == {"usd", "eur"}
-    assert {offer.price.currency for offer in catalogue.plans(owner=owner)} == {"usd"}
-    assert {offer.price.currency for offer in catalogue.packages(owner=owner)} == {"usd"}
+    assert {offer.price.currency for offer in mirror.plans()} == {"usd", "eur"}
+    assert {offer.price.currency for offer in mirror.plans(owner=owner)} == {"usd"}
+    assert {offer.price.currency for offer in mirror.packages(owner=owner)} == {"usd"}
     with pytest.raises(NotForSaleError):
         plan_changes.preview(subscription=subscribed, price=plan)
     with pytest.raises(NotForSaleError):
@@ -366,7 +361,7 @@ def with_monthly_credits(product: str) -> StripePrice:
     price = StripePrice.objects.get(product__name=product, interval="year")
     metadata = {"metadata": {"credits_interval": "month"}}
     get_client().v1.prices.update(price.stripe_id, metadata)
-    synced = catalogue.sync_price(price.stripe_id)
+    synced = mirror.sync_price(price.stripe_id)
     assert synced is not None
     return synced
 
@@ -636,7 +631,7 @@ def test_a_free_plan_s_rest_counts_against_the_plan_that_follows(
             "metadata": {"credits": "100"},
         }
     )
-    list(catalogue.sync_all())
+    list(mirror.sync_all())
     free = StripePrice.objects.get(product__name="Free plan")
     world = World(shop, owner)
     customers.ensure(owner)

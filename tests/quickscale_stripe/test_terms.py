@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from quickscale_stripe.models import StripePrice, StripeProduct
-from quickscale_stripe.terms import credit_terms, price_terms
+from quickscale_stripe.wording import credit_terms, price_terms
 
 
 def plan(**fields: Any) -> StripePrice:

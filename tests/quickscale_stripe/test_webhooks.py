@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 from stripe import WebhookSignature
 
 from quickscale_credits.models import CreditLot
-from quickscale_stripe import handlers, signals, webhooks
+from quickscale_stripe import signals
 from quickscale_stripe.client import get_client
+from quickscale_stripe.events import handlers, inbox
 from quickscale_stripe.exceptions import StripeRefusedError
 from quickscale_stripe.models import Payment, StripeCustomer, StripeEvent, StripePrice
 from quickscale_stripe.sandbox import Sandbox
@@ -164,7 +165,7 @@ class TestIgnored:
         for event in StripeEvent.objects.all():
             assert (event.status, event.account, event.payload) == ("ignored", "acct_1", None)
             assert event.error == "It happened on the connected account acct_1."
-            assert webhooks.replay(event) is webhooks.Outcome.DONE
+            assert inbox.replay(event) is inbox.Outcome.DONE
             event.refresh_from_db()
             assert event.status == "ignored"
 
@@ -366,7 +367,7 @@ def test_after_enough_failures_an_event_is_dead_and_staff_are_told(
     assert told == [event]
 
     failing.clear()
-    assert webhooks.replay(event) is webhooks.Outcome.DONE
+    assert inbox.replay(event) is inbox.Outcome.DONE
 
 
 def test_retries_back_off(sandbox: Sandbox, failing: list[Exception]) -> None:
@@ -424,7 +425,7 @@ def test_an_event_that_another_worker_has_is_left_to_it(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "quickscale_stripe.webhooks.process", lambda event_id: webhooks.Outcome.BUSY
+        "quickscale_stripe.events.inbox.process", lambda event_id: inbox.Outcome.BUSY
     )
     assert post(snapshot()).status_code == 409
 
@@ -435,15 +436,15 @@ def test_a_locked_event_is_skipped_not_waited_for(sandbox: Sandbox) -> None:
         stripe_id="evt_1", type="x", livemode=False, payload={}, created_at=timezone.now()
     )
 
-    def process() -> webhooks.Outcome:
+    def process() -> inbox.Outcome:
         try:
-            return webhooks.process(event.pk)
+            return inbox.process(event.pk)
         finally:
             connection.close()
 
     with ThreadPoolExecutor(1) as threads, transaction.atomic():
         StripeEvent.objects.select_for_update().get()
-        assert threads.submit(process).result(timeout=10) is webhooks.Outcome.BUSY
+        assert threads.submit(process).result(timeout=10) is inbox.Outcome.BUSY
 
 
 @pytest.mark.django_db(transaction=True)
@@ -701,16 +702,16 @@ def test_an_event_that_did_not_come_is_fetched_and_handled_once(
     shop.pay(open_checkout(owner, package))
     (told,) = shop.events("checkout.session.completed")
     for _ in range(2):
-        assert webhooks.fetch(told["id"]) is webhooks.Outcome.DONE
+        assert inbox.fetch(told["id"]) is inbox.Outcome.DONE
     event = StripeEvent.objects.get()
     assert (event.stripe_id, event.status, event.attempts) == (told["id"], "processed", 1)
     assert balance(owner) == 100
     with pytest.raises(StripeRefusedError):
-        webhooks.fetch("evt_unknown")
+        inbox.fetch("evt_unknown")
 
 
 def test_an_event_that_is_not_stored_is_in_nobody_s_hands(db: None) -> None:
-    assert webhooks.process(0) is webhooks.Outcome.BUSY
+    assert inbox.process(0) is inbox.Outcome.BUSY
 
 
 def test_what_an_event_may_leave_out_is_empty(sandbox: Sandbox) -> None:
@@ -742,17 +743,17 @@ def test_a_replay_begins_afresh(sandbox: Sandbox, failing: list[Exception]) -> N
         post(snapshot())
     event = StripeEvent.objects.get()
     assert event.attempts == 3
-    assert webhooks.replay(event) is webhooks.Outcome.FAILED
+    assert inbox.replay(event) is inbox.Outcome.FAILED
     event.refresh_from_db()
     assert (event.attempts, event.status, event.processed_at) == (1, "failed", None)
     failing.clear()
-    assert webhooks.replay(event) is webhooks.Outcome.DONE
+    assert inbox.replay(event) is inbox.Outcome.DONE
     event.refresh_from_db()
     assert (event.attempts, event.status, event.error, event.traceback) == (1, "processed", "", "")
     assert event.next_attempt_at is None
     assert event.processed_at
     failing.append(RuntimeError("again"))
-    assert webhooks.replay(event) is webhooks.Outcome.FAILED
+    assert inbox.replay(event) is inbox.Outcome.FAILED
     event.refresh_from_db()
     assert (event.processed_at, event.status) == (None, "failed")
 
@@ -793,26 +794,26 @@ def test_the_periodic_job_takes_so_many_and_counts_what_became_of_them(
 ) -> None:
     for number in range(3):
         waiting(number)
-    counts = webhooks.process_due(limit=2)
+    counts = inbox.process_due(limit=2)
     assert counts == {
-        webhooks.Outcome.DONE: 2, webhooks.Outcome.FAILED: 0, webhooks.Outcome.BUSY: 0,
+        inbox.Outcome.DONE: 2, inbox.Outcome.FAILED: 0, inbox.Outcome.BUSY: 0,
     }  # fmt: skip
     assert len(handled) == 2
-    assert webhooks.process_due()[webhooks.Outcome.DONE] == 1
+    assert inbox.process_due()[inbox.Outcome.DONE] == 1
 
 
 def test_payloads_that_came_before_then_are_dropped_in_parts_and_counted(
     sandbox: Sandbox, handled: list[StripeEvent], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(webhooks, "_PURGED_AT_ONCE", 2)
+    monkeypatch.setattr(inbox, "_PURGED_AT_ONCE", 2)
     for number in range(5):
         waiting(number)
-    webhooks.process_due()
+    inbox.process_due()
     now = timezone.now()
     StripeEvent.objects.update(received_at=now)
-    assert webhooks.purge(before=now) == 0
-    assert webhooks.purge(before=now + timedelta(microseconds=1)) == 5
-    assert webhooks.purge(before=now + timedelta(microseconds=1)) == 0
+    assert inbox.purge(before=now) == 0
+    assert inbox.purge(before=now + timedelta(microseconds=1)) == 5
+    assert inbox.purge(before=now + timedelta(microseconds=1)) == 0
     assert not StripeEvent.objects.filter(payload__isnull=False).exists()
 
 

@@ -16,16 +16,16 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from quickscale.admin_columns import ReadOnlyMixin
-from quickscale_stripe import catalogue, metadata, publishing
 from quickscale_stripe.admin.base import (
     ReadOnlyAdmin,
     TabularInline,
     stripe_column,
 )
 from quickscale_stripe.admin.jobs import Step
+from quickscale_stripe.catalogue import metadata, mirror, publishing
 from quickscale_stripe.exceptions import PaymentsError
 from quickscale_stripe.models import StripePrice, StripeProduct
-from quickscale_stripe.terms import credit_terms, price_terms
+from quickscale_stripe.wording import credit_terms, price_terms
 
 
 def archive(row: Any) -> None:
@@ -55,12 +55,12 @@ def archiving(question: Any) -> list[Step]:
 
 
 def sync_product(product: StripeProduct) -> None:
-    if catalogue.sync_with_prices(product.stripe_id) is None:
+    if mirror.sync_with_prices(product.stripe_id) is None:
         raise PaymentsError(_("Stripe doesn't have it; it is inactive here now."))
 
 
 def sync_price(price: StripePrice) -> None:
-    if catalogue.sync_price(price.stripe_id) is None:
+    if mirror.sync_price(price.stripe_id) is None:
         raise PaymentsError(_("Stripe doesn't have it; it is inactive here now."))
 
 
@@ -152,7 +152,7 @@ class StripeProductAdmin(CatalogueAdmin):
         if request.method != "POST":
             return self._to_list()
         try:
-            ids = catalogue.product_ids()
+            ids = mirror.product_ids()
         except PaymentsError as error:
             messages.error(request, _("Stripe is out of reach: %s") % error)
             return self._to_list()

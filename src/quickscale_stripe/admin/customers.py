@@ -14,9 +14,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from quickscale.lookup import OwnerNotFoundError, find_owner
-from quickscale_stripe import adoption, customers, subscriptions
 from quickscale_stripe.admin.base import ReadOnlyAdmin, stripe_column
 from quickscale_stripe.admin.jobs import Step
+from quickscale_stripe.billing import adoption, customers, subscriptions
 from quickscale_stripe.exceptions import PaymentsError
 from quickscale_stripe.models import StripeCustomer, Subscription
 

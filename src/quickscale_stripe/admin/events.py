@@ -13,18 +13,18 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from quickscale_stripe import webhooks
 from quickscale_stripe.admin.base import ReadOnlyAdmin, stripe_column
 from quickscale_stripe.admin.jobs import Step
+from quickscale_stripe.events import inbox
 from quickscale_stripe.exceptions import PaymentsError
 from quickscale_stripe.models import StripeEvent
 
 
 def replay(event: StripeEvent) -> None:
-    outcome = webhooks.replay(event)
-    if outcome is webhooks.Outcome.BUSY:
+    outcome = inbox.replay(event)
+    if outcome is inbox.Outcome.BUSY:
         raise PaymentsError(_("Another worker is at it."))
-    if outcome is webhooks.Outcome.FAILED:
+    if outcome is inbox.Outcome.FAILED:
         event.refresh_from_db(fields=["error"])
         raise PaymentsError(event.error)
 

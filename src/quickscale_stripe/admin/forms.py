@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy
 
 from quickscale.formats import format_money
 from quickscale.money import minor_digits, to_major
-from quickscale_stripe import refunds
+from quickscale_stripe.billing import refunds
 from quickscale_stripe.models import Payment
 
 

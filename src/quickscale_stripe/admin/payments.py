@@ -17,7 +17,6 @@ from django.utils.translation import gettext_lazy
 
 from quickscale.admin_columns import ReadOnlyMixin, WordsFilter, words
 from quickscale.formats import format_credits, format_money
-from quickscale_stripe import fulfilment, invoices, refunds, returns, reversals
 from quickscale_stripe.admin.base import (
     ReadOnlyAdmin,
     TabularInline,
@@ -27,6 +26,7 @@ from quickscale_stripe.admin.base import (
 from quickscale_stripe.admin.forms import RefundForm
 from quickscale_stripe.admin.jobs import Step
 from quickscale_stripe.admin.links import stripe_link
+from quickscale_stripe.billing import fulfilment, invoices, refunds, returns, reversals
 from quickscale_stripe.conf import app_settings
 from quickscale_stripe.exceptions import PaymentsError
 from quickscale_stripe.models import Charge, Dispute, Payment, Refund

@@ -15,7 +15,7 @@ from quickscale_credits.models import CreditAccount, CreditLot, CreditTransactio
 from quickscale_stripe.client import payments_are_on
 from quickscale_stripe.conf import app_settings
 from quickscale_stripe.models import Payment, StripePrice, Subscription
-from quickscale_stripe.terms import convertible
+from quickscale_stripe.wording import convertible
 
 
 def fulfil(

@@ -3,15 +3,15 @@ from __future__ import annotations
 from django import template
 
 from quickscale.templatetags.quickscale import isolated
-from quickscale_stripe import terms
+from quickscale_stripe import wording
 from quickscale_stripe.client import payments_are_on
 
 register = template.Library()
 
-register.filter("price_terms", isolated(terms.price_terms))
-register.filter("credit_terms", isolated(terms.credit_terms))
-register.filter("brought_terms", isolated(terms.brought_terms))
-register.filter("left_over_terms", isolated(terms.left_over_terms))
-register.filter(terms.dispute_terms)
-register.filter(terms.method_terms)
+register.filter("price_terms", isolated(wording.price_terms))
+register.filter("credit_terms", isolated(wording.credit_terms))
+register.filter("brought_terms", isolated(wording.brought_terms))
+register.filter("left_over_terms", isolated(wording.left_over_terms))
+register.filter(wording.dispute_terms)
+register.filter(wording.method_terms)
 register.simple_tag(payments_are_on)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from quickscale_stripe import customers, plan_changes, subscriptions
+from quickscale_stripe.billing import customers, plan_changes, subscriptions
 from tests.quickscale_stripe.proof.world import World
 
 Steps: TypeAlias = Iterator[None]

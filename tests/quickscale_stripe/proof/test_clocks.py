@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from quickscale_stripe import reversals, subscriptions
+from quickscale_stripe.billing import reversals, subscriptions
 from quickscale_stripe.models import Dispute, Payment, Refund
 from quickscale_stripe.sandbox import Sandbox
 from tests.quickscale_stripe.proof.world import World

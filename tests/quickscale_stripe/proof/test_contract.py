@@ -19,29 +19,28 @@ from django.utils import timezone
 
 import quickscale_stripe
 from quickscale.owner import forget_owner
-from quickscale_stripe import (
+from quickscale_stripe.billing import (
     adoption,
-    allotments,
-    catalogue,
     checkout,
     customers,
     fulfilment,
     invoices,
+    period,
     plan_changes,
     portal,
-    publishing,
     refunds,
     reversals,
     subscriptions,
 )
+from quickscale_stripe.catalogue import mirror, publishing
+from quickscale_stripe.catalogue.publishing import PriceFields, ProductFields
 from quickscale_stripe.client import get_client
+from quickscale_stripe.events.reconcile import reconcile
 from quickscale_stripe.management.commands import (
     check_webhook_endpoints,
     create_webhook_endpoint,
 )
 from quickscale_stripe.models import Payment
-from quickscale_stripe.publishing import PriceFields, ProductFields
-from quickscale_stripe.reconcile import reconcile
 from quickscale_stripe.sandbox import Sandbox, thin
 from quickscale_stripe.sandbox.methods import find_method
 from quickscale_stripe.sandbox.operations import payments
@@ -127,8 +126,8 @@ def change(world: World, subscription_id: str, plan: str, interval: str = "month
 
 
 def publish_everything() -> None:
-    for product_id in catalogue.product_ids():
-        catalogue.sync_with_prices(product_id)
+    for product_id in mirror.product_ids():
+        mirror.sync_with_prices(product_id)
     named = ProductFields(name="Gallery pack", images=("https://example.com/g.png",))
     product = publishing.create_product(fields=named, reference="1", product_id="gallery")
     described = ProductFields(name="Gallery", description="For exhibitions.", features=("Wide",))
@@ -151,10 +150,10 @@ def publish_everything() -> None:
 def do_everything(world: World) -> None:
     """Call each public function that reaches Stripe, by each of its ways."""
     shop, owner = world.sandbox, world.owner
-    list(catalogue.sync_all())
+    list(mirror.sync_all())
     package = world.price("Starter pack")
-    catalogue.sync_product(package.product.stripe_id)
-    package = catalogue.sync_price(package.stripe_id) or package
+    mirror.sync_product(package.product.stripe_id)
+    package = mirror.sync_price(package.stripe_id) or package
     publish_everything()
 
     customer = customers.ensure(owner)
@@ -302,7 +301,7 @@ def test_the_lines_of_a_long_invoice_are_fetched(
     world.subscribe()
     [invoice] = world.client.v1.invoices.list().data
     invoice.lines.has_more = True
-    assert [line.quantity for line in allotments.plan_lines(invoice)] == [1]
+    assert [line.quantity for line in period.plan_lines(invoice)] == [1]
     assert recorded[-1].path == f"/v1/invoices/{invoice.id}/lines"
 
 

@@ -28,9 +28,9 @@ from stripe import WebhookSignature
 from quickscale_credits import ledger
 from quickscale_credits.models import CreditAccount, CreditLot
 from quickscale_stripe.client import get_client
-from quickscale_stripe.handlers import HANDLERS
+from quickscale_stripe.events.handlers import HANDLERS
+from quickscale_stripe.events.reconcile import reconcile
 from quickscale_stripe.models import Payment, StripeEvent, StripePrice
-from quickscale_stripe.reconcile import reconcile
 from quickscale_stripe.sandbox import Sandbox
 from tests.quickscale_stripe.conftest import SECRET
 from tests.quickscale_stripe.proof import crash_child

@@ -15,7 +15,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from quickscale_credits.models import CreditAccount
-from quickscale_stripe.handlers import HANDLERS
+from quickscale_stripe.events.handlers import HANDLERS
+from quickscale_stripe.events.reconcile import reconcile
 from quickscale_stripe.models import (
     Dispute,
     Payment,
@@ -24,7 +25,6 @@ from quickscale_stripe.models import (
     StripeEvent,
     Subscription,
 )
-from quickscale_stripe.reconcile import reconcile
 from quickscale_stripe.sandbox import Sandbox
 from quickscale_stripe.sandbox.recording import RecordingHTTPClient
 from tests.owners import make_owner, user_of

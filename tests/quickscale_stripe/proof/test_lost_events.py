@@ -9,8 +9,8 @@ import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
+from quickscale_stripe.events.reconcile import reconcile
 from quickscale_stripe.models import Payment, Refund, StripeEvent
-from quickscale_stripe.reconcile import reconcile
 from quickscale_stripe.sandbox import Sandbox
 from tests.quickscale_stripe.proof.stories import STORIES
 from tests.quickscale_stripe.proof.test_permutations import check_end, in_order, tell, undone

@@ -14,7 +14,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from quickscale_credits.models import CreditAccount
-from quickscale_stripe.handlers import HANDLERS
+from quickscale_stripe.events.handlers import HANDLERS
 from quickscale_stripe.models import Payment, StripeCustomer, StripeEvent, Subscription
 from quickscale_stripe.sandbox import Sandbox, thin
 from tests.quickscale_stripe.proof.stories import STORIES, Story

@@ -25,7 +25,8 @@ from quickscale_credits import ledger
 from quickscale_credits.exceptions import InsufficientCreditsError
 from quickscale_credits.models import CreditAccount, CreditLot
 from quickscale_credits.testing import Clock, ledger_clock
-from quickscale_stripe import catalogue, checkout, customers, plan_changes, subscriptions
+from quickscale_stripe.billing import checkout, customers, plan_changes, subscriptions
+from quickscale_stripe.catalogue import mirror
 from quickscale_stripe.client import get_client
 from quickscale_stripe.exceptions import PaymentsError
 from quickscale_stripe.models import Payment, StripePrice, Subscription
@@ -188,7 +189,7 @@ def shop(sandbox: Sandbox, db: None) -> Sandbox:
                 "metadata": {"credits": str(amount)},
             }
         )
-    list(catalogue.sync_all())
+    list(mirror.sync_all())
     return sandbox
 
 

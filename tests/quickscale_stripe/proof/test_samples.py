@@ -15,8 +15,8 @@ import stripe
 from django.db import transaction
 from django.utils import timezone
 
-from quickscale_stripe import customers
-from quickscale_stripe.handlers import HANDLERS
+from quickscale_stripe.billing import customers
+from quickscale_stripe.events.handlers import HANDLERS
 from quickscale_stripe.models import (
     Charge,
     Dispute,

@@ -15,9 +15,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from quickscale_credits.models import CreditLot
-from quickscale_stripe.handlers import HANDLERS
+from quickscale_stripe.events.handlers import HANDLERS
+from quickscale_stripe.events.reconcile import reconcile
 from quickscale_stripe.models import Payment, StripePrice
-from quickscale_stripe.reconcile import reconcile
 from quickscale_stripe.sandbox import Sandbox, thin
 from tests.quickscale_stripe.proof.stories import STORIES
 from tests.quickscale_stripe.proof.test_permutations import check_end, settle

@@ -11,7 +11,7 @@ from django.db.models.functions import Coalesce
 
 from quickscale_credits import ledger
 from quickscale_credits.models import CreditAccount, CreditLot
-from quickscale_stripe import movements, subscriptions
+from quickscale_stripe.billing import movements, subscriptions
 from quickscale_stripe.client import get_client
 from quickscale_stripe.models import Charge, Dispute, Payment, Refund, StripePrice, Subscription
 from quickscale_stripe.sandbox import Sandbox

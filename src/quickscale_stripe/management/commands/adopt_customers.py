@@ -9,9 +9,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from quickscale.lookup import OwnerNotFoundError, find_owner
-from quickscale_stripe import adoption
-from quickscale_stripe.dry_run import dry_run
+from quickscale_stripe.billing import adoption
 from quickscale_stripe.exceptions import NotAdoptableError, PaymentsError
+from quickscale_stripe.internal.dry_run import dry_run
 
 COLUMNS = ["owner", "customer"]
 

@@ -11,8 +11,8 @@ from django.http.request import validate_host
 from django.urls import reverse
 
 from quickscale_stripe.client import get_client
+from quickscale_stripe.events.handlers import HANDLERS
 from quickscale_stripe.exceptions import PaymentsError, stripe_errors
-from quickscale_stripe.handlers import HANDLERS
 
 _LOCAL_HOSTS = [".localhost", "127.0.0.1", "[::1]"]
 

@@ -8,8 +8,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.urls import reverse
 
 from quickscale_stripe.client import get_client
+from quickscale_stripe.events.handlers import HANDLERS
 from quickscale_stripe.exceptions import PaymentsError, stripe_errors
-from quickscale_stripe.handlers import HANDLERS
 
 if TYPE_CHECKING:
     from stripe.params import WebhookEndpointCreateParams

@@ -4,8 +4,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from quickscale_stripe import catalogue_file
-from quickscale_stripe.catalogue_file import BadFileError
+from quickscale_stripe.catalogue import file
+from quickscale_stripe.catalogue.file import BadFileError
 
 
 class Command(BaseCommand):
@@ -13,6 +13,6 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            self.stdout.write(catalogue_file.write())
+            self.stdout.write(file.write())
         except BadFileError as error:
             raise CommandError(str(error)) from error

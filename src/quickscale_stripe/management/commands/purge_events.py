@@ -6,8 +6,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from quickscale_stripe import webhooks
 from quickscale_stripe.conf import app_settings
+from quickscale_stripe.events import inbox
 
 
 class Command(BaseCommand):
@@ -28,4 +28,4 @@ class Command(BaseCommand):
         if options["days"] is None:
             raise CommandError("QUICKSCALE_STRIPE_EVENT_RETENTION_DAYS is None; give --days.")
         before = timezone.now() - timedelta(days=options["days"])
-        self.stdout.write(f"Dropped the payloads of {webhooks.purge(before=before)} events.")
+        self.stdout.write(f"Dropped the payloads of {inbox.purge(before=before)} events.")

@@ -7,14 +7,14 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from quickscale_stripe import catalogue_file
-from quickscale_stripe.catalogue_file import Change
-from quickscale_stripe.dry_run import dry_run
+from quickscale_stripe.catalogue import file
+from quickscale_stripe.catalogue.file import Change
 from quickscale_stripe.exceptions import (
     PaymentsError,
     PaymentsOffError,
     StripeUnavailableError,
 )
+from quickscale_stripe.internal.dry_run import dry_run
 
 
 class Command(BaseCommand):
@@ -37,9 +37,9 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         done = failed = 0
         try:
-            for entry in catalogue_file.read(_text(options["file"])):
+            for entry in file.read(_text(options["file"])):
                 with dry_run() if options["dry_run"] else nullcontext():
-                    for change in catalogue_file.compare(entry, archive=options["archive"]):
+                    for change in file.compare(entry, archive=options["archive"]):
                         self.stdout.write(change.summary)
                         fine = options["dry_run"] or self._apply(change)
                         done, failed = done + fine, failed + (not fine)

@@ -6,10 +6,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from quickscale_stripe import webhooks
 from quickscale_stripe.conf import app_settings
+from quickscale_stripe.events import inbox
+from quickscale_stripe.events.reconcile import reconcile
 from quickscale_stripe.exceptions import PaymentsError
-from quickscale_stripe.reconcile import reconcile
 
 
 class Command(BaseCommand):
@@ -36,7 +36,7 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         if not options["dry_run"] and app_settings.event_retention_days is not None:
             oldest = timezone.now() - timedelta(days=app_settings.event_retention_days)
-            webhooks.purge(before=oldest)
+            inbox.purge(before=oldest)
         verb = "would be mended" if options["dry_run"] else "mended"
         self.stdout.write(f"{count - errors} {verb}, {errors} could not be.")
         if errors and not options["dry_run"]:

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from quickscale_stripe import webhooks
+from quickscale_stripe.events import inbox
 from quickscale_stripe.models import StripeEvent
 
 
@@ -24,14 +24,14 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["due"]:
-            counts = webhooks.process_due()
+            counts = inbox.process_due()
         else:
-            counts = dict.fromkeys(webhooks.Outcome, 0)
+            counts = dict.fromkeys(inbox.Outcome, 0)
             for event in self._chosen(options).iterator():
-                counts[webhooks.replay(event)] += 1
+                counts[inbox.replay(event)] += 1
         summary = ", ".join(f"{count} {outcome.value}" for outcome, count in counts.items())
         self.stdout.write(summary)
-        if counts[webhooks.Outcome.FAILED]:
+        if counts[inbox.Outcome.FAILED]:
             raise CommandError("Some events failed; their errors are in the admin.")
 
     def _chosen(self, options: dict[str, Any]) -> Any:

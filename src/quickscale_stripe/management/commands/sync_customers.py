@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from quickscale_stripe import customers
+from quickscale_stripe.billing import customers
 from quickscale_stripe.exceptions import (
     PaymentsError,
     PaymentsOffError,

@@ -6,7 +6,7 @@ from typing import Any
 import stripe
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from quickscale_stripe import catalogue, metadata
+from quickscale_stripe.catalogue import metadata, mirror
 from quickscale_stripe.exceptions import PaymentsError
 from quickscale_stripe.models import StripePrice, StripeProduct
 
@@ -44,13 +44,13 @@ class Command(BaseCommand):
         self, ids: list[str], foreign: list[stripe.Price]
     ) -> Iterator[StripeProduct | StripePrice]:
         if not ids:
-            yield from catalogue.sync_all(on_foreign=foreign.append)
+            yield from mirror.sync_all(on_foreign=foreign.append)
         for stripe_id in ids:
             row: StripeProduct | StripePrice | None
             if stripe_id.startswith("price_"):
-                row = catalogue.sync_price(stripe_id)
+                row = mirror.sync_price(stripe_id)
             else:
-                row = catalogue.sync_with_prices(stripe_id)
+                row = mirror.sync_with_prices(stripe_id)
             if row is None:
                 raise CommandError(f"Stripe has no {stripe_id}; it is inactive here now.")
             yield row

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from quickscale_stripe import movements
+from quickscale_stripe.billing import movements
 
 
 class Command(BaseCommand):

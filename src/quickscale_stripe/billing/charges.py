@@ -1,0 +1,46 @@
+"""The money that moved for a payment, by its payment intents."""
+
+from __future__ import annotations
+
+import stripe
+from django.db.models import Q
+
+from quickscale_stripe.internal.sdk import id_of
+from quickscale_stripe.models import Charge, Dispute, Payment, Refund
+
+
+def note(payment: Payment, intent: stripe.PaymentIntent, amount: int) -> None:
+    """Record that an intent pays for a locked payment, or tries to.
+
+    Args:
+        amount: what it has paid of this payment, in minor units.
+    """
+    Charge.objects.update_or_create(
+        payment=payment,
+        payment_intent_id=intent.id,
+        defaults={"charge_id": id_of(intent.latest_charge) or "", "amount": amount},
+    )
+
+
+def find(intent_id: str | None, charge_id: str | None) -> Charge | None:
+    """The charge with one of these ids, with its payment."""
+    where = Q()
+    if intent_id:
+        where |= Q(payment_intent_id=intent_id)
+    if charge_id:
+        where |= Q(charge_id=charge_id)
+    return Charge.objects.filter(where).select_related("payment").first() if where else None
+
+
+def refundable(payment: Payment) -> list[tuple[Charge, int]]:
+    """The charges that money can go back to, each with how much, in minor units."""
+    rows: list[Refund | Dispute] = [*payment.refunds.all(), *payment.disputes.all()]
+    gone = [row for row in rows if row.takes_money]
+    found = [
+        (
+            charge,
+            charge.amount - sum(row.amount for row in gone if row.charge_id == charge.charge_id),
+        )
+        for charge in payment.charges.order_by("pk")
+    ]
+    return [(charge, left) for charge, left in found if left > 0]

@@ -1,0 +1,81 @@
+"""Running the site's hooks for a payment, so that a hook that fails loses nothing of the payment.
+
+What Stripe tells is kept, the failure is noted with the payment, and whatever looks at the payment
+again tries again: its event, the page after the payment, the admin, ``reconcile_stripe``.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from quickscale_stripe import signals
+from quickscale_stripe.billing import returns
+from quickscale_stripe.exceptions import FulfilmentFailedError
+from quickscale_stripe.models import Payment
+
+logger = logging.getLogger(__name__)
+
+
+def deliver(payment: Payment, bring: Callable[[Payment], None]) -> FulfilmentFailedError | None:
+    """Bring what a paid payment is for, once, and let its credits follow refunds and disputes.
+
+    Args:
+        payment: locked and saved; is as before when a hook fails, with its failure.
+        bring: calls the hooks of what was paid for.
+
+    Returns:
+        the failure, for the caller to raise once the payment is committed.
+    """
+    return _attempt(payment, bring)
+
+
+def follow(payment: Payment) -> FulfilmentFailedError | None:
+    """Let the credits follow refunds and disputes; as :func:`deliver`, once that was done."""
+    return _attempt(payment, None) if payment.fulfilled_at else None
+
+
+def _attempt(
+    payment: Payment, bring: Callable[[Payment], None] | None
+) -> FulfilmentFailedError | None:
+    if bring and payment.fulfilled_at is None and payment.owner is None:
+        _note_nobody(payment)
+        return None
+    try:
+        with transaction.atomic():
+            if bring and payment.fulfilled_at is None:
+                bring(payment)
+                payment.fulfilled_at = timezone.now()
+                signals.send_after_commit(signals.payment_succeeded, Payment, payment=payment)
+            returns.claim(payment)
+            payment.fulfilment_error = ""
+            payment.save()
+            # Deferred constraints fail here, where the failure is noted, not at commit.
+            connection.check_constraints()
+    except Exception as error:
+        logger.exception("Payment %s can't be fulfilled", payment.pk)
+        return _note(payment, error)
+    return None
+
+
+def _note_nobody(payment: Payment) -> None:
+    """Tell the staff of a payment whose owner is deleted; trying again would not help."""
+    if not payment.fulfilment_error:
+        payment.fulfilment_error = "The owner was deleted before the payment came."
+        payment.save()
+        signals.send_after_commit(signals.fulfilment_failed, Payment, payment=payment)
+
+
+def _note(payment: Payment, error: Exception) -> FulfilmentFailedError:
+    payment.refresh_from_db()
+    is_new = not payment.fulfilment_error
+    payment.fulfilment_error = f"{type(error).__name__}: {error}"
+    payment.save()
+    if is_new:
+        signals.send_after_commit(signals.fulfilment_failed, Payment, payment=payment)
+    failure = FulfilmentFailedError(payment)
+    failure.__cause__ = error
+    return failure

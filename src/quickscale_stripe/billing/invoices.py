@@ -1,0 +1,388 @@
+"""Invoices: each becomes a payment, and a paid period of a plan brings its credits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+import stripe
+from django.db import transaction
+
+from quickscale_stripe import signals
+from quickscale_stripe.billing import charges, customers, delivery, returns, subscriptions
+from quickscale_stripe.billing.period import (
+    CHANGE_REASON,
+    PERIOD_REASONS,
+    Allotment,
+    PlanChange,
+    charged_plan,
+    period_allotments,
+    period_invoices,
+    plan_change,
+)
+from quickscale_stripe.client import get_client
+from quickscale_stripe.conf import app_settings
+from quickscale_stripe.exceptions import (
+    FulfilmentFailedError,
+    HookFailedError,
+    NotOursError,
+    stripe_errors,
+)
+from quickscale_stripe.internal import clock
+from quickscale_stripe.internal.sdk import at, failure_of, id_of, optional
+from quickscale_stripe.internal.syncing import Write, synced
+from quickscale_stripe.models import Payment, StripeCustomer, StripePrice, Subscription
+from quickscale_stripe.receipts import receipt
+
+_KINDS = {
+    "subscription_create": Payment.Kind.SUBSCRIPTION,
+    "subscription_cycle": Payment.Kind.SUBSCRIPTION,
+    "subscription_update": Payment.Kind.PLAN_CHANGE,
+}
+_CLOSED = ("void", "uncollectible")
+_NONE = Decimal(0)
+
+
+@dataclass(frozen=True)
+class _Bill:
+    """An invoice with its payments, the plan that it charges, and what it brings.
+
+    A paid change of plan brings what ``change`` says. A period that is paid after changes within it
+    has both; ``others`` are the invoices that the period had by then.
+    """
+
+    invoice: stripe.Invoice
+    plan: StripePrice | None
+    allotments: list[Allotment]
+    change: PlanChange | None = None
+    others: tuple[str, ...] = ()
+
+
+def sync(invoice_id: str) -> Payment | None:
+    """Record an invoice, and once it is paid, deliver the periods of the plans in it.
+
+    Safe to call any number of times: each line's delivery has the line as its source.
+
+    Returns:
+        The payment; ``None`` for a draft and for what isn't this site's.
+
+    Raises:
+        FulfilmentFailedError: it is recorded, and a hook failed.
+        StripeUnavailableError, StripeRefusedError
+    """
+    return synced(prepare, invoice_id)
+
+
+def prepare(invoice_id: str) -> Write[Payment]:
+    """Fetch an invoice and all that it is about for :func:`sync`, and return what writes it.
+
+    Raises:
+        NotOursError, StripeUnavailableError, StripeRefusedError
+    """
+    fetched_at = clock.database_now()
+    invoice = _retrieve(invoice_id)
+    customer = _customer_of(invoice)
+    if invoice.status == "draft" or invoice.livemode != app_settings.live_mode:
+        raise NotOursError(f"The invoice {invoice.id} is a draft, or of the other mode.")
+    return _prepared(invoice, customer, fetched_at)
+
+
+def _prepared(
+    invoice: stripe.Invoice, customer: StripeCustomer, fetched_at: datetime
+) -> Write[Payment]:
+    details = invoice.parent.subscription_details if invoice.parent else None
+    subscription = details.subscription if details else None
+    save_subscription = (
+        subscriptions.prepare_from(subscription, fetched_at)
+        if isinstance(subscription, stripe.Subscription)
+        else None
+    )
+    return partial(_save, _bills(invoice), customer, save_subscription)
+
+
+def _save(
+    bills: list[_Bill], customer: StripeCustomer, save_subscription: Write[Subscription] | None
+) -> Payment:
+    with transaction.atomic():
+        subscription = save_subscription() if save_subscription else None
+        recorded = [_record(bill, customer, subscription) for bill in bills]
+        failures: list[HookFailedError | None] = [failure for _, failure in recorded]
+        if subscription:
+            failures.append(subscriptions.follow_end(subscription))
+    if failure := next(filter(None, failures), None):
+        raise failure
+    return recorded[-1][0]
+
+
+@dataclass(frozen=True)
+class Foreseen:
+    """What a change of plan would bring, and the paid payments of the period that it changes.
+
+    ``paid_share`` is that of :meth:`quickscale_stripe.billing.period.PlanChange.paid_share`.
+    """
+
+    credits: Decimal
+    before: list[Payment]
+    paid_share: Decimal
+
+
+def foresee(change: stripe.Invoice, latest_invoice_id: str) -> Foreseen:
+    """What a change of plan would bring.
+
+    Args:
+        change: Stripe's preview of the change's invoice.
+        latest_invoice_id: the subscription's latest invoice.
+
+    Raises:
+        StripeUnavailableError, StripeRefusedError
+    """
+    period = period_invoices(_retrieve(latest_invoice_id))
+    before = list(Payment.objects.paid().filter(invoice_id__in=[other.id for other in period]))
+    foreseen = plan_change([*period, change])
+    tax = sum(tax.amount for tax in change.total_taxes or [])
+    return Foreseen(
+        credits=max(_NONE, foreseen.worth - _brought(before)),
+        before=before,
+        paid_share=foreseen.paid_share(change.total - tax),
+    )
+
+
+def prepare_problem(invoice_id: str, problem: str) -> Write[None]:
+    """Fetch an invoice of this site's that brings no money, and return what writes it.
+
+    Staff are told, of a draft too.
+
+    Raises:
+        NotOursError, StripeUnavailableError, StripeRefusedError
+    """
+    fetched_at = clock.database_now()
+    invoice = _retrieve(invoice_id)
+    customer = _customer_of(invoice)
+    if invoice.livemode != app_settings.live_mode:
+        raise NotOursError(f"The invoice {invoice.id} is of the other mode.")
+    save = None if invoice.status == "draft" else _prepared(invoice, customer, fetched_at)
+    return partial(_report, invoice_id, problem, customer.owner, save)
+
+
+def _report(invoice_id: str, problem: str, owner: Any, save: Write[Payment] | None) -> None:
+    if save:
+        save()
+    signals.send_after_commit(
+        signals.invoice_problem, Payment, invoice_id=invoice_id, problem=problem, owner=owner
+    )
+
+
+def _customer_of(invoice: stripe.Invoice) -> StripeCustomer:
+    details = invoice.parent.subscription_details if invoice.parent else None
+    customer = customers.find(
+        metadata=details.metadata if details else None, stripe_id=id_of(invoice.customer)
+    )
+    if customer is None:
+        raise NotOursError(f"The invoice {invoice.id} is of no customer of this site.")
+    return customer
+
+
+def _retrieve(invoice_id: str) -> stripe.Invoice:
+    with stripe_errors():
+        return get_client().v1.invoices.retrieve(
+            invoice_id,
+            {
+                "expand": [
+                    "payments.data.payment.payment_intent",
+                    "parent.subscription_details.subscription.schedule",
+                ]
+            },
+        )
+
+
+def _record(
+    bill: _Bill, customer: StripeCustomer, subscription: Subscription | None
+) -> tuple[Payment, FulfilmentFailedError | None]:
+    invoice, plan = bill.invoice, bill.plan
+    # The invoice of a one-time Checkout tells of a payment that is here already.
+    Payment.objects.filter(
+        charges__payment_intent_id__in=[intent.id for intent, _paid in _intents(invoice)],
+        invoice_id=None,
+    ).update(invoice_id=invoice.id)
+    payment, _ = Payment.objects.get_or_create(
+        invoice_id=invoice.id,
+        defaults={
+            "owner": customer.owner,
+            "kind": _KINDS.get(invoice.billing_reason or "", Payment.Kind.INVOICE),
+            "description": plan.product.name if plan else invoice.number or "",
+            "price": plan,
+            "subscription": subscription,
+            "total": invoice.total,
+            "amount": invoice.amount_due,
+            "currency": invoice.currency,
+            "livemode": invoice.livemode,
+            "created_at": at(invoice.created),
+        },
+    )
+    payment = Payment.objects.select_for_update().get(pk=payment.pk)
+    if payment.fulfilled_at or payment.checkout_session_id:
+        return payment, delivery.follow(payment) if payment.fulfilment_error else None
+    payment.invoice_url = invoice.hosted_invoice_url or ""
+    payment.invoice_pdf = invoice.invoice_pdf or ""
+    payment.tax = sum(tax.amount for tax in invoice.total_taxes or [])
+    payment.total = invoice.total
+    payment.amount = _amount(invoice)
+    for intent, paid in _intents(invoice):
+        charges.note(payment, intent, paid)
+    payment.credits = sum((allotment.amount for allotment in bill.allotments), Decimal(0))
+    if invoice.status == "paid":
+        payment.mark_paid(at(invoice.status_transitions.paid_at or invoice.created))
+        payment.receipt_details = receipt.details_of_invoice(invoice)
+        returns.count(payment)
+        return payment, delivery.deliver(payment, partial(_bring, bill))
+    _follow(payment, invoice)
+    return payment, None
+
+
+def _bring(bill: _Bill, payment: Payment) -> None:
+    allotments = bill.allotments
+    others = list(Payment.objects.paid().filter(invoice_id__in=bill.others))
+    if bill.change and not allotments:
+        allotments = _change_plan(payment, bill.change, others)
+    for allotment in allotments:
+        app_settings.fulfil(
+            owner=payment.owner,
+            payment=payment,
+            price=allotment.price,
+            amount=allotment.amount,
+            source=("invoice", f"{payment.invoice_id}:{allotment.line_id}"),
+            period=allotment.period,
+        )
+    if bill.change and bill.allotments:
+        _take_excess(payment, bill.change, [payment, *others])
+
+
+def _change_plan(payment: Payment, change: PlanChange, before: list[Payment]) -> list[Allotment]:
+    """Bring the period's credits to what its money is for, and return what is to be added.
+
+    What was spent before money was given back can't be taken, so it counts as brought: plans
+    changed to and fro bring nothing twice.
+    """
+    took = _take_excess(payment, change, before)
+    gain = change.worth - _brought(before) + payment.credits_taken
+    if gain <= 0 or change.line is None:
+        return []
+    payment.credits = gain
+    if not took:
+        app_settings.change_plan(
+            payment=payment,
+            before=before,
+            excess=_NONE,
+            returned=_NONE,
+            paid_share=change.paid_share(payment.total - payment.tax),
+        )
+    return [change.line.as_allotment(gain)]
+
+
+def _take_excess(payment: Payment, change: PlanChange, period: list[Payment]) -> bool:
+    """Take back what the period's payments brought above what its money is for, if they did."""
+    brought = _brought(period)
+    excess = brought - change.worth
+    if excess <= 0:
+        return False
+    taken = app_settings.change_plan(
+        payment=payment,
+        before=period,
+        excess=excess,
+        returned=min(change.returned, brought),
+        paid_share=_NONE,
+    )
+    payment.credits_taken = excess if taken is None else taken
+    return True
+
+
+def _brought(payments: list[Payment]) -> Decimal:
+    return sum((payment.credits - payment.credits_taken for payment in payments), Decimal(0))
+
+
+def _follow(payment: Payment, invoice: stripe.Invoice) -> None:
+    """An invoice that isn't paid: due, tried in vain, or given up."""
+    was_failed = payment.status == Payment.Status.FAILED
+    failed = invoice.status in _CLOSED or invoice.attempted
+    payment.status = Payment.Status.FAILED if failed else Payment.Status.PENDING
+    failures = [failure_of(intent) for intent, _ in _intents(invoice)] if failed else []
+    payment.failure_message = next(filter(None, failures), "")
+    returns.count(payment)
+    if invoice.status == "open" and failed and not was_failed:
+        signals.send_after_commit(signals.payment_failed, Payment, payment=payment)
+
+
+def _bills(invoice: stripe.Invoice) -> list[_Bill]:
+    """The invoice, last, and what it brings: by its plans' lines, or by what a change is worth.
+
+    A change of plan is about what came before it: should that be new here, for its events are late,
+    it is in the list too. All is fetched before anything is recorded, for recording locks accounts.
+    """
+    plan = charged_plan(invoice)
+    if invoice.billing_reason in PERIOD_REASONS:
+        later = _changes_since(invoice) if invoice.status == "paid" else []
+        change = plan_change(later) if later else None
+        others = tuple(other.id for other in later[1:])
+        return [_Bill(invoice, plan, period_allotments(invoice), change, others)]
+    if invoice.billing_reason != CHANGE_REASON or invoice.status != "paid":
+        return [_Bill(invoice, plan, [])]
+    *earlier, _ = period = period_invoices(invoice)
+    known = set(
+        Payment.objects.filter(
+            invoice_id__in=[other.id for other in earlier], fulfilled_at__isnull=False
+        ).values_list("invoice_id", flat=True)
+    )
+    bills = [
+        _bill(period[:number], _retrieve(other.id))
+        for number, other in enumerate(earlier, 1)
+        if other.status == "paid" and other.id not in known
+    ]
+    return [*bills, _bill(period, invoice)]
+
+
+def _bill(period: list[stripe.Invoice], invoice: stripe.Invoice) -> _Bill:
+    """The last invoice of a period, or of what there is of it."""
+    plan = charged_plan(invoice)
+    if invoice.billing_reason in PERIOD_REASONS:
+        return _Bill(invoice, plan, period_allotments(invoice))
+    others = tuple(earlier.id for earlier in period[:-1])
+    return _Bill(invoice, plan, [], plan_change(period), others)
+
+
+def _changes_since(begin: stripe.Invoice) -> list[stripe.Invoice]:
+    """The period's invoices, when changes of plan were recorded here before its begin was paid."""
+    details = begin.parent.subscription_details if begin.parent else None
+    latest = (
+        Payment.objects.paid()
+        .filter(
+            kind=Payment.Kind.PLAN_CHANGE,
+            subscription__stripe_id=id_of(details.subscription) if details else None,
+            created_at__gte=at(begin.created),
+        )
+        .order_by("created_at", "pk")
+        .last()
+    )
+    if latest is None or latest.invoice_id is None:
+        return []
+    period = period_invoices(_retrieve(latest.invoice_id))
+    return period if period[0].id == begin.id else []
+
+
+def _intents(invoice: stripe.Invoice) -> list[tuple[stripe.PaymentIntent, int]]:
+    """The payment intents of an invoice, each with what it has paid of it."""
+    found = []
+    for payment in invoice.payments.data if invoice.payments else []:
+        intent = optional(payment.payment, "payment_intent")
+        if isinstance(intent, stripe.PaymentIntent):
+            found.append((intent, payment.amount_paid or 0))
+    return found
+
+
+def _amount(invoice: stripe.Invoice) -> int:
+    """The money that moved through Stripe; what is to move while the invoice isn't paid."""
+    if invoice.status != "paid":
+        return invoice.amount_due
+    return sum(paid for _, paid in _intents(invoice))

@@ -1,0 +1,225 @@
+"""Changing the plan of a subscription: dearer at once, cheaper when the period ends.
+
+Stripe computes all money. The credits of an upgrade follow its invoice, whoever made the change
+(see :mod:`quickscale_stripe.billing.period`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import stripe
+from django.core import signing
+from django.utils import timezone
+
+from quickscale_stripe.billing import invoices, schedules, subscriptions
+from quickscale_stripe.client import get_client
+from quickscale_stripe.conf import app_settings
+from quickscale_stripe.exceptions import (
+    NotForSaleError,
+    PreviewExpiredError,
+    SubscriptionEndsError,
+    stripe_errors,
+)
+from quickscale_stripe.internal.sdk import at, id_of
+from quickscale_stripe.models import StripePrice, Subscription
+
+_SALT = "quickscale_stripe.billing.plan_changes"
+_TOKEN_AGE = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a change would cost now, in minor units, what it would bring, and when.
+
+    ``token`` is for :func:`change`, so that Stripe charges what was shown. ``lines`` are Stripe's
+    own words with their amounts, without the tax. ``left_over`` are the credits of the period so
+    far that ``PLAN_CHANGE_POLICY`` decides on; ``None`` when there is nothing to say.
+    ``paid_share`` is what is paid of a whole period's difference, from 0 to 1.
+    """
+
+    price: StripePrice
+    is_upgrade: bool
+    due_now: int
+    currency: str
+    takes_effect: datetime
+    token: str
+    lines: tuple[tuple[str, int], ...] = ()
+    tax: int = 0
+    credits: Decimal = Decimal(0)
+    left_over: Decimal | None = None
+    paid_share: Decimal = Decimal(0)
+
+
+def is_upgrade(subscription: Subscription, price: StripePrice) -> bool:
+    """A longer interval, or a higher amount for the same one."""
+    return subscription.price is None or _rank(price) > _rank(subscription.price)
+
+
+def preview(*, subscription: Subscription, price: StripePrice) -> Preview:
+    """Ask Stripe what the change would cost.
+
+    Raises:
+        NotForSaleError: the price isn't an offered plan, or is the current one.
+        SubscriptionEndsError
+        StripeUnavailableError, StripeRefusedError
+    """
+    _check(subscription, price)
+    proration_date = int(timezone.now().timestamp())
+    if not is_upgrade(subscription, price):
+        end = subscription.current_period_end or timezone.now()
+        token = _sign(subscription, price, proration_date)
+        return Preview(price, False, 0, price.currency, end, token)
+    with stripe_errors():
+        remote = _going_on(subscription)
+        item = subscriptions.plan_item(remote)
+        proration_date = max(proration_date, item.current_period_start)
+        invoice = get_client().v1.invoices.create_preview(
+            {
+                "subscription": subscription.stripe_id,
+                "subscription_details": {
+                    "items": [{"id": item.id, "price": price.stripe_id}],
+                    "proration_behavior": "always_invoice",
+                    "proration_date": proration_date,
+                },
+            }
+        )
+    latest = id_of(remote.latest_invoice)
+    foreseen = invoices.foresee(invoice, latest) if latest else None
+    return Preview(
+        price=price,
+        is_upgrade=True,
+        due_now=invoice.amount_due,
+        currency=invoice.currency,
+        takes_effect=at(proration_date),
+        token=_sign(subscription, price, proration_date),
+        lines=tuple((line.description or "", line.amount) for line in invoice.lines.data),
+        tax=sum(tax.amount for tax in invoice.total_taxes or []),
+        credits=foreseen.credits if foreseen else Decimal(0),
+        left_over=(
+            app_settings.left_over(payments=foreseen.before)
+            if foreseen and foreseen.credits
+            else None
+        ),
+        paid_share=foreseen.paid_share if foreseen else Decimal(0),
+    )
+
+
+def change(*, subscription: Subscription, price: StripePrice, token: str) -> Subscription | None:
+    """Change the plan: an upgrade is charged at once, a downgrade comes with the next period.
+
+    A card that is declined leaves the old plan until the invoice is paid, and Stripe drops the
+    change when it isn't (docs.stripe.com/billing/subscriptions/pending-updates).
+
+    Args:
+        subscription: a live one.
+        price: the plan to change to.
+        token: the one of the :class:`Preview` that was shown, which is good for an hour.
+
+    Raises:
+        PreviewExpiredError: the token is not of this change, or older, or the subscription has a
+            new period since.
+        NotForSaleError, SubscriptionEndsError, StripeUnavailableError, StripeRefusedError
+    """
+    _check(subscription, price)
+    proration_date = _unsign(token, subscription, price)
+    if is_upgrade(subscription, price):
+        _upgrade(subscription, price, proration_date)
+    else:
+        _downgrade_at_period_end(subscription, price)
+    return subscriptions.sync(subscription.stripe_id)
+
+
+def _check(subscription: Subscription, price: StripePrice) -> None:
+    offered = StripePrice.objects.offered(owner=subscription.owner).recurring()
+    if not offered.filter(pk=price.pk).exists() or price == subscription.price:
+        raise NotForSaleError(f"The plan can't be changed to {price.stripe_id}.")
+    if subscription.cancel_at:
+        raise SubscriptionEndsError(f"{subscription.stripe_id} ends on {subscription.cancel_at}.")
+
+
+def _sign(subscription: Subscription, price: StripePrice, proration_date: int) -> str:
+    """The moment that Stripe computes the money for, so that no other one can be sent."""
+    return signing.dumps([subscription.stripe_id, price.stripe_id, proration_date], salt=_SALT)
+
+
+def _unsign(token: str, subscription: Subscription, price: StripePrice) -> int:
+    try:
+        signed = signing.loads(token, salt=_SALT, max_age=_TOKEN_AGE)
+    except signing.BadSignature as error:
+        raise PreviewExpiredError("The preview is forged or too old.") from error
+    *change, proration_date = signed
+    if change != [subscription.stripe_id, price.stripe_id]:
+        raise PreviewExpiredError("The preview is of another change.")
+    return int(proration_date)
+
+
+def _upgrade(subscription: Subscription, price: StripePrice, proration_date: int) -> None:
+    item = _item(subscription)
+    if proration_date < item.current_period_start:
+        raise PreviewExpiredError("The subscription has a new period since the preview.")
+    subscriptions.release_schedule(subscription)
+    with stripe_errors():
+        updated = get_client().v1.subscriptions.update(
+            subscription.stripe_id,
+            {
+                "items": [{"id": item.id, "price": price.stripe_id}],
+                "proration_behavior": "always_invoice",
+                "proration_date": proration_date,
+                "payment_behavior": "pending_if_incomplete",
+            },
+            {
+                "idempotency_key": (
+                    f"change:{subscription.stripe_id}:{price.stripe_id}:{proration_date}"
+                )
+            },
+        )
+    if invoice_id := id_of(updated.latest_invoice):
+        invoices.sync(invoice_id)
+
+
+def _downgrade_at_period_end(subscription: Subscription, price: StripePrice) -> None:
+    """By a schedule: what is paid for until its end, then the new plan, which goes on freely."""
+    key = f"{subscription.stripe_id}:{price.stripe_id}:{subscription.synced_at.timestamp()}"
+    client = get_client().v1.subscription_schedules
+    with stripe_errors():
+        remote = _going_on(subscription)
+        schedule = remote.schedule
+        if not isinstance(schedule, stripe.SubscriptionSchedule):
+            schedule = client.create(
+                {"from_subscription": remote.id}, {"idempotency_key": f"schedule:{key}"}
+            )
+        item = subscriptions.plan_item(remote)
+        if schedules.brings(schedule, item, price):
+            return  # Pressed twice.
+        client.update(
+            schedule.id,
+            {
+                "end_behavior": "release",
+                "proration_behavior": "none",
+                "phases": schedules.change_at_period_end(schedule, remote, item, price),
+            },
+            {"idempotency_key": f"downgrade:{key}"},
+        )
+
+
+def _item(subscription: Subscription) -> stripe.SubscriptionItem:
+    with stripe_errors():
+        return subscriptions.plan_item(_going_on(subscription))
+
+
+def _going_on(subscription: Subscription) -> stripe.Subscription:
+    """The subscription as Stripe has it, which may have been cancelled there just now."""
+    remote = get_client().v1.subscriptions.retrieve(
+        subscription.stripe_id, {"expand": ["schedule"]}
+    )
+    if remote.cancel_at or remote.cancel_at_period_end:
+        subscriptions.sync(subscription.stripe_id)
+        raise SubscriptionEndsError(f"{remote.id} is cancelled.")
+    return remote
+
+
+def _rank(price: StripePrice) -> tuple[int, int]:
+    return price.days, price.unit_amount or 0

@@ -1,0 +1,134 @@
+"""A receipt as a PDF, drawn by fpdf2 (extra ``pdf``).
+
+The font covers Latin, Greek, Cyrillic, Armenian, Georgian and Hebrew; other scripts need
+``QUICKSCALE_STRIPE_RECEIPT_FONTS``. Letters that change with their neighbours, as in Arabic and
+Devanagari, are not joined.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from django.utils.translation import get_language
+from django.utils.translation import gettext as _
+
+from quickscale.errors import MissingExtraError
+from quickscale.formats import format_money
+from quickscale_stripe.conf import app_settings
+from quickscale_stripe.receipts.receipt import Line, Party, Receipt, local_date
+
+if TYPE_CHECKING:
+    from fpdf import FPDF
+
+FONT = Path(__file__).parent / "fonts" / "DejaVuSans.ttf"
+_GREY = (90, 90, 90)
+_BLACK = (0, 0, 0)
+_LINE = 6
+
+
+def is_available() -> bool:
+    """Whether the extra ``pdf`` is installed."""
+    return find_spec("fpdf") is not None
+
+
+def draw(receipt: Receipt) -> bytes:
+    """The receipt as an A4 document in the language that is active.
+
+    Raises:
+        MissingExtraError: the extra ``pdf`` isn't installed.
+    """
+    pdf = _document(receipt)
+    _text(pdf, receipt.seller.name, size=16)
+    _party(pdf, receipt.seller)
+    pdf.ln(_LINE)
+    _text(pdf, _title(receipt), size=20)
+    if receipt.payment.paid_at:
+        _text(
+            pdf, _("Paid on %(date)s") % {"date": local_date(receipt.payment.paid_at)}, colour=_GREY
+        )
+    pdf.ln(_LINE)
+    _text(pdf, _("Paid by"), size=9, colour=_GREY)
+    _text(pdf, receipt.buyer.name)
+    _party(pdf, receipt.buyer)
+    pdf.ln(_LINE)
+    _lines(pdf, receipt)
+    return bytes(pdf.output())
+
+
+def _document(receipt: Receipt) -> FPDF:
+    try:
+        from fpdf import FPDF, ViewerPreferences
+    except ImportError as error:
+        raise MissingExtraError("A receipt as a PDF", "pdf") from error
+    pdf = FPDF(format="A4")
+    pdf.set_title(f"{_title(receipt)}, {receipt.seller.name}")
+    pdf.set_author(receipt.seller.name)
+    pdf.set_lang(get_language() or "en")
+    pdf.set_creation_date(receipt.payment.paid_at or receipt.payment.created_at)
+    pdf.viewer_preferences = ViewerPreferences(display_doc_title=True)
+    pdf.set_margin(20)
+    pdf.add_font("receipt", fname=FONT)
+    more = {f"receipt{number}": path for number, path in enumerate(app_settings.receipt_fonts)}
+    for name, path in more.items():
+        pdf.add_font(name, fname=path)
+    pdf.set_fallback_fonts(list(more))
+    pdf.set_font("receipt", size=10)
+    pdf.add_page()
+    return pdf
+
+
+def _party(pdf: FPDF, party: Party) -> None:
+    for line in (*party.address, *party.tax_ids, party.email):
+        _text(pdf, line)
+
+
+def _lines(pdf: FPDF, receipt: Receipt) -> None:
+    """What was paid for, then the sums; the heading is repeated on each page."""
+    from fpdf.enums import TableBordersLayout
+    from fpdf.fonts import FontFace
+
+    with pdf.table(
+        col_widths=(70, 30),
+        text_align=("LEFT", "RIGHT"),
+        borders_layout=TableBordersLayout.HORIZONTAL_LINES,
+        headings_style=FontFace(color=_GREY),
+        line_height=_LINE,
+        padding=1,
+        v_align="TOP",
+    ) as table:
+        table.row((_("What"), _("Amount")))
+        for line in receipt.lines:
+            table.row((_described(line), _money(line.amount, receipt)))
+        for sum_ in receipt.sums:
+            style = FontFace(size_pt=12) if sum_.is_total else None
+            table.row((sum_.label, _money(sum_.amount, receipt)), style=style)
+
+
+def _described(line: Line) -> str:
+    title = line.title or _("Other items")
+    parts = [f"{title} ({line.credits})" if line.credits else title]
+    if line.period:
+        parts.append(" \N{EN DASH} ".join(local_date(moment) for moment in line.period))
+    return "\n".join(parts)
+
+
+def _title(receipt: Receipt) -> str:
+    return _("Receipt %(number)s") % {"number": receipt.payment.receipt_number}
+
+
+def _money(amount: int, receipt: Receipt) -> str:
+    return format_money(amount, receipt.payment.currency)
+
+
+def _text(pdf: FPDF, text: str, *, size: int = 10, colour: tuple[int, int, int] = _BLACK) -> None:
+    """A paragraph; a text that is too long is wrapped, an empty one leaves nothing."""
+    if not text.strip():
+        return
+    pdf.set_font_size(size)
+    pdf.set_text_color(colour)
+    height = _LINE * max(size, 10) / 10
+    pdf.multi_cell(0, height, " ".join(text.split()), new_x="LMARGIN", new_y="NEXT")
+    pdf.set_font_size(10)
+    pdf.set_text_color(_BLACK)
