@@ -74,12 +74,12 @@ def open_account(name: str, *, using: str) -> CreditAccount:
 
 
 def add_spends(account: CreditAccount, rows: int, *, using: str) -> None:
-    """So many spends of one credit, from the account's open lot."""
+    """Add ``rows`` spends of one credit from the account's open lot."""
     _in_batches(SPENDS, account, rows, using)
 
 
 def add_used_up_lots(account: CreditAccount, rows: int, *, using: str) -> None:
-    """So many lots that came and were spent to the last credit."""
+    """Add ``rows`` lots that were spent to the last credit."""
     _in_batches(USED_UP_LOTS, account, rows, using)
 
 

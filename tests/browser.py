@@ -79,9 +79,9 @@ class BrowserPages:
         allow: Sequence[str] = (),
         **options: Any,
     ) -> Page:
-        """A page of a window of so many pixels.
+        """A page in a window of this size, in pixels.
 
-        ``allow`` lists texts; a line of the console that contains one of them is no problem, such
+        ``allow`` lists texts; a line of the console that contains one of them is allowed, such
         as the browser's remark about a page that answers 404. ``options`` go to Playwright.
         """
         context = self._chromium.new_context(

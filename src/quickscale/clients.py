@@ -18,7 +18,7 @@ def client_address(request: HttpRequest) -> str | None:
     The server's ``REMOTE_ADDR``, unless ``QUICKSCALE_TRUSTED_PROXY_COUNT`` says that proxies stand
     before it. Each proxy adds the address of its own client at the end of ``X-Forwarded-For``, so
     with two proxies the second entry from the end counts, and what a visitor wrote before it does
-    not. ``None`` when that entry is missing or is no address, and for a request that came through
+    not. ``None`` when that entry is missing or not an address, and for a request that came through
     a Unix socket without the header.
     """
     address = _address(request)

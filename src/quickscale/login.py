@@ -1,8 +1,8 @@
 """Sessions that end: people sign in again, and come back to the page that they had before them.
 
 Django sends them back to the URL that was refused. When HTMX asked for it, or a form was sent to
-it, that is no page: the answer would be a fragment, or "405 Method Not Allowed". And HTMX follows a
-redirect unseen, so that the sign-in page would stand in the middle of the other.
+it, that is not a page: the answer would be a fragment, or "405 Method Not Allowed". And HTMX
+follows a redirect unseen, so that the sign-in page would stand in the middle of the other.
 
 The views of our apps use :class:`LoginRequiredMixin`; :class:`LoginRedirectMiddleware` does the
 same for a site's own, however they ask for a login.

@@ -100,7 +100,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
 
         Without a mail server a sign-up would be an error page for an account that was made. The
         person is told, and led back to the form, or after a sign-up to the sign-in, which sends the
-        link again. Of a notice that fails, only the log tells: what it tells of is done.
+        link again. A notice that fails is only logged, because what it reports is done.
         """
         try:
             super().send_mail(template_prefix, email, context)

@@ -19,7 +19,7 @@ class AdminSite(admin.AdminSite):
     """An admin site without a sign-in form of its own, named after the brand.
 
     Visitors are sent to ``LOGIN_URL`` and back, so that rate limits, two-factor authentication and
-    whatever else guards it guard the admin, too. A user who is no staff is refused (403): Django's
+    whatever else guards it guard the admin, too. A user who isn't staff is refused (403): Django's
     form would let such a user sign in as somebody else, past all of that.
     """
 

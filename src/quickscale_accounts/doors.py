@@ -44,7 +44,7 @@ def _is_django_login(entry: URLPattern) -> bool:
 
 
 def _shows_a_form(login: Callable[..., Any]) -> bool:
-    """Whether an admin site's sign-in asks a visitor, or somebody who is no staff, for a password.
+    """Whether an admin site's sign-in asks a visitor, or somebody who isn't staff, for a password.
 
     ``login_required`` around it sends visitors away; but who is signed in may sign in once more,
     as somebody else.

@@ -1,6 +1,6 @@
-"""Credits that come in portions: so many each month of a term that is paid for, or given, at once.
+"""Credits that come in portions: some for each month of a term that is paid for or given at once.
 
-All portions of the term are put in when it begins, each as a lot with the begin and the end of its
+All portions of the term are put in when it begins, each as a lot with the start and the end of its
 own period. So what can be spent at a moment follows from the lots alone: no job has to run, and no
 portion can come late, twice, or after the term. See ``docs/decisions/allotments.md``.
 
@@ -72,8 +72,8 @@ def periods(anchor: datetime, until: datetime, *, months: int = 1) -> list[Perio
     Each period begins on the anchor's day and local time, or on the last day of a month that has no
     such day: from 31 January on 28 February and 31 March. Where clocks skip that local time, the
     period begins as much later; where it comes twice, with the first. The last period may be
-    shorter than the others, and longer by less than a day: a rest as short as that is no period of
-    its own.
+    shorter than the others, and longer by less than a day: a rest as short as that is not a period
+    of its own.
 
     Raises:
         InvalidRequestError: ``until`` is not after ``anchor``, or there are more than
@@ -114,8 +114,8 @@ def schedule_allotment(
     this is called comes in all the same, and expires at once: nothing depends on when it is.
     ``credit_type`` is one whose credits may end. ``cost`` is the money paid for the whole term.
 
-    A source has one schedule: the same again answers with the first transaction, another amount,
-    type or period is a conflict.
+    A source has one schedule: the same call again returns the first transaction, and another
+    amount, type or period is a conflict.
     """
     terms = periods(anchor, until, months=months)
     return _schedule(
@@ -169,8 +169,8 @@ def change_allotment(
     """From the next period on, give ``amount`` for each period of a schedule.
 
     The periods stay as they are; they go over to ``new_source``, which has the same type. The
-    period that has begun keeps its credits. Again answers with the first transaction. ``None``
-    when no period is left to begin.
+    period that has begun keeps its credits. A second call returns the first transaction.
+    ``None`` when no period is left to begin.
     """
     source_type, source_id = _source("source", source)
     new_type, new_id = _source("new_source", new_source)

@@ -435,7 +435,7 @@ def charge(
 
     Once the block has ended, the work is paid from its hold, then from free credits, then from the
     overdraft. What is missing is the usage's ``shortfall``, and the signal ``shortfall_recorded``
-    tells of it. A hold that has timed out changes nothing. A use that costs nothing leaves a usage
+    reports it. A hold that has timed out changes nothing. A use that costs nothing leaves a usage
     and no transaction. Where the database fails at the end, its error is raised and the hold stays
     open: see :meth:`Charge.settle`.
 

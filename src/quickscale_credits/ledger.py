@@ -7,7 +7,7 @@ caller's transaction usable.
 
 Amounts are ``Decimal``, ``int`` or numeric ``str``, above zero, with at most 4 places.
 ``idempotency_key`` (up to 255 characters, unique in the account) makes a request safe to repeat:
-the same request again answers with what it answered first. Description, metadata and actor may
+the same request again returns what it returned first. Description, metadata and actor may
 differ then. What a call returns has ``replayed``: true when an earlier call wrote it.
 
 Each has an async twin, ``aconsume_credits`` and so on. Only :func:`lock` has none, for transactions
@@ -234,7 +234,7 @@ def add_credits(
     ``bonus`` or ``adjustment``. They can be spent from ``effective_at`` (now) until ``expires_at``.
     ``priority`` is that of the type by ``QUICKSCALE_CREDITS_PRIORITIES``, lower is spent first.
     ``source`` (type, id) says what they were given for, and a source gives credits once: the same
-    again answers with the first transaction, and another amount, type or end is a conflict. So a
+    call again returns the first transaction, and another amount, type or end is a conflict. So a
     call that may be made again must work its ``expires_at`` out from what stays the same, such as
     the time of the order: ``now() + 30 days`` is another end each time.
     ``cost`` is the money paid, in the currency's smallest unit, and the currency; ``period`` the
@@ -275,7 +275,7 @@ def add_credits(
         arguments.metadata(metadata),
     )
     if outcome.answer == "ended":
-        raise InvalidRequestError("expires_at", f"{ends} is in the past, or before the begin.")
+        raise InvalidRequestError("expires_at", f"{ends} is in the past, or before the start.")
     if outcome.answer == "overflow":
         raise InvalidAmountError("amount", f"the balance would not be below {LIMIT:f}.")
     return answered(outcome, key or f"{source_type}:{source_id}", account)
@@ -578,8 +578,8 @@ def convert(
 ) -> CreditTransaction | None:
     """Turn what is left of a subscription's lot, at most ``cap``, into pay-as-you-go credits.
 
-    A lot is converted once: again answers with the first transaction. ``None`` when nothing is
-    left. For a paid change of plan only; the caller sees to that.
+    A lot is converted once: a second call returns the first transaction. ``None`` when nothing
+    is left. For a paid change of plan only; the caller sees to that.
     """
     arguments.lot_id(lot)
     if lot.credit_type != CreditLot.CreditType.SUBSCRIPTION:
@@ -600,8 +600,8 @@ def roll_over(
 ) -> CreditTransaction | None:
     """Let what is left of a lot, at most ``cap``, live on until ``expires_at``.
 
-    What is above the cap keeps its end. A lot is rolled over once: again answers with the first
-    transaction. ``None`` when nothing is left.
+    What is above the cap keeps its end. A lot is rolled over once: a second call returns the
+    first transaction. ``None`` when nothing is left.
     """
     arguments.lot_id(lot)
     if lot.expires_at is None:
@@ -717,7 +717,7 @@ def set_low_balance(
 class Sweep:
     """How many accounts a sweep posted, and the ids of those that could not be posted.
 
-    ``announced`` is the number of lots that end soon and were told of.
+    ``announced`` is the number of lots whose end was announced.
     """
 
     posted: int
@@ -874,7 +874,7 @@ def _move(
     if outcome.answer == "nothing":
         return None
     if outcome.answer == "ended":
-        raise InvalidRequestError("expires_at", f"{ends} is in the past, or before the begin.")
+        raise InvalidRequestError("expires_at", f"{ends} is in the past, or before the start.")
     return answered(outcome, f"{source_type}:{lot.pk}")
 
 

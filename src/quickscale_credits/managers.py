@@ -52,7 +52,7 @@ def owner_hints(owner: Any) -> dict[str, Any]:
 
 class AccountManager(models.Manager["CreditAccount"]):
     def for_owner(self, owner: Any) -> CreditAccount:
-        """Return the owner's account, opened at first need; two calls at once make one account."""
+        """Return the owner's account, opened on first use; two calls at once make one account."""
         from quickscale_credits import ledger
 
         return self._of(owner) or ledger.open_account(owner=owner, using=self._db)

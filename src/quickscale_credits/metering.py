@@ -61,7 +61,7 @@ def use(
 ) -> ServiceUsage:
     """Run a registered service for its price; its result is in the usage's ``metadata``.
 
-    A key that was charged before answers with the first usage, and the work isn't run again.
+    For a key that was charged before, it returns the first usage and doesn't run the work again.
 
     Raises:
         ServiceError: the service can't do it; and what :func:`charge` raises.

@@ -351,8 +351,8 @@ class CreditAccount(LedgerModel):
 class AccountChange(models.Model):
     """What an account was allowed to do, and what since: by whom and why. It is never changed.
 
-    ``old`` and ``new`` are a status, or a number of credits as text; a low balance that is not
-    told of is empty. A freeze that a revocation led to has its actor and its reason.
+    ``old`` and ``new`` are a status, or a number of credits as text; an empty low balance
+    is never announced. A freeze that a revocation led to has its actor and its reason.
     """
 
     class Kind(models.TextChoices):
@@ -447,7 +447,7 @@ class CreditLot(LedgerModel):
         db_default=0,
         help_text=_("What revocations take as soon as it comes back, here or where it was moved."),
     )
-    # An index on it costs a spend nothing, for it changes only with the first and the last debt.
+    # It changes only with the first and the last debt, so an index on it costs a spend nothing.
     owes = models.GeneratedField(
         expression=ExpressionWrapper(
             Q(revoked_due__gt=0) | Q(remaining__lt=0), output_field=models.BooleanField()
@@ -1275,7 +1275,7 @@ class ServiceUsage(models.Model):
 
 
 class CreditEvent(models.Model):
-    """The outbox: written with what it tells of, delivered after the commit."""
+    """The outbox: written with the change that it reports, delivered after the commit."""
 
     class Kind(models.TextChoices):
         GRANTED = "granted", _("Credits added")

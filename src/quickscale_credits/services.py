@@ -123,8 +123,8 @@ def register_service(cls: ServiceT) -> ServiceT:
     """Class decorator that makes a service known.
 
     Raises:
-        ImproperlyConfigured: the class has no code or name, or another class that is no sample has
-            the code, or a price doesn't fit.
+        ImproperlyConfigured: the class has no code or name, a price doesn't fit, or another class
+            that isn't a sample has the code.
     """
     for attribute in ("code", "name"):
         if not getattr(cls, attribute, ""):

@@ -36,7 +36,7 @@ def everyone(request: HttpRequest) -> bool:
 class NavItem:
     """A link in the shell: ``main`` is the bar, ``account`` the user's menu, ``staff`` support.
 
-    ``optional`` is for a URL that a site may well leave out: no check tells of it.
+    ``optional`` is for a URL that a site may well leave out: no check reports it.
     """
 
     label: Text

@@ -114,8 +114,8 @@ def check_keys(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[C
         if key and not key.startswith(tuple(f"{kind}_{mode}_" for kind in kinds)):
             found.append(
                 Error(
-                    f"QUICKSCALE_STRIPE_{name} is no {mode} key, and QUICKSCALE_STRIPE_LIVE_MODE "
-                    f"is {app_settings.live_mode}.",
+                    f"QUICKSCALE_STRIPE_{name} is not a {mode} key, and "
+                    f"QUICKSCALE_STRIPE_LIVE_MODE is {app_settings.live_mode}.",
                     hint=f"Use a key that begins with {kinds[0]}_{mode}_, or switch to {other}.",
                     id=f"quickscale_stripe.{number}",
                 )
@@ -277,13 +277,13 @@ def check_networks(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
 def check_staff(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """Check that somebody reads the mails to the staff.
 
-    quickscale_stripe.W004: Nobody is told of disputes and of events that are dead.
+    quickscale_stripe.W004: Nobody is notified of disputes and of dead events.
     """
     if not payments_are_on() or staff():
         return []
     return [
         CheckWarning(
-            "Nobody is told of disputes, which have a deadline, or of events that are dead.",
+            "Nobody is notified of disputes, which have a deadline, or of dead events.",
             hint="Set QUICKSCALE_STRIPE_STAFF_EMAILS, or Django's MANAGERS or ADMINS.",
             id="quickscale_stripe.W004",
         )
@@ -333,7 +333,7 @@ def check_fonts(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[
     """
     return [
         Error(
-            f"QUICKSCALE_STRIPE_RECEIPT_FONTS names {path}, which is no file.",
+            f"QUICKSCALE_STRIPE_RECEIPT_FONTS names {path}, which doesn't exist.",
             id="quickscale_stripe.E009",
         )
         for path in app_settings.receipt_fonts

@@ -220,8 +220,8 @@ class StripeSettings(AppSettings):
     def ended_policy(self) -> str:
         """What becomes of the credits of a subscription that ends before its paid period does.
 
-        ``"keep"`` leaves them until that period's end, months to come included, for they were paid
-        for; ``"expire"`` takes away what is left. Default: ``"keep"``.
+        ``"keep"`` leaves them until that period's end, future months included, because they were
+        paid for; ``"expire"`` takes away what is left. Default: ``"keep"``.
         """
         return self._get("ENDED_POLICY", "keep")
 
@@ -292,7 +292,7 @@ class StripeSettings(AppSettings):
 
     @property
     def staff_emails(self) -> list[str]:
-        """Who is told of disputes and trouble: a list, or a text with commas. Default: Django's
+        """Who is notified of disputes and trouble: a list, or a text with commas. Default: Django's
         ``MANAGERS``, else its ``ADMINS``."""
         value: str | Sequence[str] = self._get("STAFF_EMAILS", "")
         parts = value.split(",") if isinstance(value, str) else value
@@ -351,7 +351,7 @@ class StripeSettings(AppSettings):
         """What is left of a period's credits, for the page that previews a change of plan.
 
         See :func:`quickscale_stripe.hooks.left_over`. By default nothing is said where
-        ``CHANGE_PLAN`` names a hook of the site's own, for it may decide otherwise.
+        ``CHANGE_PLAN`` names a hook of the site, which may decide otherwise.
         """
         is_own = self._get("CHANGE_PLAN", None) is not None
         default = "quickscale_stripe.hooks.left_over" if is_own else _bridge("left_over")

@@ -96,7 +96,7 @@ class FulfilmentFailedError(HookFailedError):
 
 
 class InvalidWebhookError(PaymentsError):
-    """The request is no event that Stripe signed for this site."""
+    """The request is not an event that Stripe signed for this site."""
 
 
 class NotOursError(PaymentsError):

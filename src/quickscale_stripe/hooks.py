@@ -53,8 +53,8 @@ def change_plan(
         before: the paid payments that the same period had before.
         excess: above 0 when money was given back: how many credits more the period brought than
             its money is now for. They are to be taken back.
-        returned: at most so many may be taken back of credits that have not begun; the new
-            plan's come in their place.
+        returned: how many credits that have not begun may be taken back; those of the new
+            plan replace them.
         paid_share: how much of what the new plan costs more in a whole period was paid, from 0 to
             1; less than 1 late in the period, or with a discount.
 

@@ -79,7 +79,7 @@ def report_metadata(price: StripePrice, **kwargs: Any) -> None:
 
 @receiver(signals.payment_succeeded)
 def report_missing_credits(payment: Payment, **kwargs: Any) -> None:
-    """A paid plan brings credits, unless its metadata say in so many words that it brings 0."""
+    """A paid plan brings credits, unless its metadata say explicitly that it brings 0."""
     is_plan = payment.kind == Payment.Kind.SUBSCRIPTION and payment.total > 0
     if is_plan and not payment.credits and not _brings_none_on_purpose(payment.price):
         _send("missing_credits", staff(), payment=payment, price=payment.price)

@@ -105,7 +105,7 @@ class StripeCustomer(OwnedModel):
         return self.stripe_id is not None and self.deleted_at is None
 
     def was_sent(self, email: str, name: str) -> bool:
-        """Whether Stripe was told of these last."""
+        """Whether these are what Stripe was last sent."""
         return (self.sent_email, self.sent_name) == (email, name)
 
     def attach(self, stripe_id: str, *, livemode: bool) -> None:
@@ -640,8 +640,8 @@ class StripeEvent(models.Model):
 
     ``object_id`` is what a handler fetches. The payload is a record: ``None`` for events that are
     ignored, which may be about strangers, and for others after ``EVENT_RETENTION_DAYS``.
-    ``account`` is the connected account that it happened on. ``error`` tells of an ignored event
-    why it is.
+    ``account`` is the connected account that it happened on. ``error`` says why an
+    ignored event is ignored.
     """
 
     class Status(models.TextChoices):

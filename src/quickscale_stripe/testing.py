@@ -66,7 +66,7 @@ class StripeOfTest:
         return self.pay(self.open_checkout(owner, self.price(product, interval)), method)
 
     def refund(self, charge_id: str, amount: int | None = None) -> None:
-        """Refund a charge, or so many minor units of it, as by Stripe's dashboard."""
+        """Refund a charge, or ``amount`` minor units of it, as Stripe's dashboard does."""
         self.sandbox.refund(charge_id, amount=amount)
         self.deliver()
 

@@ -77,7 +77,7 @@ def brought_terms(payment: Payment) -> str:
 
 
 def convertible(amount: Decimal, paid_share: Decimal) -> Decimal:
-    """How many of so many left-over credits a paid change of plan makes permanent.
+    """How many of ``amount`` left-over credits a paid change of plan makes permanent.
 
     ``paid_share`` is what was paid of a whole period's difference. Parts of a credit are rounded
     up.
@@ -88,7 +88,7 @@ def convertible(amount: Decimal, paid_share: Decimal) -> Decimal:
 
 
 def left_over_terms(amount: Decimal, paid_share: Decimal) -> str:
-    """What ``PLAN_CHANGE_POLICY`` does with so many credits on a paid change of plan."""
+    """What ``PLAN_CHANGE_POLICY`` does with ``amount`` credits on a paid change of plan."""
     cap = app_settings.plan_change_cap
     names = {"credits": in_credits(amount), "most": in_credits(Decimal(cap or 0))}
     match app_settings.plan_change_policy:

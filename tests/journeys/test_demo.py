@@ -26,7 +26,7 @@ def taken() -> Iterator[str]:
 
 
 def processes_of(folder: Path) -> list[str]:
-    """What runs in the folder or was told of it, PostgreSQL included."""
+    """What runs in the folder or has it as an argument, PostgreSQL included."""
     found = []
     for process in psutil.process_iter(["cmdline", "cwd"]):
         command = " ".join(process.info["cmdline"] or [])

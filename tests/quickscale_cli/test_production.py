@@ -38,7 +38,7 @@ def site():
             SECRET_KEY="0123456789" * 6,
             ALLOWED_HOSTS="example.com",
             CONTACT_EMAIL="desk@example.com",
-            # The one for development, for here is no other; a check would tell.
+            # The one for development, as there is no other here; a check would report it.
             DATABASE_URL=embedded_url(folder / "postgres"),
             BEHIND_PROXY="true",
             EMAIL_HOST="127.0.0.1",

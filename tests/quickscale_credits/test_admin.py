@@ -406,7 +406,7 @@ class TestImport:
         assert "Nothing was added" in shown
         assert "5 No user has the email address x@y.z." in shown
         assert "6 amount" in shown
-        assert "is no date" in shown
+        assert "is not a date" in shown
         assert "Add the credits" not in shown
         assert not CreditTransaction.objects.exists()
 

@@ -319,7 +319,7 @@ class TestLoadSampleCredits:
         assert entries.count() > 50
         assert times == sorted(times)
         assert (times[-1] - times[0]).days > 80
-        # All are gifts, for nothing else tells of a payment or a plan.
+        # All are gifts, because nothing else says that there was a payment or a plan.
         types = set(account.lots.values_list("credit_type", flat=True))
         assert types == {"trial", "bonus"}
         assert account.get_balance_by_type()["bonus"] > 0

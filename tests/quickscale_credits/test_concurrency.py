@@ -38,7 +38,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def at_once(work, times=THREADS):
-    """Call ``work(number)`` in so many threads that start together; its answers or errors."""
+    """Call ``work(number)`` in ``times`` threads that start together; returns results or errors."""
     barrier = Barrier(times)
 
     def run(number):

@@ -339,7 +339,7 @@ class Ledger(RuleBasedStateMachine):
 
     @precondition(lambda self: self.model.frozen)
     @rule()
-    def thaw(self):
+    def unfreeze(self):
         ledger.unfreeze(account=self.account)
         self.model.set_frozen(False)
 

@@ -132,7 +132,7 @@ ATTACKS = {
     "let a hold end earlier": (
         "UPDATE {hold} SET expires_at = expires_at - interval '1 second' WHERE id = %(hold)s"
     ),
-    "overspend with a line of one's own": (
+    "overspend with a line of the attacker": (
         "UPDATE {account} SET next_sequence = next_sequence + 1 WHERE id = %(account)s;"
         "WITH entry AS (INSERT INTO {entry} (account_id, sequence, kind, amount, balance_after,"
         " description, metadata, created_at)"
@@ -235,7 +235,7 @@ def test_forged_lines_are_refused(ids, forgery):
 LOTS = {
     "a subscription without end": {"type": "subscription", "end": "NULL", "source": ""},
     "pay-as-you-go with an end": {"type": "payg", "end": "now() + '1 day'", "source": ""},
-    "an end before the begin": {"type": "bonus", "end": "now() - interval '1 day'", "source": ""},
+    "an end before the start": {"type": "bonus", "end": "now() - interval '1 day'", "source": ""},
     "a source that has its lot": {"type": "payg", "end": "NULL", "source": "checkout"},
 }
 

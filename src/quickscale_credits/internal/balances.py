@@ -130,7 +130,7 @@ def balance_overview(account: CreditAccount) -> BalanceOverview:
             total=Sum("live_remaining"),
             total_held=Sum("live_held"),
             order=Min("priority"),
-            # Held credits that have ended since are no credits that will end.
+            # Held credits that have ended since are not credits that will end.
             ending=Sum("live_remaining", filter=Q(expires_at__gt=LedgerClock())),
             ends_at=Min("expires_at", filter=Q(expires_at__gt=LedgerClock())),
         )

@@ -49,7 +49,7 @@ def require_database(row: models.Model, using: str) -> None:
 
 
 def non_atomic_requests(view: ViewT) -> ViewT:
-    """Keep a view out of ``ATOMIC_REQUESTS`` of every database, for it works between two writes."""
+    """Keep a view out of ``ATOMIC_REQUESTS`` of every database: it works between two writes."""
     for alias in connections:
         view = transaction.non_atomic_requests(using=alias)(view)
     return view

@@ -20,7 +20,7 @@ class Outcome(Generic[ModelT]):
     """What an SQL function answered: ``posted``, ``replayed``, or why it refused.
 
     ``row`` is what was written; ``available`` and ``required`` are the figures of a refusal.
-    ``account_id`` and ``at`` tell of a refusal that posted an expiry on the way.
+    ``account_id`` and ``at`` are set when a refusal posted an expiry on the way.
     """
 
     answer: str

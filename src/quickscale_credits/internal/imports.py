@@ -146,7 +146,7 @@ def parse_moment(text: str) -> datetime:
     """
     value: date | datetime | None = parse_datetime(text) if "T" in text else parse_date(text)
     if value is None:
-        raise ValueError(f"{text!r} is no date such as 2027-01-31.")
+        raise ValueError(f"{text!r} is not a date such as 2027-01-31.")
     if not isinstance(value, datetime):
         value = datetime.combine(value, time.max)
     return value if timezone.is_aware(value) else timezone.make_aware(value)

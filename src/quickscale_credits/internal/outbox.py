@@ -1,6 +1,6 @@
 """Delivery of events: after the commit that wrote them, at least once, in order for each account.
 
-The write that an event tells of delivers it as well, right after its commit, unless an older event
+The write that an event reports delivers it as well, right after its commit, unless an older event
 of the account still waits. That, and whatever it could not do (the process died, a receiver raised)
 is left to ``manage.py deliver_credit_events``, which a scheduler runs every minute or so: however
 much waits, a request never pays for it.
@@ -97,7 +97,7 @@ def deliver_account(account_id: int, *, using: str | None = None) -> int:
 
 
 def _pass_over(using: str, limit: int | None = None) -> int:
-    """Be done with events that nobody listens to, with so many at most; how many they were."""
+    """Finish at most ``limit`` events that nobody listens to, and return how many they were."""
     unheard = [kind for kind, signal in SIGNALS.items() if not signal.has_listeners(CreditAccount)]
     events = _open(using).filter(
         kind__in=unheard, pending__isnull=True, next_attempt_at__lte=LedgerClock()

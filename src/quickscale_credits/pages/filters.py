@@ -1,4 +1,4 @@
-"""What of a history is shown, and in which order."""
+"""The part of a history that is shown, and its order."""
 
 from __future__ import annotations
 

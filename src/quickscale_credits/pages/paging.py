@@ -33,7 +33,7 @@ class Keyset(Generic[ModelT]):
         self.queryset = queryset
 
     def page(self, *, after: str = "", before: str = "") -> Page[ModelT]:
-        """The page after or before a cursor, or the first one; a bad cursor is no cursor."""
+        """The page after or before a cursor, or the first one; a bad cursor is ignored."""
         start = self._values(after or before)
         backwards = bool(start and before and not after)
         rows = self._rows(start, backwards=backwards, limit=self.size + 1)

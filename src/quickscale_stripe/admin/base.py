@@ -55,7 +55,7 @@ def stripe_column(kind: str, field: str, description: Any) -> Callable[[Any], st
 class StepsAdmin(RoomMixin, ModelAdmin):
     """Rows with steps, which are list actions and buttons of a row's page.
 
-    Who may change rows of the model may take its steps.
+    Staff with the permission to change rows of the model may take its steps.
     """
 
     change_form_template = "admin/quickscale_stripe/detail.html"

@@ -23,7 +23,7 @@ from quickscale_stripe.models import StripeEvent
 def replay(event: StripeEvent) -> None:
     outcome = inbox.replay(event)
     if outcome is inbox.Outcome.BUSY:
-        raise PaymentsError(_("Another worker is at it."))
+        raise PaymentsError(_("Another worker is handling this event."))
     if outcome is inbox.Outcome.FAILED:
         event.refresh_from_db(fields=["error"])
         raise PaymentsError(event.error)

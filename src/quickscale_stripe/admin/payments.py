@@ -1,4 +1,4 @@
-"""Payments, and what of them went back."""
+"""Payments and their refunds."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def adopt(*, owner: Any, stripe_id: str, take_over: bool = False) -> StripeCusto
 
     The customer gets this site's mark in its metadata. Its address and name stay as Stripe has
     them until the owner's own change. ``take_over`` is for a customer with the mark of a database
-    that is no more: it and its subscriptions get the new mark.
+    that no longer exists: it and its subscriptions get the new mark.
 
     Raises:
         NotAdoptableError: Stripe doesn't have it, it stands for somebody else, or the owner has
@@ -60,8 +60,8 @@ def examine(*, owner: Any, stripe_id: str, take_over: bool = False) -> stripe.Cu
         raise NotAdoptableError(f"Stripe has no customer {stripe_id}.")
     if not take_over and _mark_of(remote) not in ("", str(own.reference) if own else ""):
         raise NotAdoptableError(
-            f"{stripe_id} is marked as another site's customer. If that site is no more, adopt it "
-            "with --take-over."
+            f"{stripe_id} is marked as another site's customer. If that site no longer exists, "
+            "adopt it with --take-over."
         )
     return remote
 

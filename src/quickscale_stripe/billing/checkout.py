@@ -58,7 +58,7 @@ def subscribe(
 ) -> stripe.checkout.Session:
     """Open a Checkout for a plan. The arguments are those of :func:`buy`.
 
-    An owner has one subscription at a time: Stripe is asked whether there is one, for it may have
+    An owner has one subscription at a time: Stripe is asked whether there is one, which may have
     been made elsewhere or a moment ago, and other open Checkouts for plans are closed.
 
     Raises:

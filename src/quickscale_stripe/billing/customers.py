@@ -1,4 +1,4 @@
-"""The customers at Stripe: one for each owner, made at first need, kept in step both ways."""
+"""The customers at Stripe: one for each owner, made on first use and kept in step both ways."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def is_behind(owner: Any) -> bool:
 
 
 def detach(stripe_id: str) -> None:
-    """Note that a customer was deleted at Stripe; the next need makes a new one."""
+    """Note that a customer was deleted at Stripe; the next purchase makes a new one."""
     StripeCustomer.objects.filter(stripe_id=stripe_id, deleted_at=None).update(
         deleted_at=clock.database_now()
     )
@@ -208,7 +208,7 @@ def find(*, metadata: Any = None, stripe_id: str | None = None) -> StripeCustome
     """The customer that an object of Stripe is for, or ``None`` when it isn't ours.
 
     Args:
-        metadata: the object's; its reference counts first, for it outlives a deleted customer.
+        metadata: the object's; its reference counts first, because it outlives a deleted customer.
         stripe_id: the object's customer, the owner's present or a former one.
     """
     customers = StripeCustomer.objects.select_related("owner")
@@ -224,7 +224,7 @@ def find(*, metadata: Any = None, stripe_id: str | None = None) -> StripeCustome
 
 
 def contact(owner: Any) -> tuple[str, str]:
-    """The address and the name that Stripe is told of an owner."""
+    """The address and the name of an owner that Stripe gets."""
     full_name = getattr(owner, "get_full_name", None)
     name = str(full_name() if full_name else getattr(owner, "name", "") or "")
     return owner_email(owner), name

@@ -202,7 +202,7 @@ def _record(
     bill: _Bill, customer: StripeCustomer, subscription: Subscription | None
 ) -> tuple[Payment, FulfilmentFailedError | None]:
     invoice, plan = bill.invoice, bill.plan
-    # The invoice of a one-time Checkout tells of a payment that is here already.
+    # The invoice of a one-time Checkout is for a payment that is here already.
     Payment.objects.filter(
         charges__payment_intent_id__in=[intent.id for intent, _paid in _intents(invoice)],
         invoice_id=None,
@@ -264,7 +264,7 @@ def _change_plan(payment: Payment, change: PlanChange, before: list[Payment]) ->
     """Bring the period's credits to what its money is for, and return what is to be added.
 
     What was spent before money was given back can't be taken, so it counts as brought: plans
-    changed to and fro bring nothing twice.
+    that are changed back and forth bring nothing twice.
     """
     took = _take_excess(payment, change, before)
     gain = change.worth - _brought(before) + payment.credits_taken

@@ -85,7 +85,7 @@ def note(subscription: Subscription, before: Decimal, currency: str, at: datetim
 
 
 def verify() -> Iterator[str]:
-    """Tell of each subscription whose movements don't lead to what it is worth now."""
+    """Report each subscription whose movements don't add up to what it is worth now."""
     for subscription in Subscription.objects.prefetch_related("movements").iterator(1000):
         worth = Decimal(0)
         for movement in sorted(subscription.movements.all(), key=lambda movement: movement.pk):

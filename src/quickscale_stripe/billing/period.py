@@ -80,7 +80,7 @@ def period_allotments(invoice: stripe.Invoice) -> list[Allotment]:
 
 
 def _net(lines: list[PlanLine], period: int) -> Decimal:
-    """The credits that changes within a period of so many seconds are worth."""
+    """The credits that changes within a period of ``period`` seconds are worth."""
     shares = (_share(line, period) * (-1 if line.gives_back else 1) for line in lines)
     return sum(shares, Decimal(0))
 
@@ -119,7 +119,7 @@ def plan_change(period: list[stripe.Invoice]) -> PlanChange:
     A line is worth its price's credits for its share of the period; a line that gives money back
     counts against it. Time is the measure and not money, for discounts would tell the two
     directions differently. Time has seconds and credits are whole, so the sum is rounded, not its
-    parts: changes to and fro gain nothing.
+    parts: changes back and forth gain nothing.
     """
     begin, lines = period[0], [plan_lines(invoice) for invoice in period]
     worth = returned = Decimal(0)
@@ -222,7 +222,7 @@ def _credits_another(
 
 
 def _share(line: PlanLine, period: int) -> Decimal:
-    """The credits that a line is worth, in a period of so many seconds."""
+    """The credits that a line is worth in a period of ``period`` seconds."""
     period = period or line.price.days * 24 * 60 * 60
     share = Decimal(line.seconds) / period if line.proration else Decimal(1)
     return line.full * min(share, Decimal(1))

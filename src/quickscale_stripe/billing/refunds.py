@@ -81,5 +81,5 @@ def _refund(charge: Charge, amount: int, metadata: dict[str, str], reason: str) 
         made = get_client().v1.refunds.create(params, {"idempotency_key": key})
     row = reversals.sync_refund(made.id)
     if row is None:
-        raise StripeRefusedError(f"{made.id} is no refund of this site's.")
+        raise StripeRefusedError(f"{made.id} is not a refund of this site.")
     return row

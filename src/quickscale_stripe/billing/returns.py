@@ -60,7 +60,7 @@ def _claim(payment: Payment, row: Refund | Dispute, amount: Decimal) -> Decimal:
 
 
 def credits_for(*, payment: Payment, amount: int) -> Decimal:
-    """The credits that a refund of so many minor units would take back now."""
+    """The credits that a refund of ``amount`` minor units would take back now."""
     taking = [row for row in _rows(payment) if row.takes_money]
     money = sum(row.amount for row in taking) + amount
     claimed = sum((row.credits_revoked for row in taking), Decimal(0))

@@ -25,7 +25,7 @@ F = TypeVar("F", ProductFields, PriceFields)
 
 
 class BadFileError(PaymentsError):
-    """The file is no catalogue; says where."""
+    """The file is not a catalogue; the message says where."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def read(text: str) -> list[Entry]:
     try:
         content = json.loads(text, parse_float=Decimal)
     except ValueError as error:
-        raise BadFileError(f"It is no JSON: {error}") from error
+        raise BadFileError(f"It is not JSON: {error}") from error
     listed = content.get("products") if isinstance(content, dict) else None
     if not isinstance(listed, list):
         raise BadFileError('It has no list "products".')

@@ -128,7 +128,7 @@ def sync_price(price_id: str) -> StripePrice | None:
 
 
 def prepare_product(product_id: str) -> Write[object]:
-    """Fetch a product that an event tells of, and return what mirrors it.
+    """Fetch a product that an event names, and return what mirrors it.
 
     Raises:
         NotOursError, StripeUnavailableError, StripeRefusedError
@@ -144,7 +144,7 @@ def prepare_product(product_id: str) -> Write[object]:
 
 
 def prepare_price(price_id: str) -> Write[object]:
-    """Fetch a price that an event tells of, and return what mirrors it with its product.
+    """Fetch a price that an event names, and return what mirrors it with its product.
 
     Raises:
         NotOursError, StripeUnavailableError, StripeRefusedError

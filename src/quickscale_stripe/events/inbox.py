@@ -86,7 +86,7 @@ def enqueue(event: StripeEvent) -> None:
 
 
 def process(event_id: int) -> Outcome:
-    """Handle a stored event, unless it is done or another worker is at it.
+    """Handle a stored event, unless it is done or another worker is handling it.
 
     Errors don't leave: they are recorded on the event with the time of the next attempt; after
     ``EVENT_MAX_ATTEMPTS`` the event is dead.
@@ -162,7 +162,7 @@ def _keep(body: bytes | str) -> StripeEvent:
         with transaction.atomic():
             StripeEvent.objects.bulk_create([StripeEvent(**fields)], ignore_conflicts=True)
     except (*_MALFORMED, DataError) as error:
-        raise InvalidWebhookError(f"This is no event: {type(error).__name__}.") from error
+        raise InvalidWebhookError(f"This is not an event: {type(error).__name__}.") from error
     return StripeEvent.objects.get(stripe_id=fields["stripe_id"])
 
 

@@ -70,7 +70,7 @@ def reconcile(*, since: datetime, dry_run: bool = False) -> Iterator[Difference]
     """Compare what Stripe has made since then with what is here, and mend it.
 
     Args:
-        since: begin of the window; Stripe's own time of each object's making counts.
+        since: start of the window, compared with the time at which Stripe made each object.
         dry_run: report only, and write nothing, neither here nor at Stripe. What depends on
             something else that is missing, or would have to be changed at Stripe, is then
             reported as an error.

@@ -24,7 +24,7 @@ _SOON = timedelta(days=45)
 class BillingView(WaitsForStripeMixin, OwnerMixin, PageView):
     """What the next invoice is charged to, and the ways to change it.
 
-    Who comes back from one of Stripe's pages sees what was changed there at once.
+    A change that was made on one of Stripe's pages shows as soon as the customer comes back.
     """
 
     template_name = "quickscale_stripe/billing.html"

@@ -102,8 +102,8 @@ class PaymentsMixin(WaitsForStripeMixin, OwnerMixin):
 
 
 class FormTargetMixin(PaymentsMixin):
-    """What a form is sent to. Who comes here without one, by a link or after signing in, is led to
-    the page with the form, which ``back`` names.
+    """What a form is sent to. A visitor who comes without one, by a link or after signing in, is
+    led to the page with the form, which ``back`` names.
     """
 
     def get(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
@@ -275,7 +275,7 @@ def _is_too_large(request: HttpRequest, limit: int) -> bool:
 
 
 def go_to(request: HttpRequest, url: str) -> HttpResponse:
-    """Redirect; HTMX is told by a header, for it can't follow a redirect to another site."""
+    """Redirect. HTMX can't follow a redirect to another site, so a header tells it to go there."""
     if request.headers.get("HX-Request") == "true":
         return HttpResponse(headers={"HX-Redirect": url})
     return HttpResponseRedirect(url)

@@ -212,7 +212,7 @@ def local_date(moment: datetime) -> str:
 
 
 def _bounded(lines: list[dict[str, Any]], subtotal: int) -> list[dict[str, Any]]:
-    """So many lines at most, and one for the rest of them, as also Stripe gives the first only."""
+    """The first lines, and one for all others: Stripe, too, gives only the first ones."""
     kept = lines[:MAX_LINES]
     rest = subtotal - sum(line["amount"] for line in kept)
     return [*kept, {"description": "", "quantity": 1, "amount": rest}] if rest else kept

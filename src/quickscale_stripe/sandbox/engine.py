@@ -191,7 +191,7 @@ class Sandbox:
         """
         chosen = find_method(method)
         if chosen is None:
-            raise ValueError(f"{method!r} is no payment method of the sandbox.")
+            raise ValueError(f"{method!r} is not a payment method of the sandbox.")
         with self.world(base_url) as world:
             session = world.get("checkout.session", session_id)
             return checkout.pay(world, session, chosen, email=email, name=name)

@@ -145,7 +145,7 @@ class World:
         ]
 
     def save(self, value: Object, event: str | None = None) -> Object:
-        """Store a changed object and tell of it, unless nothing changed."""
+        """Store a changed object and send an event, unless nothing changed."""
         before = self.find(value["id"])
         if before == value:
             return value

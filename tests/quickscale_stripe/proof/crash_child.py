@@ -2,7 +2,7 @@
 
 Run as a program. Each line of its input is a request as JSON, with ``kill_at``: the step at which
 the process that serves it gets SIGKILL. Steps are the writes and commits in the database, and
-before and after each request to Stripe. For each line it answers with the signal that ended the
+before and after each request to Stripe. For each line it prints the signal that ended the
 process, or 0 when the request was served before that step came.
 """
 

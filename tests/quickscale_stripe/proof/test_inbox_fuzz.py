@@ -241,7 +241,7 @@ def test_a_signature_is_good_for_one_body(real: list[Event]) -> None:
 
 @pytest.mark.parametrize("length", ["", "0", "1", "99999999999"])
 def test_a_length_that_is_not_true(real: list[Event], length: str) -> None:
-    """As far as a server lets it through; one that is no number ends there."""
+    """As far as a server lets it through; one that isn't a number ends there."""
     response = send(json.dumps(real[0]).encode(), "t=1,v1=a", CONTENT_LENGTH=length)
     assert response.status_code in (400, 413)
     assert not StripeEvent.objects.exists()

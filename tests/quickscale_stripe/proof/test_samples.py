@@ -219,7 +219,7 @@ def states(kind: str) -> Iterator[tuple[str, Object]]:
 
 
 def outcome(kind: str, samples: dict[str, Object]) -> str:
-    """A Checkout that isn't finished, or takes no payment, is no concern of this site's."""
+    """A Checkout that isn't finished, or takes no payment, doesn't concern this site."""
     session = samples["checkout.session"]
     if kind == "checkout.session" and (
         session["status"] != "complete" or session["mode"] == "setup"

@@ -1,6 +1,6 @@
 """A schedule's phases say all of what the subscription has, as Stripe's do.
 
-What of them is refused is in ``test_refusals.py``.
+``test_refusals.py`` has what is refused.
 """
 
 from __future__ import annotations

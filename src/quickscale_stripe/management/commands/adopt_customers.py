@@ -37,7 +37,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--take-over",
             action="store_true",
-            help="also those with the mark of another database, which is no more",
+            help="also those with the mark of another database, which no longer exists",
         )
         parser.add_argument("--dry-run", action="store_true", help="only tell what would be done")
 

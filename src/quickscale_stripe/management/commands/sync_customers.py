@@ -13,7 +13,7 @@ from quickscale_stripe.exceptions import (
 )
 from quickscale_stripe.models import StripeCustomer
 
-#: After so many unanswered requests in a row the rest would go unanswered, too.
+#: The number of unanswered requests in a row after which the rest is not tried.
 PATIENCE = 5
 
 

@@ -155,7 +155,7 @@ def draft(
 def _since(reason: str, subscription: Object | None, end: int) -> int:
     """A renewal's invoice is of what happened in the period before (docs.stripe.com/api/invoices).
 
-    Its lines tell of the period to come.
+    Its lines are for the next period.
     """
     is_renewal = reason == "subscription_cycle" and subscription is not None
     return int(subscription["_began"]) if is_renewal and subscription else end
@@ -265,7 +265,7 @@ def charge(
 
 
 def prepare(world: World, invoice: Object) -> Object:
-    """The intent that an open invoice is paid by, made at need."""
+    """The intent that an open invoice is paid by, made on first use."""
     for payment in world.all("invoice_payment", invoice=invoice["id"], status="open"):
         return world.get("payment_intent", payment["payment"]["payment_intent"])
     intent = payments.new_intent(

@@ -13,7 +13,7 @@ from quickscale_stripe.sandbox.world import Object, World, merge_metadata
 
 
 def bounds(phase: Object) -> Object:
-    """A phase as ``current_phase`` tells of it."""
+    """A phase as ``current_phase`` shows it."""
     return {"start_date": phase["start_date"], "end_date": phase["end_date"]}
 
 

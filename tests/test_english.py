@@ -1,0 +1,56 @@
+"""Phrases that are not idiomatic English, each with what to write instead.
+
+The list grows when a review finds a habit. ``codespell`` checks single words.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDERS = ["src", "docs", "tests", "example_project", "benchmarks", "scripts", ".ci", ".github"]
+ENDINGS = (".py", ".md", ".html", ".txt", ".toml", ".yml", ".inc", "-tpl")
+# Written by others, or never changed once it is released.
+SKIPPED = {"_build", "migrations", "vendor", "fonts", Path(__file__).name}
+
+HABITS = {
+    r"\bthe begin\b|\bbegin of\b": "the start",
+    r"\b(at|the) (first|next) need\b|\bat need\b": "on first use, the next time",
+    r"\b(again|which|it|before) answers with\b": "returns",
+    r"\bso many\b": "the number of, at most",
+    r"\bthaw(s|ed|ing)?\b": "unfreeze",
+    r"\b(tells?|told|telling) of\b": "reports, announces, names",
+    r"(?<!there) \b(is|are|was|were) no (?!longer|earlier|later)": "is not a",
+    r"\b(is|are) no more\b": "no longer exists",
+    r"\bof one's own\b": "its own, custom",
+    r"\bis at it\b": "is handling it",
+    r", for (it|they|he|she|there|here|this|that)\b": "because",
+    r"\. Who [a-z]+ (?![^.]*\?)": "a person who, somebody who",
+    r"\"what of\b|\bwhat of (a|an|the|them|our)\b": "which part of",
+    r"\b(that|which) there (is not|isn't|are not|aren't)\b": "unknown, missing",
+    r"\bas also\b": "as ... does, too",
+}
+
+
+@cache
+def texts() -> dict[str, str]:
+    files = [*ROOT.glob("*.md"), *ROOT.glob("*.toml")]
+    for folder in FOLDERS:
+        files += (ROOT / folder).rglob("*")
+    names = [file.relative_to(ROOT) for file in files if file.name.endswith(ENDINGS)]
+    return {str(name): (ROOT / name).read_text() for name in names if not SKIPPED & {*name.parts}}
+
+
+@pytest.mark.parametrize("habit", HABITS)
+def test_a_habit_is_not_in_the_texts(habit):
+    pattern = re.compile(habit.replace(" ", r"\s+(?:# )?"), re.IGNORECASE)
+    found = [
+        f"{name}: {match[0]!r}"
+        for name, text in texts().items()
+        for match in pattern.finditer(text)
+    ]
+    assert not found, f"Write: {HABITS[habit]}"
