@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,10 @@ PACKAGES = [
     "quickscale_dashboard",
     "quickscale_stripe",
 ]
+#: Modules that may name others by dotted paths, each with the reason.
+SEAMS = {
+    "quickscale/project.py": "it composes a project's settings, and names what Django imports",
+}
 
 
 def folder(package: str) -> Path:
@@ -59,6 +65,29 @@ def test_a_package_imports_only_what_it_may(package):
     ]
     assert wrong == []
     assert any(root.rglob("*.py"))
+
+
+def dotted_paths(source: Path) -> Iterator[str]:
+    """The dotted paths to modules of ours in a module's strings, docstrings left out."""
+    tree = ast.parse(source.read_text())
+    prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in prose:
+            yield from re.findall(rf"\b(?:{'|'.join(PACKAGES)})\.\w*", node.value)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_string_reaches_only_what_may_be_imported(package):
+    """A dotted path is an import, too, which import-linter doesn't see."""
+    root = folder(package)
+    wrong = [
+        f"{source.relative_to(root.parent)} names {dotted}"
+        for source in root.rglob("*.py")
+        if source.relative_to(root.parent).as_posix() not in SEAMS
+        for dotted in dotted_paths(source)
+        if not may_import(source.relative_to(root.parent), dotted.partition(".")[0])
+    ]
+    assert wrong == []
 
 
 @pytest.mark.parametrize("package", PACKAGES)

@@ -7,10 +7,8 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from django.apps import apps
-from django.utils.module_loading import import_string
-
 from quickscale.conf import AppSettings
+from quickscale_credits import shop
 
 PRIORITIES = {
     "subscription": 10,
@@ -98,16 +96,11 @@ class CreditsSettings(AppSettings):
         """Where credits can be bought: the name of a URL, or a path; empty when nowhere. Where it
         can't be reversed, pages offer nothing.
 
-        Default: the page of ``quickscale_stripe``, where it is installed and takes payments.
+        Default: what :func:`quickscale_credits.shop.register` was given, which is the page of
+        ``quickscale_stripe`` where it is installed and takes payments.
         """
         url: str | None = self._get("BUY_URL", None)
-        return _stripe_page() if url is None else url
-
-
-def _stripe_page() -> str:
-    if not apps.is_installed("quickscale_stripe"):
-        return ""
-    return str(import_string("quickscale_stripe.contrib.credits.buy_url")())
+        return shop.buy_url() if url is None else url
 
 
 app_settings = CreditsSettings()

@@ -19,6 +19,10 @@ class StripeConfig(AppConfig):
         from quickscale_stripe.internal.mail_samples import NAMES, render_sample
         from quickscale_stripe.models import StripeCustomer
 
+        if apps.is_installed("quickscale_credits"):
+            from quickscale_stripe.contrib.credits import connect
+
+            connect()
         watch(StripeCustomer)
         mail_samples.register(NAMES, render_sample)
         for owner in apps.get_models():

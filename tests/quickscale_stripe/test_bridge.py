@@ -12,6 +12,7 @@ import pytest
 from django.utils import timezone
 
 from quickscale_credits import ledger
+from quickscale_credits.conf import app_settings as credits_settings
 from quickscale_credits.internal.clock import ledger_clock
 from quickscale_credits.models import CreditAccount, CreditLot, CreditTransaction
 from quickscale_stripe.contrib import credits as bridge
@@ -715,6 +716,8 @@ def test_only_a_closed_account_is_sold_nothing(
 
 
 def test_credits_are_bought_at_the_page_while_payments_are_on(settings: Any) -> None:
-    assert bridge.buy_url() == ""
+    assert credits_settings.buy_url == ""
     settings.QUICKSCALE_STRIPE_SANDBOX = True
-    assert bridge.buy_url() == "quickscale_stripe:buy_credits"
+    assert credits_settings.buy_url == "quickscale_stripe:buy_credits"
+    settings.QUICKSCALE_CREDITS_BUY_URL = "/shop/"
+    assert credits_settings.buy_url == "/shop/"

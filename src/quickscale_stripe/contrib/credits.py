@@ -10,7 +10,7 @@ from django.db.models import F, Q, QuerySet, Sum
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from quickscale_credits import allotments, ledger
+from quickscale_credits import allotments, ledger, shop
 from quickscale_credits.models import CreditAccount, CreditLot, CreditTransaction
 from quickscale_stripe.client import payments_are_on
 from quickscale_stripe.conf import app_settings
@@ -238,11 +238,13 @@ def _family(lot: CreditLot) -> QuerySet[CreditLot]:
     return CreditLot.objects.filter(Q(pk=lot.pk) | Q(parent=lot))
 
 
-def buy_url() -> str:
-    """The page to buy credits at while payments are on, else empty.
+def connect() -> None:
+    """Let the pages of credits lead to those that sell them."""
+    shop.register(buy_url)
 
-    ``QUICKSCALE_CREDITS_BUY_URL`` is this where it isn't set.
-    """
+
+def buy_url() -> str:
+    """The page to buy credits at while payments are on, else empty."""
     return "quickscale_stripe:buy_credits" if payments_are_on() else ""
 
 

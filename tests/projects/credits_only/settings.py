@@ -8,4 +8,3 @@ from tests.projects.base import DJANGO_APPS
 ROOT_URLCONF = "tests.projects.credits_only.urls"
 INSTALLED_APPS = ["quickscale", "quickscale_credits", "django_htmx", *DJANGO_APPS]
 LOGIN_URL = "admin:login"
-QUICKSCALE_CREDITS_BUY_URL = ""

@@ -1,0 +1,37 @@
+"""Where credits are sold, as another app says it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from quickscale_credits import shop
+from quickscale_credits.conf import app_settings
+
+
+def closed() -> str:
+    return ""
+
+
+def market() -> str:
+    return "/market/"
+
+
+@pytest.fixture(autouse=True)
+def no_shops(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shop, "_shops", [])
+
+
+def test_the_first_open_shop_counts(settings: Any) -> None:
+    del settings.QUICKSCALE_CREDITS_BUY_URL
+    assert app_settings.buy_url == ""
+    for each in (closed, market, closed):
+        shop.register(each)
+    assert app_settings.buy_url == "/market/"
+
+
+def test_the_site_s_setting_counts_first(settings: Any) -> None:
+    shop.register(market)
+    settings.QUICKSCALE_CREDITS_BUY_URL = ""
+    assert app_settings.buy_url == ""
