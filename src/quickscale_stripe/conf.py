@@ -132,7 +132,7 @@ class StripeSettings(AppSettings):
         """Where Stripe sends the buyer after a payment; empty for the app's own page.
 
         A path or an address. ``session_id={CHECKOUT_SESSION_ID}`` is added to its query, and the
-        page should call ``fulfilment.fulfil``. Default: ``""``.
+        page should call :func:`quickscale_stripe.billing.sessions.sync`. Default: ``""``.
         """
         return self._get("SUCCESS_URL", "")
 

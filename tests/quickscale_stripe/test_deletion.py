@@ -12,7 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from quickscale.owner import forget_owner, get_owner_model
-from quickscale_stripe.billing import customers, fulfilment, movements, refunds
+from quickscale_stripe.billing import customers, movements, refunds, sessions
 from quickscale_stripe.catalogue import mirror
 from quickscale_stripe.client import get_client
 from quickscale_stripe.events import reconcile
@@ -84,7 +84,7 @@ def test_money_that_comes_too_late_is_told_to_the_staff(
     shop.pay(session)
     with django_capture_on_commit_callbacks(execute=True):
         shop.deliver()
-        fulfilment.fulfil(session)
+        sessions.sync(session)
 
     payment = Payment.objects.get()
     assert (payment.owner, payment.amount, payment.fulfilled_at) == (None, 900, None)

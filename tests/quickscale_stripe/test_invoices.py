@@ -12,7 +12,7 @@ import stripe
 
 from quickscale_credits.models import CreditAccount, CreditLot
 from quickscale_stripe import signals
-from quickscale_stripe.billing import fulfilment, invoices, plan_changes
+from quickscale_stripe.billing import invoices, plan_changes, sessions
 from quickscale_stripe.client import get_client
 from quickscale_stripe.exceptions import FulfilmentFailedError, HookFailedError, NotOursError
 from quickscale_stripe.models import Payment, StripeCustomer, StripePrice, Subscription
@@ -476,7 +476,7 @@ def test_a_failing_hook_of_the_end_fails_the_look_and_keeps_the_payment(
 def test_an_invoice_takes_over_no_payment_of_another_intent_or_invoice(
     world: World, first: stripe.Invoice, package: StripePrice
 ) -> None:
-    bought = fulfilment.fulfil(pay_checkout(world, package))
+    bought = sessions.sync(pay_checkout(world, package))
     assert bought is not None
     of_first = synced(first.id)
     bought.refresh_from_db()

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from quickscale_credits.internal.clock import ledger_clock
 from quickscale_credits.models import CreditAccount, CreditLot
-from quickscale_stripe.billing import customers, fulfilment, plan_changes, subscriptions
+from quickscale_stripe.billing import customers, plan_changes, sessions, subscriptions
 from quickscale_stripe.catalogue import mirror
 from quickscale_stripe.client import get_client
 from quickscale_stripe.exceptions import (
@@ -89,7 +89,7 @@ def test_the_page_after_the_signup_alone_is_enough(
 ) -> None:
     session = open_signup(owner, basic)
     shop.pay(session)
-    payment = fulfilment.fulfil(session)
+    payment = sessions.sync(session)
     assert payment is not None
     assert payment.is_paid
     assert balance(owner) == 300

@@ -26,7 +26,7 @@ from quickscale_stripe.admin.base import (
 from quickscale_stripe.admin.forms import RefundForm
 from quickscale_stripe.admin.jobs import Step
 from quickscale_stripe.admin.links import stripe_link
-from quickscale_stripe.billing import fulfilment, invoices, refunds, returns, reversals
+from quickscale_stripe.billing import invoices, refunds, returns, reversals, sessions
 from quickscale_stripe.conf import app_settings
 from quickscale_stripe.exceptions import PaymentsError
 from quickscale_stripe.models import Charge, Dispute, Payment, Refund
@@ -75,7 +75,7 @@ class DisputeInline(ReadOnlyMixin, TabularInline):
 def sync_payment(payment: Payment) -> None:
     """Look at the payment's Checkout or invoice again, and at its refunds."""
     if payment.checkout_session_id:
-        fulfilment.fulfil(payment.checkout_session_id)
+        sessions.sync(payment.checkout_session_id)
     if payment.invoice_id:
         invoices.sync(payment.invoice_id)
     for charge in payment.charges.exclude(charge_id=""):

@@ -16,7 +16,7 @@ import stripe
 from django.db import transaction
 
 from quickscale_stripe import signals
-from quickscale_stripe.billing import charges, customers, delivery, fulfilment, invoices, returns
+from quickscale_stripe.billing import charges, customers, delivery, invoices, returns, sessions
 from quickscale_stripe.client import get_client
 from quickscale_stripe.exceptions import (
     HookFailedError,
@@ -171,7 +171,7 @@ def _prepared(
     if known is None and customers.find(stripe_id=customer_id) is None:
         raise NotOursError(f"The charge {charge_id or intent_id} is of no customer of this site.")
     if session_id := known.payment.checkout_session_id if known else _session_of(intent_id):
-        return partial(_write, intent_id, charge_id, record, fulfilment.prepare(session_id))
+        return partial(_write, intent_id, charge_id, record, sessions.prepare(session_id))
     if invoice_id := known.payment.invoice_id if known else _invoice_of(intent_id):
         return partial(_write, intent_id, charge_id, record, invoices.prepare(invoice_id))
     raise NotOursError(

@@ -22,9 +22,9 @@ from django.db.models import Q
 from quickscale_stripe.billing import (
     charges,
     customers,
-    fulfilment,
     invoices,
     reversals,
+    sessions,
     subscriptions,
 )
 from quickscale_stripe.client import get_client
@@ -190,7 +190,7 @@ def _event(event_id: str) -> Write[object]:
 
 _PAYMENT = ("status", "amount", "credits", "fulfilled_at")
 _KINDS = (
-    _Kind("checkout", _sessions, fulfilment.prepare, Payment, "checkout_session_id", _PAYMENT),
+    _Kind("checkout", _sessions, sessions.prepare, Payment, "checkout_session_id", _PAYMENT),
     _Kind(
         "subscription",
         _subscriptions,

@@ -24,7 +24,7 @@ from quickscale.fragments import FragmentMixin
 from quickscale.links import PageView, page_url
 from quickscale.login import LoginRequiredMixin
 from quickscale.owner import get_owner
-from quickscale_stripe.billing import checkout, fulfilment
+from quickscale_stripe.billing import checkout, sessions
 from quickscale_stripe.catalogue import mirror
 from quickscale_stripe.client import payments_are_on
 from quickscale_stripe.conf import app_settings
@@ -172,7 +172,7 @@ class CheckoutDoneView(FragmentMixin, WaitsForStripeMixin, OwnerMixin, PageView)
         if not session_id.startswith("cs_"):
             raise Http404
         try:
-            payment = fulfilment.fulfil(session_id)
+            payment = sessions.sync(session_id)
         except FulfilmentFailedError as error:
             payment = error.payment
         except PaymentsError as error:

@@ -23,13 +23,13 @@ from quickscale_stripe.billing import (
     adoption,
     checkout,
     customers,
-    fulfilment,
     invoices,
     period,
     plan_changes,
     portal,
     refunds,
     reversals,
+    sessions,
     subscriptions,
 )
 from quickscale_stripe.catalogue import mirror, publishing
@@ -166,7 +166,7 @@ def do_everything(world: World) -> None:
 
     session = checkout.buy(owner=owner, price=package, reference="1", **URLS)
     shop.pay(session.id)
-    payment = fulfilment.fulfil(session.id)
+    payment = sessions.sync(session.id)
     assert payment
     refund = shop.refund(charge_of(payment), amount=100)
     reversals.sync_refund(refund)
@@ -184,7 +184,7 @@ def do_everything(world: World) -> None:
             owner=owner, price=world.price(plan), reference=reference, **URLS
         )
     shop.pay(session.id)
-    paid = fulfilment.fulfil(session.id)
+    paid = sessions.sync(session.id)
     assert paid
     assert paid.subscription
     invoices.sync(paid.invoice_id or "")

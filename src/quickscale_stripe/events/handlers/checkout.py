@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-from quickscale_stripe.billing import fulfilment
+from quickscale_stripe.billing import sessions
 from quickscale_stripe.internal.syncing import Write
 from quickscale_stripe.models import StripeEvent
 
 
 def session(event: StripeEvent) -> Write[object]:
-    return fulfilment.prepare(event.object_id)
+    return sessions.prepare(event.object_id)
 
 
 HANDLERS = {

@@ -15,7 +15,7 @@ from django.test import Client
 from quickscale_credits import ledger
 from quickscale_credits.models import CreditAccount, CreditLot
 from quickscale_stripe import signals
-from quickscale_stripe.billing import fulfilment, invoices
+from quickscale_stripe.billing import invoices, sessions
 from quickscale_stripe.client import get_client
 from quickscale_stripe.events import inbox
 from quickscale_stripe.exceptions import (
@@ -51,7 +51,7 @@ def test_a_paid_session_becomes_a_payment_and_credits(
     session = open_checkout(owner, package)
     shop.pay(session)
 
-    payment = fulfilment.fulfil(session)
+    payment = sessions.sync(session)
 
     assert payment is not None
     assert (payment.owner, payment.status, payment.price) == (owner, "succeeded", package)
@@ -71,7 +71,7 @@ def test_fulfilling_again_changes_nothing(shop: Sandbox, owner: Any, package: St
     session = open_checkout(owner, package)
     shop.pay(session)
 
-    first, second = fulfilment.fulfil(session), fulfilment.fulfil(session)
+    first, second = sessions.sync(session), sessions.sync(session)
 
     assert first == second
     assert Payment.objects.count() == 1
@@ -79,7 +79,7 @@ def test_fulfilling_again_changes_nothing(shop: Sandbox, owner: Any, package: St
 
 
 def test_an_open_session_is_no_payment(shop: Sandbox, owner: Any, package: StripePrice) -> None:
-    assert fulfilment.fulfil(open_checkout(owner, package)) is None
+    assert sessions.sync(open_checkout(owner, package)) is None
     assert not Payment.objects.exists()
 
 
@@ -89,7 +89,7 @@ def test_a_declined_card_leaves_the_session_open(
     session = open_checkout(owner, package)
     shop.pay(session, "declined")
 
-    assert fulfilment.fulfil(session) is None
+    assert sessions.sync(session) is None
     assert balance(owner) == 0
 
 
@@ -98,14 +98,14 @@ def test_a_delayed_payment_is_pending_until_the_bank_says_yes(
 ) -> None:
     session = open_checkout(owner, package)
     shop.pay(session, "bank_success")
-    pending = fulfilment.fulfil(session)
+    pending = sessions.sync(session)
     assert pending is not None
     assert (pending.status, pending.receipt_number) == ("pending", None)
     assert pending.charges.get().amount == 0
     assert balance(owner) == 0
 
     shop.settle(intent_of(pending))
-    paid = fulfilment.fulfil(session)
+    paid = sessions.sync(session)
 
     assert paid is not None
     assert paid.status == "succeeded"
@@ -124,16 +124,16 @@ def test_a_delayed_payment_that_fails_adds_nothing_and_says_why_once(
     )
     session = open_checkout(owner, package)
     shop.pay(session, "bank_failure")
-    pending = fulfilment.fulfil(session)
+    pending = sessions.sync(session)
     assert pending is not None
     assert pending.failure_message == ""
     shop.settle(intent_of(pending))
 
     with django_capture_on_commit_callbacks(execute=True):
-        failed = fulfilment.fulfil(session)
+        failed = sessions.sync(session)
     assert told == [failed]
     with django_capture_on_commit_callbacks(execute=True):
-        assert fulfilment.fulfil(session) == failed
+        assert sessions.sync(session) == failed
 
     signals.payment_failed.disconnect(dispatch_uid="test")
     assert failed is not None
@@ -150,7 +150,7 @@ def test_the_credits_that_were_promised_are_given_when_the_price_changed_since(
     StripePrice.objects.update(credits=5)
     shop.pay(session)
 
-    fulfilment.fulfil(session)
+    sessions.sync(session)
 
     assert balance(owner) == 100
 
@@ -162,7 +162,7 @@ def test_a_session_of_another_site_on_the_account_is_ignored(
     shop.pay(session)
     owner.stripe_customer.delete()
 
-    assert fulfilment.fulfil(session) is None
+    assert sessions.sync(session) is None
     assert not Payment.objects.exists()
 
 
@@ -172,7 +172,7 @@ def test_the_session_of_an_owner_whose_customer_is_another_now_is_found_by_its_m
     session = open_checkout(owner, package)
     shop.pay(session)
     StripeCustomer.objects.update(stripe_id="cus_another")
-    fulfilment.fulfil(session)
+    sessions.sync(session)
     assert (Payment.objects.get().owner, balance(owner)) == (owner, 100)
 
 
@@ -191,7 +191,7 @@ def test_a_session_without_metadata_is_found_by_its_customer_and_brings_what_its
     session, found = pay(shop, owner, package)
     [line] = found["_line_items"]
     alter(shop, "checkout.session", session, metadata={}, _line_items=[line | {"quantity": 3}])
-    fulfilment.fulfil(session)
+    sessions.sync(session)
     assert (Payment.objects.get().owner, balance(owner)) == (owner, 300)
 
 
@@ -199,7 +199,7 @@ def test_a_line_without_a_quantity_is_one(shop: Sandbox, owner: Any, package: St
     session, found = pay(shop, owner, package)
     [line] = found["_line_items"]
     alter(shop, "checkout.session", session, metadata={}, _line_items=[line | {"quantity": None}])
-    fulfilment.fulfil(session)
+    sessions.sync(session)
     assert balance(owner) == 100
 
 
@@ -208,7 +208,7 @@ def test_credits_that_are_no_number_in_the_metadata_are_those_of_the_price(
 ) -> None:
     session, found = pay(shop, owner, package)
     alter(shop, "checkout.session", session, metadata=found["metadata"] | {"credits": "many"})
-    fulfilment.fulfil(session)
+    sessions.sync(session)
     assert balance(owner) == 100
 
 
@@ -224,7 +224,7 @@ def test_what_stripe_leaves_out_of_a_session_is_nothing(
         amount_total=None, currency=None, total_details=None, payment_intent=None,
         metadata=metadata, _line_items=[line | {"price": None}],
     )  # fmt: skip
-    payment = fulfilment.fulfil(session)
+    payment = sessions.sync(session)
     assert payment is not None
     assert (payment.total, payment.amount, payment.tax, payment.currency) == (0, 0, 0, "")
     assert (payment.price, payment.description, payment.credits) == (None, "", 0)
@@ -239,7 +239,7 @@ def test_a_session_that_only_saves_a_card_is_no_payment(
     session = open_checkout(owner, package)
     shop.pay(session)
     alter(shop, "checkout.session", session, mode="setup")
-    assert fulfilment.fulfil(session) is None
+    assert sessions.sync(session) is None
     assert not Payment.objects.exists()
 
 
@@ -247,7 +247,7 @@ def test_the_session_of_a_subscription_gives_its_first_payment(shop: Sandbox, ow
     plan = StripePrice.objects.get(product__name="Basic plan", interval="month")
     session = open_signup(owner, plan)
     shop.pay(session)
-    payment = fulfilment.fulfil(session)
+    payment = sessions.sync(session)
     assert payment is not None
     assert (payment.kind, payment.price, payment.amount) == ("subscription", plan, 1900)
     assert payment.subscription == Subscription.objects.get()
@@ -261,7 +261,7 @@ def test_a_subscription_without_an_invoice_is_mirrored_all_the_same(
     session = open_signup(owner, plan)
     shop.pay(session)
     alter(shop, "checkout.session", session, invoice=None)
-    assert fulfilment.fulfil(session) is None
+    assert sessions.sync(session) is None
     subscription = Subscription.objects.get()
     assert (subscription.owner, subscription.price) == (owner, plan)
     assert not Payment.objects.exists()
@@ -273,7 +273,7 @@ def test_a_payment_has_the_time_and_the_receipt_of_its_charge(
     session = open_checkout(owner, package)
     shop.advance(days=0.5)
     shop.pay(session)
-    payment = fulfilment.fulfil(session)
+    payment = sessions.sync(session)
     assert payment is not None
     charge = get_client().v1.charges.retrieve(charge_of(payment))
     assert payment.paid_at == datetime.fromtimestamp(charge.created, UTC)
@@ -287,7 +287,7 @@ def test_an_intent_that_is_given_up_or_wants_another_card_is_a_failure(
 ) -> None:
     session = open_checkout(owner, package)
     shop.pay(session, "bank_success")
-    pending = fulfilment.fulfil(session)
+    pending = sessions.sync(session)
     assert pending is not None
     error = {"type": "card_error", "message": "No funds."}
     for status, outcome, message in (
@@ -296,7 +296,7 @@ def test_an_intent_that_is_given_up_or_wants_another_card_is_a_failure(
         ("canceled", "failed", "No funds."),
     ):
         alter(shop, "payment_intent", intent_of(pending), status=status, last_payment_error=error)
-        again = fulfilment.fulfil(session)
+        again = sessions.sync(session)
         assert again is not None
         pending.refresh_from_db()
         for payment in (again, pending):
@@ -310,7 +310,7 @@ def test_a_charge_without_a_receipt_has_no_address_of_it(
     shop.pay(session)
     [charge] = get_client().v1.charges.list().data
     alter(shop, "charge", charge.id, receipt_url=None)
-    payment = fulfilment.fulfil(session)
+    payment = sessions.sync(session)
     assert payment is not None
     assert payment.receipt_url == ""
 
@@ -322,7 +322,7 @@ def test_the_hook_knows_what_was_bought(
     settings.QUICKSCALE_STRIPE_FULFIL = lambda **facts: calls.append(facts)
     session = open_checkout(owner, package)
     shop.pay(session)
-    payment = fulfilment.fulfil(session)
+    payment = sessions.sync(session)
     assert calls == [
         {
             "owner": owner, "payment": payment, "price": package, "amount": 100,
@@ -333,7 +333,7 @@ def test_the_hook_knows_what_was_bought(
 
 def test_an_unknown_session_is_refused(shop: Sandbox) -> None:
     with pytest.raises(StripeRefusedError) as caught:
-        fulfilment.fulfil("cs_test_unknown")
+        sessions.sync("cs_test_unknown")
     assert caught.value.is_missing
 
 
@@ -350,7 +350,7 @@ def test_a_failing_hook_keeps_the_payment_and_nothing_of_its_own(
     shop.pay(session)
 
     with pytest.raises(FulfilmentFailedError, match="RuntimeError: no"):
-        fulfilment.fulfil(session)
+        sessions.sync(session)
 
     payment = Payment.objects.get()
     assert (payment.status, payment.amount, payment.credits) == ("succeeded", 900, 100)
@@ -360,7 +360,7 @@ def test_a_failing_hook_keeps_the_payment_and_nothing_of_its_own(
     assert "Credits are late" in buyer.get(f"/dashboard/payments/{payment.pk}/").text
 
     del settings.QUICKSCALE_STRIPE_FULFIL
-    again = fulfilment.fulfil(session)
+    again = sessions.sync(session)
     assert again is not None
     assert (again.fulfilment_error, again.is_late, balance(owner)) == ("", False, 100)
 
@@ -508,7 +508,7 @@ def test_a_session_of_the_other_mode_is_ignored(
     session = open_checkout(owner, package)
     shop.pay(session)
     settings.QUICKSCALE_STRIPE_LIVE_MODE = True
-    assert fulfilment.fulfil(session) is None
+    assert sessions.sync(session) is None
     assert not Payment.objects.exists()
 
 
@@ -517,14 +517,14 @@ def test_eight_at_once_grant_once(shop: Sandbox, owner: Any, package: StripePric
     session = open_checkout(owner, package)
     shop.pay(session)
 
-    def fulfil(_: int) -> None:
+    def sync(_: int) -> None:
         try:
-            fulfilment.fulfil(session)
+            sessions.sync(session)
         finally:
             connection.close()
 
     with ThreadPoolExecutor(8) as threads:
-        list(threads.map(fulfil, range(8)))
+        list(threads.map(sync, range(8)))
 
     assert Payment.objects.count() == 1
     assert CreditLot.objects.count() == 1

@@ -1,4 +1,4 @@
-"""From a Checkout session to what was bought; the one road of webhook, page and commands."""
+"""Checkout sessions: a finished one becomes a payment, which is delivered once it is paid."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from quickscale_stripe.models import Payment, StripeCustomer, StripePrice, Subsc
 from quickscale_stripe.receipts import receipt
 
 
-def fulfil(session_id: str) -> Payment | None:
+def sync(session_id: str) -> Payment | None:
     """Record a finished Checkout, and deliver what it bought once it is paid.
 
     A subscription is linked and mirrored, and its first invoice recorded as its payment.
@@ -49,7 +49,7 @@ def fulfil(session_id: str) -> Payment | None:
 
 
 def prepare(session_id: str) -> Write[Payment | None]:
-    """Fetch a session and what it bought for :func:`fulfil`, and return what writes it.
+    """Fetch a session and what it bought for :func:`sync`, and return what writes it.
 
     Raises:
         NotOursError: it isn't finished, too.
