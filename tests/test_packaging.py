@@ -57,6 +57,7 @@ def test_every_file_of_the_source_tree_is_in_the_wheel(wheel):
     "pattern",
     [
         "quickscale_credits/migrations/0001_",
+        "quickscale_credits/migrations/sql/0002/",
         "quickscale_credits/sql/",
         "quickscale_credits/templates/quickscale_credits/",
         "quickscale_stripe/migrations/0001_",

@@ -1,12 +1,16 @@
-"""Installs the ledger's SQL from migrations; see ``README.md`` here for the rule of versions."""
+"""The ledger's SQL functions; ``README.md`` here says how to change one."""
 
 from __future__ import annotations
 
-from importlib.resources import files
+from pathlib import Path
 
 from django.db import connections, migrations
 
 PREFIX = "quickscale_credits_"
+CURRENT = Path(__file__).parent
+FROZEN = CURRENT.parent / "migrations" / "sql"
+# A function may be installed before another one that it calls.
+_IN_ANY_ORDER = "SET LOCAL check_function_bodies = off;\n"
 _RECOMPILE = """
 DO $$
 DECLARE
@@ -24,16 +28,33 @@ $$
 """
 
 
-def read(name: str) -> str:
-    """The text of a file of this folder."""
-    return files(__name__).joinpath(name).read_text(encoding="utf-8")
+def copies(name: str) -> list[Path]:
+    """The frozen copies of a function, the oldest first."""
+    return sorted(FROZEN.glob(f"*/{name}.sql"))
 
 
-def install(name: str, version: int = 1) -> migrations.RunSQL:
-    """A migration's operation that installs a function; undone, the version before is back."""
-    drop = f"DROP FUNCTION IF EXISTS {PREFIX}{name};\n"
-    before = read(f"{name}.{version - 1}.sql") if version > 1 else ""
-    return migrations.RunSQL(drop + read(f"{name}.{version}.sql"), drop + before)
+def install(number: str) -> list[migrations.RunSQL]:
+    """Operations that install the functions which were frozen for a migration.
+
+    Taken back, each function is what an earlier migration made it, or gone.
+    """
+    return [
+        migrations.RunSQL(_IN_ANY_ORDER + copy.read_text(encoding="utf-8"), _undo(copy))
+        for copy in sorted((FROZEN / number).glob("*.sql"))
+    ]
+
+
+def _undo(copy: Path) -> str:
+    former = [other for other in copies(copy.stem) if other < copy]
+    if not former:
+        return f"DROP FUNCTION {PREFIX}{copy.stem};"
+    return _IN_ANY_ORDER + former[-1].read_text(encoding="utf-8")
+
+
+def run(name: str) -> migrations.RunSQL:
+    """An operation that runs a file of a migration's own, and takes it back with another one."""
+    forward, back = FROZEN / f"{name}.sql", FROZEN / f"{name}.reverse.sql"
+    return migrations.RunSQL(forward.read_text(encoding="utf-8"), back.read_text(encoding="utf-8"))
 
 
 def recompile(using: str) -> None:

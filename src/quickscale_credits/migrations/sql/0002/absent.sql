@@ -1,0 +1,17 @@
+-- 'gone actor' or 'gone service' when there is no such row, else null. The rows stay until the
+-- transaction ends. Asked before the account is locked, as whoever locks a user first does too.
+CREATE OR REPLACE FUNCTION quickscale_credits_absent(p_actor text, p_service bigint DEFAULT NULL)
+RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    IF p_service IS NOT NULL THEN
+        PERFORM FROM quickscale_credits_service WHERE id = p_service FOR KEY SHARE;
+        IF NOT FOUND THEN
+            RETURN 'gone service';
+        END IF;
+    END IF;
+    IF p_actor IS NOT NULL AND p_actor <> ALL (quickscale_credits_actors(ARRAY[p_actor])) THEN
+        RETURN 'gone actor';
+    END IF;
+    RETURN NULL;
+END
+$$;

@@ -1,0 +1,32 @@
+-- Set where the account's balance counts as low; null never warns.
+CREATE OR REPLACE FUNCTION quickscale_credits_set_low_balance(
+    p_account bigint,
+    p_threshold numeric,
+    p_actor text,
+    p_reason text
+) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    account quickscale_credits_creditaccount;
+    result text := quickscale_credits_absent(p_actor);
+    moment timestamptz;
+BEGIN
+    IF result IS NOT NULL THEN
+        RETURN result;
+    END IF;
+    SELECT * INTO account FROM quickscale_credits_creditaccount
+     WHERE id = p_account FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        RETURN 'missing';
+    END IF;
+    moment := quickscale_credits_clock();
+    IF account.low_balance_threshold IS DISTINCT FROM p_threshold THEN
+        UPDATE quickscale_credits_creditaccount
+           SET low_balance_threshold = p_threshold, updated_at = moment
+         WHERE id = p_account;
+        PERFORM quickscale_credits_note_change(
+            p_account, 'low_balance', account.low_balance_threshold::text,
+            p_threshold::numeric(19, 4)::text, p_actor, p_reason, moment);
+    END IF;
+    RETURN 'posted';
+END
+$$;

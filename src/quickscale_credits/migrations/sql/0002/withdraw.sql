@@ -1,0 +1,73 @@
+-- Take back the lots of a schedule that begin at p_from or later, by default those that have not
+-- begun, with what was made of them. What was used of them since, or is held, is the transaction's
+-- shortfall, and claimed. Answers 'nothing' when nothing is left to take or to claim.
+CREATE OR REPLACE FUNCTION quickscale_credits_withdraw(
+    p_account bigint,
+    p_source_type text,
+    p_source_id text,
+    p_from timestamptz,
+    p_description text,
+    p_actor text,
+    p_metadata jsonb
+) RETURNS quickscale_credits_outcome LANGUAGE plpgsql AS $$
+DECLARE
+    account quickscale_credits_creditaccount;
+    claim record;
+    lots bigint[] := '{}';
+    parts numeric[] := '{}';
+    owing bigint[] := '{}';
+    owed numeric[] := '{}';
+    result quickscale_credits_outcome;
+    moment timestamptz;
+BEGIN
+    result.answer := quickscale_credits_absent(p_actor);
+    IF result.answer IS NOT NULL THEN
+        RETURN result;
+    END IF;
+    SELECT * INTO account FROM quickscale_credits_creditaccount
+     WHERE id = p_account FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        result.answer := 'missing';
+        RETURN result;
+    END IF;
+    moment := quickscale_credits_clock();
+    IF account.next_due_at <= moment THEN
+        account := quickscale_credits_post_due(p_account, moment);
+    END IF;
+
+    FOR claim IN
+        SELECT lot.id, quickscale_credits_revocable(lot.id) - line.free AS missing, line.lots,
+               line.parts
+          FROM quickscale_credits_scheduled(p_account, p_source_type, p_source_id) lot
+         CROSS JOIN LATERAL (
+               SELECT coalesce(sum(free), 0) AS free, array_agg(lot_id ORDER BY lot_id) AS lots,
+                      array_agg(-free ORDER BY lot_id) AS parts
+                 FROM quickscale_credits_lineage(lot.id) WHERE free > 0) line
+         WHERE lot.effective_at >= p_from OR (p_from IS NULL AND lot.effective_at > moment)
+         ORDER BY lot.id
+    LOOP
+        lots := lots || claim.lots;
+        parts := parts || claim.parts;
+        IF claim.missing > 0 THEN
+            owing := owing || claim.id;
+            owed := owed || claim.missing;
+        END IF;
+    END LOOP;
+    IF lots = '{}' AND owing = '{}' THEN
+        result.answer := 'nothing';
+        RETURN result;
+    ELSIF lots = '{}' THEN
+        lots := owing[1:1];
+        parts := '{0}';
+    END IF;
+    result := quickscale_credits_post(
+        p_account, 'revoke', (SELECT sum(part) FROM unnest(parts) part), p_description, lots, parts,
+        moment, p_actor => p_actor,
+        p_shortfall => (SELECT coalesce(sum(part), 0) FROM unnest(owed) part),
+        p_metadata => p_metadata);
+    FOR n IN 1 .. cardinality(owing) LOOP
+        PERFORM quickscale_credits_claim(p_account, owing[n], result.id, result.id, owed[n]);
+    END LOOP;
+    RETURN result;
+END
+$$;

@@ -1,0 +1,43 @@
+DROP TRIGGER quickscale_credits_append_only ON quickscale_credits_credittransaction;
+DROP TRIGGER quickscale_credits_never_deleted ON quickscale_credits_credittransaction;
+DROP TRIGGER quickscale_credits_append_only ON quickscale_credits_creditallocation;
+DROP TRIGGER quickscale_credits_append_only ON quickscale_credits_creditclaim;
+DROP TRIGGER quickscale_credits_append_only ON quickscale_credits_accountchange;
+DROP TRIGGER quickscale_credits_never_deleted ON quickscale_credits_accountchange;
+DROP TRIGGER quickscale_credits_no_truncate ON quickscale_credits_credittransaction;
+DROP TRIGGER quickscale_credits_no_truncate ON quickscale_credits_creditallocation;
+DROP TRIGGER quickscale_credits_no_truncate ON quickscale_credits_accountchange;
+DROP TRIGGER quickscale_credits_explains ON quickscale_credits_creditallocation;
+DROP TRIGGER quickscale_credits_explained ON quickscale_credits_credittransaction;
+DROP TRIGGER quickscale_credits_explained ON quickscale_credits_unexplained;
+DROP TRIGGER quickscale_credits_fixed ON quickscale_credits_creditlot;
+DROP TRIGGER quickscale_credits_fixed ON quickscale_credits_credithold;
+DROP TRIGGER quickscale_credits_never_earlier ON quickscale_credits_credithold;
+DROP TRIGGER quickscale_credits_keep_owner ON quickscale_credits_creditaccount;
+DROP TRIGGER quickscale_credits_keep_actor ON quickscale_credits_credithold;
+DROP TRIGGER quickscale_credits_fixed ON quickscale_credits_creditholdallocation;
+DROP TRIGGER quickscale_credits_explained ON quickscale_credits_credithold;
+DROP TRIGGER quickscale_credits_explains ON quickscale_credits_creditholdallocation;
+DROP TABLE quickscale_credits_unexplained;
+
+ALTER TABLE quickscale_credits_creditaccount RESET (fillfactor);
+ALTER TABLE quickscale_credits_creditlot RESET (fillfactor);
+ALTER TABLE quickscale_credits_credithold RESET (fillfactor);
+
+ALTER TABLE quickscale_credits_serviceusage
+    DROP CONSTRAINT quickscale_credits_usage_transaction_key;
+ALTER TABLE quickscale_credits_creditclaim
+    DROP CONSTRAINT quickscale_credits_claim_lot_key,
+    DROP CONSTRAINT quickscale_credits_claim_revocation_key,
+    DROP CONSTRAINT quickscale_credits_claim_transaction_key;
+ALTER TABLE quickscale_credits_creditholdallocation
+    DROP CONSTRAINT quickscale_credits_hold_allocation_hold_key,
+    DROP CONSTRAINT quickscale_credits_hold_allocation_lot_key;
+ALTER TABLE quickscale_credits_creditallocation
+    DROP CONSTRAINT quickscale_credits_allocation_transaction_key,
+    DROP CONSTRAINT quickscale_credits_allocation_lot_key;
+ALTER TABLE quickscale_credits_credittransaction
+    DROP CONSTRAINT quickscale_credits_transaction_hold_key,
+    DROP CONSTRAINT quickscale_credits_transaction_reverses_key;
+ALTER TABLE quickscale_credits_creditlot
+    DROP CONSTRAINT quickscale_credits_lot_parent_key;

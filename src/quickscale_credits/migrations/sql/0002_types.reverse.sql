@@ -1,0 +1,3 @@
+DROP TYPE quickscale_credits_outcome;
+DROP TYPE quickscale_credits_hold_outcome;
+DROP TYPE quickscale_credits_step;

@@ -1,9 +1,0 @@
--- Which lots give the first p_amount of what a hold sets aside, in the order in which it chose them.
-CREATE FUNCTION quickscale_credits_hold_parts(p_hold bigint, p_amount numeric)
-RETURNS TABLE (id bigint, lot_id bigint, part numeric) LANGUAGE sql STABLE AS $$
-    SELECT id, lot_id, part
-      FROM (SELECT id, lot_id,
-                   least(amount, p_amount - (sum(amount) OVER (ORDER BY id) - amount)) AS part
-              FROM quickscale_credits_creditholdallocation WHERE hold_id = p_hold) split
-     WHERE part > 0
-$$;

@@ -1,0 +1,64 @@
+-- Give another amount for each period of a schedule that has not begun: what was scheduled is taken
+-- back, and p_amount is put in for the same periods under p_new_source_id. Done before for that
+-- source, the answer is the first transaction; 'nothing' when no period is left to begin.
+CREATE OR REPLACE FUNCTION quickscale_credits_reschedule(
+    p_account bigint,
+    p_source_type text,
+    p_source_id text,
+    p_new_source_id text,
+    p_amount numeric,
+    p_description text,
+    p_actor text,
+    p_metadata jsonb
+) RETURNS quickscale_credits_outcome LANGUAGE plpgsql AS $$
+DECLARE
+    lot quickscale_credits_creditlot;
+    coming record;
+    result quickscale_credits_outcome;
+    moment timestamptz;
+BEGIN
+    result.answer := quickscale_credits_absent(p_actor);
+    IF result.answer IS NOT NULL THEN
+        RETURN result;
+    END IF;
+    PERFORM FROM quickscale_credits_creditaccount WHERE id = p_account FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        result.answer := 'missing';
+        RETURN result;
+    END IF;
+    moment := quickscale_credits_clock();
+
+    SELECT * INTO lot FROM quickscale_credits_creditlot
+     WHERE source_type = p_source_type AND source_id = p_new_source_id || ':1'
+       AND source_type <> '' AND transferred_from_id IS NULL;
+    IF FOUND THEN
+        IF lot.account_id = p_account AND lot.amount = p_amount THEN
+            RETURN quickscale_credits_opening(lot.id);
+        END IF;
+        result.answer := 'conflict';
+        RETURN result;
+    END IF;
+
+    SELECT array_agg(p_amount) AS amounts, array_agg(effective_at ORDER BY effective_at) AS begins,
+           array_agg(expires_at ORDER BY effective_at) AS ends, min(credit_type) AS credit_type,
+           min(priority) AS priority
+      INTO coming
+      FROM (SELECT DISTINCT effective_at, expires_at, credit_type, priority  -- not each transfer
+              FROM quickscale_credits_scheduled(p_account, p_source_type, p_source_id)
+             WHERE remaining > 0 AND effective_at > moment) period;
+    IF coming.amounts IS NULL THEN
+        result.answer := 'nothing';
+        RETURN result;
+    END IF;
+    -- The new credits come first, so that a refusal has taken nothing.
+    result := quickscale_credits_schedule(
+        p_account, coming.amounts, coming.begins, coming.ends, p_description, coming.credit_type,
+        coming.priority, p_source_type, p_new_source_id, NULL, '', p_actor, p_metadata);
+    IF result.answer = 'posted' THEN
+        PERFORM quickscale_credits_withdraw(
+            p_account, p_source_type, p_source_id, coming.begins[1], p_description, p_actor,
+            p_metadata);
+    END IF;
+    RETURN result;
+END
+$$;

@@ -1,0 +1,41 @@
+-- Set how far the account may be overdrawn. Below what is used or held already is refused.
+CREATE OR REPLACE FUNCTION quickscale_credits_set_overdraft(
+    p_account bigint,
+    p_limit numeric,
+    p_actor text,
+    p_reason text
+) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    account quickscale_credits_creditaccount;
+    result text := quickscale_credits_absent(p_actor);
+    moment timestamptz;
+BEGIN
+    IF result IS NOT NULL THEN
+        RETURN result;
+    END IF;
+    SELECT * INTO account FROM quickscale_credits_creditaccount
+     WHERE id = p_account FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        RETURN 'missing';
+    END IF;
+    moment := quickscale_credits_clock();
+    IF account.next_due_at <= moment THEN
+        account := quickscale_credits_post_due(p_account, moment);
+    END IF;
+    PERFORM FROM quickscale_credits_creditlot
+     WHERE account_id = p_account AND credit_type = 'overdraft' AND held - remaining > p_limit;
+    IF FOUND THEN
+        RETURN 'used';
+    END IF;
+    UPDATE quickscale_credits_creditaccount
+       SET overdraft_limit = p_limit, updated_at = moment
+     WHERE id = p_account;
+    IF account.overdraft_limit <> p_limit THEN
+        PERFORM quickscale_credits_note_change(
+            p_account, 'overdraft_limit', account.overdraft_limit::text,
+            p_limit::numeric(19, 4)::text, p_actor, p_reason, moment);
+    END IF;
+    PERFORM quickscale_credits_post_due(p_account, moment, moment);
+    RETURN 'posted';
+END
+$$;

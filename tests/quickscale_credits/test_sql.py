@@ -1,0 +1,254 @@
+"""The SQL functions: what is installed, what migrations freeze, and how they are replaced."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tarfile
+import tomllib
+from io import BytesIO, StringIO
+from pathlib import Path
+from threading import Event, Thread
+from urllib.parse import quote
+
+import pytest
+from django.core.management import call_command
+from django.db import connection, migrations, transaction
+
+from quickscale_credits import allotments, ledger, sql
+from quickscale_credits.internal.functions import Operation
+from quickscale_credits.models import CreditAccount
+from scripts.sql_migration import changed, freeze
+from tests.owners import make_owner
+from tests.quickscale_credits.operations import OPERATIONS, Stage
+from tests.quickscale_credits.test_concurrency import at_once
+
+ROOT = Path(__file__).resolve().parents[2]
+CURRENT = {path.stem: path.read_text() for path in sorted(sql.CURRENT.glob("*.sql"))}
+CALLED = [
+    value
+    for module in (ledger, allotments)
+    for value in vars(module).values()
+    if isinstance(value, Operation)
+]
+
+
+def execute(text, parameters=None):
+    with connection.cursor() as cursor:
+        cursor.execute(text, parameters)
+        return cursor.fetchall() if cursor.description else []
+
+
+def installed():
+    return execute(
+        "SELECT proname, pg_get_functiondef(oid), proacl::text FROM pg_proc"
+        r" WHERE proname LIKE 'quickscale\_credits\_%' AND pg_function_is_visible(oid)"
+        " ORDER BY proname, oid"
+    )
+
+
+def test_the_newest_copy_of_each_function_is_its_current_text():
+    assert changed() == [], "Run python scripts/sql_migration.py."
+
+
+def test_what_is_installed_is_the_current_text(db):
+    before = installed()
+    assert [name for name, _, _ in before] == sorted(sql.PREFIX + name for name in CURRENT)
+    for text in CURRENT.values():
+        execute(text)
+    assert installed() == before
+
+
+@pytest.mark.parametrize("name", CURRENT)
+def test_each_copy_of_a_function_replaces_the_one_before(db, name):
+    """So none has other arguments or another result, and old processes can go on to call it."""
+    before = installed()
+    for copy in sql.copies(name):
+        execute(copy.read_text())
+    assert installed() == before
+
+
+@pytest.mark.parametrize("operation", CALLED, ids=lambda operation: operation.sql.split("(")[0])
+def test_the_parameters_of_an_operation_are_those_of_its_function(db, operation):
+    name = operation.sql.partition(" FROM ")[2].partition("(")[0]
+    ((types,),) = execute(
+        "SELECT array_agg(format_type(type, NULL) ORDER BY place) FROM pg_proc,"
+        " unnest(proargtypes) WITH ORDINALITY parameter (type, place) WHERE proname = %s",
+        [name],
+    )
+    aliases = {"timestamptz": "timestamp with time zone"}
+    called = operation.sql.split("%s::")[1:]
+    assert [
+        aliases.get(type_.rstrip("[], )"), type_.rstrip("[], )")) + "[]" * ("[]" in type_)
+        for type_ in called
+    ] == types
+
+
+def test_a_replaced_function_keeps_its_grants(db):
+    execute("REVOKE EXECUTE ON FUNCTION quickscale_credits_capture FROM PUBLIC")
+    before = installed()
+    for operation in sql.install("0002"):
+        execute(operation.sql)
+    assert installed() == before
+    assert [acl for name, _, acl in before if name == "quickscale_credits_capture"] != [None]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_spends_go_on_while_every_function_is_replaced():
+    accounts = [CreditAccount.objects.for_owner(make_owner()) for _ in range(2)]
+    for account in accounts:
+        account.add_credits(1000, "Bought")
+    done = Event()
+    swaps = []
+
+    def replace():
+        while not done.is_set():
+            for text in CURRENT.values():
+                execute(text)
+            swaps.append(1)
+        connection.close()
+
+    replacing = Thread(target=replace)
+    replacing.start()
+
+    def spend(number):
+        for _ in range(50):
+            accounts[number].consume_credits(1, "Work")
+        while not swaps:
+            accounts[number].consume_credits(1, "Work")
+
+    try:
+        assert at_once(spend, 2) == [None, None]
+    finally:
+        done.set()
+        replacing.join()
+    assert swaps
+    assert ledger.verify() == []
+
+
+def use_all():
+    for module, name, arguments in OPERATIONS:
+        call = arguments(Stage())
+        getattr(module, name)(*call.args, **call.kwargs)
+    execute("SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED")
+    assert ledger.verify() == []
+
+
+@pytest.mark.parametrize("column", ["batch_id bigint", "batch_id bigint NOT NULL DEFAULT 7"])
+@pytest.mark.parametrize(
+    "table", ["creditaccount", "creditlot", "credittransaction", "creditallocation", "credithold"]
+)
+def test_a_new_column_needs_no_new_function(db, table, column):
+    """Neither one that may be null nor one with a default, whenever a session made its plans."""
+    use_all()
+    with transaction.atomic():
+        execute(f"ALTER TABLE quickscale_credits_{table} ADD COLUMN {column}")
+        use_all()
+        execute("DISCARD PLANS")
+        use_all()
+        transaction.set_rollback(True)
+    use_all()
+
+
+@pytest.fixture
+def folders(tmp_path, monkeypatch):
+    """The current text and the migrations of an app with two functions."""
+    for name in ("sql", "migrations/sql/0002"):
+        folder = tmp_path / name
+        folder.mkdir(parents=True)
+        (folder / "one.sql").write_text("one")
+        (folder / "two.sql").write_text("two")
+    (tmp_path / "migrations" / "0002_functions.py").touch()
+    monkeypatch.setattr(sql, "CURRENT", tmp_path / "sql")
+    monkeypatch.setattr(sql, "FROZEN", tmp_path / "migrations" / "sql")
+    return tmp_path
+
+
+def test_a_change_is_frozen_for_a_migration(folders):
+    (folders / "sql" / "two.sql").write_text("two, better")
+    (folders / "sql" / "three.sql").write_text("three")
+    assert changed() == ["three", "two"]
+    migration, *copies = freeze(changed())
+    assert migration == folders / "migrations" / "0003_functions.py"
+    assert '("quickscale_credits", "0002_functions")' in migration.read_text()
+    assert [copy.read_text() for copy in copies] == ["three", "two, better"]
+    assert changed() == []
+
+    scope = {}
+    exec(migration.read_text(), scope)
+    three, two = scope["Migration"].operations
+    assert three.sql.endswith("three")
+    assert three.reverse_sql == "DROP FUNCTION quickscale_credits_three;"
+    assert two.sql.endswith("two, better")
+    assert two.reverse_sql.endswith("two")
+
+    (folders / "sql" / "two.sql").write_text("two, best")
+    (copy,) = freeze(changed(), "0003")
+    assert copy.read_text() == "two, best"
+    assert isinstance(sql.install("0003")[1], migrations.RunSQL)
+
+
+def test_the_migration_can_be_read_as_sql(db):
+    for backwards in (False, True):
+        out = StringIO()
+        call_command("sqlmigrate", "quickscale_credits", "0002", backwards=backwards, stdout=out)
+        assert out.getvalue().count("FUNCTION quickscale_credits_spend") == 1
+
+
+def database_url():
+    place = connection.get_connection_params()
+    user, password, host = (quote(place.get(n) or "", "") for n in ("user", "password", "host"))
+    return f"postgres://{user}:{password}@{host}:{place.get('port') or 5432}/{place['dbname']}"
+
+
+# Each operation once, on the database that was migrated by the working tree.
+USE = """
+import os
+import django
+django.setup()
+from quickscale_credits import ledger
+assert ledger.__file__.startswith(os.getcwd())
+from tests.quickscale_credits.operations import OPERATIONS, Stage
+for module, name, arguments in OPERATIONS:
+    stage = Stage()
+    if name == "lock":
+        continue  # needs a transaction
+    call = arguments(stage)
+    getattr(module, name)(*call.args, **call.kwargs)
+assert ledger.verify() == []
+"""
+
+
+def released():
+    """The working tree, and the commit of the last release, which may still run during a deploy.
+
+    ``tests/upgrade/released.toml`` has a line for each release: ``"1.0.0" = "<commit>"``.
+    """
+    file = ROOT / "tests" / "upgrade" / "released.toml"
+    commits = tomllib.loads(file.read_text()) if file.exists() else {}
+    return ["the working tree", *[*commits.values()][-1:]]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("commit", released())
+def test_the_python_of_a_release_runs_on_these_functions(commit, tmp_path):
+    folder = ROOT
+    if commit != "the working tree":
+        packed = subprocess.run(
+            ["git", "archive", commit, "src", "tests"], cwd=ROOT, capture_output=True
+        )
+        if packed.returncode:
+            pytest.skip("there is no history here")
+        with tarfile.open(fileobj=BytesIO(packed.stdout)) as files:
+            files.extractall(tmp_path, filter="data")
+        folder = tmp_path
+    path = os.pathsep.join([str(folder / "src"), str(folder), *sys.path])
+    ran = subprocess.run(
+        [sys.executable, "-c", USE],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": path, "DATABASE_URL": database_url()},
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 0, ran.stderr
