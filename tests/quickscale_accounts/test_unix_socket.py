@@ -10,8 +10,8 @@ from django.core import mail
 from django.core.cache import cache
 
 from quickscale_accounts.testing import UserFactory
+from tests.plain_browser import UnixBrowser
 from tests.serving import site_under_uvicorn
-from tests.unix_http import UnixBrowser
 
 
 @pytest.fixture

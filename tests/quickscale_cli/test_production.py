@@ -13,8 +13,8 @@ import pytest
 
 from quickscale.postgres import embedded_url
 from quickscale_accounts.checks import check_allauth_version
+from tests.plain_browser import UnixBrowser
 from tests.quickscale_cli.test_generated_project import environment, new_project
-from tests.unix_http import UnixBrowser
 
 BROKEN = """
 def broken(request):
