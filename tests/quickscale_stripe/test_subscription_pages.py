@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.html import strip_tags
 
 from quickscale.formats import format_day
+from quickscale.mail import make_mail
 from quickscale_credits.models import CreditAccount
 from quickscale_stripe import mails
 from quickscale_stripe.catalogue import mirror
@@ -342,7 +343,8 @@ def test_the_pages_of_a_payment_tell_which_credits_come_monthly(
     told = "3,600 credits in all: 300 credits each month, billed yearly"
     assert f"Credits added {told}" in text_of(buyer.get(done))
     assert told in text_of(buyer.get(f"/dashboard/payments/{payment.pk}/"))
-    mail = mails.render("purchase", ["ann@example.com"], {"payment": payment, "settled": []})
+    context = {"payment": payment, "settled": []}
+    mail = make_mail(f"{mails.PREFIX}purchase", ["ann@example.com"], context)
     assert f"Credits: {told}" in mail.body
     assert told in mail.alternatives[0][0]
 
