@@ -431,7 +431,7 @@ class CreditLot(LedgerModel):
     held = models.DecimalField(
         _("held"), max_digits=DIGITS, decimal_places=PLACES, default=Decimal(0), db_default=0
     )
-    gone = models.DecimalField(
+    lost = models.DecimalField(
         max_digits=DIGITS,
         decimal_places=PLACES,
         default=Decimal(0),
@@ -439,7 +439,7 @@ class CreditLot(LedgerModel):
         editable=False,
         help_text=_("What expired, was revoked or was transferred."),
     )
-    revoked_due = models.DecimalField(
+    owed = models.DecimalField(
         _("still to be revoked"),
         max_digits=DIGITS,
         decimal_places=PLACES,
@@ -450,7 +450,7 @@ class CreditLot(LedgerModel):
     # It changes only with the first and the last debt, so an index on it costs a spend nothing.
     owes = models.GeneratedField(
         expression=ExpressionWrapper(
-            Q(revoked_due__gt=0) | Q(remaining__lt=0), output_field=models.BooleanField()
+            Q(owed__gt=0) | Q(remaining__lt=0), output_field=models.BooleanField()
         ),
         output_field=models.BooleanField(),
         db_persist=True,
@@ -509,7 +509,7 @@ class CreditLot(LedgerModel):
                 name="quickscale_credits_lot_figures",
             ),
             models.CheckConstraint(
-                condition=Q(gone__gte=0, revoked_due__gte=0), name="quickscale_credits_lot_lost"
+                condition=Q(lost__gte=0, owed__gte=0), name="quickscale_credits_lot_lost"
             ),
             models.CheckConstraint(
                 condition=(~Q(credit_type="subscription") | Q(expires_at__isnull=False))

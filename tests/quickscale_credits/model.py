@@ -20,7 +20,7 @@ class Lot:
     remaining: Decimal = ZERO
     held: Decimal = ZERO
     moved: set[str] = field(default_factory=set)  # converted, rolled over
-    gone: Decimal = ZERO  # expired, revoked, transferred or paid for by the overdraft
+    lost: Decimal = ZERO  # expired, revoked, transferred or paid for by the overdraft
     parent: Lot | None = None
     source: tuple[str, str] | None = None  # of a schedule
 
@@ -162,7 +162,7 @@ class Model:
 
     def lose(self, lot, part):
         lot.remaining -= part
-        lot.gone += part
+        lot.lost += part
 
     def free(self, hold):
         hold.open = False
@@ -315,7 +315,7 @@ class Model:
         for lot, back in last_first(taken.parts, skip, amount):
             if claim:
                 revoked = claim.lot if lot.credit_type == "overdraft" else lot
-                revoked.gone -= back
+                revoked.lost -= back
             if lot.credit_type == "overdraft":
                 self.unpay(back + lot.remaining)
             lot.remaining += back
@@ -353,14 +353,14 @@ class Model:
         for one in sorted(line, key=lambda one: one.number):
             part = min(one.remaining - one.held, missing)
             parts += [(one, part)] if part else []
-            one.gone += part
+            one.lost += part
             missing -= part
         if policy == "overdraft" and missing and self.limit:
             if not self.debt:
                 self.lots.append(Lot(len(self.lots), "overdraft", ZERO, self.now))
             part = min(self.limit + self.debt.remaining - self.debt.held, missing)
             parts += [(self.debt, part)] if part else []
-            lot.gone += part
+            lot.lost += part
             missing -= part
         taken = self.take(parts)
         by_claim = any(claim.freezes for claim in self.claims)
@@ -372,9 +372,9 @@ class Model:
         return taken, missing
 
     def revocable(self, lot):
-        """What a lot brought, less what is gone or claimed of it and what was made of it."""
+        """What a lot brought, less what is lost or claimed of it and what was made of it."""
         line = self.line(lot)
-        left = lot.amount - sum((one.gone for one in line), ZERO)
+        left = lot.amount - sum((one.lost for one in line), ZERO)
         left -= sum((claim.due for claim in self.claims if claim.lot in line), ZERO)
         above = [] if lot.parent is None else [self.revocable(lot.parent)]
         return max(min([left, *above]), ZERO)

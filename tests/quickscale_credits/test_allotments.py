@@ -504,7 +504,7 @@ class TestCancel:
         used.reverse(reason="It failed")
         assert account.get_balance() == 0
         month.refresh_from_db()
-        assert (month.gone, month.revoked_due) == (100, 0)
+        assert (month.lost, month.owed) == (100, 0)
         assert ledger.verify(account) == []
 
     def test_twice_is_once(self, account, clock):

@@ -845,7 +845,7 @@ class TestOverdraft:
         used.reverse(reason="It failed")
         assert account.get_balance() == 0
         bought.refresh_from_db()
-        assert (bought.remaining, bought.revoked_due, bought.gone) == (0, 0, 100)
+        assert (bought.remaining, bought.owed, bought.lost) == (0, 0, 100)
 
     def test_no_credits_that_end_become_permanent_by_way_of_the_overdraft(self, account, clock):
         ledger.set_overdraft_limit(account=account, limit=100)

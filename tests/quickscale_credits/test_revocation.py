@@ -110,7 +110,7 @@ class TestWhatComesBack:
         other = account.add_credits(10, "Bought")
         account.consume_credits(10, "Work").reverse(reason="It failed")
         assert account.get_balance() == 10
-        assert other.allocations.get().lot.revoked_due == 0
+        assert other.allocations.get().lot.owed == 0
 
 
 class TestBounds:
@@ -172,13 +172,13 @@ class TestAFamily:
         of_child.reverse(10, reason="It failed")
         plan.refresh_from_db()
         child.refresh_from_db()
-        assert (plan.revoked_due, child.revoked_due) == (80, 10)
+        assert (plan.owed, child.owed) == (80, 10)
         first.reverse(reason="The refund failed")
         assert account.get_balance() == 0  # what came back is the other claim's
         of_child.reverse(reason="It failed")
         assert account.get_balance() == 0
         plan.refresh_from_db()
-        assert plan.revoked_due == 30
+        assert plan.owed == 30
 
     def test_a_time_out_is_read_as_what_it_pays(self, account, clock, plan):
         ledger.convert(lot=plan, cap=50, description="Upgrade")
@@ -221,7 +221,7 @@ class TestADisputeThatIsWon:
         kept = 40 if by == "reversal" else 70
         assert account.get_balance() == account.get_available_balance() == kept
         bought.refresh_from_db()
-        assert (bought.gone, bought.revoked_due) == (0, 0)
+        assert (bought.lost, bought.owed) == (0, 0)
         assert revoke(bought)[0] == kept
 
     def test_a_shortfall_alone_is_waived(self, account, bought, won):

@@ -122,7 +122,7 @@ ATTACKS = {
         "INSERT INTO {claim} (account_id, lot_id, revocation_id, transaction_id, amount)"
         " VALUES (%(account)s, %(foreign_lot)s, %(used)s, %(used)s, 1)"
     ),
-    "owe less than nothing": "UPDATE {lot} SET revoked_due = -1 WHERE id = %(lot)s",
+    "owe less than nothing": "UPDATE {lot} SET owed = -1 WHERE id = %(lot)s",
     "hold another account's lot": (
         "UPDATE {hold_allocation} SET lot_id = %(foreign_lot)s WHERE hold_id = %(hold)s"
     ),
@@ -200,7 +200,7 @@ def test_no_term_of_a_lot_or_hold_changes(ids):
             "service_id": "1",
         },
     }
-    kept_by_sums = {"remaining", "held", "gone", "revoked_due", "captured"}
+    kept_by_sums = {"remaining", "held", "lost", "owed", "captured"}
     free = kept_by_sums | {"id", "is_open", "owes", "warned_at", "status", "closed_at"}
     for name, columns in changes.items():
         model = {"lot": CreditLot, "hold": CreditHold}[name]

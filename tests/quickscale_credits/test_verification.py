@@ -21,8 +21,8 @@ STORED_FIGURES = {
     "account.next_due_at is no later than the first end": "creditaccount SET next_due_at = NULL",
     "lot.remaining is the sum of its allocations": "creditlot SET remaining = remaining - 1",
     "lot.held is the sum of its open holds": "creditlot SET held = held - 1",
-    "lot.gone is what expired or was revoked": "creditlot SET gone = gone + 1",
-    "lot.revoked_due is the sum of its claims": "creditlot SET revoked_due = revoked_due + 1",
+    "lot.lost is what expired or was revoked": "creditlot SET lost = lost + 1",
+    "lot.owed is the sum of its claims": "creditlot SET owed = owed + 1",
     "hold.captured is what its transaction took": (
         "credithold SET captured = 1 WHERE status = 'captured'"
     ),
@@ -237,14 +237,14 @@ DAMAGE = {
         "UPDATE {credittransaction} SET balance_after = 0 WHERE id = %(both)s",
     ),
     "what a lot owes": (
-        "lot.revoked_due is the sum of its claims",
-        "UPDATE {creditlot} SET revoked_due = 1 WHERE id = %(bought)s",
+        "lot.owed is the sum of its claims",
+        "UPDATE {creditlot} SET owed = 1 WHERE id = %(bought)s",
     ),
     "a claim without its shortfall": (
         "transaction.shortfall is what it claims",
         "INSERT INTO {creditclaim} (account_id, lot_id, revocation_id, transaction_id, amount)"
         " VALUES (%(account)s, %(bought)s, %(late)s, %(late)s, 1);"
-        "UPDATE {creditlot} SET revoked_due = 1 WHERE id = %(bought)s",
+        "UPDATE {creditlot} SET owed = 1 WHERE id = %(bought)s",
     ),
     "a lot's amount": (
         "lot.amount is what opened it",
@@ -394,9 +394,9 @@ def test_what_revocations_took_is_rebuilt(clock):
     clock.move(2 * DAY)
     ledger.expire_due()
     other.allocations.get().lot.refresh_from_db()
-    figures = list(account.lots.order_by("pk").values("gone", "revoked_due", "remaining"))
+    figures = list(account.lots.order_by("pk").values("lost", "owed", "remaining"))
     assert ledger.verify() == []
-    plant("UPDATE {creditlot} SET gone = 1, revoked_due = 2")
+    plant("UPDATE {creditlot} SET lost = 1, owed = 2")
     assert ledger.rebuild(account)
     assert figures == list(account.lots.order_by("pk").values(*figures[0]))
     assert ledger.verify() == []

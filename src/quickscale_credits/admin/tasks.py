@@ -282,9 +282,7 @@ def perform(
 
 def _figures(account: CreditAccount, using: str) -> Mapping[str, str]:
     stored = CreditAccount._base_manager.using(using).get(pk=account.pk)
-    owed = sum(
-        stored.lots.filter(revoked_due__gt=0).values_list("revoked_due", flat=True), Decimal(0)
-    )
+    owed = sum(stored.lots.filter(owed__gt=0).values_list("owed", flat=True), Decimal(0))
     return {
         str(_("Balance")): format_credits(stored.posted),
         str(_("On hold")): format_credits(stored.held),

@@ -112,16 +112,16 @@ UNION ALL
 SELECT account_id, 'lot.held is the sum of its open holds', id, set_aside::text, held::text
   FROM lot WHERE held <> set_aside
 UNION ALL
-SELECT account_id, 'lot.revoked_due is the sum of its claims', id,
-       claimed::text, revoked_due::text FROM lot WHERE revoked_due <> claimed
+SELECT account_id, 'lot.owed is the sum of its claims', id,
+       claimed::text, owed::text FROM lot WHERE owed <> claimed
 UNION ALL
-SELECT account_id, 'lot.gone is what expired or was revoked', lot.id,
-       coalesce(lost.amount, 0)::text, gone::text
+SELECT account_id, 'lot.lost is what expired or was revoked', lot.id,
+       coalesce(lost.amount, 0)::text, lot.lost::text
   FROM lot LEFT JOIN (
        SELECT loss.lot_id, loss.amount
          FROM account CROSS JOIN LATERAL quickscale_credits_verify_lost(account.id) loss
        ) lost ON lost.lot_id = lot.id
- WHERE gone <> coalesce(lost.amount, 0)
+ WHERE lot.lost <> coalesce(lost.amount, 0)
 UNION ALL
 SELECT account_id, 'lot.amount is what opened it', id, opened::text, amount::text
   FROM lot WHERE amount IS DISTINCT FROM opened AND credit_type <> 'overdraft'

@@ -394,7 +394,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
-                    "gone",
+                    "lost",
                     models.DecimalField(
                         db_default=0,
                         decimal_places=4,
@@ -405,7 +405,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
-                    "revoked_due",
+                    "owed",
                     models.DecimalField(
                         db_default=0,
                         decimal_places=4,
@@ -434,7 +434,7 @@ class Migration(migrations.Migration):
                     models.GeneratedField(
                         db_persist=True,
                         expression=models.ExpressionWrapper(
-                            models.Q(("revoked_due__gt", 0), ("remaining__lt", 0), _connector="OR"),
+                            models.Q(("owed__gt", 0), ("remaining__lt", 0), _connector="OR"),
                             output_field=models.BooleanField(),
                         ),
                         output_field=models.BooleanField(),
@@ -1195,7 +1195,7 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="creditlot",
             constraint=models.CheckConstraint(
-                condition=models.Q(("gone__gte", 0), ("revoked_due__gte", 0)),
+                condition=models.Q(("lost__gte", 0), ("owed__gte", 0)),
                 name="quickscale_credits_lot_lost",
             ),
         ),

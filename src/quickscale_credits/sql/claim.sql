@@ -10,5 +10,5 @@ CREATE OR REPLACE FUNCTION quickscale_credits_claim(
     INSERT INTO quickscale_credits_creditclaim (
         account_id, lot_id, revocation_id, transaction_id, amount, freezes)
     VALUES (p_account, p_lot, p_revocation, p_transaction, p_amount, p_freezes);
-    UPDATE quickscale_credits_creditlot SET revoked_due = revoked_due + p_amount WHERE id = p_lot;
+    UPDATE quickscale_credits_creditlot SET owed = owed + p_amount WHERE id = p_lot;
 $$;

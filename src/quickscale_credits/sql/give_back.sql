@@ -12,7 +12,7 @@ CREATE OR REPLACE FUNCTION quickscale_credits_give_back(
     p_metadata jsonb DEFAULT '{}'
 ) RETURNS quickscale_credits_outcome LANGUAGE plpgsql AS $$
 DECLARE
-    given_back numeric := -p_original.amount - quickscale_credits_left(p_original);
+    given_back numeric := -p_original.amount - quickscale_credits_reversible(p_original);
     back record := quickscale_credits_taken(p_original.id, given_back, p_amount);
     overdraft record;
     first_lot bigint;
@@ -24,10 +24,10 @@ BEGIN
       JOIN quickscale_credits_creditlot lot ON lot.id = part.lot_id
      WHERE lot.credit_type = 'overdraft';
     IF p_original.kind = 'revoke' THEN
-        UPDATE quickscale_credits_creditlot lot SET gone = lot.gone - part.amount
+        UPDATE quickscale_credits_creditlot lot SET lost = lot.lost - part.amount
           FROM unnest(back.lots, back.parts) part (lot_id, amount)
          WHERE lot.id = part.lot_id AND lot.credit_type <> 'overdraft';
-        UPDATE quickscale_credits_creditlot SET gone = gone - overdraft.amount
+        UPDATE quickscale_credits_creditlot SET lost = lost - overdraft.amount
          WHERE id = first_lot AND overdraft.id IS NOT NULL;
     END IF;
     IF overdraft.amount > -overdraft.remaining THEN

@@ -1,11 +1,11 @@
 -- A lot and the lots that conversions and roll-overs made of it, it first; and what each of them has
 -- lost, owes and has free. It goes from lot to lot by their indexes, however many others there are.
 CREATE OR REPLACE FUNCTION quickscale_credits_lineage(p_lot bigint)
-RETURNS TABLE (lot_id bigint, gone numeric, owed numeric, free numeric) LANGUAGE sql STABLE
+RETURNS TABLE (lot_id bigint, lost numeric, owed numeric, free numeric) LANGUAGE sql STABLE
 SET enable_hashjoin = off SET enable_mergejoin = off AS $$
     WITH RECURSIVE line AS (
         SELECT * FROM quickscale_credits_creditlot WHERE id = p_lot
         UNION ALL
         SELECT child.* FROM quickscale_credits_creditlot child JOIN line ON child.parent_id = line.id)
-    SELECT id, line.gone, revoked_due, remaining - held FROM line
+    SELECT id, line.lost, line.owed, remaining - held FROM line
 $$;

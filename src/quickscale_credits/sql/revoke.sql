@@ -25,7 +25,7 @@ DECLARE
     result quickscale_credits_outcome;
     moment timestamptz;
 BEGIN
-    result.answer := quickscale_credits_absent(p_actor);
+    result.answer := quickscale_credits_missing_reference(p_actor);
     IF result.answer IS NOT NULL THEN
         RETURN result;
     END IF;
@@ -64,7 +64,7 @@ BEGIN
             lots := lots || overdraft.lot_id;
             parts := parts || -part;
             missing := missing - part;
-            UPDATE quickscale_credits_creditlot SET gone = gone + part WHERE id = p_lot;
+            UPDATE quickscale_credits_creditlot SET lost = lost + part WHERE id = p_lot;
         END IF;
     END IF;
     result := quickscale_credits_post(

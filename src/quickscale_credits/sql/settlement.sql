@@ -52,7 +52,7 @@ BEGIN
             step.parts := '{}';
             FOR lot IN
                 SELECT line.lot_id AS id, line.free
-                       + quickscale_credits_freed(line.lot_id, step.moment)
+                       + quickscale_credits_timed_out(line.lot_id, step.moment)
                        - coalesce((given ->> line.lot_id::text)::numeric, 0) AS free
                   FROM quickscale_credits_lineage(claim.lot_id) line
                  ORDER BY line.lot_id
@@ -79,7 +79,7 @@ BEGIN
         step.lots := '{}';
         step.parts := '{}';
         FOR lot IN
-            SELECT id, remaining - held + quickscale_credits_freed(id, step.moment)
+            SELECT id, remaining - held + quickscale_credits_timed_out(id, step.moment)
                        - coalesce((given ->> id::text)::numeric, 0) AS free
               FROM quickscale_credits_creditlot
              WHERE account_id = p_account AND is_open AND credit_type <> 'overdraft'

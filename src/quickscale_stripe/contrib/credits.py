@@ -224,7 +224,7 @@ def _taken(payment: Payment, key: str) -> QuerySet[CreditTransaction]:
 
 def _left(lot: CreditLot) -> Decimal:
     """What a lot brought, less what is gone for good; spent or not."""
-    lost: Decimal = _family(lot).aggregate(lost=Sum(F("gone") + F("revoked_due")))["lost"]
+    lost: Decimal = _family(lot).aggregate(lost=Sum(F("lost") + F("owed")))["lost"]
     return max(lot.amount - lost, Decimal(0))
 
 

@@ -170,7 +170,7 @@ class Customer:
     @property
     def permanent(self) -> Decimal:
         lots = CreditLot.objects.filter(account=self.account, credit_type="payg")
-        kept = Sum(F("amount") - F("gone") - F("revoked_due"))
+        kept = Sum(F("amount") - F("lost") - F("owed"))
         return lots.aggregate(kept=kept)["kept"] or Decimal(0)
 
 

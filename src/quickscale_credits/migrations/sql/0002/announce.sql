@@ -11,7 +11,7 @@ BEGIN
     FOR owner IN
         SELECT id FROM quickscale_credits_creditaccount
          WHERE status <> 'closed'
-           AND id IN (SELECT account_id FROM quickscale_credits_ending(p_windows, moment))
+           AND id IN (SELECT account_id FROM quickscale_credits_expiring(p_windows, moment))
          ORDER BY id
          LIMIT p_limit
            FOR NO KEY UPDATE SKIP LOCKED
@@ -19,7 +19,7 @@ BEGIN
         WITH lot AS (
             UPDATE quickscale_credits_creditlot SET warned_at = moment
              WHERE account_id = owner
-               AND id IN (SELECT id FROM quickscale_credits_ending(p_windows, moment))
+               AND id IN (SELECT id FROM quickscale_credits_expiring(p_windows, moment))
             RETURNING *)
         INSERT INTO quickscale_credits_creditevent (
             account_id, kind, payload, created_at, next_attempt_at)

@@ -25,7 +25,7 @@ DECLARE
     result quickscale_credits_outcome;
     moment timestamptz;
 BEGIN
-    result.answer := quickscale_credits_absent(p_actor);
+    result.answer := quickscale_credits_missing_reference(p_actor);
     IF result.answer IS NOT NULL THEN
         RETURN result;
     END IF;
@@ -50,7 +50,7 @@ BEGIN
         IF FOUND THEN
             IF lot.account_id = p_account AND lot.amount = p_amount AND lot.credit_type = p_type
                     AND lot.expires_at IS NOT DISTINCT FROM p_expires_at THEN
-                RETURN quickscale_credits_opening(lot.id);
+                RETURN quickscale_credits_first_transaction(lot.id);
             END IF;
             result.answer := 'conflict';
             RETURN result;

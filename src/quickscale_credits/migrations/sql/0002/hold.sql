@@ -16,7 +16,7 @@ DECLARE
     result quickscale_credits_hold_outcome;
     moment timestamptz;
 BEGIN
-    result.answer := quickscale_credits_absent(p_actor, p_service);
+    result.answer := quickscale_credits_missing_reference(p_actor, p_service);
     IF result.answer IS NOT NULL THEN
         RETURN result;
     END IF;

@@ -19,7 +19,7 @@ DECLARE
     result quickscale_credits_outcome;
     moment timestamptz;
 BEGIN
-    result.answer := quickscale_credits_absent(p_actor);
+    result.answer := quickscale_credits_missing_reference(p_actor);
     IF result.answer IS NOT NULL THEN
         RETURN result;
     END IF;
@@ -35,7 +35,7 @@ BEGIN
      WHERE source_type = p_source_type AND source_id = p_lot::text AND source_type <> ''
        AND parent_id = p_lot AND transferred_from_id IS NULL;
     IF FOUND THEN
-        RETURN quickscale_credits_opening(new_lot);
+        RETURN quickscale_credits_first_transaction(new_lot);
     END IF;
     IF account.next_due_at <= moment THEN
         account := quickscale_credits_post_due(account.id, moment);

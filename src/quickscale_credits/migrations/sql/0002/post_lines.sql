@@ -91,7 +91,7 @@ BEGIN
     WITH lot AS (
         UPDATE quickscale_credits_creditlot lot
            SET remaining = lot.remaining + change.amount,
-               gone = lot.gone - CASE WHEN lot.credit_type <> 'overdraft' AND (
+               lost = lot.lost - CASE WHEN lot.credit_type <> 'overdraft' AND (
                                            line.kind IN ('expire', 'revoke')
                                            OR line.kind = 'transfer' AND change.amount < 0)
                                  THEN change.amount ELSE 0 END

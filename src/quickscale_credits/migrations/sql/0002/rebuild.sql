@@ -26,8 +26,8 @@ BEGIN
     END LOOP;
 
     FOR wrong IN
-        SELECT lot.id, journal.remaining, journal.held, journal.revoked_due,
-               coalesce(lost.amount, 0) AS gone
+        SELECT lot.id, journal.remaining, journal.held, journal.owed,
+               coalesce(lost.amount, 0) AS lost
           FROM quickscale_credits_creditlot lot
           LEFT JOIN quickscale_credits_verify_lost(p_account) lost ON lost.lot_id = lot.id
          CROSS JOIN LATERAL (
@@ -41,16 +41,16 @@ BEGIN
                            WHERE part.lot_id = lot.id AND hold.status = 'open'), 0) AS held,
                       coalesce((
                           SELECT sum(change.amount) FROM quickscale_credits_creditclaim change
-                           WHERE change.lot_id = lot.id), 0) AS revoked_due
+                           WHERE change.lot_id = lot.id), 0) AS owed
                ) journal
          WHERE lot.account_id = p_account
-           AND (lot.remaining, lot.held, lot.revoked_due, lot.gone) <> (
-               journal.remaining, journal.held, journal.revoked_due, coalesce(lost.amount, 0))
+           AND (lot.remaining, lot.held, lot.owed, lot.lost) <> (
+               journal.remaining, journal.held, journal.owed, coalesce(lost.amount, 0))
     LOOP
         BEGIN
             UPDATE quickscale_credits_creditlot
                SET remaining = wrong.remaining, held = wrong.held,
-                   revoked_due = wrong.revoked_due, gone = wrong.gone
+                   owed = wrong.owed, lost = wrong.lost
              WHERE id = wrong.id;
         EXCEPTION WHEN integrity_constraint_violation THEN
         END;

@@ -17,7 +17,7 @@ DECLARE
     result quickscale_credits_outcome;
     moment timestamptz;
 BEGIN
-    result.answer := quickscale_credits_absent(p_actor);
+    result.answer := quickscale_credits_missing_reference(p_actor);
     IF result.answer IS NOT NULL THEN
         RETURN result;
     END IF;
@@ -33,7 +33,7 @@ BEGIN
        AND source_type <> '' AND transferred_from_id IS NULL;
     IF FOUND THEN
         IF lot.account_id = p_account AND lot.amount = p_amount THEN
-            RETURN quickscale_credits_opening(lot.id);
+            RETURN quickscale_credits_first_transaction(lot.id);
         END IF;
         result.answer := 'conflict';
         RETURN result;

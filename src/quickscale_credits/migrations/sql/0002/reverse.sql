@@ -25,7 +25,7 @@ DECLARE
     result quickscale_credits_outcome;
     moment timestamptz;
 BEGIN
-    result.answer := quickscale_credits_absent(p_actor);
+    result.answer := quickscale_credits_missing_reference(p_actor);
     IF result.answer IS NOT NULL THEN
         RETURN result;
     END IF;
@@ -57,11 +57,11 @@ BEGIN
     IF original.kind IN ('consume', 'adjust', 'revoke') AND NOT EXISTS (
             SELECT FROM quickscale_credits_creditclaim
              WHERE transaction_id = p_transaction AND revocation_id <> p_transaction) THEN
-        own := greatest(quickscale_credits_left(original), 0);
+        own := greatest(quickscale_credits_reversible(original), 0);
     END IF;
     SELECT coalesce(sum(amount), 0) INTO owed
       FROM quickscale_credits_creditclaim WHERE revocation_id = p_transaction;
-    SELECT coalesce(sum(quickscale_credits_left(entry)), 0) INTO collected
+    SELECT coalesce(sum(quickscale_credits_reversible(entry)), 0) INTO collected
       FROM quickscale_credits_credittransaction entry
      WHERE entry.kind = 'revoke' AND entry.id IN (
          SELECT transaction_id FROM quickscale_credits_creditclaim
@@ -103,7 +103,7 @@ BEGIN
               WHERE revocation_id = p_transaction AND transaction_id <> p_transaction)
          ORDER BY id DESC
     LOOP
-        part := least(wanted, quickscale_credits_left(later));
+        part := least(wanted, quickscale_credits_reversible(later));
         CONTINUE WHEN part = 0;
         wanted := wanted - part;
         PERFORM quickscale_credits_give_back(

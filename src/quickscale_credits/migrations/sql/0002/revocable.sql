@@ -9,6 +9,6 @@ SET enable_hashjoin = off SET enable_mergejoin = off AS $$
         SELECT parent.id, parent.amount, parent.parent_id
           FROM quickscale_credits_creditlot parent JOIN origin ON parent.id = origin.parent_id)
     SELECT greatest(0, min(amount - (
-               SELECT sum(line.gone + line.owed) FROM quickscale_credits_lineage(origin.id) line)))
+               SELECT sum(line.lost + line.owed) FROM quickscale_credits_lineage(origin.id) line)))
       FROM origin
 $$;

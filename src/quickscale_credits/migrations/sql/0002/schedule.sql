@@ -25,7 +25,7 @@ DECLARE
     result quickscale_credits_outcome;
     moment timestamptz;
 BEGIN
-    result.answer := quickscale_credits_absent(p_actor);
+    result.answer := quickscale_credits_missing_reference(p_actor);
     IF result.answer IS NOT NULL THEN
         RETURN result;
     END IF;
@@ -49,7 +49,7 @@ BEGIN
         ON lot.source_type = p_source_type AND lot.source_id = p_source_id || ':' || part.n
        AND lot.source_type <> '' AND lot.transferred_from_id IS NULL;
     IF known.number > 0 THEN
-        result := quickscale_credits_opening(known.first);
+        result := quickscale_credits_first_transaction(known.first);
         IF known.number <> number OR NOT known.same OR result.amount <> total THEN
             result := NULL;
             result.answer := 'conflict';

@@ -7,7 +7,7 @@ CREATE OR REPLACE FUNCTION quickscale_credits_set_overdraft(
 ) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     account quickscale_credits_creditaccount;
-    result text := quickscale_credits_absent(p_actor);
+    result text := quickscale_credits_missing_reference(p_actor);
     moment timestamptz;
 BEGIN
     IF result IS NOT NULL THEN

@@ -25,12 +25,12 @@ DECLARE
     result quickscale_credits_outcome;
     moment timestamptz;
 BEGIN
-    result.answer := quickscale_credits_absent(NULL, p_service);
+    result.answer := quickscale_credits_missing_reference(NULL, p_service);
     IF result.answer IS NOT NULL THEN
         RETURN result;
     END IF;
     -- The work of an actor who is gone is still charged.
-    IF quickscale_credits_absent(p_actor) IS NOT NULL THEN
+    IF quickscale_credits_missing_reference(p_actor) IS NOT NULL THEN
         p_actor := NULL;
     END IF;
     SELECT * INTO account FROM quickscale_credits_creditaccount

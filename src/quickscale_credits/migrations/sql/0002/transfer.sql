@@ -21,7 +21,7 @@ DECLARE
     result quickscale_credits_outcome;
     moment timestamptz;
 BEGIN
-    result.answer := quickscale_credits_absent(p_actor);
+    result.answer := quickscale_credits_missing_reference(p_actor);
     IF result.answer IS NOT NULL THEN
         RETURN result;
     END IF;

@@ -1,5 +1,5 @@
 -- How much of a lot is set aside by holds that are open still, though their time is over at p_at.
-CREATE OR REPLACE FUNCTION quickscale_credits_freed(p_lot bigint, p_at timestamptz)
+CREATE OR REPLACE FUNCTION quickscale_credits_timed_out(p_lot bigint, p_at timestamptz)
 RETURNS numeric LANGUAGE sql STABLE AS $$
     SELECT coalesce(sum(part.amount), 0)
       FROM quickscale_credits_creditholdallocation part

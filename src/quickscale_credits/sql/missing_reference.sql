@@ -1,6 +1,6 @@
 -- 'gone actor' or 'gone service' when there is no such row, else null. The rows stay until the
 -- transaction ends. Asked before the account is locked, as whoever locks a user first does too.
-CREATE OR REPLACE FUNCTION quickscale_credits_absent(p_actor text, p_service bigint DEFAULT NULL)
+CREATE OR REPLACE FUNCTION quickscale_credits_missing_reference(p_actor text, p_service bigint DEFAULT NULL)
 RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
     IF p_service IS NOT NULL THEN

@@ -1,5 +1,5 @@
 -- The transaction that opened a lot, as the answer to a source that comes again.
-CREATE OR REPLACE FUNCTION quickscale_credits_opening(p_lot bigint)
+CREATE OR REPLACE FUNCTION quickscale_credits_first_transaction(p_lot bigint)
 RETURNS quickscale_credits_outcome LANGUAGE plpgsql AS $$
 DECLARE
     result quickscale_credits_outcome;

@@ -1,5 +1,5 @@
 -- The lots whose free credits end within one of p_windows and were not told of since it began.
-CREATE OR REPLACE FUNCTION quickscale_credits_ending(p_windows interval[], p_at timestamptz)
+CREATE OR REPLACE FUNCTION quickscale_credits_expiring(p_windows interval[], p_at timestamptz)
 RETURNS TABLE (id bigint, account_id bigint) LANGUAGE sql STABLE AS $$
     SELECT id, account_id FROM quickscale_credits_creditlot
      WHERE is_open AND expires_at IS NOT NULL AND expires_at > p_at
