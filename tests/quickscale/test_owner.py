@@ -8,7 +8,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AnonymousUser, Group
 from django.core.exceptions import ImproperlyConfigured
 
-from quickscale.admin_search import owner_search_fields
+from quickscale.admin.search import owner_search_fields
 from quickscale.lookup import OwnerNotFoundError, find_owner
 from quickscale.owner import (
     get_owner,

@@ -319,11 +319,10 @@ class TestBulkAdd:
         assert not CreditTransaction.objects.exists()
 
     def test_goes_on_some_at_a_time_with_progress(self, staff, accounts, admin_user, monkeypatch):
-        monkeypatch.setattr("quickscale_credits.admin.bulk.AT_ONCE", 2)
         monkeypatch.setattr("quickscale_credits.admin.accounts.AT_ONCE", 2)
         url = self.begin(staff, accounts)
         run = staff.post(url, self.data(url, start="1")).url
-        assert '<progress id="bulk-progress" max="5" value="0">' in staff.get(run).content.decode()
+        assert '<progress id="job-progress" max="5" value="0">' in staff.get(run).content.decode()
 
         seen = []
         done = 0

@@ -18,8 +18,9 @@ from django.core.management import CommandError, call_command
 from django.db import connections, transaction
 from django.utils import timezone
 
+from quickscale.admin.jobs import Job
 from quickscale_credits import allotments, ledger
-from quickscale_credits.admin.bulk import BulkGrant
+from quickscale_credits.admin.bulk import grant_to, keep_grant
 from quickscale_credits.charging import charge
 from quickscale_credits.exceptions import InvalidRequestError
 from quickscale_credits.internal import outbox
@@ -315,11 +316,13 @@ def test_events_are_delivered_from_where_they_were_written(database, heard, sett
 
 def test_many_accounts_at_once(database):
     accounts = [CreditAccount.objects.for_owner(make_owner()) for _ in range(2)]
-    bulk = BulkGrant("job", [account.pk for account in accounts])
-    bulk.set_grant({"amount": 5, "description": "Gift", "credit_type": "bonus", "expires_at": None})
-    assert bulk.run(0, actor=None, dry_run=True) == []
+    job = Job("job", "gift", [str(account.pk) for account in accounts], {})
+    keep_grant(
+        job, {"amount": 5, "description": "Gift", "credit_type": "bonus", "expires_at": None}
+    )
+    assert grant_to(job.keys, job, actor=None, dry_run=True) == []
     assert accounts[0].get_balance() == 0
-    assert bulk.run(0, actor=None) == []
+    assert grant_to(job.keys, job, actor=None) == []
     lines = [f"{account.owner.pk},2,Moved" for account in accounts]
     content = "\n".join(["owner,amount,description", *lines])
     assert import_credits(content, dry_run=True).credits == 4

@@ -283,9 +283,9 @@ class TestCatalogueSteps:
         StripeProduct.objects.exclude(pk=gone.pk).update(name="x")
         page = act(staff, PRODUCTS, "sync", *StripeProduct.objects.all())
         run = page.request["PATH_INFO"]
-        assert '<progress id="run-progress" max="5" value="0">' in page.content.decode()
+        assert '<progress id="job-progress" max="5" value="0">' in page.content.decode()
         seen, told = [], ""
-        while not page.context["finished"]:
+        while page.context["done"] < page.context["total"]:
             page = staff.post(run, {"done": page.context["done"]})
             seen.append(page.context["done"])
             told += text(page)
@@ -317,7 +317,7 @@ class TestCatalogueSteps:
 
     def test_a_job_of_another_session_is_not_known(self, staff: Client) -> None:
         url = f"{PRODUCTS}run/sync/00000000-0000-0000-0000-000000000000/"
-        assert "Select the rows again" in text(staff.get(url, follow=True))
+        assert "Please select the rows again." in text(staff.get(url, follow=True))
 
     @pytest.mark.usefixtures("down")
     def test_the_whole_catalogue_when_stripe_is_down(self, staff: Client) -> None:
@@ -370,7 +370,7 @@ class TestSubscriptions:
         run = asked.request["PATH_INFO"]
         done = staff.post(run, {"done": 0})
         subscription.refresh_from_db()
-        assert (subscription.status, done.context["finished"]) == ("canceled", True)
+        assert (subscription.status, done.context["done"]) == ("canceled", 1)
         again = staff.post(run, {"done": 0})
         assert "there is nothing to do" in text(again)
 
@@ -526,7 +526,7 @@ class TestEvents:
         many = StripeEvent.objects.filter(status="processed")
         assert many.count() > 5
         page = act(staff, EVENTS, "replay", *many)
-        while not page.context["finished"]:
+        while page.context["done"] < page.context["total"]:
             page = staff.post(page.request["PATH_INFO"], {"done": page.context["done"]})
         assert not StripeEvent.objects.exclude(status__in=["processed", "ignored"]).exists()
 

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.contrib.admin.options import IS_POPUP_VAR
@@ -18,18 +18,20 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.template.loader import render_to_string
-from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from quickscale.admin_columns import RoomMixin, moment, readable
-from quickscale.admin_search import owner_search_fields
+from quickscale.admin import search
+from quickscale.admin.base import ModelAdmin, TabularInline
+from quickscale.admin.columns import RoomMixin, moment, readable
+from quickscale.admin.jobs import Job, JobsMixin
+from quickscale.admin.pages import PagesMixin
 from quickscale.formats import format_credits, format_moment, format_number
 from quickscale_credits import ledger
-from quickscale_credits.admin.bulk import AT_ONCE, BulkGrant
+from quickscale_credits.admin.bulk import AT_ONCE, grant_to, keep_grant
 from quickscale_credits.admin.columns import ReadableMixin, amount
 from quickscale_credits.admin.forms import GrantForm, ImportForm, OpenAccountForm, ReasonForm
 from quickscale_credits.admin.tasks import (
@@ -60,15 +62,9 @@ from quickscale_credits.pages.csv_export import csv_response, safe_text
 from quickscale_credits.pages.paging import Keyset
 from quickscale_credits.pricing import price_list
 
-if TYPE_CHECKING:
-    ModelAdmin = admin.ModelAdmin[Any]
-    TabularInline = admin.TabularInline[Any, Any]
-else:
-    ModelAdmin = admin.ModelAdmin
-    TabularInline = admin.TabularInline
-
 ANALYSED = timedelta(days=30)
 EXPORT_AT_ONCE = 2000
+BULK = "add-credits"
 STATUSES = {
     "coming": gettext_lazy("to come"),
     "in force": gettext_lazy("in force"),
@@ -76,11 +72,8 @@ STATUSES = {
 }
 
 
-class OwnerSearchMixin:
+class OwnerSearchMixin(search.OwnerSearchMixin):
     owner_prefix = "account__owner__"
-
-    def get_search_fields(self, request: HttpRequest) -> list[str]:
-        return owner_search_fields(self.owner_prefix)
 
 
 class CsvExportMixin:
@@ -108,7 +101,9 @@ class CsvExportMixin:
 
 
 @admin.register(CreditAccount)
-class CreditAccountAdmin(CsvExportMixin, OwnerSearchMixin, TasksMixin, RoomMixin, ModelAdmin):
+class CreditAccountAdmin(
+    CsvExportMixin, OwnerSearchMixin, TasksMixin, JobsMixin, RoomMixin, ModelAdmin
+):
     """Balances by type; credits are added and removed with a reason."""
 
     owner_prefix = "owner__"
@@ -222,33 +217,13 @@ class CreditAccountAdmin(CsvExportMixin, OwnerSearchMixin, TasksMixin, RoomMixin
         return format_credits(sum(rest, Decimal(0)))
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view
+        row = "<path:object_id>"
         return [
-            path(
-                "import/",
-                view(self.import_view),
-                name="quickscale_credits_creditaccount_import",
-            ),
-            path(
-                "bulk/<uuid:job>/",
-                view(self.bulk_view),
-                name="quickscale_credits_creditaccount_bulk",
-            ),
-            path(
-                "bulk/<uuid:job>/run/",
-                view(self.bulk_run_view),
-                name="quickscale_credits_creditaccount_bulk_run",
-            ),
-            path(
-                "<path:object_id>/add-credits/",
-                view(self.add_view_credits),
-                name="quickscale_credits_creditaccount_add_credits",
-            ),
-            path(
-                "<path:object_id>/remove-credits/",
-                view(self.remove_view_credits),
-                name="quickscale_credits_creditaccount_remove_credits",
-            ),
+            self.url("import/", self.import_view, "import"),
+            self.url("bulk/<uuid:job>/", self.bulk_view, "bulk"),
+            self.url("bulk/<uuid:job>/run/", self.bulk_run_view, "bulk_run"),
+            self.url(f"{row}/add-credits/", self.add_view_credits, "add_credits"),
+            self.url(f"{row}/remove-credits/", self.remove_view_credits, "remove_credits"),
             *super().get_urls(),
         ]
 
@@ -326,9 +301,7 @@ class CreditAccountAdmin(CsvExportMixin, OwnerSearchMixin, TasksMixin, RoomMixin
             "balance": format_credits(entry.balance_after),
         }
         messages.success(request, text % amounts)
-        return HttpResponseRedirect(
-            reverse("admin:quickscale_credits_creditaccount_change", args=[account.pk])
-        )
+        return self.to_page("change", account.pk)
 
     def _form(
         self,
@@ -338,40 +311,30 @@ class CreditAccountAdmin(CsvExportMixin, OwnerSearchMixin, TasksMixin, RoomMixin
         title: str,
         **more: Any,
     ) -> HttpResponse:
-        context = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "title": title,
-            "form": form,
-            "original": account,
-            **more,
-        }
-        return TemplateResponse(request, "admin/quickscale_credits/form.html", context)
+        template = "admin/quickscale_credits/form.html"
+        return self.page(request, template, title=title, original=account, form=form, **more)
 
     @admin.action(description=gettext_lazy("Add credits …"), permissions=["change"])
     def add_to_selected(
         self, request: HttpRequest, queryset: QuerySet[CreditAccount]
     ) -> HttpResponse:
-        bulk = BulkGrant.begin(request.session, queryset.values_list("pk", flat=True))
-        return HttpResponseRedirect(
-            reverse("admin:quickscale_credits_creditaccount_bulk", args=[bulk.job])
-        )
+        job = Job.begin(request.session, BULK, queryset.values_list("pk", flat=True))
+        return self.to_page("bulk", job.id)
 
     def bulk_view(self, request: HttpRequest, job: uuid.UUID) -> HttpResponse:
-        bulk = self._bulk(request, job)
-        if isinstance(bulk, HttpResponse):
-            return bulk
-        form = GrantForm(request.POST or None, initial={"key": bulk.job})
+        """Ask which credits the selected accounts get, and show who would be refused."""
+        begun = self._job(request, job)
+        if begun is None:
+            return self.without_job(request)
+        form = GrantForm(request.POST or None, initial={"key": begun.id})
         refused = None
         if form.is_valid():
-            bulk.set_grant(form.grant)
+            keep_grant(begun, form.grant)
             if "start" in request.POST:
-                bulk.save(request.session)
-                return HttpResponseRedirect(
-                    reverse("admin:quickscale_credits_creditaccount_bulk_run", args=[bulk.job])
-                )
-            refused = bulk.run(0, actor=request.user, dry_run=True)
-        count = len(bulk.accounts)
+                begun.save(request.session)
+                return self.to_page("bulk_run", begun.id)
+            refused = grant_to(begun.keys, begun, actor=request.user, dry_run=True)
+        count = len(begun.keys)
         title = ngettext("Add credits to %d account", "Add credits to %d accounts", count) % count
         return self._form(
             request,
@@ -385,38 +348,23 @@ class CreditAccountAdmin(CsvExportMixin, OwnerSearchMixin, TasksMixin, RoomMixin
         )
 
     def bulk_run_view(self, request: HttpRequest, job: uuid.UUID) -> HttpResponse:
-        bulk = self._bulk(request, job)
-        if isinstance(bulk, HttpResponse):
-            return bulk
-        if bulk.grant is None:
-            return HttpResponseRedirect(
-                reverse("admin:quickscale_credits_creditaccount_bulk", args=[bulk.job])
-            )
-        done = int(request.POST.get("done", 0)) if request.POST.get("done", "0").isdigit() else 0
-        if request.method == "POST":
-            for account, reason in bulk.run(done, actor=request.user):
-                messages.warning(request, f"{account}: {reason}")
-            done = min(done + AT_ONCE, len(bulk.accounts))
-        context = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "title": _("Adding credits"),
-            "done": done,
-            "total": len(bulk.accounts),
-            "finished": done >= len(bulk.accounts),
-        }
-        return TemplateResponse(request, "admin/quickscale_credits/bulk_run.html", context)
+        begun = self._job(request, job)
+        if begun is None:
+            return self.without_job(request)
+        if not begun.data:
+            return self.to_page("bulk", begun.id)
 
-    def _bulk(self, request: HttpRequest, job: uuid.UUID) -> BulkGrant | HttpResponse:
+        def run(keys: list[str]) -> int:
+            for account, reason in grant_to(keys, begun, actor=request.user):
+                messages.warning(request, f"{account}: {reason}")
+            return len(keys)
+
+        return self.job_page(request, begun, run, title=_("Adding credits"), at_once=AT_ONCE)
+
+    def _job(self, request: HttpRequest, job: uuid.UUID) -> Job | None:
         if not self.has_change_permission(request):
             raise PermissionDenied
-        bulk = BulkGrant.load(request.session, str(job))
-        if bulk is None:
-            messages.error(request, _("Select the accounts again, please."))
-            return HttpResponseRedirect(
-                reverse("admin:quickscale_credits_creditaccount_changelist")
-            )
-        return bulk
+        return Job.load(request.session, BULK, job)
 
     def import_view(self, request: HttpRequest) -> HttpResponse:
         if not self.has_change_permission(request):
@@ -438,9 +386,7 @@ class CreditAccountAdmin(CsvExportMixin, OwnerSearchMixin, TasksMixin, RoomMixin
                         "accounts": len(result.accounts),
                     }
                     messages.success(request, text % figures)
-                    return HttpResponseRedirect(
-                        reverse("admin:quickscale_credits_creditaccount_changelist")
-                    )
+                    return self.to_page("changelist")
                 form = ImportForm(initial={"content": content})
         return self._form(request, form, None, _("Import credits"), is_import=True, result=result)
 
@@ -470,15 +416,14 @@ class CreditAccountAdmin(CsvExportMixin, OwnerSearchMixin, TasksMixin, RoomMixin
         )
         selected = list(queryset.select_related("owner").order_by("pk"))
         if not form.is_valid():
-            context = {
-                **self.admin_site.each_context(request),
-                "opts": self.opts,
-                "title": title,
-                "form": form,
-                "action": action,
-                "selected": selected,
-            }
-            return TemplateResponse(request, "admin/quickscale_credits/task.html", context)
+            return self.page(
+                request,
+                "admin/quickscale_credits/task.html",
+                title=title,
+                form=form,
+                action=action,
+                selected=selected,
+            )
         reason, changed = form.cleaned_data["reason"], 0
         for account in selected:
             try:
@@ -667,7 +612,7 @@ class AccountChangeAdmin(CsvExportMixin, OwnerSearchMixin, ReadableMixin, ModelA
 
 
 @admin.register(Service)
-class ServiceAdmin(CsvExportMixin, RoomMixin, ModelAdmin):
+class ServiceAdmin(CsvExportMixin, PagesMixin, RoomMixin, ModelAdmin):
     """Services and how much they were used in the last 30 days."""
 
     list_display = ["name", "slug", "price", "is_active", "uses", "spent", "accounts", "analytics"]
@@ -723,7 +668,7 @@ class ServiceAdmin(CsvExportMixin, RoomMixin, ModelAdmin):
 
     @admin.display(description=gettext_lazy("usage"))
     def analytics(self, service: Service) -> str:
-        url = reverse("admin:quickscale_credits_service_usage", args=[service.pk])
+        url = self.page_url("usage", service.pk)
         return format_html('<a href="{}">{}</a>', url, _("By day"))
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -749,11 +694,7 @@ class ServiceAdmin(CsvExportMixin, RoomMixin, ModelAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         return [
-            path(
-                "<path:object_id>/usage/",
-                self.admin_site.admin_view(self.usage_view),
-                name="quickscale_credits_service_usage",
-            ),
+            self.url("<path:object_id>/usage/", self.usage_view, "usage"),
             *super().get_urls(),
         ]
 
@@ -768,20 +709,19 @@ class ServiceAdmin(CsvExportMixin, RoomMixin, ModelAdmin):
             "spent": Sum("cost"),
             "accounts": Count("account", distinct=True),
         }
-        context = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "title": _("Usage of %s") % service,
-            "original": service,
-            "days": ANALYSED.days,
-            "total": usages.order_by().aggregate(**figures, average=Avg("cost")),
-            "by_day": usages.order_by()
+        return self.page(
+            request,
+            "admin/quickscale_credits/usage.html",
+            title=_("Usage of %s") % service,
+            original=service,
+            days=ANALYSED.days,
+            total=usages.order_by().aggregate(**figures, average=Avg("cost")),
+            by_day=usages.order_by()
             .annotate(day=TruncDate("created_at"))
             .values("day")
             .annotate(**figures)
             .order_by("-day"),
-        }
-        return TemplateResponse(request, "admin/quickscale_credits/usage.html", context)
+        )
 
 
 @admin.register(ServiceUsage)

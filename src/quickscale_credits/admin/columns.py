@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.contrib import admin
 from django.db import models
 
-from quickscale.admin_columns import ReadOnlyMixin, RoomMixin, moment
+from quickscale.admin.columns import ReadOnlyMixin, RoomMixin, moment
 from quickscale.errors import MissingExtraError
 from quickscale.formats import format_credits, format_money
-
-if TYPE_CHECKING:
-    ModelAdmin = admin.ModelAdmin[Any]
-else:
-    ModelAdmin = object
 
 
 def amount(field: str, description: Any, *, signed: bool = False) -> Callable[..., str | None]:
@@ -40,7 +35,7 @@ def money(lot: Any) -> str | None:
         return f"{lot.cost_amount} {lot.cost_currency.upper()}"
 
 
-class ReadableMixin(ReadOnlyMixin, RoomMixin, ModelAdmin):
+class ReadableMixin(ReadOnlyMixin, RoomMixin):
     """Rows that are only looked at, with each number of credits formatted, too."""
 
     @cached_property

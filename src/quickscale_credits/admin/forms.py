@@ -6,7 +6,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from quickscale.lookup import OwnerNotFoundError, find_owner
+from quickscale.forms import OwnerField
 from quickscale_credits import ledger
 from quickscale_credits.internal.arguments import GRANTABLE_TYPES
 from quickscale_credits.models import CreditAccount, CreditLot
@@ -17,9 +17,7 @@ TYPES = [choice for choice in CreditLot.CreditType.choices if choice[0] in GRANT
 class OpenAccountForm(forms.ModelForm):  # type: ignore[type-arg]
     """Opens the account of somebody who has not needed one yet."""
 
-    owner = forms.CharField(
-        label=_("Owner"), help_text=_("A user's email address, or the key of the owner.")
-    )
+    owner = OwnerField()
 
     class Meta:
         model = CreditAccount
@@ -30,12 +28,6 @@ class OpenAccountForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def save_m2m(self) -> None:
         """The admin asks for it after ``save()``; an account has no such fields."""
-
-    def clean_owner(self) -> Any:
-        try:
-            return find_owner(self.cleaned_data["owner"])
-        except OwnerNotFoundError as error:
-            raise forms.ValidationError(str(error)) from error
 
     def save(self, commit: bool = True) -> CreditAccount:
         owner = self.cleaned_data["owner"]

@@ -6,30 +6,25 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
-from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
+from quickscale.admin.pages import PagesMixin
 from quickscale.formats import format_credits, in_credits
-from quickscale.lookup import OwnerNotFoundError, find_owner
+from quickscale.forms import OwnerField
 from quickscale_credits import ledger
 from quickscale_credits.conf import SHORTFALL_POLICIES, app_settings
 from quickscale_credits.exceptions import CreditsError
 from quickscale_credits.internal.databases import database_of, write_atomic
 from quickscale_credits.models import CreditAccount, CreditHold, CreditLot, CreditTransaction
-
-if TYPE_CHECKING:
-    ModelAdmin = admin.ModelAdmin[Any]
-else:
-    ModelAdmin = object
 
 PERMISSION = "quickscale_credits.change_creditaccount"
 POLICIES = {
@@ -100,16 +95,10 @@ class RevokeForm(TaskForm):
 class TransferForm(AmountForm):
     """Who gets the credits."""
 
-    to = forms.CharField(
-        label=_("To"), help_text=_("The user's email address, or the owner's key.")
-    )
+    to = OwnerField(label=_("To"))
 
     def clean_to(self) -> CreditAccount:
-        try:
-            owner = find_owner(self.cleaned_data["to"])
-        except OwnerNotFoundError as error:
-            raise forms.ValidationError(str(error)) from error
-        return CreditAccount.objects.for_owner(owner)
+        return CreditAccount.objects.for_owner(self.cleaned_data["to"])
 
     @property
     def accounts(self) -> list[CreditAccount]:
@@ -293,7 +282,7 @@ def _figures(account: CreditAccount, using: str) -> Mapping[str, str]:
     }
 
 
-class TasksMixin(ModelAdmin):
+class TasksMixin(PagesMixin):
     """Pages of a model admin for ``tasks``, each for one row."""
 
     tasks: ClassVar[tuple[Task, ...]]
@@ -301,12 +290,7 @@ class TasksMixin(ModelAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         return [
-            path(
-                f"<path:object_id>/{task.name}/",
-                self.admin_site.admin_view(self.task_view),
-                {"task": task},
-                name=self._url_name(task),
-            )
+            self.url(f"<path:object_id>/{task.name}/", self.task_view, _page_name(task), task=task)
             for task in self.tasks
         ] + super().get_urls()
 
@@ -319,7 +303,7 @@ class TasksMixin(ModelAdmin):
     ) -> HttpResponse:
         row = self.get_object(request, object_id)
         offered = [
-            (task.label, reverse(f"admin:{self._url_name(task)}", args=[row.pk]))
+            (task.label, self.page_url(_page_name(task), row.pk))
             for task in self.tasks
             if row is not None and request.user.has_perm(PERMISSION) and task.offered(row)
         ]
@@ -347,15 +331,14 @@ class TasksMixin(ModelAdmin):
             else:
                 if confirmed:
                     return self._done(request, row, task, form, effects)
-        context = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "title": f"{task.label}: {row}",
-            "form": form,
-            "original": row,
-            "effects": effects,
-        }
-        return TemplateResponse(request, "admin/quickscale_credits/task.html", context)
+        return self.page(
+            request,
+            "admin/quickscale_credits/task.html",
+            title=f"{task.label}: {row}",
+            original=row,
+            form=form,
+            effects=effects,
+        )
 
     def _done(
         self, request: HttpRequest, row: Any, task: Task, form: TaskForm, effects: list[Effect]
@@ -365,10 +348,8 @@ class TasksMixin(ModelAdmin):
             messages.success(request, str(effect))
         if not effects:
             messages.info(request, _("Nothing has changed."))
-        return HttpResponseRedirect(
-            reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[row.pk])
-        )
+        return self.to_page("change", row.pk)
 
-    def _url_name(self, task: Task) -> str:
-        name = task.name.replace("-", "_")
-        return f"{self.opts.app_label}_{self.opts.model_name}_{name}"
+
+def _page_name(task: Task) -> str:
+    return task.name.replace("-", "_")

@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, ClassVar
+from functools import partial
+from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.contrib.auth import get_permission_codename
 from django.core.exceptions import PermissionDenied
 from django.db import models, transaction
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import URLPattern
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from quickscale.admin_columns import ReadOnlyMixin, RoomMixin
-from quickscale.admin_search import owner_search_fields
+from quickscale.admin.base import ModelAdmin
+from quickscale.admin.columns import ReadOnlyMixin, RoomMixin
+from quickscale.admin.jobs import Job, JobsMixin
+from quickscale.admin.search import OwnerSearchMixin
 from quickscale.formats import format_money
-from quickscale_stripe.admin.jobs import AT_ONCE, Job, Step
 from quickscale_stripe.admin.links import stripe_link
+from quickscale_stripe.admin.steps import Step
 from quickscale_stripe.exceptions import PaymentsError, PaymentsOffError, StripeUnavailableError
 
-if TYPE_CHECKING:
-    ModelAdmin = admin.ModelAdmin[Any]
-    TabularInline = admin.TabularInline[Any, Any]
-else:
-    ModelAdmin = admin.ModelAdmin
-    TabularInline = admin.TabularInline
+AT_ONCE = 5
 
 
 def money_column(field: str, description: Any) -> Callable[[Any], str]:
@@ -52,7 +49,7 @@ def stripe_column(kind: str, field: str, description: Any) -> Callable[[Any], st
     return column
 
 
-class StepsAdmin(RoomMixin, ModelAdmin):
+class StepsAdmin(OwnerSearchMixin, JobsMixin, RoomMixin, ModelAdmin):
     """Rows with steps, which are list actions and buttons of a row's page.
 
     Staff with the permission to change rows of the model may take its steps.
@@ -61,7 +58,6 @@ class StepsAdmin(RoomMixin, ModelAdmin):
     change_form_template = "admin/quickscale_stripe/detail.html"
     show_full_result_count = False
     list_per_page = 50
-    owner_prefix = ""
     steps: ClassVar[list[Step]] = []
 
     def __init__(self, model: type[Any], admin_site: admin.AdminSite) -> None:
@@ -80,10 +76,6 @@ class StepsAdmin(RoomMixin, ModelAdmin):
         allowed: bool = getattr(self, f"has_{step.permission}_permission")(request)
         return allowed
 
-    def get_search_fields(self, request: HttpRequest) -> list[str]:
-        owners = owner_search_fields(self.owner_prefix) if self.owner_prefix else []
-        return [*super().get_search_fields(request), *owners]
-
     def get_urls(self) -> list[URLPattern]:
         """Outside the transaction of ``ATOMIC_REQUESTS``: they wait for Stripe."""
         urls = [*self.own_urls(), *super().get_urls()]
@@ -96,9 +88,6 @@ class StepsAdmin(RoomMixin, ModelAdmin):
             self.url("run/<slug:step>/<uuid:job>/", self.run_view, "run"),
             self.url("<path:object_id>/take/<slug:step>/", self.take_view, "take"),
         ]
-
-    def url(self, route: str, view: Callable[..., HttpResponse], name: str) -> URLPattern:
-        return path(route, self.admin_site.admin_view(view), name=self._name(name))
 
     def change_view(
         self,
@@ -114,43 +103,32 @@ class StepsAdmin(RoomMixin, ModelAdmin):
     def steps_of(self, request: HttpRequest, row: Any) -> list[tuple[Step, str]]:
         """The steps that may be taken with a row now, each with its address."""
         return [
-            (step, reverse(f"admin:{self._name('take')}", args=[row.pk, step.name]))
+            (step, self.page_url("take", row.pk, step.name))
             for step in self.steps
             if step.is_action and self.may_take(request, step) and step.applies(row)
         ]
 
     def begin(self, request: HttpRequest, step: Step, keys: Iterable[Any]) -> HttpResponse:
         """Take a step with many rows: at once when they are few and nothing is asked."""
-        job = Job.begin(request.session, step, keys)
+        job = Job.begin(request.session, step.name, keys)
         if not step.question and len(job.keys) <= AT_ONCE:
             self._run(request, step, job.keys)
-            return self._to_list()
-        return HttpResponseRedirect(reverse(f"admin:{self._name('run')}", args=[step.name, job.id]))
+            return self.to_page("changelist")
+        return self.to_page("run", step.name, job.id)
 
     def run_view(self, request: HttpRequest, step: str, job: Any) -> HttpResponse:
-        """How far a job is; each POST does the next few rows."""
+        """Take a step with many rows, a few at a time."""
         taken = self._step(request, step)
-        begun = Job.load(request.session, str(job))
-        if begun is None or begun.step != step:
-            messages.error(request, _("Select the rows again, please."))
-            return self._to_list()
-        total, goes_on, done = len(begun.keys), not taken.question, 0
-        if request.method == "POST":
-            sent = request.POST.get("done", "")
-            start = int(sent) if sent.isdecimal() else 0
-            count = self._run(request, taken, begun.keys[start : start + AT_ONCE])
-            done = min(start + count, total)
-            goes_on = count > 0
-        return self._page(
+        begun = Job.load(request.session, step, job)
+        if begun is None:
+            return self.without_job(request)
+        return self.job_page(
             request,
-            "run",
-            title=str(taken.label),
-            step=taken,
-            done=done,
-            total=total,
-            asks=taken.question and request.method != "POST",
-            goes_on=goes_on,
-            finished=done >= total,
+            begun,
+            partial(self._run, request, taken),
+            title=taken.label,
+            at_once=AT_ONCE,
+            question=taken.question,
         )
 
     def take_view(self, request: HttpRequest, object_id: str, step: str) -> HttpResponse:
@@ -161,8 +139,9 @@ class StepsAdmin(RoomMixin, ModelAdmin):
             raise Http404
         if request.method == "POST":
             self._run(request, taken, [str(row.pk)])
-            return HttpResponseRedirect(self._url_of(row))
-        return self._page(request, "take", title=str(taken.label), step=taken, original=row)
+            return self.to_page("change", row.pk)
+        template = "admin/quickscale_stripe/take.html"
+        return self.page(request, template, title=taken.label, step=taken, original=row)
 
     def _run(self, request: HttpRequest, step: Step, keys: list[str]) -> int:
         """Take a step with each row, and tell; returns how many rows are over and done with.
@@ -206,21 +185,6 @@ class StepsAdmin(RoomMixin, ModelAdmin):
         if not self.may_take(request, found):
             raise PermissionDenied
         return found
-
-    def _page(self, request: HttpRequest, template: str, **context: Any) -> HttpResponse:
-        common = {**self.admin_site.each_context(request), "opts": self.opts, "original": None}
-        return TemplateResponse(
-            request, f"admin/quickscale_stripe/{template}.html", {**common, **context}
-        )
-
-    def _name(self, what: str) -> str:
-        return f"{self.opts.app_label}_{self.opts.model_name}_{what}"
-
-    def _to_list(self) -> HttpResponseRedirect:
-        return HttpResponseRedirect(reverse(f"admin:{self._name('changelist')}"))
-
-    def _url_of(self, row: models.Model) -> str:
-        return reverse(f"admin:{self._name('change')}", args=[row.pk])
 
 
 class ReadOnlyAdmin(ReadOnlyMixin, StepsAdmin):

@@ -15,13 +15,13 @@ from django.utils.html import format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from quickscale.admin_columns import ReadOnlyMixin
+from quickscale.admin.base import TabularInline
+from quickscale.admin.columns import ReadOnlyMixin
 from quickscale_stripe.admin.base import (
     ReadOnlyAdmin,
-    TabularInline,
     stripe_column,
 )
-from quickscale_stripe.admin.jobs import Step
+from quickscale_stripe.admin.steps import Step
 from quickscale_stripe.catalogue import metadata, mirror, publishing
 from quickscale_stripe.exceptions import PaymentsError
 from quickscale_stripe.models import StripePrice, StripeProduct
@@ -150,12 +150,12 @@ class StripeProductAdmin(CatalogueAdmin):
     def sync_all_view(self, request: HttpRequest) -> HttpResponse:
         step = self._step(request, "sync-all")
         if request.method != "POST":
-            return self._to_list()
+            return self.to_page("changelist")
         try:
             ids = mirror.product_ids()
         except PaymentsError as error:
             messages.error(request, _("Stripe is out of reach: %s") % error)
-            return self._to_list()
+            return self.to_page("changelist")
         return self.begin(request, step, ids)
 
     def log_step(self, request: HttpRequest, row: Any, step: Step) -> None:

@@ -8,14 +8,14 @@ from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from quickscale.lookup import OwnerNotFoundError, find_owner
+from quickscale.forms import OwnerField
 from quickscale_stripe.admin.base import ReadOnlyAdmin, stripe_column
-from quickscale_stripe.admin.jobs import Step
+from quickscale_stripe.admin.steps import Step
 from quickscale_stripe.billing import adoption, customers, subscriptions
 from quickscale_stripe.exceptions import PaymentsError
 from quickscale_stripe.models import StripeCustomer, Subscription
@@ -24,10 +24,7 @@ from quickscale_stripe.models import StripeCustomer, Subscription
 class AdoptionForm(forms.Form):
     """Which customer at Stripe stands for which owner."""
 
-    owner = forms.CharField(
-        label=gettext_lazy("Owner"),
-        help_text=gettext_lazy("The email address of a user, or the owner's primary key."),
-    )
+    owner = OwnerField()
     customer = forms.CharField(
         label=gettext_lazy("Customer at Stripe"),
         max_length=255,
@@ -36,12 +33,6 @@ class AdoptionForm(forms.Form):
             "with the next invoice."
         ),
     )
-
-    def clean_owner(self) -> Any:
-        try:
-            return find_owner(self.cleaned_data["owner"].strip())
-        except OwnerNotFoundError as error:
-            raise forms.ValidationError(str(error)) from error
 
 
 def sync_customer(customer: StripeCustomer) -> None:
@@ -96,8 +87,13 @@ class StripeCustomerAdmin(ReadOnlyAdmin):
                 self.log_change(request, customer, _("Adopted %s") % stripe_id)
                 names = {"customer": stripe_id, "owner": owner}
                 messages.success(request, _("Adopted %(customer)s for %(owner)s.") % names)
-                return HttpResponseRedirect(self._url_of(customer))
-        return self._page(request, "adopt", title=_("Adopt a customer"), form=form)
+                return self.to_page("change", customer.pk)
+        return self.page(
+            request,
+            "admin/quickscale_stripe/adopt.html",
+            title=_("Adopt a customer"),
+            form=form,
+        )
 
 
 def sync_subscription(subscription: Subscription) -> None:

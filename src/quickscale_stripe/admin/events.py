@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from quickscale_stripe.admin.base import ReadOnlyAdmin, stripe_column
-from quickscale_stripe.admin.jobs import Step
+from quickscale_stripe.admin.steps import Step
 from quickscale_stripe.events import inbox
 from quickscale_stripe.exceptions import PaymentsError
 from quickscale_stripe.models import StripeEvent

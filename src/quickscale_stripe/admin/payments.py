@@ -10,22 +10,22 @@ from django.contrib import admin, messages
 from django.contrib.admin import EmptyFieldListFilter
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import URLPattern, reverse
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import URLPattern
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from quickscale.admin_columns import ReadOnlyMixin, WordsFilter, words
+from quickscale.admin.base import TabularInline
+from quickscale.admin.columns import ReadOnlyMixin, WordsFilter, words
 from quickscale.formats import format_credits, format_money
 from quickscale_stripe.admin.base import (
     ReadOnlyAdmin,
-    TabularInline,
     money_column,
     stripe_column,
 )
 from quickscale_stripe.admin.forms import RefundForm
-from quickscale_stripe.admin.jobs import Step
 from quickscale_stripe.admin.links import stripe_link
+from quickscale_stripe.admin.steps import Step
 from quickscale_stripe.billing import invoices, refunds, returns, reversals, sessions
 from quickscale_stripe.conf import app_settings
 from quickscale_stripe.exceptions import PaymentsError
@@ -143,7 +143,7 @@ class PaymentAdmin(ReadOnlyAdmin):
         payment = self.get_object(request, object_id)
         context = dict(extra_context or {})
         if payment and self.has_refund_permission(request) and payment.amount_left:
-            context["refund_url"] = reverse(f"admin:{self._name('refund')}", args=[payment.pk])
+            context["refund_url"] = self.page_url("refund", payment.pk)
         return super().change_view(request, object_id, form_url, context)
 
     def refund_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -163,10 +163,15 @@ class PaymentAdmin(ReadOnlyAdmin):
             # Only what was shown is done: another amount is shown first.
             was_shown = request.POST.get("start") == str(form.cleaned_data["unit_amount"])
             if was_shown and self._refund(request, payment, form):
-                return HttpResponseRedirect(self._url_of(payment))
+                return self.to_page("change", payment.pk)
             effect = self._effect(payment, form)
-        return self._page(
-            request, "refund", title=_("Refund"), original=payment, form=form, effect=effect
+        return self.page(
+            request,
+            "admin/quickscale_stripe/refund.html",
+            title=_("Refund"),
+            original=payment,
+            form=form,
+            effect=effect,
         )
 
     def _effect(self, payment: Payment, form: RefundForm) -> dict[str, Any]:

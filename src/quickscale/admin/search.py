@@ -5,8 +5,24 @@ from __future__ import annotations
 from django.contrib import admin
 from django.core.exceptions import FieldDoesNotExist
 from django.db import models
+from django.http import HttpRequest
 
+from quickscale.admin.base import Mixin
 from quickscale.owner import get_owner_model
+
+
+class OwnerSearchMixin(Mixin):
+    """Rows that are found by their owner, too.
+
+    ``owner_prefix`` leads from the model to the owner, such as ``"account__owner__"``; empty, no
+    owner is searched.
+    """
+
+    owner_prefix = ""
+
+    def get_search_fields(self, request: HttpRequest) -> list[str]:
+        owners = owner_search_fields(self.owner_prefix) if self.owner_prefix else []
+        return [*super().get_search_fields(request), *owners]
 
 
 def owner_search_fields(prefix: str) -> list[str]:

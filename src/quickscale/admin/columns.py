@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.core.exceptions import FieldDoesNotExist
 from django.db import models
 from django.http import HttpRequest
 
+from quickscale.admin.base import Mixin
 from quickscale.formats import format_moment
-
-if TYPE_CHECKING:
-    Mixin = admin.ModelAdmin[Any]
-else:
-    Mixin = object
 
 
 class RoomMixin:
