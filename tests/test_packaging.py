@@ -156,8 +156,8 @@ USED_BY = {
     "project": ["quickscale"],
     "secrets": ["quickscale"],
     "embedded": ["quickscale"],
-    # A new project names them in its settings and its documentation.
-    "server": ["quickscale_cli/project_template"],
+    # A new project has them in its settings and its documentation.
+    "server": ["quickscale", "quickscale_cli/project_template"],
 }
 
 

@@ -12,6 +12,16 @@ from django.utils.module_loading import import_string
 
 T = TypeVar("T")
 
+PAGE_POLICY: Mapping[str, Sequence[str]] = {
+    "default-src": ["'self'"],
+    "base-uri": ["'self'"],
+    "form-action": ["'self'", "https://checkout.stripe.com", "https://billing.stripe.com"],
+    "frame-ancestors": ["'none'"],
+    "img-src": ["'self'", "data:"],
+    "object-src": ["'none'"],
+}
+"""The Content-Security-Policy that our pages need: the sources for each directive."""
+
 
 class AppSettings:
     """Base of an app's settings object.
@@ -73,15 +83,7 @@ class FoundationSettings(AppSettings):
         sources for each directive, such as ``{"default-src": ["'self'"]}``. Default: what our pages
         need, which is the site itself, pictures as ``data:``, and forms that lead to Stripe's
         pages."""
-        default: Mapping[str, Sequence[str]] = {
-            "default-src": ["'self'"],
-            "base-uri": ["'self'"],
-            "form-action": ["'self'", "https://checkout.stripe.com", "https://billing.stripe.com"],
-            "frame-ancestors": ["'none'"],
-            "img-src": ["'self'", "data:"],
-            "object-src": ["'none'"],
-        }
-        return self._get("CONTENT_SECURITY_POLICY", default)
+        return self._get("CONTENT_SECURITY_POLICY", PAGE_POLICY)
 
     @property
     def elements(self) -> str:

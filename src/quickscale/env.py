@@ -77,6 +77,39 @@ class Env(environs.Env):
             **{f"EMAIL_{names.get(key, key.upper())}": value for key, value in options.items()},
         }
 
+    def security(self, *, debug: bool | None) -> dict[str, Any]:
+        """Django's settings for HTTPS, cookies and proxies.
+
+        Without ``debug``, HTTPS is demanded, cookies are sent by HTTPS only, and browsers are told
+        to insist on it for this host.
+        """
+        proxy = self.bool("BEHIND_PROXY", False)
+        return {
+            "CSRF_TRUSTED_ORIGINS": self.list("CSRF_TRUSTED_ORIGINS", []),
+            "CSRF_COOKIE_SECURE": not debug,
+            "SESSION_COOKIE_SECURE": not debug,
+            "SECURE_SSL_REDIRECT": not debug,
+            # Machines ask for them, inside the network.
+            "SECURE_REDIRECT_EXEMPT": ["^healthz$", "^readyz$"],
+            "SECURE_PROXY_SSL_HEADER": ("HTTP_X_FORWARDED_PROTO", "https") if proxy else None,
+            "SECURE_HSTS_SECONDS": self.int("SECURE_HSTS_SECONDS", 0 if debug else 3600),
+            "SECURE_HSTS_INCLUDE_SUBDOMAINS": self.bool("SECURE_HSTS_INCLUDE_SUBDOMAINS", False),
+            "SECURE_HSTS_PRELOAD": self.bool("SECURE_HSTS_PRELOAD", False),
+            "QUICKSCALE_TRUSTED_PROXY_COUNT": self.int("TRUSTED_PROXY_COUNT", int(bool(proxy))),
+        }
+
+    def stripe(self) -> dict[str, Any]:
+        """The settings of ``quickscale_stripe`` that differ between machines."""
+        return {
+            "QUICKSCALE_STRIPE_ENABLED": self.bool("STRIPE_ENABLED", True),
+            "QUICKSCALE_STRIPE_LIVE_MODE": self.bool("STRIPE_LIVE_MODE", False),
+            "QUICKSCALE_STRIPE_PUBLIC_KEY": self.str("STRIPE_PUBLIC_KEY", ""),
+            "QUICKSCALE_STRIPE_SECRET_KEY": self.str("STRIPE_SECRET_KEY", ""),
+            "QUICKSCALE_STRIPE_WEBHOOK_SECRET": self.list("STRIPE_WEBHOOK_SECRET", []),
+            "QUICKSCALE_STRIPE_SUCCESS_URL": self.str("STRIPE_SUCCESS_URL", ""),
+            "QUICKSCALE_STRIPE_CANCEL_URL": self.str("STRIPE_CANCEL_URL", ""),
+        }
+
     def seal(self) -> None:
         """Accept no further variables.
 

@@ -124,3 +124,22 @@ def test_errors_are_mailed_to_the_admins_in_the_form_of_the_running_django(
 def test_mails_about_errors_have_the_sites_sender(tmp_path, monkeypatch):
     monkeypatch.setenv("DEFAULT_FROM_EMAIL", "shop@example.com")
     assert Env(tmp_path).email(debug=False)["SERVER_EMAIL"] == "shop@example.com"
+
+
+def test_https_is_demanded_in_production_only(tmp_path, monkeypatch):
+    monkeypatch.delenv("BEHIND_PROXY", raising=False)
+    names = {"SECURE_SSL_REDIRECT", "SESSION_COOKIE_SECURE", "CSRF_COOKIE_SECURE"}
+    for debug in (True, False):
+        found = Env(tmp_path).security(debug=debug)
+        assert {found[name] for name in names} == {not debug}
+        assert bool(found["SECURE_HSTS_SECONDS"]) is not debug
+        assert found["SECURE_PROXY_SSL_HEADER"] is None
+        assert found["QUICKSCALE_TRUSTED_PROXY_COUNT"] == 0
+
+
+def test_behind_a_proxy_its_headers_are_believed(tmp_path, monkeypatch):
+    monkeypatch.setenv("BEHIND_PROXY", "true")
+    monkeypatch.delenv("TRUSTED_PROXY_COUNT", raising=False)
+    found = Env(tmp_path).security(debug=False)
+    assert found["SECURE_PROXY_SSL_HEADER"] == ("HTTP_X_FORWARDED_PROTO", "https")
+    assert found["QUICKSCALE_TRUSTED_PROXY_COUNT"] == 1

@@ -14,6 +14,7 @@ import django
 import psutil
 import pytest
 
+from quickscale import project as composition
 from quickscale_accounts.checks import check_allauth_version
 from quickscale_cli.ports import free_port, listens
 from quickscale_cli.project import create_project, documented_variables
@@ -75,6 +76,25 @@ def test_a_generated_project_is_sound(project, command, variables):
     assert result.returncode == 0, result.stdout + result.stderr
     if command == "test":
         assert re.search(r"Ran [1-9]\d* test", result.stderr)
+
+
+def test_an_upgrade_has_nothing_to_edit_in_the_settings(project):
+    settings = (project / "my_site" / "settings.py").read_text()
+    assert len([line for line in settings.splitlines() if line]) <= 60
+    lists = [composition.APPS, composition.MIDDLEWARE, composition.CONTEXT_PROCESSORS]
+    entries = {name for known in lists for name in known} - {"quickscale"}
+    assert [name for name in entries if name in settings] == []
+
+
+def test_a_project_can_do_without_payments():
+    with new_project() as folder:
+        settings, urls = folder / "my_site" / "settings.py", folder / "my_site" / "urls.py"
+        without = 'debug=DEBUG, without=["quickscale_stripe"])'
+        settings.write_text(settings.read_text().replace("debug=DEBUG)\nMIDD", f"{without}\nMIDD"))
+        urls.write_text(re.sub(".*quickscale_stripe.*\n", "", urls.read_text()))
+        for command in ("check --fail-level WARNING", "test"):
+            result = run(folder, "manage.py", *command.split())
+            assert result.returncode == 0, result.stdout + result.stderr
 
 
 def test_production_serves_static_files_with_hashed_names(project):
@@ -159,7 +179,7 @@ def test_the_first_service_of_the_documentation_works_as_it_stands():
         (app / "__init__.py").touch()
         (app / "credit_services.py").write_text(first_block_of("credits-services.md"))
         settings = folder / "my_site" / "settings.py"
-        settings.write_text(settings.read_text().replace('"tools",', '"tools",\n    "parrots",'))
+        settings.write_text(settings.read_text().replace('"tools"', '"tools", "parrots"'))
 
         for command in ("check", "migrate"):
             result = run(folder, "manage.py", command)
