@@ -6,9 +6,10 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from quickscale.lookup import OwnerNotFoundError, find_owner
+from quickscale.management import ReportingCommand
 from quickscale_stripe.billing import adoption
 from quickscale_stripe.exceptions import NotAdoptableError, PaymentsError
 from quickscale_stripe.internal.dry_run import dry_run
@@ -16,14 +17,16 @@ from quickscale_stripe.internal.dry_run import dry_run
 COLUMNS = ["owner", "customer"]
 
 
-class Command(BaseCommand):
+class Command(ReportingCommand):
     help = (
         "Link customers that Stripe has already to their owners, and mirror their subscriptions: "
         "those of a CSV file, or those with an owner's email address. What is wrong with one is "
         "told, and the rest goes on."
     )
+    has_dry_run = True
 
     def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
         parser.add_argument(
             "file",
             nargs="?",
@@ -39,24 +42,27 @@ class Command(BaseCommand):
             action="store_true",
             help="also those with the mark of another database, which no longer exists",
         )
-        parser.add_argument("--dry-run", action="store_true", help="only tell what would be done")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if bool(options["file"]) == options["by_email"]:
             raise CommandError("Give a CSV file, or --by-email.")
-        self.failed = 0
+        self.failed: list[str] = []
         self.take_over = bool(options["take_over"])
         pairs = self._by_email() if options["by_email"] else self._of_file(options["file"])
-        done = 0
+        done = []
         try:
             for owner, stripe_id in pairs:
-                done += self._adopt(owner, stripe_id, only_tell=options["dry_run"])
+                if self._adopt(owner, stripe_id, only_tell=options["dry_run"]):
+                    done.append({"owner": str(owner), "customer": stripe_id})
         except PaymentsError as error:
-            raise CommandError(f"{error} Adopted: {done}.") from error
+            raise CommandError(f"{error} Adopted: {len(done)}.") from error
         told = "Would be adopted" if options["dry_run"] else "Adopted"
-        self.stdout.write(f"{told}: {done}.")
+        self.answer(
+            {"adopted": done, "failed": self.failed, "dry_run": options["dry_run"]},
+            f"{told}: {len(done)}.",
+        )
         if self.failed:
-            raise CommandError(f"Not possible: {self.failed}; see above.")
+            raise CommandError(f"Not possible: {len(self.failed)}; see above.")
 
     def _adopt(self, owner: Any, stripe_id: str, *, only_tell: bool) -> bool:
         try:
@@ -66,7 +72,7 @@ class Command(BaseCommand):
         except NotAdoptableError as error:
             self._fail(str(error))
             return False
-        self.stdout.write(f"{owner}: {stripe_id}")
+        self.note(f"{owner}: {stripe_id}")
         return True
 
     def _by_email(self) -> Iterator[tuple[Any, str]]:
@@ -92,5 +98,5 @@ class Command(BaseCommand):
                 self._fail(f"Line {reader.line_num}: {error}")
 
     def _fail(self, why: str) -> None:
-        self.failed += 1
+        self.failed.append(why)
         self.stderr.write(why)

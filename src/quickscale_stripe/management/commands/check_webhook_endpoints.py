@@ -6,10 +6,11 @@ from urllib.parse import urlsplit
 
 import stripe
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.http.request import validate_host
 from django.urls import reverse
 
+from quickscale.management import ReportingCommand
 from quickscale_stripe.client import get_client
 from quickscale_stripe.events.handlers import HANDLERS
 from quickscale_stripe.exceptions import PaymentsError, stripe_errors
@@ -17,7 +18,7 @@ from quickscale_stripe.exceptions import PaymentsError, stripe_errors
 _LOCAL_HOSTS = [".localhost", "127.0.0.1", "[::1]"]
 
 
-class Command(BaseCommand):
+class Command(ReportingCommand):
     help = (
         "Ask Stripe for this site's webhook endpoints and tell what is wrong with them: another "
         "API version than the SDK's, events that are missing, or none that is enabled. Also names "
@@ -25,6 +26,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
         parser.add_argument(
             "url",
             nargs="?",
@@ -43,13 +45,20 @@ class Command(BaseCommand):
         for other in listed:
             if other not in ours:
                 where = "past this site's webhook" if _is_here(other.url) else "to another site"
-                self.stdout.write(f"{other.id} ({other.url}) leads {where}.")
+                self.note(f"{other.id} ({other.url}) leads {where}.")
         problems = [problem for endpoint in ours for problem in _problems(endpoint)]
         if not any(endpoint.status == "enabled" for endpoint in ours):
             problems.append("No endpoint is enabled; create_webhook_endpoint makes one.")
+        self.answer(
+            {
+                "endpoints": [endpoint.id for endpoint in ours],
+                "others": [endpoint.id for endpoint in listed if endpoint not in ours],
+                "problems": problems,
+            },
+            "" if problems else f"{len(ours)} endpoint(s), nothing wrong.",
+        )
         if problems:
             raise CommandError("\n".join(problems))
-        self.stdout.write(f"{len(ours)} endpoint(s), nothing wrong.")
 
 
 def _is_ours(address: str, url: str | None) -> bool:

@@ -4,9 +4,10 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 import stripe
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.urls import reverse
 
+from quickscale.management import ReportingCommand
 from quickscale_stripe.client import get_client
 from quickscale_stripe.events.handlers import HANDLERS
 from quickscale_stripe.exceptions import PaymentsError, stripe_errors
@@ -15,13 +16,14 @@ if TYPE_CHECKING:
     from stripe.params import WebhookEndpointCreateParams
 
 
-class Command(BaseCommand):
+class Command(ReportingCommand):
     help = (
         "Make a webhook endpoint at Stripe for the events that this app handles, with the SDK's "
         "API version, and print its secret, which Stripe shows only once."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
         parser.add_argument("url", help="such as https://example.com/stripe/webhook/")
         parser.add_argument(
             "--another",
@@ -51,15 +53,18 @@ class Command(BaseCommand):
                 endpoint = client.create(cast("WebhookEndpointCreateParams", params))
         except PaymentsError as error:
             raise CommandError(str(error)) from error
-        self.stdout.write(f"Made {endpoint.id} for {len(HANDLERS)} types of event at {url}")
-        self.stdout.write(f"Add to the environment:\nSTRIPE_WEBHOOK_SECRET={endpoint.secret}")
-        self.stdout.write("Until the site runs with it, this endpoint's events are answered 400.")
+        self.answer(
+            {"id": endpoint.id, "url": url, "secret": endpoint.secret},
+            f"Made {endpoint.id} for {len(HANDLERS)} types of event at {url}\n"
+            f"Add to the environment:\nSTRIPE_WEBHOOK_SECRET={endpoint.secret}\n"
+            "Until the site runs with it, this endpoint's events are answered 400.",
+        )
 
     def _complete(self, url: str) -> str:
         """The address with its last slash; one that isn't the site's webhook gets a warning."""
         path, expected = urlsplit(url).path, reverse("stripe_webhook")
         if f"{path}/" == expected:
-            self.stdout.write("Added the last slash: the site answers a redirect without it.")
+            self.note("Added the last slash: the site answers a redirect without it.")
             return f"{url}/"
         if path != expected:
             self.stderr.write(f"This site's webhook is at {expected}, and not at {path or '/'}.")

@@ -1,22 +1,27 @@
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import timedelta
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
+from quickscale.management import ReportingCommand
 from quickscale_stripe.conf import app_settings
 from quickscale_stripe.events import inbox
+from quickscale_stripe.internal.dry_run import dry_run
 
 
-class Command(BaseCommand):
+class Command(ReportingCommand):
     help = (
         "Drop the payloads of old events, which have personal data; the rows stay. "
         "reconcile_stripe does it, too."
     )
+    has_dry_run = True
 
     def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
         parser.add_argument(
             "--days",
             type=int,
@@ -28,4 +33,10 @@ class Command(BaseCommand):
         if options["days"] is None:
             raise CommandError("QUICKSCALE_STRIPE_EVENT_RETENTION_DAYS is None; give --days.")
         before = timezone.now() - timedelta(days=options["days"])
-        self.stdout.write(f"Dropped the payloads of {inbox.purge(before=before)} events.")
+        with dry_run() if options["dry_run"] else nullcontext():
+            count = inbox.purge(before=before)
+        verb = "Would drop" if options["dry_run"] else "Dropped"
+        self.answer(
+            {"purged": count, "dry_run": options["dry_run"]},
+            f"{verb} the payloads of {count} events.",
+        )

@@ -5,8 +5,9 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from quickscale.management import ReportingCommand
 from quickscale_stripe.catalogue import file
 from quickscale_stripe.catalogue.file import Change
 from quickscale_stripe.exceptions import (
@@ -17,17 +18,16 @@ from quickscale_stripe.exceptions import (
 from quickscale_stripe.internal.dry_run import dry_run
 
 
-class Command(BaseCommand):
+class Command(ReportingCommand):
     help = (
         "Make Stripe's products and prices as a JSON file says: create, edit, order and archive. "
         "What is wrong with one is told, and the rest goes on."
     )
+    has_dry_run = True
 
     def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
         parser.add_argument("file", help="as export_products writes it; - for the standard input")
-        parser.add_argument(
-            "--dry-run", action="store_true", help="only tell what differs from Stripe"
-        )
         parser.add_argument(
             "--archive",
             action="store_true",
@@ -35,20 +35,24 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        done = failed = 0
+        done: list[str] = []
+        failed: list[str] = []
         try:
             for entry in file.read(_text(options["file"])):
                 with dry_run() if options["dry_run"] else nullcontext():
                     for change in file.compare(entry, archive=options["archive"]):
-                        self.stdout.write(change.summary)
+                        self.note(change.summary)
                         fine = options["dry_run"] or self._apply(change)
-                        done, failed = done + fine, failed + (not fine)
+                        (done if fine else failed).append(change.summary)
         except (PaymentsError, OSError, UnicodeDecodeError) as error:
-            raise CommandError(f"{error} Changes made: {done}.") from error
-        if failed:
-            raise CommandError(f"Changes made: {done}, failed: {failed}.")
+            raise CommandError(f"{error} Changes made: {len(done)}.") from error
         told = "Changes to make" if options["dry_run"] else "Changes made"
-        self.stdout.write(self.style.SUCCESS(f"{told}: {done}."))
+        self.answer(
+            {"changes": done, "failed": failed, "dry_run": options["dry_run"]},
+            "" if failed else f"{told}: {len(done)}.",
+        )
+        if failed:
+            raise CommandError(f"Changes made: {len(done)}, failed: {len(failed)}.")
 
     def _apply(self, change: Change) -> bool:
         try:

@@ -2,19 +2,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from quickscale.management import ReportingCommand
 from quickscale_stripe.events import inbox
 from quickscale_stripe.models import StripeEvent
 
 
-class Command(BaseCommand):
+class Command(ReportingCommand):
     help = (
         "Process stored events again: those whose time has come (--due, for a periodic job), or "
         "those that the other options choose, whatever their status."
     )
+    has_dry_run = True
 
     def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
         parser.add_argument("ids", nargs="*", help="evt_...")
         parser.add_argument("--due", action="store_true", help="never tried, or due for a retry")
         parser.add_argument(
@@ -23,18 +26,25 @@ class Command(BaseCommand):
         parser.add_argument("--type", help="such as invoice.paid")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["dry_run"]:
+            count = self._chosen(options).count()
+            self.answer({"events": count, "dry_run": True}, f"{count} events would be processed.")
+            return
         if options["due"]:
             counts = inbox.process_due()
         else:
             counts = dict.fromkeys(inbox.Outcome, 0)
             for event in self._chosen(options).iterator():
                 counts[inbox.replay(event)] += 1
-        summary = ", ".join(f"{count} {outcome.value}" for outcome, count in counts.items())
-        self.stdout.write(summary)
+        figures = {outcome.value: count for outcome, count in counts.items()}
+        text = ", ".join(f"{count} {outcome}" for outcome, count in figures.items())
+        self.answer({**figures, "dry_run": False}, text)
         if counts[inbox.Outcome.FAILED]:
             raise CommandError("Some events failed; their errors are in the admin.")
 
     def _chosen(self, options: dict[str, Any]) -> Any:
+        if options["due"]:
+            return StripeEvent.objects.due()
         if not (options["ids"] or options["status"] or options["type"]):
             raise CommandError("Name events, or use --due, --status or --type.")
         events = StripeEvent.objects.order_by("created_at", "id")

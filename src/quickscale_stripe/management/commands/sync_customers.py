@@ -3,8 +3,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from quickscale.management import ReportingCommand
 from quickscale_stripe.billing import customers
 from quickscale_stripe.exceptions import (
     PaymentsError,
@@ -17,7 +18,7 @@ from quickscale_stripe.models import StripeCustomer
 PATIENCE = 5
 
 
-class Command(BaseCommand):
+class Command(ReportingCommand):
     help = (
         "Bring name, address and payment method of every known customer up to date, from Stripe "
         "and to it. What is wrong with one is told, and the rest goes on."
@@ -46,9 +47,13 @@ class Command(BaseCommand):
                     raise CommandError(f"Stripe is out of reach. {self._summary()}") from error
             else:
                 unanswered = 0
+        names = ("synced", "gone", "failed")
+        self.answer(
+            {name: self.counts[name] for name in names},
+            "" if self.counts["failed"] else self._summary(),
+        )
         if self.counts["failed"]:
             raise CommandError(self._summary())
-        self.stdout.write(self.style.SUCCESS(self._summary()))
 
     def _sync(self, customer: StripeCustomer) -> None:
         if customers.sync(customer.stripe_id or ""):
@@ -56,7 +61,7 @@ class Command(BaseCommand):
             self.counts["synced"] += 1
         else:
             self.counts["gone"] += 1
-            self.stdout.write(f"{customer.stripe_id} ({customer.owner}) is gone at Stripe.")
+            self.note(f"{customer.stripe_id} ({customer.owner}) is gone at Stripe.")
 
     def _summary(self) -> str:
         count = self.counts

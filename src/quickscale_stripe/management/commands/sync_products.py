@@ -4,20 +4,22 @@ from collections.abc import Iterator
 from typing import Any
 
 import stripe
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from quickscale.management import ReportingCommand
 from quickscale_stripe.catalogue import metadata, mirror
 from quickscale_stripe.exceptions import PaymentsError
 from quickscale_stripe.models import StripePrice, StripeProduct
 
 
-class Command(BaseCommand):
+class Command(ReportingCommand):
     help = (
         "Mirror this site's products and prices from Stripe: all, or those that are named. Prices "
         "whose metadata don't mark them as this site's are left out."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
         parser.add_argument(
             "ids", nargs="*", help="products (with their prices) and price_...; none: all"
         )
@@ -25,20 +27,28 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         foreign: list[stripe.Price] = []
         rows: dict[str, StripeProduct | StripePrice] = {}
+        self.problems: list[str] = []
         try:
             for row in self._rows(options["ids"], foreign):
                 rows[row.stripe_id] = row
                 if options["verbosity"] > 1:
-                    self.stdout.write(f"{row.stripe_id} {row}")
+                    self.note(f"{row.stripe_id} {row}")
         except PaymentsError as error:
             raise CommandError(str(error)) from error
         for row in rows.values():
             self._tell(row)
         for price in foreign if options["verbosity"] > 1 else ():
-            self.stdout.write(f"{price.id}: not this site's")
+            self.note(f"{price.id}: not this site's")
         if foreign:
-            self.stdout.write(f"{len(foreign)} prices are not this site's: no credits, no mark.")
-        self.stdout.write(self.style.SUCCESS(f"{len(rows)} products and prices are up to date."))
+            self.note(f"{len(foreign)} prices are not this site's: no credits, no mark.")
+        self.answer(
+            {
+                "synced": list(rows),
+                "not_ours": [price.id for price in foreign],
+                "problems": self.problems,
+            },
+            f"{len(rows)} products and prices are up to date.",
+        )
 
     def _rows(
         self, ids: list[str], foreign: list[stripe.Price]
@@ -59,10 +69,9 @@ class Command(BaseCommand):
 
     def _tell(self, row: StripeProduct | StripePrice) -> None:
         for problem in metadata.problems(row.metadata_errors):
-            name = f"{row.stripe_id} ({row})"
-            if isinstance(row, StripeProduct):
-                self.stderr.write(f"{name}: {problem}")
-            elif row.for_sale:
-                self.stderr.write(f"{name}: {problem} Until then {row.credits} credits count.")
-            else:
-                self.stderr.write(f"{name}: {problem} Until then it isn't sold.")
+            told = f"{row.stripe_id} ({row}): {problem}"
+            if isinstance(row, StripePrice):
+                until = f"{row.credits} credits count" if row.for_sale else "it isn't sold"
+                told = f"{told} Until then {until}."
+            self.problems.append(told)
+            self.stderr.write(told)

@@ -2,18 +2,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from quickscale.management import ReportingCommand
 from quickscale_stripe.billing import movements
 
 
-class Command(BaseCommand):
+class Command(ReportingCommand):
     help = "Check that the MRR movements of each subscription lead to what it brings now."
 
     def handle(self, *args: Any, **options: Any) -> None:
         problems = list(movements.verify())
         for problem in problems:
             self.stderr.write(problem)
+        self.answer(
+            {"problems": problems},
+            "" if problems else "The movements lead to what the subscriptions bring.",
+        )
         if problems:
             raise CommandError(f"{len(problems)} problems.")
-        self.stdout.write("The movements lead to what the subscriptions bring.")
