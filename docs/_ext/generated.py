@@ -28,6 +28,7 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx.util.rst import escape
 
 CHECK = re.compile(r"^(quickscale\w*\.([EWI])\d{3}): (.+(?:\n    .+)*)", re.MULTILINE)
+HOOKS = ("Callable", "Fulfilment")
 LEVELS = {"E": "Error", "W": "Warning", "I": "Info"}
 
 
@@ -38,7 +39,7 @@ def our_apps() -> list[AppConfig]:
 def settings_of(app: AppConfig) -> Iterator[str]:
     for name, setting in declared_settings(app):
         value_type = setting.fget.__annotations__["return"]
-        takes = "" if value_type.startswith("Callable") else f": {value_type}"
+        takes = "" if value_type.startswith(HOOKS) else f": {value_type}"
         yield f".. setting:: {name}{takes}\n\n{indent(inspect.getdoc(setting) or '', '   ')}"
 
 
@@ -55,7 +56,7 @@ def declared_settings(app: AppConfig) -> list[tuple[str, property]]:
 
 def hooks_of(app: AppConfig) -> Iterator[str]:
     for name, setting in declared_settings(app):
-        if setting.fget.__annotations__["return"].startswith("Callable"):
+        if setting.fget.__annotations__["return"].startswith(HOOKS):
             yield f"- :setting:`{name}`: {first_paragraph(setting)}"
 
 

@@ -4,9 +4,12 @@ from decimal import Decimal
 
 from django.contrib.auth import get_user_model
 from django.test import TestCase
+from django.utils import timezone
 
 from letters.models import Letter
 from quickscale_credits.models import CreditAccount
+from quickscale_stripe.conf import app_settings as stripe_settings
+from quickscale_stripe.models import Payment
 
 
 class LetterpressTest(TestCase):
@@ -53,6 +56,26 @@ class LetterpressTest(TestCase):
     def test_the_sites_history_shows_more_lines(self) -> None:
         answer = self.client.get("/account/credits/history/")
         assert answer.resolver_match.func.view_class.__name__ == "LongHistoryView"
+
+    def test_a_large_order_brings_a_bonus(self) -> None:
+        payment = Payment.objects.create(
+            owner=self.user,
+            kind=Payment.Kind.ONE_TIME,
+            total=900,
+            amount=900,
+            currency="usd",
+            created_at=timezone.now(),
+        )
+        for amount, balance in ((99, 5 + 99), (100, 5 + 99 + 100 + 10)):
+            stripe_settings.fulfilment.fulfil(
+                owner=self.user,
+                payment=payment,
+                price=None,
+                amount=Decimal(amount),
+                source=("checkout", f"cs_{amount}"),
+                period=None,
+            )
+            assert self.account.get_available_balance() == balance
 
     def test_a_service_of_the_site(self) -> None:
         answer = self.client.get("/services/estimate/")

@@ -25,16 +25,6 @@ from quickscale_stripe.mails import staff
 from quickscale_stripe.models import StripeCustomer, StripeEvent, StripePrice
 from quickscale_stripe.sandbox.checks import check_sandbox
 
-HOOKS = (
-    "fulfil",
-    "change_plan",
-    "end_subscription",
-    "revoke",
-    "restore",
-    "left_over",
-    "refusal",
-    "balance",
-)
 PLAN_CHANGE_POLICIES = ("convert", "rollover", "keep", "expire")
 ENDED_POLICIES = ("keep", "expire")
 
@@ -291,18 +281,17 @@ def check_staff(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[
 
 
 @register
-def check_hooks(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Check that the hooks can be imported.
+def check_fulfilment(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Check the class that says what payments bring.
 
-    quickscale_stripe.E007: A hook can't be imported, or can't be called.
+    quickscale_stripe.E007: ``QUICKSCALE_STRIPE_FULFILMENT`` can't be imported, or is not a
+        subclass of ``Fulfilment``.
     """
-    found: list[CheckMessage] = []
-    for hook in HOOKS:
-        try:
-            getattr(app_settings, hook)
-        except ImproperlyConfigured as error:
-            found.append(Error(str(error), id="quickscale_stripe.E007"))
-    return found
+    try:
+        _fulfilment = app_settings.fulfilment
+    except ImproperlyConfigured as error:
+        return [Error(str(error), id="quickscale_stripe.E007")]
+    return []
 
 
 @register

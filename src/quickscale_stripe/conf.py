@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 
@@ -8,6 +8,7 @@ from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 
 from quickscale.conf import AppSettings
+from quickscale_stripe.fulfilment import Fulfilment
 
 MAILS = (
     "purchase",
@@ -305,75 +306,28 @@ class StripeSettings(AppSettings):
         """Rows on a page of payments. Default: ``25``."""
         return self._get("PAGE_SIZE", 25)
 
-    # Hooks
+    # Fulfilment
 
     @property
-    def fulfil(self) -> Callable[..., Any]:
-        """What a payment brings: see :func:`quickscale_stripe.hooks.fulfil`.
+    def fulfilment(self) -> Fulfilment:
+        """What payments bring, and what refunds take: the dotted path of a subclass of
+        :class:`quickscale_stripe.fulfilment.Fulfilment`.
 
-        The default adds credits when ``quickscale_credits`` is installed, else does nothing.
+        Default: ``"quickscale_stripe.contrib.credits.CreditsFulfilment"`` where
+        ``quickscale_credits`` is installed, else ``Fulfilment`` itself, which brings nothing.
+
+        Raises:
+            ImproperlyConfigured: it can't be imported, or isn't such a class.
         """
-        return self._hook("FULFIL", _bridge("fulfil"))
-
-    @property
-    def change_plan(self) -> Callable[..., Any]:
-        """What happens to a period's credits when its plan was changed.
-
-        See :func:`quickscale_stripe.hooks.change_plan`; the default follows
-        ``PLAN_CHANGE_POLICY``.
-        """
-        return self._hook("CHANGE_PLAN", _bridge("change_plan"))
-
-    @property
-    def end_subscription(self) -> Callable[..., Any]:
-        """What happens to a subscription's credits when it has ended.
-
-        See :func:`quickscale_stripe.hooks.end_subscription`; the default follows
-        ``ENDED_POLICY``.
-        """
-        return self._hook("END_SUBSCRIPTION", _bridge("end_subscription"))
-
-    @property
-    def revoke(self) -> Callable[..., Any]:
-        """What a refund or a dispute takes: see :func:`quickscale_stripe.hooks.revoke`."""
-        return self._hook("REVOKE", _bridge("revoke"))
-
-    @property
-    def restore(self) -> Callable[..., Any]:
-        """What a failed refund or a won dispute gives back.
-
-        See :func:`quickscale_stripe.hooks.restore`.
-        """
-        return self._hook("RESTORE", _bridge("restore"))
-
-    @property
-    def left_over(self) -> Callable[..., Any]:
-        """What is left of a period's credits, for the page that previews a change of plan.
-
-        See :func:`quickscale_stripe.hooks.left_over`. By default nothing is said where
-        ``CHANGE_PLAN`` names a hook of the site, which may decide otherwise.
-        """
-        is_own = self._get("CHANGE_PLAN", None) is not None
-        default = "quickscale_stripe.hooks.left_over" if is_own else _bridge("left_over")
-        return self._hook("LEFT_OVER", default)
-
-    @property
-    def refusal(self) -> Callable[..., Any]:
-        """Why nothing may be sold to an owner: see :func:`quickscale_stripe.hooks.refusal`."""
-        return self._hook("REFUSAL", _bridge("refusal"))
-
-    @property
-    def balance(self) -> Callable[..., Any]:
-        """The owner's balance for the page after a purchase.
-
-        See :func:`quickscale_stripe.hooks.balance`.
-        """
-        return self._hook("BALANCE", _bridge("balance"))
-
-
-def _bridge(name: str) -> str:
-    module = "contrib.credits" if apps.is_installed("quickscale_credits") else "hooks"
-    return f"quickscale_stripe.{module}.{name}"
+        has_credits = apps.is_installed("quickscale_credits")
+        default = "contrib.credits.CreditsFulfilment" if has_credits else "fulfilment.Fulfilment"
+        found = self._hook("FULFILMENT", f"quickscale_stripe.{default}")
+        if not (isinstance(found, type) and issubclass(found, Fulfilment)):
+            raise ImproperlyConfigured(
+                f"QUICKSCALE_STRIPE_FULFILMENT names {found!r}, which isn't a subclass of "
+                "quickscale_stripe.fulfilment.Fulfilment."
+            )
+        return found()
 
 
 app_settings = StripeSettings()

@@ -1,4 +1,4 @@
-"""The hooks that bring and take credits, called as payments call them; no Stripe is asked."""
+"""The class that brings and takes credits, called as payments call them; no Stripe is asked."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from quickscale_credits import ledger
 from quickscale_credits.conf import app_settings as credits_settings
 from quickscale_credits.internal.clock import ledger_clock
 from quickscale_credits.models import CreditAccount, CreditLot, CreditTransaction
-from quickscale_stripe.contrib import credits as bridge
+from quickscale_stripe.contrib.credits import CreditsFulfilment
 from quickscale_stripe.models import Payment, StripePrice, StripeProduct, Subscription
 
 pytestmark = pytest.mark.django_db
@@ -24,6 +24,8 @@ NOW = timezone.now()
 DAY = timedelta(days=1)
 MONTH = (NOW - 10 * DAY, NOW + 20 * DAY)
 NOTHING = Decimal(0)
+
+bridge = CreditsFulfilment()
 
 
 @pytest.fixture
@@ -393,7 +395,9 @@ def test_what_begins_now_has_begun(
     before = pay()
     bring_coming(account, 100)
     now = CreditLot.objects.get().effective_at
-    monkeypatch.setattr(bridge, "timezone", SimpleNamespace(now=lambda: now))
+    monkeypatch.setattr(
+        "quickscale_stripe.contrib.credits.timezone", SimpleNamespace(now=lambda: now)
+    )
     assert bridge.left_over(payments=[before]) == 100
     assert change(pay(2), [before], excess=10, returned=50) == 10
 

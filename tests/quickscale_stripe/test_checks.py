@@ -8,10 +8,11 @@ import stripe
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from quickscale_stripe import checks, hooks
+from quickscale_stripe import checks
 from quickscale_stripe.client import get_client
 from quickscale_stripe.conf import app_settings
 from quickscale_stripe.exceptions import PaymentsOffError
+from quickscale_stripe.fulfilment import Fulfilment
 from quickscale_stripe.models import StripeEvent
 from quickscale_stripe.sandbox import Sandbox
 
@@ -27,7 +28,7 @@ def ids() -> set[str]:
         *checks.check_staff(None),
         *checks.check_sandbox(None),
         *checks.check_sandbox_mode(None),
-        *checks.check_hooks(None),
+        *checks.check_fulfilment(None),
         *checks.check_policies(None),
         *checks.check_mails(None),
         *checks.check_tasks(None),
@@ -57,7 +58,10 @@ def ids() -> set[str]:
         ({"SECRET_KEY": "sk_test_1", "WEBHOOK_SECRET": "x", "STAFF_EMAILS": ""}, {"W004"}),
         ({"SANDBOX": True}, {"E900"}),
         ({"SANDBOX": True, "LIVE_MODE": True}, {"E900", "E006"}),
-        ({"FULFIL": "nowhere.at_all"}, {"E007"}),
+        ({"FULFILMENT": "nowhere.at_all"}, {"E007"}),
+        ({"FULFILMENT": "quickscale_stripe.fulfilment.Fulfilment"}, set()),
+        ({"FULFILMENT": "quickscale_stripe.models.Payment"}, {"E007"}),
+        ({"FULFILMENT": "quickscale.owner.request_user"}, {"E007"}),
         ({"PLAN_CHANGE_POLICY": "guess"}, {"E008"}),
         ({"ENDED_POLICY": "convert"}, {"E008"}),
         ({"MAILS": ["purchase", "birthday"]}, {"E010"}),
@@ -101,10 +105,10 @@ def test_several_secrets(settings: Any, value: Any, secrets: list[str]) -> None:
     assert app_settings.webhook_secret == secrets
 
 
-def test_without_the_ledger_the_hooks_do_nothing(settings: Any) -> None:
+def test_without_the_ledger_payments_bring_nothing(settings: Any) -> None:
     settings.INSTALLED_APPS = [app for app in settings.INSTALLED_APPS if "credits" not in app]
-    assert app_settings.fulfil is hooks.fulfil
-    assert app_settings.balance(owner=None) is None
+    assert type(app_settings.fulfilment) is Fulfilment
+    assert app_settings.fulfilment.balance(owner=None) is None
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Payments and subscriptions by a site's own hooks; also without ``quickscale_credits``."""
+"""Payments and subscriptions by a site's own class; also without ``quickscale_credits``."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from django.core.checks import run_checks
 from django.test import Client
 
 from quickscale.owner import get_owner_model
-from quickscale_stripe.billing import plan_changes
+from quickscale_stripe.billing import plan_changes, subscriptions
 from quickscale_stripe.client import get_client
+from quickscale_stripe.fulfilment import Fulfilment
 from quickscale_stripe.models import Payment, StripePrice, Subscription
 from quickscale_stripe.sandbox import Sandbox
 from quickscale_stripe.sandbox.operations import portal
@@ -22,31 +23,27 @@ pytestmark = pytest.mark.django_db
 CALLS: list[tuple[str, dict[str, Any]]] = []
 
 
-def fulfil(**facts: Any) -> None:
-    CALLS.append(("fulfil", facts))
+class SiteFulfilment(Fulfilment):
+    def fulfil(self, **facts: Any) -> None:
+        CALLS.append(("fulfil", facts))
 
+    def change_plan(self, **facts: Any) -> None:
+        CALLS.append(("change_plan", facts))
 
-def change_plan(**facts: Any) -> None:
-    CALLS.append(("change_plan", facts))
+    def revoke(self, **facts: Any) -> None:
+        CALLS.append(("revoke", facts))
 
+    def restore(self, **facts: Any) -> None:
+        CALLS.append(("restore", facts))
 
-def revoke(**facts: Any) -> None:
-    CALLS.append(("revoke", facts))
-
-
-def restore(**facts: Any) -> None:
-    CALLS.append(("restore", facts))
-
-
-def balance(**facts: Any) -> Decimal | None:
-    return Decimal(7)
+    def balance(self, **facts: Any) -> Decimal | None:
+        return Decimal(7)
 
 
 @pytest.fixture(autouse=True)
 def hooks(settings: Any) -> None:
     CALLS.clear()
-    for name in ("fulfil", "change_plan", "revoke", "restore", "balance"):
-        setattr(settings, f"QUICKSCALE_STRIPE_{name.upper()}", f"{__name__}.{name}")
+    settings.QUICKSCALE_STRIPE_FULFILMENT = f"{__name__}.SiteFulfilment"
 
 
 def names() -> list[str]:
@@ -135,6 +132,26 @@ def test_the_pages_work(shop: Sandbox, owner: Any, buyer: Client, package: Strip
         f"payments/{payment.pk}/receipt/",
     ):  # fmt: skip
         assert buyer.get(f"/dashboard/{page}").status_code == 200, page
+
+
+def test_a_class_that_is_made_of_little_brings_nothing_and_stands_in_no_way(
+    shop: Sandbox, owner: Any, buyer: Client, package: StripePrice, settings: Any
+) -> None:
+    settings.QUICKSCALE_STRIPE_FULFILMENT = "quickscale_stripe.fulfilment.Fulfilment"
+    session = open_checkout(owner, package)
+    shop.pay(session)
+    assert buyer.get("/dashboard/buy-credits/done/", {"session_id": session}).status_code == 200
+    shop.refund(charge_of(Payment.objects.get()))
+    shop.pay(open_signup(owner, plan("Basic plan")))
+    shop.deliver()
+    row = Subscription.objects.get()
+    shown = plan_changes.preview(subscription=row, price=plan("Pro plan"))
+    assert shown.left_over is None
+    plan_changes.change(subscription=row, price=plan("Pro plan"), token=shown.token)
+    subscriptions.cancel_now(row)
+    shop.deliver()
+    assert Payment.objects.filter(fulfilled_at=None).count() == 0
+    assert Payment.objects.exclude(fulfilment_error="").count() == 0
 
 
 def test_nothing_is_wrong_with_the_site(db: None) -> None:

@@ -18,6 +18,7 @@ from quickscale_stripe.exceptions import FulfilmentFailedError, HookFailedError,
 from quickscale_stripe.models import Payment, StripeCustomer, StripePrice, Subscription
 from quickscale_stripe.sandbox import Sandbox
 from tests.owners import make_owner
+from tests.quickscale_stripe.hooks import use_hooks
 from tests.quickscale_stripe.proof.world import World
 from tests.quickscale_stripe.shopping import alter, balance, open_checkout
 
@@ -267,11 +268,11 @@ def test_a_problem_of_an_invoice_is_told_and_recorded_unless_it_is_a_draft(
 def test_a_hook_that_failed_is_tried_again_with_the_next_look(
     world: World, first: stripe.Invoice, settings: Any
 ) -> None:
-    settings.QUICKSCALE_STRIPE_FULFIL = fail
+    use_hooks(settings, fulfil=fail)
     with pytest.raises(FulfilmentFailedError, match="RuntimeError: no"):
         invoices.sync(first.id)
     assert (Payment.objects.get().is_late, balance(world.owner)) == (True, 0)
-    del settings.QUICKSCALE_STRIPE_FULFIL
+    del settings.QUICKSCALE_STRIPE_FULFILMENT
     assert (synced(first.id).is_late, balance(world.owner)) == (False, 300)
 
 
@@ -279,14 +280,14 @@ def test_a_refund_s_hook_that_failed_is_tried_again_with_the_next_look(
     world: World, first: stripe.Invoice, settings: Any
 ) -> None:
     payment = synced(first.id)
-    settings.QUICKSCALE_STRIPE_REVOKE = fail
+    use_hooks(settings, revoke=fail)
     world.sandbox.refund(payment.charges.get().charge_id)
     world.sandbox.deliver()
     payment.refresh_from_db()
     assert (payment.fulfilment_error, balance(world.owner)) == ("RuntimeError: no", 300)
     with pytest.raises(FulfilmentFailedError):
         invoices.sync(first.id)
-    del settings.QUICKSCALE_STRIPE_REVOKE
+    del settings.QUICKSCALE_STRIPE_FULFILMENT
     assert (synced(first.id).fulfilment_error, balance(world.owner)) == ("", 0)
 
 
@@ -348,7 +349,7 @@ def test_a_hook_that_says_how_many_it_took_is_believed_and_silence_is_all(
         calls.append(facts)
         return answers.pop()
 
-    settings.QUICKSCALE_STRIPE_CHANGE_PLAN = took
+    use_hooks(settings, change_plan=took)
     answers = [Decimal(5)]
     subscription = world.subscribe("Pro plan")
     world.change_in_portal(subscription, "Basic plan")
@@ -368,7 +369,7 @@ def test_the_hook_of_an_upgrade_knows_what_was_paid_of_a_whole_period(
     world: World, settings: Any
 ) -> None:
     calls: list[dict[str, Any]] = []
-    settings.QUICKSCALE_STRIPE_CHANGE_PLAN = lambda **facts: calls.append(facts)
+    use_hooks(settings, change_plan=lambda **facts: calls.append(facts))
     subscription = world.subscribe()
     item = get_client().v1.subscriptions.retrieve(subscription).items.data[0]
     half = (item.current_period_end - item.current_period_start) // 2
@@ -385,7 +386,7 @@ def test_the_hook_of_an_upgrade_knows_what_was_paid_of_a_whole_period(
 
 def test_tax_is_not_what_was_paid_for_credits(world: World, settings: Any) -> None:
     calls: list[dict[str, Any]] = []
-    settings.QUICKSCALE_STRIPE_CHANGE_PLAN = lambda **facts: calls.append(facts)
+    use_hooks(settings, change_plan=lambda **facts: calls.append(facts))
     _begin, change = upgrade_in_portal(world)
     tax = {
         "amount": 1500, "tax_behavior": "inclusive", "tax_rate_details": None,
@@ -465,7 +466,7 @@ def test_a_period_that_is_paid_after_the_end_goes_with_the_policy_of_the_end(
 def test_a_failing_hook_of_the_end_fails_the_look_and_keeps_the_payment(
     world: World, first: stripe.Invoice, settings: Any
 ) -> None:
-    settings.QUICKSCALE_STRIPE_END_SUBSCRIPTION = fail
+    use_hooks(settings, end_subscription=fail)
     [subscription] = get_client().v1.subscriptions.list().data
     get_client().v1.subscriptions.cancel(subscription.id)
     with pytest.raises(HookFailedError, match="RuntimeError: no"):
@@ -503,8 +504,8 @@ def pay_checkout(world: World, package: StripePrice) -> str:
 def calls(settings: Any) -> list[tuple[str, dict[str, Any]]]:
     """What the hooks are told, in order."""
     seen: list[tuple[str, dict[str, Any]]] = []
-    settings.QUICKSCALE_STRIPE_FULFIL = lambda **facts: seen.append(("fulfil", facts))
-    settings.QUICKSCALE_STRIPE_CHANGE_PLAN = lambda **facts: seen.append(("change_plan", facts))
+    use_hooks(settings, fulfil=lambda **facts: seen.append(("fulfil", facts)))
+    use_hooks(settings, change_plan=lambda **facts: seen.append(("change_plan", facts)))
     return seen
 
 
@@ -548,7 +549,7 @@ def test_what_was_taken_beyond_the_excess_is_brought_again(
         asked.append(facts["excess"])
         return Decimal(900)
 
-    settings.QUICKSCALE_STRIPE_CHANGE_PLAN = take
+    use_hooks(settings, change_plan=take)
     world.change_in_portal(world.subscribe("Pro plan"), "Basic plan")
     change, _begin = get_client().v1.invoices.list().data
     payment = synced(change.id)
@@ -620,10 +621,10 @@ def test_a_period_whose_hook_failed_is_tried_again_by_the_change_after_it(
     world: World, settings: Any
 ) -> None:
     begin, change = upgrade_in_portal(world)
-    settings.QUICKSCALE_STRIPE_FULFIL = fail
+    use_hooks(settings, fulfil=fail)
     with pytest.raises(FulfilmentFailedError):
         invoices.sync(begin.id)
-    del settings.QUICKSCALE_STRIPE_FULFIL
+    del settings.QUICKSCALE_STRIPE_FULFILMENT
     assert synced(change.id).credits == 700
     assert not Payment.objects.get(invoice_id=begin.id).is_late
     assert balance(world.owner) == 1000

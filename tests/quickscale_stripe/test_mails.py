@@ -18,6 +18,7 @@ from quickscale_stripe.internal.mail_samples import NAMES
 from quickscale_stripe.models import Payment, StripeEvent, StripePrice
 from quickscale_stripe.sandbox import Sandbox
 from tests.markup import words
+from tests.quickscale_stripe.hooks import use_hooks
 from tests.quickscale_stripe.shopping import charge_of, intent_of, open_checkout, open_signup
 
 pytestmark = pytest.mark.django_db
@@ -149,7 +150,7 @@ def test_staff_learn_of_an_event_that_died(
     settings: Any,
 ) -> None:
     settings.QUICKSCALE_STRIPE_EVENT_MAX_ATTEMPTS = 1
-    settings.QUICKSCALE_STRIPE_FULFIL = "tests.quickscale_stripe.test_mails.broken"
+    use_hooks(settings, fulfil=broken)
     shop.pay(open_checkout(owner, package))
     died = f"{STAFF}: A Stripe event could not be processed: checkout.session.completed"
     assert died in deliver()

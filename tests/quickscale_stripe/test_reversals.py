@@ -15,6 +15,7 @@ from quickscale_stripe.client import get_client
 from quickscale_stripe.events import inbox, reconcile
 from quickscale_stripe.models import Dispute, Payment, Refund, StripeEvent, StripePrice
 from quickscale_stripe.sandbox import Sandbox
+from tests.quickscale_stripe.hooks import use_hooks
 from tests.quickscale_stripe.proof.world import World
 from tests.quickscale_stripe.shopping import alter, balance, charge_of, intent_of, open_checkout
 
@@ -244,7 +245,7 @@ def test_what_went_back_while_the_hook_failed_is_taken_when_the_credits_come(
     shop: Sandbox, owner: Any, package: StripePrice, settings: Any
 ) -> None:
     """Staff refund the angry buyer, and somebody replays the payment's event much later."""
-    settings.QUICKSCALE_STRIPE_FULFIL = f"{__name__}.fail"
+    use_hooks(settings, fulfil=fail)
     shop.pay(open_checkout(owner, package))
     shop.deliver()
     late = Payment.objects.get()
@@ -253,7 +254,7 @@ def test_what_went_back_while_the_hook_failed_is_taken_when_the_credits_come(
     refund(shop, late, 600)
     assert (Payment.objects.get().status, balance(owner)) == ("refunded", 0)
 
-    del settings.QUICKSCALE_STRIPE_FULFIL
+    del settings.QUICKSCALE_STRIPE_FULFILMENT
     for event in StripeEvent.objects.filter(status="failed"):
         inbox.replay(event)
     assert no_event_failed()
@@ -270,7 +271,7 @@ def test_a_refund_finds_its_own_payment_when_the_hook_of_another_fails(
     shop: Sandbox, owner: Any, settings: Any
 ) -> None:
     """A change of plan brings the payment that began its period, too, when that is new here."""
-    settings.QUICKSCALE_STRIPE_FULFIL = f"{__name__}.fail"
+    use_hooks(settings, fulfil=fail)
     shop.set_delivery("hold")
     world = World(shop, owner)
     world.change_in_portal(world.subscribe(), "Pro plan")
@@ -285,14 +286,14 @@ def test_a_refund_finds_its_own_payment_when_the_hook_of_another_fails(
 def test_a_refund_is_kept_when_the_hook_that_takes_the_credits_fails(
     shop: Sandbox, owner: Any, paid: Payment, settings: Any
 ) -> None:
-    settings.QUICKSCALE_STRIPE_REVOKE = f"{__name__}.fail"
+    use_hooks(settings, revoke=fail)
     refund(shop, paid, 450)
     paid.refresh_from_db()
     assert (paid.status, paid.amount_refunded) == ("partially_refunded", 450)
     assert (paid.fulfilment_error, paid.is_late) == ("RuntimeError: no", False)
     assert (Refund.objects.get().credits_revoked, balance(owner)) == (0, 100)
 
-    del settings.QUICKSCALE_STRIPE_REVOKE
+    del settings.QUICKSCALE_STRIPE_FULFILMENT
     for event in StripeEvent.objects.filter(status="failed"):
         inbox.replay(event)
     paid.refresh_from_db()

@@ -32,6 +32,7 @@ from quickscale_stripe.models import (
 )
 from quickscale_stripe.sandbox import Sandbox
 from tests.owners import make_owner, user_of
+from tests.quickscale_stripe.hooks import use_hooks
 from tests.quickscale_stripe.proof.world import World
 from tests.quickscale_stripe.shopping import (
     alter,
@@ -319,7 +320,7 @@ def test_the_hook_knows_what_was_bought(
     shop: Sandbox, owner: Any, package: StripePrice, settings: Any
 ) -> None:
     calls: list[dict[str, Any]] = []
-    settings.QUICKSCALE_STRIPE_FULFIL = lambda **facts: calls.append(facts)
+    use_hooks(settings, fulfil=lambda **facts: calls.append(facts))
     session = open_checkout(owner, package)
     shop.pay(session)
     payment = sessions.sync(session)
@@ -345,7 +346,7 @@ def fail(**kwargs: Any) -> None:
 def test_a_failing_hook_keeps_the_payment_and_nothing_of_its_own(
     shop: Sandbox, owner: Any, buyer: Client, package: StripePrice, settings: Any
 ) -> None:
-    settings.QUICKSCALE_STRIPE_FULFIL = fail
+    use_hooks(settings, fulfil=fail)
     session = open_checkout(owner, package)
     shop.pay(session)
 
@@ -359,7 +360,7 @@ def test_a_failing_hook_keeps_the_payment_and_nothing_of_its_own(
     assert "Credits are late" in buyer.get("/dashboard/payments/").text
     assert "Credits are late" in buyer.get(f"/dashboard/payments/{payment.pk}/").text
 
-    del settings.QUICKSCALE_STRIPE_FULFIL
+    del settings.QUICKSCALE_STRIPE_FULFILMENT
     again = sessions.sync(session)
     assert again is not None
     assert (again.fulfilment_error, again.is_late, balance(owner)) == ("", False, 100)
@@ -368,7 +369,7 @@ def test_a_failing_hook_keeps_the_payment_and_nothing_of_its_own(
 def test_the_page_after_a_payment_says_that_the_credits_are_late(
     shop: Sandbox, owner: Any, buyer: Client, package: StripePrice, settings: Any
 ) -> None:
-    settings.QUICKSCALE_STRIPE_FULFIL = fail
+    use_hooks(settings, fulfil=fail)
     session = open_checkout(owner, package)
     shop.pay(session)
     page = {"path": "/dashboard/buy-credits/done/", "data": {"session_id": session}}
@@ -380,7 +381,7 @@ def test_the_page_after_a_payment_says_that_the_credits_are_late(
     other.force_login(user_of(make_owner("bob@example.com")))
     assert other.get(**page).status_code == 404
 
-    del settings.QUICKSCALE_STRIPE_FULFIL
+    del settings.QUICKSCALE_STRIPE_FULFILMENT
     assert "Thank you. Your payment is complete." in buyer.get(**page).text
     assert balance(owner) == 100
 
@@ -394,7 +395,7 @@ def test_staff_are_told_once_of_a_payment_that_can_t_be_fulfilled(
     mailoutbox: list[Any],
 ) -> None:
     settings.QUICKSCALE_STRIPE_STAFF_EMAILS = ["staff@example.com"]
-    settings.QUICKSCALE_STRIPE_FULFIL = fail
+    use_hooks(settings, fulfil=fail)
     session = open_checkout(owner, package)
     shop.pay(session)
     for _ in range(2):
@@ -413,7 +414,7 @@ def test_staff_are_told_once_of_a_payment_that_can_t_be_fulfilled(
 def test_the_end_of_a_subscription_is_kept_when_its_hook_fails(
     shop: Sandbox, owner: Any, settings: Any
 ) -> None:
-    settings.QUICKSCALE_STRIPE_END_SUBSCRIPTION = fail_to_end
+    use_hooks(settings, end_subscription=fail_to_end)
     world = World(shop, owner)
     shop.set_delivery("hold")
     subscription = world.subscribe()
@@ -425,7 +426,7 @@ def test_the_end_of_a_subscription_is_kept_when_its_hook_fails(
     dead_or_failed = StripeEvent.objects.filter(status="failed", error__contains="no end")
     assert dead_or_failed.exists()
 
-    del settings.QUICKSCALE_STRIPE_END_SUBSCRIPTION
+    del settings.QUICKSCALE_STRIPE_FULFILMENT
     for event in dead_or_failed:
         assert inbox.replay(event) == inbox.Outcome.DONE
 
@@ -447,7 +448,7 @@ def test_an_upgrade_whose_hook_fails_is_told_as_paid(
     pro = StripePrice.objects.get(product__name="Pro plan", interval="month")
     page = buyer.get("/dashboard/subscription/change/", {"price": pro.pk}).text
     form = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]+)"', page))
-    settings.QUICKSCALE_STRIPE_FULFIL = fail
+    use_hooks(settings, fulfil=fail)
     answer = buyer.post("/dashboard/subscription/change/", form)
     assert "You have paid, and need not pay again." in told(answer)
     assert buyer.get(answer["Location"]).status_code == 200
@@ -492,12 +493,12 @@ def test_the_invoice_of_a_checkout_does_not_pass_for_its_delivery(
     shop: Sandbox, owner: Any, package: StripePrice, settings: Any
 ) -> None:
     """Where one-time Checkouts have invoices, the invoice's event finds the Checkout's row."""
-    settings.QUICKSCALE_STRIPE_FULFIL = fail
+    use_hooks(settings, fulfil=fail)
     World(shop, owner).subscribe()
     shop.deliver()
     [invoice] = get_client().v1.invoices.list().data
     Payment.objects.update(checkout_session_id="cs_1", kind="one_time", credits=100)
-    del settings.QUICKSCALE_STRIPE_FULFIL
+    del settings.QUICKSCALE_STRIPE_FULFILMENT
     invoices.sync(invoice.id)
     assert (Payment.objects.get().fulfilled_at, balance(owner)) == (None, 0)
 

@@ -20,6 +20,7 @@ from quickscale_stripe.catalogue import mirror
 from quickscale_stripe.client import get_client
 from quickscale_stripe.models import Payment, StripePrice, StripeProduct, Subscription
 from quickscale_stripe.sandbox import Sandbox
+from tests.quickscale_stripe.hooks import use_hooks
 from tests.quickscale_stripe.proof.world import World
 from tests.quickscale_stripe.shopping import balance
 from tests.quickscale_stripe.test_pages import Unreachable, text_of
@@ -388,10 +389,10 @@ def test_the_preview_tells_the_credits_that_then_come(
     assert Decimal(told[1].replace(",", "")) == brought
 
 
-def test_a_site_with_a_hook_of_its_own_says_nothing_of_the_policy(
+def test_a_site_that_decides_otherwise_says_nothing_of_the_policy(
     shop: Sandbox, buyer: Client, subscribed: Subscription, pro: StripePrice, settings: Any
 ) -> None:
-    settings.QUICKSCALE_STRIPE_CHANGE_PLAN = "quickscale_stripe.hooks.change_plan"
+    use_hooks(settings, left_over=lambda **facts: None)
     page = text_of(buyer.get(CHANGE, {"price": pro.pk}))
     assert "Credits you get now" in page
     assert "Credits left" not in page

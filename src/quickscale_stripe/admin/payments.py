@@ -176,7 +176,7 @@ class PaymentAdmin(ReadOnlyAdmin):
 
     def _effect(self, payment: Payment, form: RefundForm) -> dict[str, Any]:
         amount = form.cleaned_data["unit_amount"]
-        balance = app_settings.balance(owner=payment.owner) if payment.owner else None
+        balance = app_settings.fulfilment.balance(owner=payment.owner) if payment.owner else None
         return {
             "unit_amount": amount,
             "amount": format_money(amount, payment.currency),

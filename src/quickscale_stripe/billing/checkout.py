@@ -40,7 +40,7 @@ def buy(
 
     Raises:
         NotForSaleError: the price isn't offered as a package.
-        MayNotBuyError: the owner's credit account is closed, or ``REFUSAL`` says so.
+        MayNotBuyError: the owner's credit account is closed, or the site refuses to sell.
         PaymentsOffError, StripeUnavailableError, StripeRefusedError
     """
     if not StripePrice.objects.offered(owner=owner).one_time().filter(pk=price.pk).exists():
@@ -63,7 +63,7 @@ def subscribe(
 
     Raises:
         NotForSaleError: the price isn't offered as a plan.
-        MayNotBuyError: the owner's credit account is closed, or ``REFUSAL`` says so.
+        MayNotBuyError: the owner's credit account is closed, or the site refuses to sell.
         AlreadySubscribedError: the owner has a subscription; change its plan instead.
         PaymentsOffError, StripeUnavailableError, StripeRefusedError
     """
@@ -79,7 +79,7 @@ def subscribe(
 
 
 def _check(owner: Any) -> None:
-    if reason := app_settings.refusal(owner=owner):
+    if reason := app_settings.fulfilment.refusal(owner=owner):
         raise MayNotBuyError(reason)
 
 

@@ -1,4 +1,4 @@
-"""Running the site's hooks for a payment, so that a hook that fails loses nothing of the payment.
+"""Running the fulfilment class for a payment, so that one that fails loses nothing of the payment.
 
 What Stripe tells is kept, the failure is noted with the payment, and whatever looks at the payment
 again tries again: its event, the page after the payment, the admin, ``reconcile_stripe``.

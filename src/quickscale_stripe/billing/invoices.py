@@ -248,7 +248,7 @@ def _bring(bill: _Bill, payment: Payment) -> None:
     if bill.change and not allotments:
         allotments = _change_plan(payment, bill.change, others)
     for allotment in allotments:
-        app_settings.fulfil(
+        app_settings.fulfilment.fulfil(
             owner=payment.owner,
             payment=payment,
             price=allotment.price,
@@ -272,7 +272,7 @@ def _change_plan(payment: Payment, change: PlanChange, before: list[Payment]) ->
         return []
     payment.credits = gain
     if not took:
-        app_settings.change_plan(
+        app_settings.fulfilment.change_plan(
             payment=payment,
             before=before,
             excess=_NONE,
@@ -288,7 +288,7 @@ def _take_excess(payment: Payment, change: PlanChange, period: list[Payment]) ->
     excess = brought - change.worth
     if excess <= 0:
         return False
-    taken = app_settings.change_plan(
+    taken = app_settings.fulfilment.change_plan(
         payment=payment,
         before=period,
         excess=excess,

@@ -99,7 +99,7 @@ def preview(*, subscription: Subscription, price: StripePrice) -> Preview:
         tax=sum(tax.amount for tax in invoice.total_taxes or []),
         credits=foreseen.credits if foreseen else Decimal(0),
         left_over=(
-            app_settings.left_over(payments=foreseen.before)
+            app_settings.fulfilment.left_over(payments=foreseen.before)
             if foreseen and foreseen.credits
             else None
         ),

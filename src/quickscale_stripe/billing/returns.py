@@ -35,7 +35,7 @@ def claim(payment: Payment) -> None:
     rows = _rows(payment)
     for row in rows:
         if row.credits_revoked and not row.takes_money:
-            app_settings.restore(payment=payment, key=row.key, reason=_restored(row))
+            app_settings.fulfilment.restore(payment=payment, key=row.key, reason=_restored(row))
             row.credits_revoked = Decimal(0)
             row.save()
     taking = [row for row in rows if row.takes_money]
@@ -54,7 +54,7 @@ def _claim(payment: Payment, row: Refund | Dispute, amount: Decimal) -> Decimal:
     if isinstance(row, Dispute):
         row.withdrawals += 1
     reason = _("Dispute") if isinstance(row, Dispute) else _("Refund")
-    app_settings.revoke(payment=payment, amount=amount, key=row.key, reason=reason)
+    app_settings.fulfilment.revoke(payment=payment, amount=amount, key=row.key, reason=reason)
     row.save()
     return amount
 

@@ -125,8 +125,9 @@ def _record(
         },
     )
     payment = Payment.objects.select_for_update().get(pk=payment.pk)
+    bring = partial(_bring, session)
     if payment.is_paid:
-        return payment, delivery.deliver(payment, _bring) if payment.fulfilment_error else None
+        return payment, delivery.deliver(payment, bring) if payment.fulfilment_error else None
     intent = session.payment_intent
     is_paid = session.payment_status in ("paid", "no_payment_required")
     charge = None
@@ -140,7 +141,7 @@ def _record(
         payment.mark_paid(at(paid_at))
         payment.receipt_details = receipt.details_of_session(session)
         returns.count(payment)
-        return payment, delivery.deliver(payment, _bring)
+        return payment, delivery.deliver(payment, bring)
     if isinstance(intent, stripe.PaymentIntent):
         _follow_intent(payment, intent)
     return payment, None
@@ -154,13 +155,13 @@ def _promised(session: stripe.checkout.Session, prices: list[tuple[StripePrice, 
     return sum((price.credits * quantity for price, quantity in prices), Decimal(0))
 
 
-def _bring(payment: Payment) -> None:
-    app_settings.fulfil(
+def _bring(session: stripe.checkout.Session, payment: Payment) -> None:
+    app_settings.fulfilment.fulfil(
         owner=payment.owner,
         payment=payment,
         price=payment.price,
         amount=payment.credits,
-        source=("checkout", payment.checkout_session_id),
+        source=("checkout", session.id),
         period=None,
     )
 

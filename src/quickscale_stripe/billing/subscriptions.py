@@ -140,7 +140,7 @@ def follow_end(subscription: Subscription) -> HookFailedError | None:
     key = f"subscription:{subscription.stripe_id}:ended"
     try:
         with transaction.atomic():
-            app_settings.end_subscription(subscription=subscription, key=key)
+            app_settings.fulfilment.end_subscription(subscription=subscription, key=key)
             connection.check_constraints()
     except Exception as error:
         logger.exception("The end of %s can't be followed", subscription.stripe_id)

@@ -14,74 +14,155 @@ from quickscale_credits import allotments, ledger, shop
 from quickscale_credits.models import CreditAccount, CreditLot, CreditTransaction
 from quickscale_stripe.client import payments_are_on
 from quickscale_stripe.conf import app_settings
+from quickscale_stripe.fulfilment import Fulfilment
 from quickscale_stripe.models import Payment, StripePrice, Subscription
 from quickscale_stripe.wording import convertible
 
 
-def fulfil(
-    *,
-    owner: Any,
-    payment: Payment,
-    price: StripePrice | None,
-    amount: Decimal,
-    source: tuple[str, str],
-    period: tuple[datetime, datetime] | None,
-) -> None:
-    """Add the credits: pay-as-you-go for a purchase, a subscription's for a period.
+def connect() -> None:
+    """Let the pages of credits lead to those that sell them."""
+    shop.register(buy_url)
 
-    See :func:`quickscale_stripe.hooks.fulfil`. The lot's source makes a second call change
-    nothing. A price whose credits come monthly has them shared out over its period's months.
-    """
-    if not amount:
-        return
-    if period and price and price.credits_come_monthly:
-        allotments.spread_credits(
+
+def buy_url() -> str:
+    """The page to buy credits at while payments are on, else empty."""
+    return "quickscale_stripe:buy_credits" if payments_are_on() else ""
+
+
+class CreditsFulfilment(Fulfilment):
+    """Brings credits for payments, and takes them back for refunds."""
+
+    def fulfil(
+        self,
+        *,
+        owner: Any,
+        payment: Payment,
+        price: StripePrice | None,
+        amount: Decimal,
+        source: tuple[str, str],
+        period: tuple[datetime, datetime] | None,
+    ) -> None:
+        """Add the credits: pay-as-you-go for a purchase, a subscription's for a period.
+
+        The lot's source makes a second call change nothing. A price whose credits come monthly has
+        them shared out over its period's months.
+        """
+        if not amount:
+            return
+        if period and price and price.credits_come_monthly:
+            allotments.spread_credits(
+                account=CreditAccount.objects.for_owner(owner),
+                amount=amount,
+                description=payment.description or _("Purchase"),
+                anchor=period[0],
+                until=period[1],
+                source=source,
+                cost=(max(0, payment.total), payment.currency),
+                metadata={"receipt": payment.receipt_number},
+            )
+            return
+        # An event that comes after the period's end still leaves its trace: added, and ended.
+        begins = min(period[0], timezone.now()) if period else None
+        ledger.add_credits(
             account=CreditAccount.objects.for_owner(owner),
             amount=amount,
             description=payment.description or _("Purchase"),
-            anchor=period[0],
-            until=period[1],
+            credit_type="subscription" if period else "payg",
+            effective_at=begins,
+            expires_at=period[1] if period else None,
+            period=period,
             source=source,
             cost=(max(0, payment.total), payment.currency),
             metadata={"receipt": payment.receipt_number},
         )
-        return
-    # An event that comes after the period's end still leaves its trace: added, and ended.
-    begins = min(period[0], timezone.now()) if period else None
-    ledger.add_credits(
-        account=CreditAccount.objects.for_owner(owner),
-        amount=amount,
-        description=payment.description or _("Purchase"),
-        credit_type="subscription" if period else "payg",
-        effective_at=begins,
-        expires_at=period[1] if period else None,
-        period=period,
-        source=source,
-        cost=(max(0, payment.total), payment.currency),
-        metadata={"receipt": payment.receipt_number},
-    )
 
+    def change_plan(
+        self,
+        *,
+        payment: Payment,
+        before: list[Payment],
+        excess: Decimal,
+        returned: Decimal,
+        paid_share: Decimal,
+    ) -> Decimal:
+        """Take back what money was given back for, or let the left-over credits follow the policy.
 
-def change_plan(
-    *,
-    payment: Payment,
-    before: list[Payment],
-    excess: Decimal,
-    returned: Decimal,
-    paid_share: Decimal,
-) -> Decimal:
-    """Take back what a change gave money back for, or let the left-over credits follow the policy.
+        ``QUICKSCALE_STRIPE_PLAN_CHANGE_POLICY`` is for changes that were paid and bring credits,
+        and only for lots that money was paid for, each once: a cycle of plans can't turn the same
+        credits into permanent ones twice. As large a share of them becomes permanent as was paid of
+        a whole period, so that a change in the last minute keeps next to nothing.
+        """
+        if excess:
+            return _take_back(payment, before, excess, returned)
+        if payment.total > 0 and payment.credits:
+            _follow_policy(
+                payment, [earlier for earlier in before if earlier.total > 0], paid_share
+            )
+        return Decimal(0)
 
-    ``QUICKSCALE_STRIPE_PLAN_CHANGE_POLICY`` is for changes that were paid and bring credits, and
-    only for lots that money was paid for, each once: a cycle of plans can't turn the same credits
-    into permanent ones twice. As large a share of them becomes permanent as was paid of a whole
-    period, so that a change in the last minute keeps next to nothing.
-    """
-    if excess:
-        return _take_back(payment, before, excess, returned)
-    if payment.total > 0 and payment.credits:
-        _follow_policy(payment, [earlier for earlier in before if earlier.total > 0], paid_share)
-    return Decimal(0)
+    def left_over(self, *, payments: list[Payment]) -> Decimal:
+        """The credits of the payments' lots that a paid change of plan treats by its policy."""
+        now = timezone.now()
+        return sum(
+            (
+                lot.remaining
+                for payment in payments
+                if payment.total > 0
+                for lot in _usable(payment, now)
+            ),
+            Decimal(0),
+        )
+
+    def end_subscription(self, *, subscription: Subscription, key: str) -> None:
+        """Take away what is left of each lot, where ``QUICKSCALE_STRIPE_ENDED_POLICY`` says so.
+
+        Bought credits stay, also those that were converted.
+        """
+        if app_settings.ended_policy != "expire":
+            return
+        now = timezone.now()
+        for payment in Payment.objects.paid().filter(subscription=subscription):
+            own = _lots(payment)
+            left = CreditLot.objects.filter(Q(pk__in=own) | Q(parent__in=own)).filter(
+                remaining__gt=0, expires_at__gt=now
+            )
+            for lot in left:
+                lot_key = f"{key}:{lot.pk}"
+                if not _taken(payment, lot_key).exists():
+                    _expire(lot, reason=_("End of the subscription"), key=lot_key)
+
+    def revoke(self, *, payment: Payment, amount: Decimal, key: str, reason: str) -> None:
+        """Take credits back from the lots of the payment, the newest first.
+
+        What was spent already is a shortfall, for ``QUICKSCALE_CREDITS_SHORTFALL_POLICY``.
+        """
+        if _taken(payment, key).exists():
+            return
+        for number, lot in enumerate(_lots(payment).order_by("-pk")):
+            part = min(amount, _left(lot))
+            if part > 0:
+                ledger.revoke(
+                    lot=lot, amount=part, reason=reason, idempotency_key=_numbered(key, number)
+                )
+            amount -= part
+
+    def restore(self, *, payment: Payment, key: str, reason: str) -> None:
+        """Give back exactly the credits that were taken under ``key``."""
+        for transaction in _taken(payment, key).exclude(amount=0, shortfall=0):
+            ledger.reverse(
+                transaction=transaction,
+                reason=reason,
+                idempotency_key=f"{transaction.idempotency_key}:returned",
+            )
+
+    def refusal(self, *, owner: Any) -> str:
+        """A closed account takes no credits, so nothing is sold for it."""
+        is_closed = CreditAccount.objects.filter(owner=owner, status=CreditAccount.Status.CLOSED)
+        return _("This account is closed.") if is_closed.exists() else ""
+
+    def balance(self, *, owner: Any) -> Decimal | None:
+        """The credits that the owner can use now."""
+        return CreditAccount.objects.to_read(owner).get_available_balance()
 
 
 def _follow_policy(payment: Payment, before: list[Payment], paid_share: Decimal) -> None:
@@ -105,25 +186,6 @@ def _follow_policy(payment: Payment, before: list[Payment], paid_share: Decimal)
             else:
                 key = f"plan_change:{payment.invoice_id}:{lot.pk}"
                 _expire(lot, reason=_("Change of plan"), key=key)
-
-
-def end_subscription(*, subscription: Subscription, key: str) -> None:
-    """Take away what is left where ``QUICKSCALE_STRIPE_ENDED_POLICY`` says so, from each lot once.
-
-    Bought credits stay, also those that were converted.
-    """
-    if app_settings.ended_policy != "expire":
-        return
-    now = timezone.now()
-    for payment in Payment.objects.paid().filter(subscription=subscription):
-        own = _lots(payment)
-        left = CreditLot.objects.filter(Q(pk__in=own) | Q(parent__in=own)).filter(
-            remaining__gt=0, expires_at__gt=now
-        )
-        for lot in left:
-            lot_key = f"{key}:{lot.pk}"
-            if not _taken(payment, lot_key).exists():
-                _expire(lot, reason=_("End of the subscription"), key=lot_key)
 
 
 def _expire(lot: CreditLot, *, reason: str, key: str) -> None:
@@ -163,57 +225,6 @@ def _take_back(
     return taken
 
 
-def revoke(*, payment: Payment, amount: Decimal, key: str, reason: str) -> None:
-    """Take credits back from the lots of the payment, the newest first.
-
-    What was spent already is a shortfall, for ``QUICKSCALE_CREDITS_SHORTFALL_POLICY``.
-    """
-    if _taken(payment, key).exists():
-        return
-    for number, lot in enumerate(_lots(payment).order_by("-pk")):
-        part = min(amount, _left(lot))
-        if part > 0:
-            ledger.revoke(
-                lot=lot, amount=part, reason=reason, idempotency_key=_numbered(key, number)
-            )
-        amount -= part
-
-
-def restore(*, payment: Payment, key: str, reason: str) -> None:
-    """Give back exactly the credits that were taken under ``key``."""
-    for transaction in _taken(payment, key).exclude(amount=0, shortfall=0):
-        ledger.reverse(
-            transaction=transaction,
-            reason=reason,
-            idempotency_key=f"{transaction.idempotency_key}:returned",
-        )
-
-
-def left_over(*, payments: list[Payment]) -> Decimal:
-    """The credits of the payments' lots that a paid change of plan treats by its policy."""
-    now = timezone.now()
-    return sum(
-        (
-            lot.remaining
-            for payment in payments
-            if payment.total > 0
-            for lot in _usable(payment, now)
-        ),
-        Decimal(0),
-    )
-
-
-def refusal(*, owner: Any) -> str:
-    """A closed account takes no credits, so nothing is sold for it."""
-    is_closed = CreditAccount.objects.filter(owner=owner, status=CreditAccount.Status.CLOSED)
-    return _("This account is closed.") if is_closed.exists() else ""
-
-
-def balance(*, owner: Any) -> Decimal | None:
-    """The credits that the owner can use now."""
-    return CreditAccount.objects.to_read(owner).get_available_balance()
-
-
 def _taken(payment: Payment, key: str) -> QuerySet[CreditTransaction]:
     return CreditTransaction.objects.filter(
         Q(idempotency_key=key) | Q(idempotency_key__startswith=f"{key}:part-"),
@@ -236,16 +247,6 @@ def _free(lot: CreditLot) -> Decimal:
 
 def _family(lot: CreditLot) -> QuerySet[CreditLot]:
     return CreditLot.objects.filter(Q(pk=lot.pk) | Q(parent=lot))
-
-
-def connect() -> None:
-    """Let the pages of credits lead to those that sell them."""
-    shop.register(buy_url)
-
-
-def buy_url() -> str:
-    """The page to buy credits at while payments are on, else empty."""
-    return "quickscale_stripe:buy_credits" if payments_are_on() else ""
 
 
 def _usable(payment: Payment, now: datetime) -> QuerySet[CreditLot]:

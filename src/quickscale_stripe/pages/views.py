@@ -158,7 +158,9 @@ class CheckoutDoneView(FragmentMixin, WaitsForStripeMixin, OwnerMixin, PageView)
         return super().get_context_data(
             payment=payment,
             state="late" if late else "paid" if paid else "failed" if failed else "pending",
-            balance=app_settings.balance(owner=self.owner) if paid and not late else None,
+            balance=app_settings.fulfilment.balance(owner=self.owner)
+            if paid and not late
+            else None,
             session_id=session_id,
             next_check=checks + 1 if checks < _CHECKS_OF_A_PENDING_PAYMENT else None,
             **kwargs,
