@@ -129,10 +129,10 @@ def test_every_extra_is_documented():
     assert [extra for extra in extras() if f"| `{extra}` |" not in page] == []
 
 
-def test_the_ledger_needs_django_and_nothing_else():
+def test_the_ledger_needs_django_and_its_pages_a_filter():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert [Requirement(text).name for text in project["dependencies"]] == ["django"]
-    assert extras()["credits"] == []
+    assert brought_by("credits") == {"django-filter"}
 
 
 def test_only_these_extras_choose_a_driver():
@@ -147,6 +147,7 @@ def test_production_does_not_install_the_embedded_database():
 
 
 USED_BY = {
+    "credits": ["quickscale_credits"],
     "accounts": ["quickscale_accounts"],
     # The foundation formats money for it.
     "stripe": ["quickscale", "quickscale_stripe"],
@@ -192,14 +193,11 @@ settings.configure(
                     "django.contrib.auth", "django.contrib.contenttypes",
                     "django.contrib.sessions", "django.contrib.messages"],
     DATABASES={"default": {"ENGINE": "quickscale.postgres", "HOST": "/nowhere", "NAME": "x"}},
-    ROOT_URLCONF="quickscale_credits.urls",
     SECRET_KEY="x",
 )
 django.setup()
-from django.urls import get_resolver
-assert get_resolver().url_patterns
-from quickscale_credits import ledger, metering
-for name in ["quickscale.env", "quickscale.secrets"]:
+from quickscale_credits import admin, ledger, metering
+for name in ["quickscale.env", "quickscale.secrets", "quickscale_credits.urls"]:
     try:
         importlib.import_module(name)
     except Exception as error:
@@ -213,4 +211,5 @@ def test_the_ledger_runs_without_any_optional_package_and_names_the_extra_for_th
     assert done.stdout.splitlines() == [
         'quickscale.env needs: pip install "quickscale[project]".',
         'quickscale.secrets needs: pip install "quickscale[secrets]".',
+        'quickscale_credits.urls needs: pip install "quickscale[credits]".',
     ]

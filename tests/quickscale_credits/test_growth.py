@@ -270,10 +270,10 @@ FILTERS = {
 
 @pytest.mark.parametrize("query", FILTERS.values(), ids=FILTERS)
 def test_a_filter_reads_the_lines_of_its_account_only(site, db, query):
-    filter_ = HistoryFilter(QueryDict(query))
+    filter_ = HistoryFilter(QueryDict(query), site["short"].transactions.all())
     field, descending = filter_.ordering
     keyset = Keyset(
-        filter_.apply(site["short"].transactions.all()),
+        filter_.qs,
         field=field,
         tie="sequence",
         descending=descending,

@@ -1,18 +1,22 @@
-"""The part of a history that is shown, and its order."""
+"""Which entries of a history are shown, and in which order."""
 
 from __future__ import annotations
 
-from datetime import date, datetime, time
 from typing import Any
 
-from django import forms
 from django.db.models import Exists, OuterRef, QuerySet
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from quickscale.errors import MissingExtraError
 from quickscale_credits.models import CreditAllocation, CreditLot, CreditTransaction, Service
 
-ALL = ("", _("All"))
+try:
+    import django_filters
+except ImportError as error:
+    raise MissingExtraError("quickscale_credits.urls", "credits") from error
+
+from quickscale.filters import SinceFilter, UntilFilter
+
 # value: (label, field, descending)
 SORTS = {
     "newest": (_("Newest"), "sequence", True),
@@ -22,72 +26,67 @@ SORTS = {
 }
 
 
-class HistoryFilter(forms.Form):
+class HistoryFilter(django_filters.FilterSet):  # type: ignore[misc]
     """The filters of the history. What isn't valid filters nothing and is shown as an error."""
 
-    kind = forms.ChoiceField(
-        label=_("Kind"), required=False, choices=[ALL, *CreditTransaction.Kind.choices]
+    kind = django_filters.ChoiceFilter(
+        label=_("Kind"), choices=CreditTransaction.Kind.choices, empty_label=_("All")
     )
-    type = forms.ChoiceField(
-        label=_("Type of credits"), required=False, choices=[ALL, *CreditLot.CreditType.choices]
+    type = django_filters.ChoiceFilter(
+        label=_("Type of credits"),
+        choices=CreditLot.CreditType.choices,
+        empty_label=_("All"),
+        method="of_type",
     )
-    service = forms.ModelChoiceField(
-        Service.objects.all(),
+    service = django_filters.ModelChoiceFilter(
         label=_("Service"),
-        required=False,
+        queryset=Service.objects.all(),
         to_field_name="slug",
         empty_label=_("All"),
     )
-    text = forms.CharField(label=_("Text"), required=False, max_length=100)
-    since = forms.DateField(
-        label=_("From"), required=False, widget=forms.DateInput({"type": "date"}, "%Y-%m-%d")
+    text = django_filters.CharFilter(
+        label=_("Text"), field_name="description", lookup_expr="icontains", max_length=100
     )
-    until = forms.DateField(
-        label=_("To"), required=False, widget=forms.DateInput({"type": "date"}, "%Y-%m-%d")
-    )
-    sort = forms.ChoiceField(
+    since = SinceFilter(field_name="created_at")
+    until = UntilFilter(field_name="created_at")
+    sort = django_filters.ChoiceFilter(
         label=_("First"),
-        required=False,
         choices=[(value, label) for value, (label, *_rest) in SORTS.items()],
+        empty_label=None,
+        method="unchanged",
     )
 
-    @property
-    def is_filtering(self) -> bool:
-        return any(self.values[name] for name in self.fields if name != "sort")
+    class Meta:
+        model = CreditTransaction
+        fields: tuple[str, ...] = ()
 
     @property
     def values(self) -> dict[str, Any]:
-        """The valid values; ``None`` or empty for the rest."""
-        self.is_valid()
-        return {name: self.cleaned_data.get(name) for name in self.fields}
+        """The valid values by the names of their fields."""
+        self.form.is_valid()
+        return dict(self.form.cleaned_data)
+
+    @property
+    def is_filtering(self) -> bool:
+        return any(value for name, value in self.values.items() if name != "sort")
 
     @property
     def ordering(self) -> tuple[str, bool]:
         """The field to sort by, and whether the greatest comes first."""
-        _label, field, descending = SORTS[self.values["sort"] or "newest"]
+        _label, field, descending = SORTS[self.values.get("sort") or "newest"]
         return field, descending
 
-    def apply(self, transactions: QuerySet[CreditTransaction]) -> QuerySet[CreditTransaction]:
-        values = self.values
-        if values["kind"]:
-            transactions = transactions.filter(kind=values["kind"])
-        if values["type"]:
-            of_type = CreditAllocation.objects.filter(
-                transaction=OuterRef("pk"),
-                lot__account=OuterRef("account"),  # spares PostgreSQL the lots of all others
-                lot__credit_type=values["type"],
-            )
-            transactions = transactions.filter(Exists(of_type))
-        if values["service"]:
-            transactions = transactions.filter(service=values["service"])
-        if values["text"]:
-            transactions = transactions.filter(description__icontains=values["text"])
-        if values["since"]:
-            transactions = transactions.filter(created_at__gte=_moment(values["since"], time.min))
-        if values["until"]:
-            transactions = transactions.filter(created_at__lte=_moment(values["until"], time.max))
-        return transactions
+    def of_type(
+        self, entries: QuerySet[CreditTransaction], name: str, value: str
+    ) -> QuerySet[CreditTransaction]:
+        of_type = CreditAllocation.objects.filter(
+            transaction=OuterRef("pk"),
+            lot__account=OuterRef("account"),  # spares PostgreSQL the lots of all others
+            lot__credit_type=value,
+        )
+        return entries.filter(Exists(of_type))
 
-
-def _moment(day: date, of_day: time) -> datetime:
-    return timezone.make_aware(datetime.combine(day, of_day))
+    def unchanged(
+        self, entries: QuerySet[CreditTransaction], name: str, value: str
+    ) -> QuerySet[CreditTransaction]:
+        return entries

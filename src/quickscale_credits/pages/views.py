@@ -86,12 +86,13 @@ class BalanceView(AccountMixin, FragmentMixin, PageView):
 class HistoryMixin(AccountMixin):
     @cached_property
     def filter(self) -> HistoryFilter:
-        return HistoryFilter(self.request.GET)
+        entries = self.account.transactions.select_related("service")
+        return HistoryFilter(self.request.GET, entries)
 
     def keyset(self, size: int) -> Keyset[CreditTransaction]:
         field, descending = self.filter.ordering
         return Keyset(
-            self.filter.apply(self.account.transactions.select_related("service")),
+            self.filter.qs,
             field=field,
             tie="sequence",
             descending=descending,
@@ -112,7 +113,7 @@ class HistoryView(HistoryMixin, FragmentMixin, PageView):
             after=query.get("after", ""), before=query.get("before", "")
         )
         tell_what_is_coming(self.account, page.items)
-        filters = [(name, query[name]) for name in self.filter.fields if query.get(name)]
+        filters = [(name, query[name]) for name in self.filter.form.fields if query.get(name)]
         return super().get_context_data(
             filter=self.filter,
             page=page,

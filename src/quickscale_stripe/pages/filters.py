@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import django_filters
-from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from quickscale.filters import SinceFilter, UntilFilter
 from quickscale_stripe.models import Payment
 
 
@@ -12,18 +12,8 @@ class PaymentFilter(django_filters.FilterSet):  # type: ignore[misc]
 
     status = django_filters.ChoiceFilter(choices=Payment.Status, empty_label=_("All"))
     kind = django_filters.ChoiceFilter(choices=Payment.Kind, empty_label=_("All"))
-    since = django_filters.DateFilter(
-        field_name="created_at",
-        lookup_expr="date__gte",
-        label=_("From"),
-        widget=forms.DateInput({"type": "date"}),
-    )
-    until = django_filters.DateFilter(
-        field_name="created_at",
-        lookup_expr="date__lte",
-        label=_("To"),
-        widget=forms.DateInput({"type": "date"}),
-    )
+    since = SinceFilter(field_name="created_at")
+    until = UntilFilter(field_name="created_at")
 
     class Meta:
         model = Payment
