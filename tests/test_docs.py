@@ -148,6 +148,22 @@ def test_the_reference_has_every_signal(inventory, app):
     assert signals <= set(inventory["py:data"])
 
 
+def imported_in(page: Path) -> set[str]:
+    """What the Python blocks of a page import from QuickScale, as dotted names."""
+    found = set()
+    for block in re.findall(r"^```python\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL):
+        for module, names in re.findall(r"^from (quickscale[\w.]*) import ([\w, ]+)", block, re.M):
+            found |= {f"{module}.{name.strip()}" for name in names.split(",")}
+    return found
+
+
+def test_what_the_pages_import_is_in_the_reference(inventory):
+    documented = {name for kind in inventory if kind.startswith("py:") for name in inventory[kind]}
+    imported = set().union(*map(imported_in, DOCS.rglob("*.md")))
+    assert len(imported) > 20
+    assert imported <= documented
+
+
 def test_email_is_spelled_one_way():
     """As allauth, Django and Stripe do in what people read beside our texts."""
     sources = [*(ROOT / "src").rglob("*.py"), *(ROOT / "src").rglob("*.html")]

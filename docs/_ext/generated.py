@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from textwrap import indent
 
+from asgiref.sync import SyncToAsync
 from django.apps import AppConfig, apps
 from django.core.checks import Tags
 from django.core.checks.registry import registry
@@ -23,6 +24,7 @@ from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
+from sphinx.ext.napoleon import GoogleDocstring
 from sphinx.pycode import ModuleAnalyzer
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.rst import escape
@@ -82,10 +84,12 @@ def signals_of(app: AppConfig) -> Iterator[str]:
         members = vars(sys.modules[name]).items()
         signals = [key for key, value in members if isinstance(value, Signal)]
         own = [signal for signal in signals if signal in documented_in(name)]
-        if own and name.endswith(".signals"):
-            yield f".. automodule:: {name}\n   :no-index:"
+        is_signals = name.endswith(".signals")
+        if own and is_signals:
+            yield f".. automodule:: {name}\n   :no-members:"
         for signal in own:
-            yield f".. autodata:: {name}.{signal}\n   :no-value:"
+            elsewhere = "" if is_signals else "\n   :no-index:"
+            yield f".. autodata:: {name}.{signal}\n   :no-value:{elsewhere}"
 
 
 def documented_in(module: str) -> set[str]:
@@ -209,8 +213,24 @@ def named(env: BuildEnvironment, signature: str, node: addnodes.desc_signature) 
     return name
 
 
+def read_google_style(
+    app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]
+) -> None:
+    """Napoleon itself takes the words before a colon in a property's docstring for its type."""
+    lines[:] = GoogleDocstring(lines).lines()
+
+
+def leave_out_twins(
+    app: Sphinx, what: str, name: str, obj: object, skip: bool, options: object
+) -> bool | None:
+    """Leave out the async twins, whose docstrings are those of the functions themselves."""
+    return True if isinstance(obj, SyncToAsync) else None
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("generated", Generated)
+    app.connect("autodoc-process-docstring", read_google_style)
+    app.connect("autodoc-skip-member", leave_out_twins)
     for kind in ("setting", "check", "command"):
         app.add_object_type(kind, kind, f"pair: %s; {kind}", parse_node=named)
     return {"parallel_read_safe": True}

@@ -27,4 +27,5 @@ class Action:
     needs_reason: bool = False
 
 
+#: The registry of all actions.
 actions: Registry[Action] = Registry()

@@ -41,7 +41,7 @@ class LoginRequiredMixin(mixins.LoginRequiredMixin):
 
 
 class LoginRedirectMiddleware(MiddlewareMixin):
-    """Gives every redirect to the sign-in the way back of :func:`redirect_to_login`.
+    """Gives redirects to the sign-in the way back of :func:`~quickscale.login.redirect_to_login`.
 
     Place it after ``AuthenticationMiddleware``.
     """

@@ -46,4 +46,5 @@ class Kind:
             raise ValueError(f"{self.name} has no channel {', '.join(sorted(missing))}.")
 
 
+#: The registry of all kinds.
 kinds: Registry[Kind] = Registry()

@@ -1,7 +1,7 @@
 """Who owns credits and pays: the user, or any model that ``QUICKSCALE_OWNER_MODEL`` names.
 
 Set it before the first ``migrate``: the foreign keys are created by then (see
-:func:`quickscale.checks.check_owner`).
+``quickscale.checks.check_owner``).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from django.http import HttpRequest
 
 from quickscale.conf import app_settings
 
-#: Before an owner is forgotten: sent with ``owner``, for apps to erase what names them.
+#: An owner is about to be forgotten. Sent with ``owner``, for apps to erase what names them.
 forgetting_owner = Signal()
 
 

@@ -47,4 +47,5 @@ class PersonalData:
             raise ValueError(f"{self.name} needs erase, or a reason to keep its rows.")
 
 
+#: The registry of all tables with personal data.
 tables: Registry[PersonalData] = Registry()

@@ -1,7 +1,9 @@
-"""The user who has an email address and no username. The project owns the concrete model::
+"""The user who has an email address and no username. The project owns the concrete model.
 
-class User(AbstractEmailUser):
-    pass
+::
+
+    class User(AbstractEmailUser):
+        pass
 """
 
 from __future__ import annotations

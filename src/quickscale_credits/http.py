@@ -46,7 +46,7 @@ def refused_response(request: HttpRequest, error: CreditsError) -> HttpResponseB
 
     402 with what is missing and where to buy, 403 for an account that is frozen or closed, 404 for
     a service that is switched off, 409 while work with the same key goes on. A program gets problem
-    details, see :func:`~quickscale.problems.wants_problem`, everybody else a page. The setting
+    details, see ``quickscale.problems.wants_problem``, everybody else a page. The setting
     ``QUICKSCALE_CREDITS_REFUSED_RESPONSE`` names a site's own.
     """
     if wants_problem(request):

@@ -13,8 +13,8 @@ differ then. What a call returns has ``replayed``: true when an earlier call wro
 Each has an async twin, ``aconsume_credits`` and so on. Only :func:`lock` has none, for transactions
 belong to one thread, and :func:`verify_in_parts`.
 
-What all of them may raise: :class:`InvalidAmountError`, :class:`InvalidRequestError`,
-:class:`IdempotencyConflictError`, :class:`AccountFrozenError`, :class:`AccountClosedError`.
+All of them may raise ``InvalidAmountError``, ``InvalidRequestError``, ``IdempotencyConflictError``,
+``AccountFrozenError`` and ``AccountClosedError`` of :mod:`quickscale_credits.exceptions`.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@
     @metered("report")
     async def report(request): ...
 
-:func:`~quickscale_credits.charging.charge` does the same for a block of code.
+:func:`charge` does the same for a block of code.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def metered(
     a view class, every method but ``options`` is charged, after the class's own permission checks.
 
     Generators, sync or async, and streaming responses are charged for what was sent. See
-    :meth:`Charge.stream <quickscale_credits.charging.Charge.stream>` for ``count`` and
+    :meth:`Charge.stream <quickscale_credits.metering.Charge.stream>` for ``count`` and
     ``on_abort``. A sync generator holds its credits when it is called, an async one before its
     first chunk.
 

@@ -735,7 +735,7 @@ class CreditTransaction(models.Model):
         @property
         def reversals(self) -> models.Manager[CreditTransaction]: ...
 
-    #: Set by :func:`quickscale_credits.internal.balances.tell_what_is_coming`.
+    #: Set by ``quickscale_credits.internal.balances.tell_what_is_coming``.
     usable_after: Decimal
     coming: Decimal
 

@@ -4,7 +4,7 @@ A receiver gets ``sender`` (:class:`~quickscale_credits.models.CreditAccount`), 
 ``transaction`` (``None`` for those of the balance and of an end that comes), and ``event``, the
 :class:`~quickscale_credits.models.CreditEvent`: its ``pk`` tells a second delivery of the same,
 and its ``payload`` has the figures as text. A receiver that raises is rolled back and tried again
-later, alone; nobody else waits for it. See :mod:`quickscale_credits.internal.outbox`.
+later, alone; nobody else waits for it. See ``quickscale_credits.internal.outbox``.
 """
 
 from __future__ import annotations

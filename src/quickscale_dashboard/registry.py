@@ -21,14 +21,17 @@ Text: TypeAlias = "str | Promise"
 
 
 def logged_in(request: HttpRequest) -> bool:
+    """Access for everyone who is signed in."""
     return request.user.is_authenticated
 
 
 def staff(request: HttpRequest) -> bool:
+    """Access for active staff."""
     return request.user.is_active and request.user.is_staff
 
 
 def everyone(request: HttpRequest) -> bool:
+    """Access for all, visitors included."""
     return True
 
 

@@ -61,7 +61,7 @@ class StripeCustomer(OwnedModel):
     shares the Stripe account or the customer is deleted. ``former_ids`` are those of customers
     that were deleted or are of the other mode, for what was made for them and tells only the id.
     ``payment_method`` is what the next invoice is charged to, and ``default_payment_method_id`` the
-    customer's own default (:mod:`quickscale_stripe.billing.payment_methods`).
+    customer's own default (``quickscale_stripe.billing.payment_methods``).
     """
 
     owner = models.OneToOneField(
@@ -247,7 +247,7 @@ class Subscription(OwnedModel):
 
     ``cancel_at`` is when it ends, however it was cancelled: Stripe keeps that as a moment or as
     "with the period". ``mrr`` is what it brings each month, in minor units
-    (:mod:`quickscale_stripe.billing.movements`).
+    (``quickscale_stripe.billing.movements``).
     """
 
     class Status(models.TextChoices):
@@ -381,12 +381,12 @@ class Payment(OwnedModel):
     ``amount`` is the money that moved, or is to move, through Stripe: the sum of its charges once
     it is paid. ``total`` is what was billed; the rest of it was paid from the customer's balance,
     taken off by a credit note, or paid outside Stripe; see
-    :func:`quickscale_stripe.receipts.receipt.settled`.
+    ``quickscale_stripe.receipts.receipt.settled``.
     ``credits`` is what the payment brings once it is paid; ``fulfilled_at`` is set when the hook
     has run, and ``fulfilment_error`` while a hook fails. ``credits_taken`` is what a change of plan
     took back of what its period had brought.
     ``receipt_details`` are lines, discount and buyer as Stripe had them when it was paid
-    (:mod:`quickscale_stripe.receipts.receipt`).
+    (``quickscale_stripe.receipts.receipt``).
     """
 
     class Kind(models.TextChoices):

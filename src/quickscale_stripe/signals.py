@@ -7,26 +7,26 @@ from typing import Any
 from django.db import transaction
 from django.dispatch import Signal
 
-#: A payment came in: ``payment``.
+#: A payment came in. Sent with ``payment``.
 payment_succeeded = Signal()
-#: A bank or a card refused, or wants to be asked: ``payment``.
+#: A bank or a card refused, or wants to be asked. Sent with ``payment``.
 payment_failed = Signal()
-#: Money went back, in whole or in part: ``payment``.
+#: Money went back, in whole or in part. Sent with ``payment``.
 payment_refunded = Signal()
-#: A hook failed: ``payment``, whose ``fulfilment_error`` is new.
+#: A hook failed. Sent with ``payment``, whose ``fulfilment_error`` is new.
 fulfilment_failed = Signal()
-#: A subscription is new or was changed: ``subscription`` and ``previous_status``, which is empty
-#: for a new one.
+#: A subscription is new or was changed. Sent with ``subscription`` and ``previous_status``, which
+#: is empty for a new one.
 subscription_changed = Signal()
-#: A dispute is new, or its status changed: ``dispute`` and ``previous_status``.
+#: A dispute is new, or its status changed. Sent with ``dispute`` and ``previous_status``.
 dispute_changed = Signal()
-#: An invoice will not be paid: ``invoice_id``, ``owner`` and ``problem``, which is
+#: An invoice will not be paid. Sent with ``invoice_id``, ``owner`` and ``problem``, which is
 #: ``"finalization_failed"``, ``"marked_uncollectible"`` or ``"voided"``.
 invoice_problem = Signal()
-#: An event failed for the last time: ``event``.
+#: An event failed for the last time. Sent with ``event``.
 event_died = Signal()
-#: A price's metadata can't be read: ``price``; ``metadata.problems(price.metadata_errors)`` says
-#: what is wrong.
+#: A price's metadata can't be read. Sent with ``price``;
+#: ``metadata.problems(price.metadata_errors)`` says what is wrong.
 catalogue_problem = Signal()
 
 

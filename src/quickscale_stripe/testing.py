@@ -52,7 +52,7 @@ class StripeOfTest:
         """Pay on the hosted page, and let the site hear of it.
 
         Args:
-            method: one of :meth:`Sandbox.pay`, such as ``declined`` or ``bank_success``.
+            method: one of ``Sandbox.pay``, such as ``declined`` or ``bank_success``.
 
         Returns:
             where the buyer goes next (``url``), or the ``error`` that the page shows.

@@ -121,7 +121,7 @@ def _save(
 class Foreseen:
     """What a change of plan would bring, and the paid payments of the period that it changes.
 
-    ``paid_share`` is that of :meth:`quickscale_stripe.billing.period.PlanChange.paid_share`.
+    ``paid_share`` is that of ``quickscale_stripe.billing.period.PlanChange.paid_share``.
     """
 
     credits: Decimal

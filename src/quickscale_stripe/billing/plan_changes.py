@@ -1,7 +1,7 @@
 """Changing the plan of a subscription: dearer at once, cheaper when the period ends.
 
 Stripe computes all money. The credits of an upgrade follow its invoice, whoever made the change
-(see :mod:`quickscale_stripe.billing.period`).
+(see ``quickscale_stripe.billing.period``).
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ def prepare_from(remote: stripe.Subscription, fetched_at: datetime) -> Write[Sub
     One with discounts is fetched again if they are not expanded.
 
     Args:
-        fetched_at: :func:`quickscale_stripe.internal.clock.database_now` before the fetch. A row
+        fetched_at: ``quickscale_stripe.internal.clock.database_now`` before the fetch. A row
             that was written from a later fetch stays as it is: a slow answer brings no old state
             back.
 
