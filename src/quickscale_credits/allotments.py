@@ -24,9 +24,8 @@ from quickscale_credits.conf import app_settings
 from quickscale_credits.exceptions import InvalidAmountError, InvalidRequestError
 from quickscale_credits.internal import arguments
 from quickscale_credits.internal.amounts import LIMIT, STEP, Amount, parse_amount
-from quickscale_credits.internal.answers import answered
 from quickscale_credits.internal.databases import database_of
-from quickscale_credits.internal.functions import Operation
+from quickscale_credits.internal.functions import Operation, answered
 from quickscale_credits.models import CreditAccount, CreditTransaction
 
 __all__ = [
@@ -51,18 +50,21 @@ Period = tuple[datetime, datetime]
 _SCHEDULE = Operation(
     CreditTransaction,
     "schedule",
-    *("bigint", "numeric[]", "timestamptz[]", "timestamptz[]", "text", "text", "smallint"),
-    *("text", "text", "bigint", "text", "text", "jsonb"),
+    "account bigint, amounts numeric[], begins timestamptz[], ends timestamptz[], "
+    "description text, type text, priority smallint, source_type text, source_id text, "
+    "cost_amount bigint, cost_currency text, actor text, metadata jsonb",
 )
 _WITHDRAW = Operation(
     CreditTransaction,
     "withdraw",
-    *("bigint", "text", "text", "timestamptz", "text", "text", "jsonb"),
+    "account bigint, source_type text, source_id text, start timestamptz, description text, "
+    "actor text, metadata jsonb",
 )
 _RESCHEDULE = Operation(
     CreditTransaction,
     "reschedule",
-    *("bigint", "text", "text", "text", "numeric", "text", "text", "jsonb"),
+    "account bigint, source_type text, source_id text, new_source_id text, amount numeric, "
+    "description text, actor text, metadata jsonb",
 )
 
 
@@ -179,14 +181,14 @@ def change_allotment(
     value = parse_amount(amount)
     outcome = _RESCHEDULE.call(
         database_of(account),
-        arguments.account_id(account),
-        source_type,
-        source_id,
-        new_id,
-        value,
-        arguments.description(description),
-        arguments.actor_id(actor),
-        arguments.metadata(metadata),
+        account=arguments.account_id(account),
+        source_type=source_type,
+        source_id=source_id,
+        new_source_id=new_id,
+        amount=value,
+        description=arguments.description(description),
+        actor=arguments.actor_id(actor),
+        metadata=arguments.metadata(metadata),
     )
     if outcome.answer == "nothing":
         return None
@@ -213,13 +215,13 @@ def cancel_allotment(
     source_type, source_id = _source("source", source)
     outcome = _WITHDRAW.call(
         database_of(account),
-        arguments.account_id(account),
-        source_type,
-        source_id,
-        arguments.moment("at", at),
-        arguments.description(reason, "reason"),
-        arguments.actor_id(actor),
-        arguments.metadata(metadata),
+        account=arguments.account_id(account),
+        source_type=source_type,
+        source_id=source_id,
+        start=arguments.moment("at", at),
+        description=arguments.description(reason, "reason"),
+        actor=arguments.actor_id(actor),
+        metadata=arguments.metadata(metadata),
     )
     if outcome.answer == "nothing":
         return None
@@ -243,19 +245,21 @@ def _schedule(
     cost_amount, currency = arguments.cost(cost)
     outcome = _SCHEDULE.call(
         database_of(account),
-        arguments.account_id(account),
-        list(amounts),
-        [begin for begin, _ in terms],
-        [end for _, end in terms],
-        arguments.description(description),
-        type_,
-        arguments.priority(app_settings.priorities[type_] if priority is None else priority),
-        source_type,
-        source_id,
-        cost_amount,
-        currency,
-        arguments.actor_id(actor),
-        arguments.metadata(metadata),
+        account=arguments.account_id(account),
+        amounts=list(amounts),
+        begins=[begin for begin, _ in terms],
+        ends=[end for _, end in terms],
+        description=arguments.description(description),
+        type=type_,
+        priority=arguments.priority(
+            app_settings.priorities[type_] if priority is None else priority
+        ),
+        source_type=source_type,
+        source_id=source_id,
+        cost_amount=cost_amount,
+        cost_currency=currency,
+        actor=arguments.actor_id(actor),
+        metadata=arguments.metadata(metadata),
     )
     _check_limit(outcome.answer)
     return answered(outcome, f"{source_type}:{source_id}", account)

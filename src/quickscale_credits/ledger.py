@@ -42,9 +42,8 @@ from quickscale_credits.exceptions import (
 )
 from quickscale_credits.internal import arguments, outbox
 from quickscale_credits.internal.amounts import LIMIT, Amount, parse_amount
-from quickscale_credits.internal.answers import answered, refuse
 from quickscale_credits.internal.databases import conflicts, database_of, write_atomic, write_cursor
-from quickscale_credits.internal.functions import Operation, Outcome, array
+from quickscale_credits.internal.functions import Operation, Outcome, answered, array, refuse
 from quickscale_credits.internal.verification import Discrepancy, rebuild, verify, verify_in_parts
 from quickscale_credits.managers import owner_hints
 from quickscale_credits.models import (
@@ -112,36 +111,54 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
-_REQUEST = ("text", "text", "text", "jsonb")  # actor, key, fingerprint, metadata
+_REQUEST = "actor text, key text, fingerprint text, metadata jsonb"
 _GRANT = Operation(
     CreditTransaction,
     "grant",
-    *("bigint", "numeric", "text", "text", "smallint", "timestamptz", "timestamptz"),
-    *("text", "text", "bigint", "text", "timestamptz", "timestamptz"),
-    *_REQUEST,
+    "account bigint, amount numeric, description text, type text, priority smallint, "
+    "effective_at timestamptz, expires_at timestamptz, source_type text, source_id text, "
+    "cost_amount bigint, cost_currency text, period_start timestamptz, period_end timestamptz, "
+    f"{_REQUEST}",
 )
 _SPEND = Operation(
     CreditTransaction,
     "spend",
-    *("text", "bigint[]", "numeric[]", "text[]", "bigint[]", "text[]", "text[]", "text[]"),
-    "jsonb[]",
+    "kind text, accounts bigint[], amounts numeric[], descriptions text[], services bigint[], "
+    "actors text[], keys text[], fingerprints text[], metadata jsonb[]",
 )
-_HOLD = Operation(CreditHold, "hold", "bigint", "numeric", "text", "interval", "bigint", *_REQUEST)
-_CAPTURE = Operation(CreditTransaction, "capture", "bigint", "numeric")
-_PROLONG = Operation(CreditHold, "prolong", "bigint", "interval")
-_RELEASE = Operation(CreditHold, "release", "bigint")
-_REVERSE = Operation(CreditTransaction, "reverse", "bigint", "numeric", "text", *_REQUEST)
+_HOLD = Operation(
+    CreditHold,
+    "hold",
+    f"account bigint, amount numeric, description text, ttl interval, service bigint, {_REQUEST}",
+)
+_CAPTURE = Operation(CreditTransaction, "capture", "hold bigint, amount numeric")
+_PROLONG = Operation(CreditHold, "prolong", "hold bigint, ttl interval")
+_RELEASE = Operation(CreditHold, "release", "hold bigint")
+_REVERSE = Operation(
+    CreditTransaction,
+    "reverse",
+    f"transaction bigint, amount numeric, description text, {_REQUEST}",
+)
 _SETTLE = Operation(
-    CreditTransaction, "settle", "bigint", "bigint", "numeric", "text", "bigint", *_REQUEST
+    CreditTransaction,
+    "settle",
+    f"account bigint, hold bigint, amount numeric, description text, service bigint, {_REQUEST}",
 )
-_REVOKE = Operation(CreditTransaction, "revoke", "bigint", "numeric", "text", "text", *_REQUEST)
+_REVOKE = Operation(
+    CreditTransaction,
+    "revoke",
+    f"lot bigint, amount numeric, description text, policy text, {_REQUEST}",
+)
 _MOVE = Operation(
     CreditTransaction,
     "move",
-    *("bigint", "numeric", "text", "smallint", "timestamptz", "text", "text", "text", "jsonb"),
+    "lot bigint, cap numeric, type text, priority smallint, expires_at timestamptz, "
+    "source_type text, description text, actor text, metadata jsonb",
 )
 _TRANSFER = Operation(
-    CreditTransaction, "transfer", "bigint", "bigint", "numeric", "text", *_REQUEST
+    CreditTransaction,
+    "transfer",
+    f"lot bigint, account bigint, amount numeric, description text, {_REQUEST}",
 )
 
 _SWEEP = 100  # accounts in one transaction of expire_due
@@ -252,27 +269,29 @@ def add_credits(
     key = arguments.key(idempotency_key)
     outcome = _GRANT.call(
         database_of(account),
-        arguments.account_id(account),
-        value,
-        text,
-        type_,
-        arguments.priority(app_settings.priorities[type_] if priority is None else priority),
-        begins,
-        ends,
-        source_type,
-        source_id,
-        cost_amount,
-        currency,
-        period_start,
-        period_end,
-        arguments.actor_id(actor),
-        key,
-        key
+        account=arguments.account_id(account),
+        amount=value,
+        description=text,
+        type=type_,
+        priority=arguments.priority(
+            app_settings.priorities[type_] if priority is None else priority
+        ),
+        effective_at=begins,
+        expires_at=ends,
+        source_type=source_type,
+        source_id=source_id,
+        cost_amount=cost_amount,
+        cost_currency=currency,
+        period_start=period_start,
+        period_end=period_end,
+        actor=arguments.actor_id(actor),
+        key=key,
+        fingerprint=key
         and arguments.fingerprint(
             *("add", value, type_, priority, begins, ends, source_type, source_id),
             *(cost_amount, currency, period_start, period_end),
         ),
-        arguments.metadata(metadata),
+        metadata=arguments.metadata(metadata),
     )
     if outcome.answer == "ended":
         raise InvalidRequestError("expires_at", f"{ends} is in the past, or before the start.")
@@ -384,15 +403,15 @@ def hold_credits(
     key = arguments.key(idempotency_key)
     outcome = _HOLD.call(
         database_of(account),
-        arguments.account_id(account),
-        value,
-        text,
-        duration,
-        service_id,
-        arguments.actor_id(actor),
-        key,
-        key and arguments.fingerprint("hold", value, duration, service_id),
-        arguments.metadata(metadata),
+        account=arguments.account_id(account),
+        amount=value,
+        description=text,
+        ttl=duration,
+        service=service_id,
+        actor=arguments.actor_id(actor),
+        key=key,
+        fingerprint=key and arguments.fingerprint("hold", value, duration, service_id),
+        metadata=arguments.metadata(metadata),
     )
     return answered(outcome, key, account)
 
@@ -408,7 +427,7 @@ def capture(*, hold: CreditHold, amount: Amount | None = None) -> CreditTransact
         HoldExceededError: more than the hold has; :func:`settle` takes the rest from elsewhere.
     """
     value = None if amount is None else parse_amount(amount, zero=True)
-    outcome = _CAPTURE.call(database_of(hold), arguments.hold_id(hold), value)
+    outcome = _CAPTURE.call(database_of(hold), hold=arguments.hold_id(hold), amount=value)
     try:
         return _captured(hold, outcome)
     except InsufficientCreditsError as error:
@@ -423,7 +442,7 @@ def prolong(*, hold: CreditHold, ttl: timedelta) -> CreditHold:
     Raises:
         HoldStateError: the hold was captured or released, or has timed out.
     """
-    outcome = _PROLONG.call(database_of(hold), arguments.hold_id(hold), arguments.ttl(ttl))
+    outcome = _PROLONG.call(database_of(hold), hold=arguments.hold_id(hold), ttl=arguments.ttl(ttl))
     hold.expires_at = answered(outcome).expires_at
     return hold
 
@@ -461,15 +480,15 @@ def settle(
     key = arguments.key(idempotency_key)
     outcome = _SETTLE.call(
         database_of(account),
-        id_,
-        hold_id,
-        value,
-        arguments.description(description),
-        service_id,
-        arguments.actor_id(actor),
-        key,
-        key and arguments.fingerprint("settle", value, hold_id, service_id),
-        arguments.metadata(metadata),
+        account=id_,
+        hold=hold_id,
+        amount=value,
+        description=arguments.description(description),
+        service=service_id,
+        actor=arguments.actor_id(actor),
+        key=key,
+        fingerprint=key and arguments.fingerprint("settle", value, hold_id, service_id),
+        metadata=arguments.metadata(metadata),
     )
     return _captured(hold, outcome, key)
 
@@ -480,7 +499,7 @@ def release(*, hold: CreditHold) -> CreditHold:
     Raises:
         HoldStateError: the hold was captured or released before, or has timed out.
     """
-    released = answered(_RELEASE.call(database_of(hold), arguments.hold_id(hold)))
+    released = answered(_RELEASE.call(database_of(hold), hold=arguments.hold_id(hold)))
     hold.status, hold.closed_at = released.status, released.closed_at
     return hold
 
@@ -513,13 +532,13 @@ def reverse(
     key = arguments.key(idempotency_key)
     outcome = _REVERSE.call(
         database_of(transaction),
-        id_,
-        value,
-        text,
-        arguments.actor_id(actor),
-        key,
-        key and arguments.fingerprint("reverse", id_, value),
-        arguments.metadata(metadata),
+        transaction=id_,
+        amount=value,
+        description=text,
+        actor=arguments.actor_id(actor),
+        key=key,
+        fingerprint=key and arguments.fingerprint("reverse", id_, value),
+        metadata=arguments.metadata(metadata),
     )
     if outcome.answer == "overflow":
         raise InvalidAmountError("amount", f"the balance would not be below {LIMIT:f}.")
@@ -556,14 +575,14 @@ def revoke(
     key = arguments.key(idempotency_key)
     outcome = _REVOKE.call(
         database_of(lot),
-        id_,
-        value,
-        text,
-        policy,
-        arguments.actor_id(actor),
-        key,
-        key and arguments.fingerprint("revoke", id_, value, policy),
-        arguments.metadata(metadata),
+        lot=id_,
+        amount=value,
+        description=text,
+        policy=policy,
+        actor=arguments.actor_id(actor),
+        key=key,
+        fingerprint=key and arguments.fingerprint("revoke", id_, value, policy),
+        metadata=arguments.metadata(metadata),
     )
     return answered(outcome, key)
 
@@ -648,14 +667,14 @@ def transfer(
     key = arguments.key(idempotency_key)
     outcome = _TRANSFER.call(
         using,
-        lot_id,
-        to_id,
-        value,
-        arguments.description(description),
-        arguments.actor_id(actor),
-        key,
-        key and arguments.fingerprint("transfer", lot_id, to_id, value),
-        arguments.metadata(metadata),
+        lot=lot_id,
+        account=to_id,
+        amount=value,
+        description=arguments.description(description),
+        actor=arguments.actor_id(actor),
+        key=key,
+        fingerprint=key and arguments.fingerprint("transfer", lot_id, to_id, value),
+        metadata=arguments.metadata(metadata),
     )
     if outcome.answer == "nothing":
         return None
@@ -824,8 +843,20 @@ def _spend_request(
 def _spend(using: str, kind: str, spends: Sequence[_Spend]) -> list[Outcome[CreditTransaction]]:
     """Spend by ascending account; the outcomes come in the order of the spends."""
     order = sorted(range(len(spends)), key=lambda position: spends[position].account)
-    columns = zip(*(spends[position] for position in order), strict=True)
-    outcomes = _SPEND.call_many(using, kind, *map(array, columns))
+    columns = map(array, zip(*(spends[position] for position in order), strict=True))
+    accounts, amounts, descriptions, services, actors, keys, fingerprints, metadata = columns
+    outcomes = _SPEND.call_many(
+        using,
+        kind=kind,
+        accounts=accounts,
+        amounts=amounts,
+        descriptions=descriptions,
+        services=services,
+        actors=actors,
+        keys=keys,
+        fingerprints=fingerprints,
+        metadata=metadata,
+    )
     by_position = dict(zip(order, outcomes, strict=True))
     return [by_position[position] for position in range(len(spends))]
 
@@ -861,15 +892,15 @@ def _move(
 ) -> CreditTransaction | None:
     outcome = _MOVE.call(
         database_of(lot),
-        arguments.lot_id(lot),
-        LIMIT if cap is None else parse_amount(cap, name="cap"),
-        credit_type,
-        app_settings.priorities[credit_type],
-        ends,
-        source_type,
-        arguments.description(description),
-        arguments.actor_id(actor),
-        arguments.metadata(metadata),
+        lot=arguments.lot_id(lot),
+        cap=LIMIT if cap is None else parse_amount(cap, name="cap"),
+        type=credit_type,
+        priority=app_settings.priorities[credit_type],
+        expires_at=ends,
+        source_type=source_type,
+        description=arguments.description(description),
+        actor=arguments.actor_id(actor),
+        metadata=arguments.metadata(metadata),
     )
     if outcome.answer == "nothing":
         return None

@@ -128,7 +128,8 @@ class TestAfterCommit:
 
         assert told.told == ["Expired"]
 
-    def test_an_expiry_that_a_refused_spend_posts_is_told(self, account):
+    @pytest.mark.parametrize("refused", ["consume_credits", "hold_credits"])
+    def test_an_expiry_that_a_refused_operation_posts_is_told(self, account, refused):
         with a_day_ago() as ends:
             account.add_credits(5, "Gift", credit_type="bonus", expires_at=ends)
         outbox.deliver_due()
@@ -136,7 +137,8 @@ class TestAfterCommit:
             listening(Receiver(), "credits_expired") as told,
             pytest.raises(InsufficientCreditsError),
         ):
-            account.consume_credits(5, "Work")
+            duration = {"ttl": timedelta(days=1)} if refused == "hold_credits" else {}
+            getattr(account, refused)(5, "Work", **duration)
 
         assert told.told == ["Expired"]
 

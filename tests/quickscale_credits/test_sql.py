@@ -18,7 +18,7 @@ from django.db import connection, migrations, transaction
 
 from quickscale_credits import allotments, ledger, sql
 from quickscale_credits.internal.functions import Operation
-from quickscale_credits.models import CreditAccount
+from quickscale_credits.models import CreditAccount, CreditTransaction
 from scripts.sql_migration import changed, freeze
 from tests.owners import make_owner
 from tests.quickscale_credits.operations import OPERATIONS, Stage
@@ -69,20 +69,17 @@ def test_each_copy_of_a_function_replaces_the_one_before(db, name):
     assert installed() == before
 
 
-@pytest.mark.parametrize("operation", CALLED, ids=lambda operation: operation.sql.split("(")[0])
+@pytest.mark.parametrize("operation", CALLED, ids=lambda operation: operation.function)
 def test_the_parameters_of_an_operation_are_those_of_its_function(db, operation):
-    name = operation.sql.partition(" FROM ")[2].partition("(")[0]
-    ((types,),) = execute(
-        "SELECT array_agg(format_type(type, NULL) ORDER BY place) FROM pg_proc,"
-        " unnest(proargtypes) WITH ORDINALITY parameter (type, place) WHERE proname = %s",
-        [name],
+    parameters = execute(
+        "SELECT name, format_type(type, NULL) FROM pg_proc,"
+        " unnest(proargnames[:pronargs], proargtypes::oid[]) parameter (name, type)"
+        f" WHERE proname = '{operation.function}'"
     )
-    aliases = {"timestamptz": "timestamp with time zone"}
-    called = operation.sql.split("%s::")[1:]
     assert [
-        aliases.get(type_.rstrip("[], )"), type_.rstrip("[], )")) + "[]" * ("[]" in type_)
-        for type_ in called
-    ] == types
+        ("p_" + name, type_.replace("timestamptz", "timestamp with time zone"))
+        for name, type_ in operation.parameters.items()
+    ] == parameters
 
 
 def test_a_replaced_function_keeps_its_grants(db):
@@ -135,20 +132,31 @@ def use_all():
     assert ledger.verify() == []
 
 
-@pytest.mark.parametrize("column", ["batch_id bigint", "batch_id bigint NOT NULL DEFAULT 7"])
 @pytest.mark.parametrize(
     "table", ["creditaccount", "creditlot", "credittransaction", "creditallocation", "credithold"]
 )
-def test_a_new_column_needs_no_new_function(db, table, column):
+def test_new_columns_need_no_new_function(db, table):
     """Neither one that may be null nor one with a default, whenever a session made its plans."""
+    more = "ADD COLUMN note text, ADD COLUMN batch bigint NOT NULL DEFAULT 7"
     use_all()
     with transaction.atomic():
-        execute(f"ALTER TABLE quickscale_credits_{table} ADD COLUMN {column}")
+        execute(f"ALTER TABLE quickscale_credits_{table} {more}")
         use_all()
         execute("DISCARD PLANS")
         use_all()
         transaction.set_rollback(True)
     use_all()
+
+
+def test_every_column_of_the_journal_is_written():
+    """One that is not would have its default in the table and null in the answer of a write."""
+    listed = CURRENT["post_lines"].partition("INSERT INTO quickscale_credits_credittransaction (")[
+        2
+    ]
+    names = listed.partition(")")[0].replace(",", " ").split()
+    assert names == [field.column for field in CreditTransaction._meta.concrete_fields], (
+        "Name the new column in post_lines.sql, twice, and set it in post.sql and spend.sql."
+    )
 
 
 @pytest.fixture

@@ -8,74 +8,134 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Generic, TypeVar
 
-from django.db import connections, models
+from django.db import connections
 
+from quickscale_credits.exceptions import (
+    AccountClosedError,
+    AccountFrozenError,
+    HoldStateError,
+    IdempotencyConflictError,
+    InsufficientCreditsError,
+    InvalidRequestError,
+    ReversalError,
+)
+from quickscale_credits.internal import outbox
 from quickscale_credits.internal.databases import write_cursor
+from quickscale_credits.models import CreditAccount, CreditHold, CreditTransaction
 
-ModelT = TypeVar("ModelT", bound=models.Model)
+RowT = TypeVar("RowT", CreditTransaction, CreditHold)
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome(Generic[ModelT]):
+class Outcome(Generic[RowT]):
     """What an SQL function answered: ``posted``, ``replayed``, or why it refused.
 
     ``row`` is what was written; ``available`` and ``required`` are the figures of a refusal.
-    ``account_id`` and ``at`` are set when a refusal posted an expiry on the way.
+    ``posted_at`` is when expiries of the account were posted on the way, if any were.
     """
 
     answer: str
     available: Decimal
     required: Decimal
-    row: ModelT | None
-    using: str
     account_id: int | None
-    at: datetime | None
+    posted_at: datetime | None
+    row: RowT | None
+    using: str
 
 
-class Operation(Generic[ModelT]):
-    """The SQL function ``quickscale_credits_<name>``, with parameters of these types."""
+class Operation(Generic[RowT]):
+    """The SQL function ``quickscale_credits_<name>``, which returns a row of the model.
 
-    def __init__(self, model: type[ModelT], name: str, *types: str) -> None:
-        function = f"quickscale_credits_{name}"
-        fields = model._meta.concrete_fields
-        columns = ", ".join(["answer", "available", "required", *(str(f.column) for f in fields)])
-        parameters = ", ".join(f"%s::{type_}" for type_ in types)
-        self.model = model
-        self.names = [f.attname for f in fields]
-        self.account = self.names.index("account_id")
-        self.time = self.names.index("created_at")
-        # These come as text: JSON, and the key of a user, whose type is the site's own.
-        self.json: list[tuple[int, Any]] = [
-            (index, f) for index, f in enumerate(fields) if isinstance(f, models.JSONField)
+    ``parameters`` are the function's names and types in their order, without the ``p_``.
+    """
+
+    def __init__(self, model: type[RowT], name: str, parameters: str) -> None:
+        self.model: type[RowT] = model
+        self.function = f"quickscale_credits_{name}"
+        self.parameters = dict(parameter.split() for parameter in parameters.split(", "))
+        row = "hold" if model is CreditHold else "entry"
+        fields: Sequence[Any] = model._meta.concrete_fields
+        self.names = [field.attname for field in fields]
+        # What a field reads from the database otherwise, such as JSON, which comes as text.
+        self.readers = [
+            (index, source.from_db_value)
+            for index, source in enumerate(
+                field.target_field if field.is_relation else field for field in fields
+            )
+            if hasattr(source, "from_db_value")
         ]
-        self.users: list[tuple[int, Any]] = [
-            (index, f) for index, f in enumerate(fields) if f.name == "actor"
-        ]
-        self.sql = f"SELECT {columns} FROM {function}({parameters})"  # noqa: S608
+        columns = ", ".join(f"({row}).{field.column}" for field in fields)
+        values = ", ".join(f"%s::{type_}" for type_ in self.parameters.values())
+        self.sql = (
+            "SELECT answer, available, required, account_id, posted_at,"  # noqa: S608
+            f" {columns} FROM {self.function}({values})"
+        )
 
-    def call(self, using: str, *values: Any) -> Outcome[ModelT]:
+    def call(self, using: str, **values: Any) -> Outcome[RowT]:
         """Run the function: one round trip."""
-        with write_cursor(using) as cursor:
-            cursor.execute(self.sql, values)
-            return self._read(using, cursor.fetchone())
+        [outcome] = self.call_many(using, **values)
+        return outcome
 
-    def call_many(self, using: str, *values: Any) -> list[Outcome[ModelT]]:
+    def call_many(self, using: str, **values: Any) -> list[Outcome[RowT]]:
         """Run a function that answers many requests: one round trip for all of them."""
         with write_cursor(using) as cursor:
-            cursor.execute(self.sql, values)
+            cursor.execute(self.sql, [values[name] for name in self.parameters])
             return [self._read(using, row) for row in cursor.fetchall()]
 
-    def _read(self, using: str, values: Sequence[Any]) -> Outcome[ModelT]:
-        answer, available, required, *row = values
-        account_id, at = row[self.account], row[self.time]
-        if row[0] is None:
-            return Outcome(answer, available, required, None, using, account_id, at)
-        for index, field in self.json:
-            row[index] = field.from_db_value(row[index], None, connections[using])
-        for index, field in self.users:
-            row[index] = field.to_python(row[index])
-        written = self.model.from_db(using, self.names, row)
-        return Outcome(answer, available, required, written, using, account_id, at)
+    def _read(self, using: str, values: Sequence[Any]) -> Outcome[RowT]:
+        answer, available, required, account_id, posted_at, *row = values
+        written = None
+        if row[0] is not None:
+            for index, reader in self.readers:
+                row[index] = reader(row[index], None, connections[using])
+            written = self.model.from_db(using, self.names, row)
+        return Outcome(answer, available, required, account_id, posted_at, written, using)
+
+
+def answered(outcome: Outcome[RowT], key: str = "", account: CreditAccount | None = None) -> RowT:
+    """Return the row of an outcome, or raise the error that its answer stands for."""
+    refuse(outcome, key)
+    row = outcome.row
+    assert row is not None  # noqa: S101  (only a refusal has none)
+    row.replayed = outcome.answer == "replayed"
+    if account is not None:
+        row.account = account
+    return row
+
+
+def refuse(outcome: Outcome[Any], key: str) -> None:
+    """Raise the error of a refusal; after a write, have its events delivered.
+
+    A refusal or a replay may have written too: the expiries that were due.
+    """
+    row = outcome.row
+    if outcome.answer == "posted" and row is not None:
+        since = getattr(row, "closed_at", None) or row.created_at
+        outbox.deliver_after_commit(row.account_id, since=since, using=outcome.using)
+    elif outcome.account_id is not None and outcome.posted_at is not None:
+        outbox.deliver_after_commit(
+            outcome.account_id, since=outcome.posted_at, using=outcome.using
+        )
+    match outcome.answer.split():
+        case ["posted" | "replayed"]:
+            return
+        case ["insufficient"]:
+            raise InsufficientCreditsError(available=outcome.available, required=outcome.required)
+        case ["irreversible"]:
+            raise ReversalError(available=outcome.available, required=outcome.required)
+        case ["conflict"]:
+            raise IdempotencyConflictError(key)
+        case ["frozen"]:
+            raise AccountFrozenError("frozen")
+        case ["closed"]:
+            raise AccountClosedError("closed")
+        case ["hold", status]:
+            raise HoldStateError(status)
+        case ["gone", argument]:
+            raise InvalidRequestError(argument, "it is no longer there.")
+        case ["missing"]:
+            raise CreditAccount.DoesNotExist("The credit account is no longer there.")
+    raise AssertionError(f"The ledger answered {outcome.answer!r}.")
 
 
 def array(values: Sequence[Any]) -> str | None:

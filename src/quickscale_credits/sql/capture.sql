@@ -6,32 +6,26 @@ CREATE OR REPLACE FUNCTION quickscale_credits_capture(
     p_amount numeric
 ) RETURNS quickscale_credits_outcome LANGUAGE plpgsql AS $$
 DECLARE
-    account quickscale_credits_creditaccount;
+    begun record := quickscale_credits_enter(
+        (SELECT account_id FROM quickscale_credits_credithold WHERE id = p_hold));
+    account quickscale_credits_creditaccount := begun.account;
+    moment timestamptz := begun.moment;
+    result quickscale_credits_outcome := begun.result;
     hold quickscale_credits_credithold;
     taken numeric;
     lots bigint[];
     parts numeric[];
     due_at timestamptz;
-    result quickscale_credits_outcome;
-    moment timestamptz;
 BEGIN
-    SELECT * INTO account FROM quickscale_credits_creditaccount
-     WHERE id = (SELECT account_id FROM quickscale_credits_credithold WHERE id = p_hold)
-       FOR NO KEY UPDATE;
-    IF NOT FOUND THEN
-        result.answer := 'missing';
+    IF result.answer IS NOT NULL THEN
         RETURN result;
-    END IF;
-    moment := quickscale_credits_clock();
-    IF account.next_due_at <= moment THEN
-        account := quickscale_credits_post_due(account.id, moment);
     END IF;
 
     SELECT * INTO hold FROM quickscale_credits_credithold WHERE id = p_hold;
     taken := coalesce(p_amount, hold.amount);
     IF hold.status = 'captured' THEN
         result := quickscale_credits_captured(p_hold);
-        IF taken = coalesce(-result.amount, 0) THEN
+        IF taken = coalesce(-(result.entry).amount, 0) THEN
             RETURN result;
         END IF;
         result := NULL;

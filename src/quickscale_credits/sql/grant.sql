@@ -20,29 +20,17 @@ CREATE OR REPLACE FUNCTION quickscale_credits_grant(
     p_metadata jsonb
 ) RETURNS quickscale_credits_outcome LANGUAGE plpgsql AS $$
 DECLARE
-    account quickscale_credits_creditaccount;
+    begun record := quickscale_credits_enter(
+        p_account, p_actor, NULL, p_key, p_fingerprint);
+    account quickscale_credits_creditaccount := begun.account;
+    moment timestamptz := begun.moment;
+    result quickscale_credits_outcome := begun.result;
     lot quickscale_credits_creditlot;
-    result quickscale_credits_outcome;
-    moment timestamptz;
 BEGIN
-    result.answer := quickscale_credits_missing_reference(p_actor);
     IF result.answer IS NOT NULL THEN
         RETURN result;
     END IF;
-    SELECT * INTO account FROM quickscale_credits_creditaccount
-     WHERE id = p_account FOR NO KEY UPDATE;
-    IF NOT FOUND THEN
-        result.answer := 'missing';
-        RETURN result;
-    END IF;
-    moment := quickscale_credits_clock();
 
-    IF p_key <> '' THEN
-        result := quickscale_credits_replay(p_account, p_key, p_fingerprint);
-        IF result.answer IS NOT NULL THEN
-            RETURN result;
-        END IF;
-    END IF;
     IF p_source_type <> '' THEN
         SELECT * INTO lot FROM quickscale_credits_creditlot
          WHERE source_type = p_source_type AND source_id = p_source_id AND source_type <> ''
@@ -57,9 +45,6 @@ BEGIN
         END IF;
     END IF;
 
-    IF account.next_due_at <= moment THEN
-        account := quickscale_credits_post_due(p_account, moment);
-    END IF;
     result.answer := CASE
         WHEN account.status = 'closed' THEN 'closed'
         WHEN p_expires_at <= coalesce(p_effective_at, moment) THEN 'ended'

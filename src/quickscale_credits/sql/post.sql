@@ -20,9 +20,24 @@ CREATE OR REPLACE FUNCTION quickscale_credits_post(
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
 SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
+    line quickscale_credits_credittransaction;
+    lines quickscale_credits_credittransaction[];
     ahead numeric := 0;
-    lines quickscale_credits_outcome[];
+    result quickscale_credits_outcome;
 BEGIN
+    line.account_id := p_account;
+    line.kind := p_kind;
+    line.amount := p_amount;
+    line.shortfall := p_shortfall;
+    line.description := p_description;
+    line.service_id := p_service;
+    line.actor_id := p_actor;
+    line.hold_id := p_hold;
+    line.reverses_id := p_reverses;
+    line.idempotency_key := p_key;
+    line.fingerprint := p_fingerprint;
+    line.metadata := p_metadata;
+    line.created_at := p_at;
     FOR n IN 1 .. cardinality(p_lots) LOOP
         IF EXISTS (SELECT FROM quickscale_credits_creditlot
                     WHERE id = p_lots[n] AND effective_at > p_at) THEN
@@ -30,11 +45,9 @@ BEGIN
         END IF;
     END LOOP;
     lines := quickscale_credits_post_lines(
-        ARRAY[ROW(
-            'posted', NULL, NULL, NULL, p_account, NULL, p_kind, p_amount, NULL, p_shortfall,
-            p_description, p_service, p_actor, p_hold, p_reverses, p_key, p_fingerprint,
-            p_metadata, p_at)::quickscale_credits_outcome],
-        array_fill(1, ARRAY[cardinality(p_lots)]), p_lots, p_parts, ahead);
-    RETURN lines[1];
+        ARRAY[line], array_fill(1, ARRAY[cardinality(p_lots)]), p_lots, p_parts, ahead);
+    result.answer := 'posted';
+    result.entry := lines[1];
+    RETURN result;
 END
 $$;

@@ -12,21 +12,15 @@ CREATE OR REPLACE FUNCTION quickscale_credits_reschedule(
     p_metadata jsonb
 ) RETURNS quickscale_credits_outcome LANGUAGE plpgsql AS $$
 DECLARE
+    begun record := quickscale_credits_enter(p_account, p_actor);
+    moment timestamptz := begun.moment;
+    result quickscale_credits_outcome := begun.result;
     lot quickscale_credits_creditlot;
     coming record;
-    result quickscale_credits_outcome;
-    moment timestamptz;
 BEGIN
-    result.answer := quickscale_credits_missing_reference(p_actor);
     IF result.answer IS NOT NULL THEN
         RETURN result;
     END IF;
-    PERFORM FROM quickscale_credits_creditaccount WHERE id = p_account FOR NO KEY UPDATE;
-    IF NOT FOUND THEN
-        result.answer := 'missing';
-        RETURN result;
-    END IF;
-    moment := quickscale_credits_clock();
 
     SELECT * INTO lot FROM quickscale_credits_creditlot
      WHERE source_type = p_source_type AND source_id = p_new_source_id || ':1'

@@ -12,7 +12,12 @@ CREATE OR REPLACE FUNCTION quickscale_credits_reverse(
     p_metadata jsonb
 ) RETURNS quickscale_credits_outcome LANGUAGE plpgsql AS $$
 DECLARE
-    account quickscale_credits_creditaccount;
+    begun record := quickscale_credits_enter(
+        (SELECT account_id FROM quickscale_credits_credittransaction WHERE id = p_transaction), p_actor,
+        NULL, p_key, p_fingerprint);
+    account quickscale_credits_creditaccount := begun.account;
+    moment timestamptz := begun.moment;
+    result quickscale_credits_outcome := begun.result;
     original quickscale_credits_credittransaction;
     later quickscale_credits_credittransaction;
     claim record;
@@ -22,30 +27,9 @@ DECLARE
     wanted numeric;
     waived numeric;
     part numeric;
-    result quickscale_credits_outcome;
-    moment timestamptz;
 BEGIN
-    result.answer := quickscale_credits_missing_reference(p_actor);
     IF result.answer IS NOT NULL THEN
         RETURN result;
-    END IF;
-    SELECT * INTO account FROM quickscale_credits_creditaccount
-     WHERE id = (
-         SELECT account_id FROM quickscale_credits_credittransaction WHERE id = p_transaction)
-       FOR NO KEY UPDATE;
-    IF NOT FOUND THEN
-        result.answer := 'missing';
-        RETURN result;
-    END IF;
-    moment := quickscale_credits_clock();
-    IF p_key <> '' THEN
-        result := quickscale_credits_replay(account.id, p_key, p_fingerprint);
-        IF result.answer IS NOT NULL THEN
-            RETURN result;
-        END IF;
-    END IF;
-    IF account.next_due_at <= moment THEN
-        account := quickscale_credits_post_due(account.id, moment);
     END IF;
     SELECT * INTO original FROM quickscale_credits_credittransaction WHERE id = p_transaction;
     IF account.status = 'closed' AND original.kind <> 'revoke' THEN
@@ -94,7 +78,7 @@ BEGIN
         part := least(waived, claim.due);
         waived := waived - part;
         owed := owed - part;
-        PERFORM quickscale_credits_claim(account.id, claim.lot_id, p_transaction, result.id, -part);
+        PERFORM quickscale_credits_claim(account.id, claim.lot_id, p_transaction, (result.entry).id, -part);
     END LOOP;
     FOR later IN
         SELECT * FROM quickscale_credits_credittransaction

@@ -37,7 +37,8 @@ DECLARE
     given numeric;
     owed numeric;
     part numeric;
-    lines quickscale_credits_outcome[];
+    line quickscale_credits_credittransaction;
+    lines quickscale_credits_credittransaction[];
     positions int[];
     places int[];
     lots bigint[];
@@ -107,18 +108,25 @@ BEGIN
                 result.available := available;
                 result.required := owed;
                 result.account_id := account.id;
-                result.created_at := posted_at;
+                result.posted_at := posted_at;
                 results[n] := result;
                 CONTINUE;
             END IF;
 
             available := available - owed;
             positions := positions || n;
-            lines := lines || ROW(
-                'posted', NULL, NULL, NULL, account.id, NULL, p_kind, -owed, NULL, 0,
-                p_descriptions[n], p_services[n], p_actors[n], NULL, NULL,
-                coalesce(p_keys[n], ''), coalesce(p_fingerprints[n], ''),
-                coalesce(p_metadata[n], '{}'), moment)::quickscale_credits_outcome;
+            line.account_id := account.id;
+            line.kind := p_kind;
+            line.amount := -owed;
+            line.shortfall := 0;
+            line.description := p_descriptions[n];
+            line.service_id := p_services[n];
+            line.actor_id := p_actors[n];
+            line.idempotency_key := coalesce(p_keys[n], '');
+            line.fingerprint := coalesce(p_fingerprints[n], '');
+            line.metadata := coalesce(p_metadata[n], '{}');
+            line.created_at := moment;
+            lines := lines || line;
             IF heads[n] IS NOT NULL THEN
                 takers[heads[n]] := n;
             END IF;
@@ -140,7 +148,10 @@ BEGIN
     IF lines IS NOT NULL THEN
         lines := quickscale_credits_post_lines(lines, places, lots, parts);
         FOR n IN 1 .. cardinality(lines) LOOP
-            results[positions[n]] := lines[n];
+            result := NULL;
+            result.answer := 'posted';
+            result.entry := lines[n];
+            results[positions[n]] := result;
         END LOOP;
     END IF;
     IF takers IS NOT NULL THEN
@@ -148,7 +159,7 @@ BEGIN
             IF takers[heads[n]] < n THEN
                 result := results[takers[heads[n]]];
                 result.answer := CASE
-                    WHEN p_fingerprints[n] = result.fingerprint THEN 'replayed' ELSE 'conflict' END;
+                    WHEN p_fingerprints[n] = (result.entry).fingerprint THEN 'replayed' ELSE 'conflict' END;
                 results[n] := result;
             END IF;
         END LOOP;

@@ -12,10 +12,11 @@ CREATE OR REPLACE FUNCTION quickscale_credits_transfer(
     p_metadata jsonb
 ) RETURNS quickscale_credits_outcome LANGUAGE plpgsql AS $$
 DECLARE
+    begun record;
+    giver bigint;
     sender quickscale_credits_creditaccount;
     receiver quickscale_credits_creditaccount;
     lot quickscale_credits_creditlot;
-    locked int;
     part numeric;
     new_lot bigint;
     result quickscale_credits_outcome;
@@ -25,28 +26,21 @@ BEGIN
     IF result.answer IS NOT NULL THEN
         RETURN result;
     END IF;
-    SELECT * INTO lot FROM quickscale_credits_creditlot WHERE id = p_lot;
+    SELECT account_id INTO giver FROM quickscale_credits_creditlot WHERE id = p_lot;
     PERFORM FROM quickscale_credits_creditaccount
-     WHERE id IN (lot.account_id, p_account) ORDER BY id FOR NO KEY UPDATE;
-    GET DIAGNOSTICS locked = ROW_COUNT;
-    IF locked < 2 THEN
-        result.answer := 'missing';
+     WHERE id IN (giver, p_account) ORDER BY id FOR NO KEY UPDATE;
+    begun := quickscale_credits_enter(giver, NULL, NULL, p_key, p_fingerprint);
+    sender := begun.account;
+    result := begun.result;
+    IF result.answer IS NOT NULL THEN
         RETURN result;
     END IF;
-    moment := quickscale_credits_clock();
-    IF p_key <> '' THEN
-        result := quickscale_credits_replay(lot.account_id, p_key, p_fingerprint);
-        IF result.answer IS NOT NULL THEN
-            RETURN result;
-        END IF;
-    END IF;
-    SELECT * INTO sender FROM quickscale_credits_creditaccount WHERE id = lot.account_id;
-    IF sender.next_due_at <= moment THEN
-        sender := quickscale_credits_post_due(sender.id, moment);
-    END IF;
-    SELECT * INTO receiver FROM quickscale_credits_creditaccount WHERE id = p_account;
-    IF receiver.next_due_at <= moment THEN
-        receiver := quickscale_credits_post_due(receiver.id, moment);
+    begun := quickscale_credits_enter(p_account);
+    receiver := begun.account;
+    moment := begun.moment;
+    result.answer := (begun.result).answer;
+    IF result.answer IS NOT NULL THEN
+        RETURN result;
     END IF;
 
     SELECT * INTO lot FROM quickscale_credits_creditlot WHERE id = p_lot;

@@ -1,38 +1,28 @@
--- Take back the lots of a schedule that begin at p_from or later, by default those that have not
+-- Take back the lots of a schedule that begin at p_start or later, by default those that have not
 -- begun, with what was made of them. What was used of them since, or is held, is the transaction's
 -- shortfall, and claimed. Answers 'nothing' when nothing is left to take or to claim.
 CREATE OR REPLACE FUNCTION quickscale_credits_withdraw(
     p_account bigint,
     p_source_type text,
     p_source_id text,
-    p_from timestamptz,
+    p_start timestamptz,
     p_description text,
     p_actor text,
     p_metadata jsonb
 ) RETURNS quickscale_credits_outcome LANGUAGE plpgsql AS $$
 DECLARE
-    account quickscale_credits_creditaccount;
+    begun record := quickscale_credits_enter(p_account, p_actor);
+    moment timestamptz := begun.moment;
+    result quickscale_credits_outcome := begun.result;
     claim record;
     lots bigint[] := '{}';
     parts numeric[] := '{}';
     owing bigint[] := '{}';
+    entry bigint;
     owed numeric[] := '{}';
-    result quickscale_credits_outcome;
-    moment timestamptz;
 BEGIN
-    result.answer := quickscale_credits_missing_reference(p_actor);
     IF result.answer IS NOT NULL THEN
         RETURN result;
-    END IF;
-    SELECT * INTO account FROM quickscale_credits_creditaccount
-     WHERE id = p_account FOR NO KEY UPDATE;
-    IF NOT FOUND THEN
-        result.answer := 'missing';
-        RETURN result;
-    END IF;
-    moment := quickscale_credits_clock();
-    IF account.next_due_at <= moment THEN
-        account := quickscale_credits_post_due(p_account, moment);
     END IF;
 
     FOR claim IN
@@ -43,7 +33,7 @@ BEGIN
                SELECT coalesce(sum(free), 0) AS free, array_agg(lot_id ORDER BY lot_id) AS lots,
                       array_agg(-free ORDER BY lot_id) AS parts
                  FROM quickscale_credits_lineage(lot.id) WHERE free > 0) line
-         WHERE lot.effective_at >= p_from OR (p_from IS NULL AND lot.effective_at > moment)
+         WHERE lot.effective_at >= p_start OR (p_start IS NULL AND lot.effective_at > moment)
          ORDER BY lot.id
     LOOP
         lots := lots || claim.lots;
@@ -65,8 +55,9 @@ BEGIN
         moment, p_actor => p_actor,
         p_shortfall => (SELECT coalesce(sum(part), 0) FROM unnest(owed) part),
         p_metadata => p_metadata);
+    entry := (result.entry).id;
     FOR n IN 1 .. cardinality(owing) LOOP
-        PERFORM quickscale_credits_claim(p_account, owing[n], result.id, result.id, owed[n]);
+        PERFORM quickscale_credits_claim(p_account, owing[n], entry, entry, owed[n]);
     END LOOP;
     RETURN result;
 END

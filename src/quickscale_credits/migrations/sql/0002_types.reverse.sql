@@ -1,3 +1,2 @@
 DROP TYPE quickscale_credits_outcome;
-DROP TYPE quickscale_credits_hold_outcome;
 DROP TYPE quickscale_credits_step;

@@ -4,11 +4,9 @@ RETURNS quickscale_credits_outcome LANGUAGE plpgsql AS $$
 DECLARE
     result quickscale_credits_outcome;
 BEGIN
-    SELECT 'replayed', NULL, NULL, id, account_id, sequence, kind, amount, balance_after,
-           shortfall, description, service_id, actor_id, hold_id, reverses_id, idempotency_key,
-           fingerprint, metadata, created_at
-      INTO result
-      FROM quickscale_credits_credittransaction
+    result.answer := 'replayed';
+    SELECT opening INTO result.entry
+      FROM quickscale_credits_credittransaction opening
      WHERE id = (
          SELECT transaction_id FROM quickscale_credits_creditallocation
           WHERE lot_id = p_lot ORDER BY transaction_id LIMIT 1);

@@ -12,33 +12,23 @@ CREATE OR REPLACE FUNCTION quickscale_credits_move(
     p_metadata jsonb
 ) RETURNS quickscale_credits_outcome LANGUAGE plpgsql AS $$
 DECLARE
-    account quickscale_credits_creditaccount;
+    begun record := quickscale_credits_enter(
+        (SELECT account_id FROM quickscale_credits_creditlot WHERE id = p_lot), p_actor);
+    account quickscale_credits_creditaccount := begun.account;
+    moment timestamptz := begun.moment;
+    result quickscale_credits_outcome := begun.result;
     lot quickscale_credits_creditlot;
     part numeric;
     new_lot bigint;
-    result quickscale_credits_outcome;
-    moment timestamptz;
 BEGIN
-    result.answer := quickscale_credits_missing_reference(p_actor);
     IF result.answer IS NOT NULL THEN
         RETURN result;
     END IF;
-    SELECT * INTO account FROM quickscale_credits_creditaccount
-     WHERE id = (SELECT account_id FROM quickscale_credits_creditlot WHERE id = p_lot)
-       FOR NO KEY UPDATE;
-    IF NOT FOUND THEN
-        result.answer := 'missing';
-        RETURN result;
-    END IF;
-    moment := quickscale_credits_clock();
     SELECT id INTO new_lot FROM quickscale_credits_creditlot
      WHERE source_type = p_source_type AND source_id = p_lot::text AND source_type <> ''
        AND parent_id = p_lot AND transferred_from_id IS NULL;
     IF FOUND THEN
         RETURN quickscale_credits_first_transaction(new_lot);
-    END IF;
-    IF account.next_due_at <= moment THEN
-        account := quickscale_credits_post_due(account.id, moment);
     END IF;
 
     SELECT * INTO lot FROM quickscale_credits_creditlot WHERE id = p_lot;

@@ -8,12 +8,12 @@ CREATE OR REPLACE FUNCTION quickscale_credits_note_change(
     p_reason text,
     p_at timestamptz
 ) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    actor quickscale_credits_accountchange.actor_id%TYPE := p_actor;
 BEGIN
     INSERT INTO quickscale_credits_accountchange (
         account_id, kind, old, new, actor_id, reason, created_at)
-    SELECT p_account, p_kind, coalesce(p_old, ''), coalesce(p_new, ''),
-           CASE WHEN p_actor IS NOT NULL THEN quickscale_credits_actor(
-               p_actor, (NULL::quickscale_credits_accountchange).actor_id) END,
-           p_reason, p_at;
+    VALUES (
+        p_account, p_kind, coalesce(p_old, ''), coalesce(p_new, ''), actor, p_reason, p_at);
 END
 $$;

@@ -13,7 +13,7 @@ DECLARE
         SELECT step FROM quickscale_credits_settlement(p_account, p_at, p_since) step);
     step quickscale_credits_step;
     paid numeric;
-    entry bigint;
+    posted quickscale_credits_outcome;
     lot record;
 BEGIN
     FOR hold IN
@@ -31,11 +31,10 @@ BEGIN
             CONTINUE;
         END IF;
         SELECT sum(part) INTO paid FROM unnest(step.parts) part;
-        SELECT id INTO entry
-          FROM quickscale_credits_post(
-                   p_account, 'revoke', paid, 'Revoked', step.lots, step.parts, p_at);
+        posted := quickscale_credits_post(
+            p_account, 'revoke', paid, 'Revoked', step.lots, step.parts, p_at);
         PERFORM quickscale_credits_claim(
-            p_account, step.claimed_lot, step.revocation_id, entry, paid);
+            p_account, step.claimed_lot, step.revocation_id, (posted.entry).id, paid);
     END LOOP;
 
     FOR lot IN

@@ -4,14 +4,14 @@
 -- for the line p_places[n]; the parts of a line sum to its amount. p_ahead is how much of it is about
 -- lots that have not begun: only a line that comes alone is.
 CREATE OR REPLACE FUNCTION quickscale_credits_post_lines(
-    p_lines quickscale_credits_outcome[],
+    p_lines quickscale_credits_credittransaction[],
     p_places int[],
     p_lots bigint[],
     p_parts numeric[],
     p_ahead numeric DEFAULT 0
-) RETURNS quickscale_credits_outcome[] LANGUAGE plpgsql AS $$
+) RETURNS quickscale_credits_credittransaction[] LANGUAGE plpgsql AS $$
 DECLARE
-    line quickscale_credits_outcome;
+    line quickscale_credits_credittransaction;
     account record;
     before numeric;
     total numeric := 0;
@@ -110,10 +110,8 @@ BEGIN
             service_id, actor_id, hold_id, reverses_id, idempotency_key, fingerprint, metadata,
             created_at)
         SELECT id, account_id, sequence, kind, amount, balance_after, shortfall, description,
-               service_id,
-               CASE WHEN actor_id IS NOT NULL THEN quickscale_credits_actor(
-                   actor_id, (NULL::quickscale_credits_credittransaction).actor_id) END,
-               hold_id, reverses_id, idempotency_key, fingerprint, metadata, created_at
+               service_id, actor_id, hold_id, reverses_id, idempotency_key, fingerprint, metadata,
+               created_at
           FROM unnest(p_lines)),
     event AS (
         INSERT INTO quickscale_credits_creditevent (

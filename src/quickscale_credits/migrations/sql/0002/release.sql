@@ -1,22 +1,16 @@
 -- Give a hold up: its credits are free again, and those of a lot that has ended expire at once.
 CREATE OR REPLACE FUNCTION quickscale_credits_release(p_hold bigint)
-RETURNS quickscale_credits_hold_outcome LANGUAGE plpgsql AS $$
+RETURNS quickscale_credits_outcome LANGUAGE plpgsql AS $$
 DECLARE
-    account quickscale_credits_creditaccount;
+    begun record := quickscale_credits_enter(
+        (SELECT account_id FROM quickscale_credits_credithold WHERE id = p_hold));
+    account quickscale_credits_creditaccount := begun.account;
+    moment timestamptz := begun.moment;
+    result quickscale_credits_outcome := begun.result;
     hold quickscale_credits_credithold;
-    result quickscale_credits_hold_outcome;
-    moment timestamptz;
 BEGIN
-    SELECT * INTO account FROM quickscale_credits_creditaccount
-     WHERE id = (SELECT account_id FROM quickscale_credits_credithold WHERE id = p_hold)
-       FOR NO KEY UPDATE;
-    IF NOT FOUND THEN
-        result.answer := 'missing';
+    IF result.answer IS NOT NULL THEN
         RETURN result;
-    END IF;
-    moment := quickscale_credits_clock();
-    IF account.next_due_at <= moment THEN
-        account := quickscale_credits_post_due(account.id, moment);
     END IF;
 
     SELECT * INTO hold FROM quickscale_credits_credithold WHERE id = p_hold;
@@ -27,10 +21,9 @@ BEGIN
     IF quickscale_credits_close_hold(hold, 'released', 0, moment) <= moment THEN
         PERFORM quickscale_credits_post_due(account.id, moment, moment);
     END IF;
-    SELECT 'posted', NULL, NULL, id, account_id, amount, captured, status, description, service_id,
-           actor_id, idempotency_key, fingerprint, metadata, created_at, expires_at, closed_at
-      INTO result
-      FROM quickscale_credits_credithold WHERE id = p_hold;
+    SELECT * INTO hold FROM quickscale_credits_credithold WHERE id = p_hold;
+    result.answer := 'posted';
+    result.hold := hold;
     RETURN result;
 END
 $$;

@@ -7,12 +7,9 @@ CREATE OR REPLACE FUNCTION quickscale_credits_replay(
 DECLARE
     result quickscale_credits_outcome;
 BEGIN
-    SELECT CASE WHEN fingerprint = p_fingerprint THEN 'replayed' ELSE 'conflict' END, NULL, NULL,
-           id, account_id, sequence, kind, amount, balance_after, shortfall, description,
-           service_id, actor_id, hold_id, reverses_id, idempotency_key, fingerprint, metadata,
-           created_at
-      INTO result
-      FROM quickscale_credits_credittransaction
+    SELECT CASE WHEN fingerprint = p_fingerprint THEN 'replayed' ELSE 'conflict' END, known
+      INTO result.answer, result.entry
+      FROM quickscale_credits_credittransaction known
      WHERE account_id = p_account AND idempotency_key = p_key AND idempotency_key <> '';
     RETURN result;
 END

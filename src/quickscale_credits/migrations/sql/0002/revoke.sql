@@ -14,37 +14,23 @@ CREATE OR REPLACE FUNCTION quickscale_credits_revoke(
     p_metadata jsonb
 ) RETURNS quickscale_credits_outcome LANGUAGE plpgsql AS $$
 DECLARE
-    account quickscale_credits_creditaccount;
+    begun record := quickscale_credits_enter(
+        (SELECT account_id FROM quickscale_credits_creditlot WHERE id = p_lot), p_actor,
+        NULL, p_key, p_fingerprint);
+    account quickscale_credits_creditaccount := begun.account;
+    moment timestamptz := begun.moment;
+    result quickscale_credits_outcome := begun.result;
     overdraft record;
     wanted numeric;
     part numeric;
     missing numeric;
     freezing boolean;
+    entry bigint;
     lots bigint[];
     parts numeric[];
-    result quickscale_credits_outcome;
-    moment timestamptz;
 BEGIN
-    result.answer := quickscale_credits_missing_reference(p_actor);
     IF result.answer IS NOT NULL THEN
         RETURN result;
-    END IF;
-    SELECT * INTO account FROM quickscale_credits_creditaccount
-     WHERE id = (SELECT account_id FROM quickscale_credits_creditlot WHERE id = p_lot)
-       FOR NO KEY UPDATE;
-    IF NOT FOUND THEN
-        result.answer := 'missing';
-        RETURN result;
-    END IF;
-    moment := quickscale_credits_clock();
-    IF p_key <> '' THEN
-        result := quickscale_credits_replay(account.id, p_key, p_fingerprint);
-        IF result.answer IS NOT NULL THEN
-            RETURN result;
-        END IF;
-    END IF;
-    IF account.next_due_at <= moment THEN
-        account := quickscale_credits_post_due(account.id, moment);
     END IF;
 
     wanted := least(p_amount, quickscale_credits_revocable(p_lot));
@@ -72,11 +58,12 @@ BEGIN
         p_actor => p_actor, p_shortfall => missing, p_key => p_key,
         p_fingerprint => p_fingerprint, p_metadata => p_metadata);
     IF missing > 0 THEN
+        entry := (result.entry).id;
         -- A freeze by hand is none of the claim's.
         freezing := p_policy = 'freeze' AND (account.status = 'active' OR EXISTS (
             SELECT FROM quickscale_credits_creditclaim claim
              WHERE claim.account_id = account.id AND claim.freezes));
-        PERFORM quickscale_credits_claim(account.id, p_lot, result.id, result.id, missing, freezing);
+        PERFORM quickscale_credits_claim(account.id, p_lot, entry, entry, missing, freezing);
         IF freezing THEN
             UPDATE quickscale_credits_creditaccount SET status = 'frozen'
              WHERE id = account.id AND status = 'active';

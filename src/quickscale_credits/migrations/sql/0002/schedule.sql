@@ -17,25 +17,18 @@ CREATE OR REPLACE FUNCTION quickscale_credits_schedule(
     p_metadata jsonb
 ) RETURNS quickscale_credits_outcome LANGUAGE plpgsql AS $$
 DECLARE
-    account quickscale_credits_creditaccount;
+    begun record := quickscale_credits_enter(p_account, p_actor);
+    account quickscale_credits_creditaccount := begun.account;
+    moment timestamptz := begun.moment;
+    result quickscale_credits_outcome := begun.result;
     known record;
     number bigint := cardinality(p_amounts);
     total numeric;
     lots bigint[];
-    result quickscale_credits_outcome;
-    moment timestamptz;
 BEGIN
-    result.answer := quickscale_credits_missing_reference(p_actor);
     IF result.answer IS NOT NULL THEN
         RETURN result;
     END IF;
-    SELECT * INTO account FROM quickscale_credits_creditaccount
-     WHERE id = p_account FOR NO KEY UPDATE;
-    IF NOT FOUND THEN
-        result.answer := 'missing';
-        RETURN result;
-    END IF;
-    moment := quickscale_credits_clock();
     SELECT sum(part) INTO total FROM unnest(p_amounts) part;
 
     SELECT count(*) AS number, min(lot.id) AS first,
@@ -50,16 +43,13 @@ BEGIN
        AND lot.source_type <> '' AND lot.transferred_from_id IS NULL;
     IF known.number > 0 THEN
         result := quickscale_credits_first_transaction(known.first);
-        IF known.number <> number OR NOT known.same OR result.amount <> total THEN
+        IF known.number <> number OR NOT known.same OR (result.entry).amount <> total THEN
             result := NULL;
             result.answer := 'conflict';
         END IF;
         RETURN result;
     END IF;
 
-    IF account.next_due_at <= moment THEN
-        account := quickscale_credits_post_due(p_account, moment);
-    END IF;
     result.answer := CASE
         WHEN account.status = 'closed' THEN 'closed'
         WHEN account.posted + total >= 1e15 THEN 'overflow' END;

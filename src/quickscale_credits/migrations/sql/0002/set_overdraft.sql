@@ -6,21 +6,13 @@ CREATE OR REPLACE FUNCTION quickscale_credits_set_overdraft(
     p_reason text
 ) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
-    account quickscale_credits_creditaccount;
-    result text := quickscale_credits_missing_reference(p_actor);
-    moment timestamptz;
+    begun record := quickscale_credits_enter(p_account, p_actor);
+    account quickscale_credits_creditaccount := begun.account;
+    moment timestamptz := begun.moment;
+    refusal text := (begun.result).answer;
 BEGIN
-    IF result IS NOT NULL THEN
-        RETURN result;
-    END IF;
-    SELECT * INTO account FROM quickscale_credits_creditaccount
-     WHERE id = p_account FOR NO KEY UPDATE;
-    IF NOT FOUND THEN
-        RETURN 'missing';
-    END IF;
-    moment := quickscale_credits_clock();
-    IF account.next_due_at <= moment THEN
-        account := quickscale_credits_post_due(p_account, moment);
+    IF refusal IS NOT NULL THEN
+        RETURN refusal;
     END IF;
     PERFORM FROM quickscale_credits_creditlot
      WHERE account_id = p_account AND credit_type = 'overdraft' AND held - remaining > p_limit;

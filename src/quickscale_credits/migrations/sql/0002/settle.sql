@@ -15,6 +15,7 @@ CREATE OR REPLACE FUNCTION quickscale_credits_settle(
     p_metadata jsonb
 ) RETURNS quickscale_credits_outcome LANGUAGE plpgsql AS $$
 DECLARE
+    begun record;
     account quickscale_credits_creditaccount;
     hold quickscale_credits_credithold;
     missing numeric := p_amount;
@@ -25,36 +26,23 @@ DECLARE
     result quickscale_credits_outcome;
     moment timestamptz;
 BEGIN
-    result.answer := quickscale_credits_missing_reference(NULL, p_service);
-    IF result.answer IS NOT NULL THEN
-        RETURN result;
-    END IF;
     -- The work of an actor who is gone is still charged.
     IF quickscale_credits_missing_reference(p_actor) IS NOT NULL THEN
         p_actor := NULL;
     END IF;
-    SELECT * INTO account FROM quickscale_credits_creditaccount
-     WHERE id = p_account FOR NO KEY UPDATE;
-    IF NOT FOUND THEN
-        result.answer := 'missing';
+    begun := quickscale_credits_enter(p_account, NULL, p_service, p_key, p_fingerprint);
+    account := begun.account;
+    moment := begun.moment;
+    result := begun.result;
+    IF result.answer IS NOT NULL THEN
         RETURN result;
-    END IF;
-    moment := quickscale_credits_clock();
-    IF p_key <> '' THEN
-        result := quickscale_credits_replay(p_account, p_key, p_fingerprint);
-        IF result.answer IS NOT NULL THEN
-            RETURN result;
-        END IF;
-    END IF;
-    IF account.next_due_at <= moment THEN
-        account := quickscale_credits_post_due(p_account, moment);
     END IF;
 
     SELECT * INTO hold FROM quickscale_credits_credithold
      WHERE id = p_hold AND account_id = p_account;
     IF hold.status = 'captured' THEN
         result := quickscale_credits_captured(p_hold);
-        IF p_amount <> coalesce(result.shortfall - result.amount, 0) THEN
+        IF p_amount <> coalesce((result.entry).shortfall - (result.entry).amount, 0) THEN
             result := NULL;
             result.answer := 'hold captured';
         END IF;
@@ -101,7 +89,7 @@ BEGIN
         VALUES (
             p_account, 'shortfall',
             jsonb_build_object(
-                'transaction', result.id, 'amount', missing::text, 'required', p_amount::text),
+                'transaction', (result.entry).id, 'amount', missing::text, 'required', p_amount::text),
             moment, moment);
     END IF;
     IF due_at <= moment OR account.overdraft_limit > 0 THEN
