@@ -128,8 +128,10 @@ class TestAfterCommit:
 
         assert told.told == ["Expired"]
 
-    @pytest.mark.parametrize("refused", ["consume_credits", "hold_credits"])
-    def test_an_expiry_that_a_refused_operation_posts_is_told(self, account, refused):
+    @pytest.mark.parametrize(
+        ("refused", "more"), [("consume_credits", {}), ("hold_credits", {"ttl": DAY})]
+    )
+    def test_an_expiry_that_a_refused_operation_posts_is_told(self, account, refused, more):
         with a_day_ago() as ends:
             account.add_credits(5, "Gift", credit_type="bonus", expires_at=ends)
         outbox.deliver_due()
@@ -137,8 +139,7 @@ class TestAfterCommit:
             listening(Receiver(), "credits_expired") as told,
             pytest.raises(InsufficientCreditsError),
         ):
-            duration = {"ttl": timedelta(days=1)} if refused == "hold_credits" else {}
-            getattr(account, refused)(5, "Work", **duration)
+            getattr(account, refused)(5, "Work", **more)
 
         assert told.told == ["Expired"]
 
