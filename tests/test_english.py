@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ["src", "docs", "tests", "example_project", "benchmarks", "scripts", ".ci", ".github"]
-ENDINGS = (".py", ".md", ".html", ".txt", ".toml", ".yml", ".inc", "-tpl")
+ENDINGS = (".py", ".md", ".html", ".txt", ".sql", ".toml", ".yml", ".inc", "-tpl")
 # Written by others, or never changed once it is released.
 SKIPPED = {"_build", "migrations", "vendor", "fonts", Path(__file__).name}
 
@@ -47,7 +47,7 @@ def texts() -> dict[str, str]:
 
 @pytest.mark.parametrize("habit", HABITS)
 def test_a_habit_is_not_in_the_texts(habit):
-    pattern = re.compile(habit.replace(" ", r"\s+(?:# )?"), re.IGNORECASE)
+    pattern = re.compile(habit.replace(" ", r"\s+(?:(?:#|--) )?"), re.IGNORECASE)
     found = [
         f"{name}: {match[0]!r}"
         for name, text in texts().items()

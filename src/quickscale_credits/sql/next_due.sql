@@ -1,4 +1,4 @@
--- When something is due next after p_at: a lot's end, a hold's end, or the begin of a lot that may
+-- When something is due next after p_at: a lot's end, a hold's end, or the start of a lot that may
 -- have an overdraft to pay back.
 CREATE OR REPLACE FUNCTION quickscale_credits_next_due(p_account bigint, p_at timestamptz)
 RETURNS timestamptz LANGUAGE sql STABLE AS $$

@@ -1,4 +1,4 @@
--- The account's overdraft lot, made at first need, and how much of the limit it has left.
+-- The account's overdraft lot, made on first use, and how much of the limit it has left.
 CREATE OR REPLACE FUNCTION quickscale_credits_overdraft(
     p_account bigint,
     p_limit numeric,

@@ -1,5 +1,5 @@
--- Tell of credits that end within one of p_windows, on up to p_limit accounts that nobody has locked:
--- each lot once in each window. Returns how many lots were told of.
+-- Announce credits that end within one of p_windows, on up to p_limit accounts that nobody has locked:
+-- each lot once in each window. Returns how many lots were announced.
 CREATE OR REPLACE FUNCTION quickscale_credits_announce(p_windows interval[], p_limit bigint)
 RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE

@@ -1,6 +1,6 @@
 -- Give back what a transaction took (p_amount; null is all that is left), to the same lots. What comes
 -- back into a lot that has ended expires at once. Of a revocation, what it is still owed is waived
--- first, then comes back what it took, and what was taken for it later; the account is thawed once
+-- first, then comes back what it took, and what was taken for it later; the account is unfrozen once
 -- nothing is owed to a revocation that froze it.
 CREATE OR REPLACE FUNCTION quickscale_credits_reverse(
     p_transaction bigint,

@@ -1,4 +1,4 @@
--- Freeze, thaw or close an account. Closing is refused while a hold is open, and is for good.
+-- Freeze, unfreeze or close an account. Closing is refused while a hold is open, and is for good.
 CREATE OR REPLACE FUNCTION quickscale_credits_set_status(
     p_account bigint,
     p_status text,
