@@ -22,6 +22,7 @@ APPS = [
     "quickscale_credits",
     "quickscale_dashboard",
     "quickscale_stripe",
+    "quickscale_stripe_sandbox",
 ]
 CHECK_ID = re.compile(r"quickscale(?:_\w+)?\.[EWI]\d{3}")
 

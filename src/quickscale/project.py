@@ -24,6 +24,7 @@ APPS = (
     "quickscale_credits",
     "quickscale_credits.samples",
     "quickscale_stripe",
+    "quickscale_stripe_sandbox",
     "allauth",
     "allauth.account",
     "allauth.mfa",
@@ -40,7 +41,7 @@ APPS = (
 )
 """The apps that :func:`installed_apps` knows, in their order."""
 
-DEVELOPMENT_APPS = frozenset({"quickscale_credits.samples"})
+DEVELOPMENT_APPS = frozenset({"quickscale_credits.samples", "quickscale_stripe_sandbox"})
 """The apps that a project has only with ``debug``."""
 
 OPTIONAL_APPS = frozenset({"allauth.mfa", "allauth.socialaccount"})

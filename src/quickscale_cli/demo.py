@@ -114,6 +114,7 @@ def _start(processes: Processes, folder: Path, port: int, sandbox_port: int, say
             "The Stripe sandbox",
             *("manage.py", "stripe_sandbox", "--port", str(sandbox_port), "--seed"),
             *("--forward-to", f"http://{HOST}:{port}/stripe/webhook/"),
+            *("--webhook-secret", processes.environment["STRIPE_WEBHOOK_SECRET"]),
             port=sandbox_port,
             quiet=True,
         )

@@ -17,13 +17,13 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, router
 
 from quickscale import checks
+from quickscale.conf import load_hook
 from quickscale.owner import get_owner_model
 from quickscale_stripe.catalogue import metadata
 from quickscale_stripe.client import payments_are_on, sends_live_key_in_clear
 from quickscale_stripe.conf import MAILS, app_settings
 from quickscale_stripe.mails import staff
 from quickscale_stripe.models import StripeCustomer, StripeEvent, StripePrice
-from quickscale_stripe.sandbox.checks import check_sandbox
 
 PLAN_CHANGE_POLICIES = ("convert", "rollover", "keep", "expire")
 ENDED_POLICIES = ("keep", "expire")
@@ -92,7 +92,7 @@ def check_keys(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[C
     quickscale_stripe.E005: The public key is of the other mode.
     quickscale_stripe.W001: There is no webhook secret, so every event is refused.
     """
-    if not payments_are_on() or app_settings.sandbox:
+    if not payments_are_on() or app_settings.client:
         return []
     mode, other = ("live", "test") if app_settings.live_mode else ("test", "live")
     keys = [
@@ -179,26 +179,23 @@ def check_metadata(
     return found
 
 
-register(check_sandbox, Tags.security)
-
-
 @register(Tags.security)
-def check_sandbox_mode(
-    app_configs: Sequence[AppConfig] | None, **kwargs: Any
-) -> list[CheckMessage]:
-    """Check that the sandbox is not asked to take real money.
+def check_client(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Check the stand-in for Stripe.
 
-    quickscale_stripe.E006: The sandbox and live mode are both on.
+    quickscale_stripe.E006: ``QUICKSCALE_STRIPE_CLIENT`` can't be imported, or is set in live mode.
     """
-    if not (app_settings.sandbox and app_settings.live_mode):
+    if not app_settings.client:
         return []
-    return [
-        Error(
-            "QUICKSCALE_STRIPE_SANDBOX and QUICKSCALE_STRIPE_LIVE_MODE are both on.",
-            hint="The sandbox is for development only.",
-            id="quickscale_stripe.E006",
-        )
-    ]
+    problem = ""
+    try:
+        load_hook("QUICKSCALE_STRIPE_CLIENT", "")
+    except ImproperlyConfigured as error:
+        problem = str(error)
+    if app_settings.live_mode:
+        problem = "QUICKSCALE_STRIPE_CLIENT is set while QUICKSCALE_STRIPE_LIVE_MODE is on."
+    hint = "Leave it out. It is for the sandbox and other stand-ins, in development."
+    return [Error(problem, hint=hint, id="quickscale_stripe.E006")] if problem else []
 
 
 @register(Tags.security, deploy=True)

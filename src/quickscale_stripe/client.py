@@ -1,27 +1,69 @@
-"""The one place that makes a client of Stripe."""
+"""The one place that makes a client for Stripe, and the seam for a stand-in."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
 import stripe
 
+from quickscale.conf import load_hook
 from quickscale_stripe.conf import app_settings
 from quickscale_stripe.exceptions import PaymentsOffError, WouldWriteError
 
-_SANDBOX_KEY = "sk_test_sandbox"
+_KEY_FOR_A_STAND_IN = "sk_test_stand_in"
 _READING_POSTS = {"/v1/invoices/create_preview"}
 _reads_only: ContextVar[bool] = ContextVar("reads_only", default=False)
 
 
+@dataclass(frozen=True, slots=True)
+class _StandIn:
+    http_client: stripe.HTTPClient
+    webhook_secret: str
+
+
+_stand_ins: list[_StandIn] = []
+
+
+@contextmanager
+def using(http_client: stripe.HTTPClient, *, webhook_secret: str = "") -> Iterator[None]:
+    """Send what the site asks Stripe within the block to ``http_client``, in all threads.
+
+    For tests. The site needs no key meanwhile, and ``QUICKSCALE_STRIPE_API_BASE`` is ignored.
+
+    Args:
+        http_client: such as ``quickscale_stripe_sandbox.SandboxHTTPClient(sandbox)``.
+        webhook_secret: the secret that signs events within the block; by default that of the block
+            around this one, or the site's own.
+    """
+    stand_in = _StandIn(http_client, webhook_secret)
+    _stand_ins.append(stand_in)
+    try:
+        yield
+    finally:
+        _stand_ins.remove(stand_in)
+
+
+def has_stand_in() -> bool:
+    """Whether requests go to something other than Stripe itself."""
+    return bool(_stand_ins or app_settings.client or app_settings.api_base)
+
+
+def webhook_secrets() -> list[str]:
+    """The secrets with which an event may be signed."""
+    of_stand_ins = [one.webhook_secret for one in _stand_ins if one.webhook_secret]
+    return of_stand_ins[-1:] or app_settings.webhook_secret
+
+
 def payments_are_on() -> bool:
-    """Whether the site can take payments: switched on, and with a key or the sandbox."""
-    return app_settings.enabled and bool(app_settings.secret_key or app_settings.sandbox)
+    """Whether the site can take payments: switched on, and with a key or a stand-in."""
+    has_access = app_settings.secret_key or app_settings.client or _stand_ins
+    return app_settings.enabled and bool(has_access)
 
 
 def sends_live_key_in_clear() -> bool:
@@ -39,12 +81,14 @@ def get_client() -> stripe.StripeClient:
     """
     if not payments_are_on():
         raise PaymentsOffError("Set QUICKSCALE_STRIPE_SECRET_KEY to take payments.")
-    if app_settings.sandbox and not app_settings.api_base:
-        return _sandbox_client(_reads_only.get())
+    if _stand_ins:
+        return _stand_in_client(_stand_ins[-1].http_client)
+    if app_settings.client:
+        return _stand_in_client(load_hook("QUICKSCALE_STRIPE_CLIENT", "")())
     if sends_live_key_in_clear():
         raise PaymentsOffError("A live key is sent by HTTPS only; see QUICKSCALE_STRIPE_API_BASE.")
-    return _http_client(
-        app_settings.secret_key or _SANDBOX_KEY,
+    return _stripe_client(
+        app_settings.secret_key,
         app_settings.api_base,
         (app_settings.connect_timeout, app_settings.read_timeout),
         app_settings.max_network_retries,
@@ -85,7 +129,7 @@ class _ReadingHTTPClient(stripe.HTTPClient):
 
 
 @lru_cache(maxsize=8)
-def _http_client(
+def _stripe_client(
     key: str, api_base: str, timeout: tuple[float, float], retries: int, reads_only: bool
 ) -> stripe.StripeClient:
     """Kept while the settings stay the same, so that connections are used again."""
@@ -97,12 +141,10 @@ def _http_client(
     )
 
 
-def _sandbox_client(reads_only: bool) -> stripe.StripeClient:
-    from quickscale_stripe.sandbox import SandboxHTTPClient, get_sandbox
-
+def _stand_in_client(http_client: stripe.HTTPClient) -> stripe.StripeClient:
     return stripe.StripeClient(
-        app_settings.secret_key or _SANDBOX_KEY,
-        http_client=_guarded(SandboxHTTPClient(get_sandbox()), reads_only),
+        app_settings.secret_key or _KEY_FOR_A_STAND_IN,
+        http_client=_guarded(http_client, _reads_only.get()),
         max_network_retries=0,
     )
 

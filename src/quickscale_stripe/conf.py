@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 
@@ -86,25 +86,12 @@ class StripeSettings(AppSettings):
         """How often a request without an answer is repeated, with the same key. Default: ``2``."""
         return self._get("MAX_NETWORK_RETRIES", 2)
 
-    # Sandbox
-
     @property
-    def sandbox(self) -> bool:
-        """Answers come from the built-in stand-in for Stripe; only with ``DEBUG``. Default:
-        ``False``."""
-        return self._get("SANDBOX", False)
-
-    @property
-    def sandbox_path(self) -> str:
-        """The sandbox's SQLite file, or ``":memory:"`` for one process's memory; empty for
-        ``.quickscale/stripe-sandbox.sqlite3`` under ``BASE_DIR``. Default: ``""``."""
-        return str(self._get("SANDBOX_PATH", ""))
-
-    @property
-    def sandbox_url(self) -> str:
-        """Where a browser reaches the sandbox's pages while ``SANDBOX`` is on, without a slash at
-        its end. Default: ``"http://127.0.0.1:8000/stripe/sandbox"``."""
-        return self._get("SANDBOX_URL", "http://127.0.0.1:8000/stripe/sandbox")
+    def client(self) -> str | Callable[[], Any]:
+        """Dotted path to ``hook()``, which returns the ``stripe.HTTPClient`` of a stand-in for
+        Stripe, such as ``"quickscale_stripe_sandbox.http_client"``. Not for live mode. Default:
+        ``""``, which is Stripe itself."""
+        return self._get("CLIENT", "")
 
     # Purchases
 

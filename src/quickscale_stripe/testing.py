@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
-from django.conf import settings
 from django.test import Client
 from django.urls import reverse
 
 from quickscale_stripe.billing import checkout
 from quickscale_stripe.catalogue import mirror
+from quickscale_stripe.client import using
 from quickscale_stripe.models import StripePrice
-from quickscale_stripe.sandbox import Sandbox
-from quickscale_stripe.sandbox.operations.checkout import Step
-from quickscale_stripe.sandbox.site import using
+from quickscale_stripe_sandbox import Sandbox, SandboxHTTPClient
+from quickscale_stripe_sandbox.operations.checkout import Step
 
 _ORIGIN = "http://testserver"
 _SECRET = "whsec_of_a_test"  # noqa: S105 - opens nothing
@@ -99,48 +98,12 @@ def stripe_sandbox(*, seed: bool = True) -> Iterator[StripeOfTest]:
         seed: begin with the sample catalogue, three packages and two plans, mirrored here.
     """
     sandbox = Sandbox(":memory:", base_url=f"{_ORIGIN}/stripe/sandbox", transport=_post)
-    overrides: dict[str, Any] = {
-        "QUICKSCALE_STRIPE_API_BASE": "",
-        "QUICKSCALE_STRIPE_ENABLED": True,
-        "QUICKSCALE_STRIPE_LIVE_MODE": False,
-        "QUICKSCALE_STRIPE_SANDBOX": True,
-        "QUICKSCALE_STRIPE_SECRET_KEY": "",
-        "QUICKSCALE_STRIPE_WEBHOOK_SECRET": _SECRET,
-    }
-    with ExitStack() as stack:
-        stack.callback(sandbox.close)
-        stack.enter_context(_settings(overrides))
-        stack.enter_context(using(sandbox))
+    with closing(sandbox), using(SandboxHTTPClient(sandbox), webhook_secret=_SECRET):
         if seed:
             sandbox.seed()
             list(mirror.sync_all())
         sandbox.add_endpoint(_ORIGIN + reverse("stripe_webhook"), secret=_SECRET)
         yield StripeOfTest(sandbox)
-
-
-@contextmanager
-def _settings(values: dict[str, Any]) -> Iterator[None]:
-    """Let the settings be these within the block, below whatever overrides them meanwhile.
-
-    With ``override_settings`` they would come back after the block, when what was overridden
-    within it is undone later, as by the fixture ``settings`` of pytest-django.
-    """
-    held: dict[str, Any] = settings.__dict__["_wrapped"].__dict__
-    before = {name: held[name] for name in values if name in held}
-    held.update(values)
-    _forget(values)
-    try:
-        yield
-    finally:
-        for name in values:
-            del held[name]
-        held.update(before)
-        _forget(values)
-
-
-def _forget(names: Iterable[str]) -> None:
-    for name in names:
-        settings.__dict__.pop(name, None)
 
 
 def _post(url: str, headers: dict[str, str], body: bytes) -> tuple[int, str]:

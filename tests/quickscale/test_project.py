@@ -47,9 +47,9 @@ class TestInstalledApps:
             "django.contrib.staticfiles"
         )
 
-    def test_samples_are_for_development(self):
-        assert "quickscale_credits.samples" in project.installed_apps(debug=True)
-        assert "quickscale_credits.samples" not in project.installed_apps(debug=False)
+    def test_samples_and_the_sandbox_are_for_development(self):
+        assert set(project.installed_apps(debug=True)) >= project.DEVELOPMENT_APPS
+        assert not project.DEVELOPMENT_APPS & set(project.installed_apps(debug=False))
         assert "quickscale_credits.samples" in project.installed_apps("quickscale_credits.samples")
 
     def test_an_optional_app_takes_its_place(self):

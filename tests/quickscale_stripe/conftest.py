@@ -1,36 +1,55 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from typing import Any
 
 import pytest
 from django.test import Client
+from stripe import APIConnectionError, HTTPClient
 
 from quickscale_stripe.catalogue import mirror
+from quickscale_stripe.client import using
 from quickscale_stripe.models import StripePrice
-from quickscale_stripe.sandbox import Sandbox
-from quickscale_stripe.sandbox.recording import RecordingHTTPClient, strict_reads
+from quickscale_stripe_sandbox import Sandbox
+from quickscale_stripe_sandbox.recording import RecordingHTTPClient, strict_reads
 from tests.owners import make_owner, user_of
 
 SECRET = "whsec_of_the_tests"
+UseClient = Callable[[HTTPClient], None]
 
 
 @pytest.fixture
-def sandbox(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+def sandbox(settings: Any) -> Iterator[Sandbox]:
     """A Stripe of this test's own; its events wait until ``sandbox.deliver()``.
 
     Requests and reads that the SDK doesn't declare fail the test, as does a money-making POST
     without an idempotency key.
     """
-    settings.QUICKSCALE_STRIPE_SANDBOX = True
     settings.QUICKSCALE_STRIPE_WEBHOOK_SECRET = SECRET
     stripe = Sandbox(":memory:", transport=_post)
     stripe.add_endpoint("http://testserver/stripe/webhook/", secret=SECRET)
-    monkeypatch.setattr("quickscale_stripe.sandbox.get_sandbox", lambda: stripe)
-    monkeypatch.setattr("quickscale_stripe.sandbox.SandboxHTTPClient", RecordingHTTPClient)
-    with strict_reads():
+    with closing(stripe), using(RecordingHTTPClient(stripe)), strict_reads():
         yield stripe
-    stripe.close()
+
+
+@pytest.fixture
+def use_client() -> Iterator[UseClient]:
+    """Let another HTTP client answer for Stripe until the test ends."""
+    with ExitStack() as stack:
+        yield lambda client: stack.enter_context(using(client))
+
+
+class Unreachable(HTTPClient):
+    name = "unreachable"
+
+    def request(self, *args: Any, **kwargs: Any) -> Any:
+        raise APIConnectionError("no route")
+
+
+@pytest.fixture
+def stripe_is_down(shop: Sandbox, use_client: UseClient) -> None:
+    use_client(Unreachable())
 
 
 def _post(url: str, headers: dict[str, str], body: bytes) -> tuple[int, str]:

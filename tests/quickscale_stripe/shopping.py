@@ -7,7 +7,7 @@ from typing import Any
 
 from quickscale_stripe.billing import checkout
 from quickscale_stripe.models import Payment, StripePrice
-from quickscale_stripe.sandbox import Sandbox
+from quickscale_stripe_sandbox import Sandbox
 
 
 def open_checkout(owner: Any, price: StripePrice, reference: str = "first") -> str:

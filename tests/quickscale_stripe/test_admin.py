@@ -29,9 +29,10 @@ from quickscale_stripe.models import (
     StripeProduct,
     Subscription,
 )
-from quickscale_stripe.sandbox import Sandbox
-from quickscale_stripe.sandbox.recording import RecordingHTTPClient
+from quickscale_stripe_sandbox import Sandbox
+from quickscale_stripe_sandbox.recording import RecordingHTTPClient
 from tests.owners import make_user
+from tests.quickscale_stripe.conftest import UseClient
 from tests.quickscale_stripe.proof.world import World
 from tests.quickscale_stripe.shopping import balance, charge_of, open_checkout
 
@@ -94,11 +95,8 @@ def act(client: Client, url: str, action: str, *rows: Any) -> HttpResponse:
 
 
 @pytest.fixture
-def down(shop: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*args: Any, **kwargs: Any) -> Any:
-        raise stripe.APIConnectionError("no route")
-
-    monkeypatch.setattr("quickscale_stripe.sandbox.recording.RecordingHTTPClient.request", fail)
+def down(stripe_is_down: None) -> None:
+    """Stripe can't be reached."""
 
 
 @pytest.fixture
@@ -224,7 +222,7 @@ def test_pages_lead_to_stripe_s_own(staff: Client, settings: Any) -> None:
     StripeCustomer.objects.update(livemode=True)
     page = staff.get(f"{ADMIN}/stripecustomer/{customer.pk}/change/").content.decode()
     assert 'href="https://dashboard.stripe.com/customers/cus_0"' in page
-    settings.QUICKSCALE_STRIPE_SANDBOX = True
+    settings.QUICKSCALE_STRIPE_CLIENT = "quickscale_stripe_sandbox.http_client"
     page = staff.get(f"{ADMIN}/stripecustomer/{customer.pk}/change/").content.decode()
     assert "dashboard.stripe.com" not in page
 
@@ -306,7 +304,7 @@ class TestCatalogueSteps:
             def fail(*args: Any, **kwargs: Any) -> Any:
                 raise stripe.APIConnectionError("no route")
 
-            patch.setattr("quickscale_stripe.sandbox.recording.RecordingHTTPClient.request", fail)
+            patch.setattr("quickscale_stripe_sandbox.recording.RecordingHTTPClient.request", fail)
             page = staff.post(run, {"done": 0})
         assert "Stripe is out of reach: no route" in text(page)
         assert (page.context["done"], page.context["goes_on"]) == (0, False)
@@ -552,7 +550,12 @@ class TestEvents:
 
 @pytest.mark.django_db(transaction=True)
 def test_stripe_is_asked_outside_the_request_s_transaction(
-    shop: Sandbox, staff: Client, owner: Any, package: StripePrice, monkeypatch: pytest.MonkeyPatch
+    shop: Sandbox,
+    staff: Client,
+    owner: Any,
+    package: StripePrice,
+    monkeypatch: pytest.MonkeyPatch,
+    use_client: UseClient,
 ) -> None:
     shop.pay(open_checkout(owner, package))
     shop.deliver()
@@ -565,7 +568,7 @@ def test_stripe_is_asked_outside_the_request_s_transaction(
             asked.append((args[:2], connection.in_atomic_block))
             return super().request(*args, **kwargs)
 
-    monkeypatch.setattr("quickscale_stripe.sandbox.SandboxHTTPClient", Watcher)
+    use_client(Watcher(shop))
     url = f"{PAYMENTS}{paid.pk}/refund/"
     refunded = staff.post(url, values(staff.get(url), amount="9", start="900"))
     assert refunded.status_code == 302

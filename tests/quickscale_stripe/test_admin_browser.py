@@ -10,7 +10,7 @@ from django.test import Client
 
 from quickscale_credits.models import CreditAccount
 from quickscale_stripe.models import Payment, StripePrice, StripeProduct, Subscription
-from quickscale_stripe.sandbox import Sandbox
+from quickscale_stripe_sandbox import Sandbox
 from tests.browser import assert_accessible
 from tests.quickscale_stripe.shopping import open_checkout
 from tests.quickscale_stripe.test_subscriptions import basic, subscribed

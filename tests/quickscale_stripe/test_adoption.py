@@ -14,7 +14,7 @@ from quickscale_stripe.billing import adoption, checkout, customers
 from quickscale_stripe.client import get_client
 from quickscale_stripe.exceptions import AlreadySubscribedError, NotAdoptableError
 from quickscale_stripe.models import StripeCustomer, StripePrice, Subscription
-from quickscale_stripe.sandbox import Sandbox
+from quickscale_stripe_sandbox import Sandbox
 from tests.owners import make_owner
 from tests.quickscale_stripe.shopping import balance, open_signup
 from tests.quickscale_stripe.test_subscriptions import basic

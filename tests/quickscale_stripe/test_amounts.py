@@ -9,10 +9,11 @@ import pytest
 from django.test import Client
 
 from quickscale_stripe.billing import refunds
+from quickscale_stripe.client import using
 from quickscale_stripe.exceptions import NotRefundableError, StripeUnavailableError
 from quickscale_stripe.models import Payment, Refund
 from quickscale_stripe.receipts import receipt
-from quickscale_stripe.sandbox import Sandbox
+from quickscale_stripe_sandbox import Sandbox
 from tests.owners import make_user
 from tests.quickscale_stripe.proof.world import World
 from tests.quickscale_stripe.shopping import balance, charge_of
@@ -138,14 +139,11 @@ def test_a_refund_goes_back_to_each_part(world: World, parts: Payment) -> None:
 @pytest.mark.parametrize("arrives", [True, False], ids=["answer lost", "request lost"])
 @pytest.mark.parametrize("number", [1, 2, 3, 4])
 def test_interrupted_between_the_parts_the_same_reference_ends_it(
-    world: World, parts: Payment, number: int, arrives: bool, monkeypatch: pytest.MonkeyPatch
+    world: World, parts: Payment, number: int, arrives: bool
 ) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(
-            "quickscale_stripe.sandbox.SandboxHTTPClient", broken_at(number, arrives=arrives)
-        )
-        with pytest.raises(StripeUnavailableError):
-            refunds.refund(payment=parts, reference="a", amount=600)
+    broken = broken_at(number, world.sandbox, arrives=arrives)
+    with using(broken), pytest.raises(StripeUnavailableError):
+        refunds.refund(payment=parts, reference="a", amount=600)
     refunds.refund(payment=parts, reference="a", amount=600)
     world.sandbox.deliver()
     parts.refresh_from_db()

@@ -10,11 +10,13 @@ from django.test import Client
 from quickscale_stripe.client import get_client
 from quickscale_stripe.models import StripeCustomer, StripePrice, Subscription
 from quickscale_stripe.pages import billing
-from quickscale_stripe.sandbox import Sandbox
-from quickscale_stripe.sandbox.methods import find_method
-from quickscale_stripe.sandbox.operations import portal
+from quickscale_stripe_sandbox import Sandbox
+from quickscale_stripe_sandbox.http import respond
+from quickscale_stripe_sandbox.methods import find_method
+from quickscale_stripe_sandbox.operations import portal
+from tests.quickscale_stripe.conftest import Unreachable, UseClient
 from tests.quickscale_stripe.shopping import balance, open_checkout, open_signup
-from tests.quickscale_stripe.test_pages import Unreachable, text_of
+from tests.quickscale_stripe.test_pages import text_of
 from tests.quickscale_stripe.test_subscriptions import basic, pro, subscribed
 
 __all__ = ["basic", "pro", "subscribed"]
@@ -28,9 +30,9 @@ TODAY = datetime.now(UTC)
 def save_another(shop: Sandbox, buyer: Client, method: str = "card") -> Any:
     """Save a payment method on Stripe's page, as a person does; returns the page after it."""
     path = buyer.post(f"{BILLING}add/")["Location"].removeprefix(shop.base_url)
-    assert "Subscriptions" not in shop.respond("GET", path, {}).body.decode()
+    assert "Subscriptions" not in respond(shop, "GET", path, {}).body.decode()
     form = {"Content-Type": "application/x-www-form-urlencoded"}
-    saved = shop.respond("POST", path, form, f"action=method&method={method}".encode())
+    saved = respond(shop, "POST", path, form, f"action=method&method={method}".encode())
     return buyer.get(saved.headers["Location"])
 
 
@@ -180,9 +182,9 @@ def test_a_card_is_good_until_its_months_last_day() -> None:
 
 
 def test_while_stripe_is_down_the_page_shows_what_is_known(
-    shop: Sandbox, buyer: Client, subscribed: Subscription, monkeypatch: pytest.MonkeyPatch
+    shop: Sandbox, buyer: Client, subscribed: Subscription, use_client: UseClient
 ) -> None:
-    monkeypatch.setattr("quickscale_stripe.sandbox.SandboxHTTPClient", lambda _: Unreachable())
+    use_client(Unreachable())
     assert "4242" in text_of(buyer.get(BILLING, {"from": "portal"}))
     page = buyer.post(f"{BILLING}add/")
     assert page.status_code == 503
@@ -192,7 +194,7 @@ def test_while_stripe_is_down_the_page_shows_what_is_known(
 def test_where_payments_are_off_nothing_is_offered(
     shop: Sandbox, buyer: Client, subscribed: Subscription, settings: Any
 ) -> None:
-    settings.QUICKSCALE_STRIPE_SANDBOX = False
+    settings.QUICKSCALE_STRIPE_ENABLED = False
     page = buyer.get(BILLING)
     assert "4242" in text_of(page)
     assert f"{BILLING}portal/" not in page.text

@@ -721,7 +721,7 @@ def test_only_a_closed_account_is_sold_nothing(
 
 def test_credits_are_bought_at_the_page_while_payments_are_on(settings: Any) -> None:
     assert credits_settings.buy_url == ""
-    settings.QUICKSCALE_STRIPE_SANDBOX = True
+    settings.QUICKSCALE_STRIPE_SECRET_KEY = "sk_test_x"
     assert credits_settings.buy_url == "quickscale_stripe:buy_credits"
     settings.QUICKSCALE_CREDITS_BUY_URL = "/shop/"
     assert credits_settings.buy_url == "/shop/"

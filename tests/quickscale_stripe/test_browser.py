@@ -8,7 +8,7 @@ from django.utils import timezone
 from playwright.sync_api import expect
 
 from quickscale_stripe.models import Payment, StripePrice, StripeProduct, Subscription
-from quickscale_stripe.sandbox import Sandbox
+from quickscale_stripe_sandbox import Sandbox
 from tests.browser import assert_accessible, assert_fits, assert_shown_whole
 from tests.quickscale_stripe.shopping import open_checkout
 from tests.quickscale_stripe.test_subscriptions import basic, pro, subscribed

@@ -17,8 +17,8 @@ from quickscale_stripe.catalogue.publishing import PriceFields
 from quickscale_stripe.client import get_client
 from quickscale_stripe.exceptions import NotForSaleError
 from quickscale_stripe.models import StripePrice, StripeProduct
-from quickscale_stripe.sandbox import Sandbox
 from quickscale_stripe.testing import StripeOfTest
+from quickscale_stripe_sandbox import Sandbox
 from tests.quickscale_stripe.shopping import open_checkout, open_signup
 
 pytestmark = pytest.mark.django_db

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import stripe
 from django.core.management import CommandError, call_command
 
 from quickscale_stripe.catalogue import file, mirror
 from quickscale_stripe.client import get_client
 from quickscale_stripe.models import StripePrice, StripeProduct
-from quickscale_stripe.sandbox import Sandbox
+from quickscale_stripe_sandbox import Sandbox, SandboxHTTPClient
+from tests.quickscale_stripe.conftest import Unreachable, UseClient
 
 pytestmark = pytest.mark.django_db
 
@@ -115,7 +115,7 @@ def test_what_is_archived_comes_back_and_keys_are_given_to_prices_without(
 
 
 def test_what_is_exported_is_what_stripe_has(
-    shop: Sandbox, push: Any, capsys: Any, monkeypatch: pytest.MonkeyPatch
+    shop: Sandbox, push: Any, capsys: Any, monkeypatch: pytest.MonkeyPatch, use_client: UseClient
 ) -> None:
     push(GALLERY)
     call_command("export_products")
@@ -126,7 +126,7 @@ def test_what_is_exported_is_what_stripe_has(
     assert capsys.readouterr().out == "Changes made: 0.\n"
 
     other = Sandbox(":memory:")
-    monkeypatch.setattr("quickscale_stripe.sandbox.get_sandbox", lambda: other)
+    use_client(SandboxHTTPClient(other))
     monkeypatch.setattr("sys.stdin", io.StringIO(exported))
     call_command("push_products", "-")
     capsys.readouterr()
@@ -155,13 +155,8 @@ def test_a_refusal_is_told_and_the_rest_goes_on(
     assert StripePrice.objects.filter(product__stripe_id="gallery").count() == 1
 
 
-def test_when_stripe_is_down_it_stops(
-    shop: Sandbox, push: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(*args: Any, **kwargs: Any) -> Any:
-        raise stripe.APIConnectionError("no route")
-
-    monkeypatch.setattr("quickscale_stripe.sandbox.recording.RecordingHTTPClient.request", fail)
+def test_when_stripe_is_down_it_stops(shop: Sandbox, push: Any, use_client: UseClient) -> None:
+    use_client(Unreachable())
     with pytest.raises(CommandError, match="no route"):
         push(GALLERY)
     assert not StripeProduct.objects.filter(stripe_id="gallery").exists()

@@ -9,7 +9,7 @@ from quickscale_stripe.catalogue import mirror
 from quickscale_stripe.client import get_client
 from quickscale_stripe.exceptions import NotForSaleError, PaymentsOffError
 from quickscale_stripe.models import StripePrice
-from quickscale_stripe.sandbox import Sandbox
+from quickscale_stripe_sandbox import Sandbox
 from tests.quickscale_stripe.shopping import open_checkout
 
 pytestmark = pytest.mark.django_db

@@ -14,7 +14,7 @@ from quickscale_stripe.conf import app_settings
 from quickscale_stripe.exceptions import PaymentsOffError
 from quickscale_stripe.fulfilment import Fulfilment
 from quickscale_stripe.models import StripeEvent
-from quickscale_stripe.sandbox import Sandbox
+from quickscale_stripe_sandbox import Sandbox
 
 LIVE = {"SECRET_KEY": "sk_live_1", "WEBHOOK_SECRET": "x", "LIVE_MODE": True}
 
@@ -26,8 +26,7 @@ def ids() -> set[str]:
         *checks.check_live_key_is_sent_by_https(None),
         *checks.check_networks(None),
         *checks.check_staff(None),
-        *checks.check_sandbox(None),
-        *checks.check_sandbox_mode(None),
+        *checks.check_client(None),
         *checks.check_fulfilment(None),
         *checks.check_policies(None),
         *checks.check_mails(None),
@@ -56,8 +55,9 @@ def ids() -> set[str]:
         ({"WEBHOOK_NETWORKS": "192.0.2.0/24, 2001:db8::/32"}, set()),
         ({"WEBHOOK_NETWORKS": ["192.0.2.1/24"]}, {"E014"}),
         ({"SECRET_KEY": "sk_test_1", "WEBHOOK_SECRET": "x", "STAFF_EMAILS": ""}, {"W004"}),
-        ({"SANDBOX": True}, {"E900"}),
-        ({"SANDBOX": True, "LIVE_MODE": True}, {"E900", "E006"}),
+        ({"CLIENT": "quickscale_stripe_sandbox.http_client"}, set()),
+        ({"CLIENT": "quickscale_stripe_sandbox.http_client", "LIVE_MODE": True}, {"E006"}),
+        ({"CLIENT": "nowhere.at_all"}, {"E006"}),
         ({"FULFILMENT": "nowhere.at_all"}, {"E007"}),
         ({"FULFILMENT": "quickscale_stripe.fulfilment.Fulfilment"}, set()),
         ({"FULFILMENT": "quickscale_stripe.models.Payment"}, {"E007"}),

@@ -15,7 +15,7 @@ from django.utils import timezone
 from quickscale_stripe.billing import customers
 from quickscale_stripe.client import get_client
 from quickscale_stripe.models import Payment, StripeEvent, StripePrice, StripeProduct
-from quickscale_stripe.sandbox import Sandbox
+from quickscale_stripe_sandbox import Sandbox
 from tests.quickscale_stripe.shopping import open_checkout
 
 pytestmark = pytest.mark.django_db

@@ -12,8 +12,8 @@ from quickscale_stripe.billing import customers
 from quickscale_stripe.client import get_client
 from quickscale_stripe.exceptions import StripeRefusedError, StripeUnavailableError
 from quickscale_stripe.models import StripeCustomer
-from quickscale_stripe.sandbox import Sandbox
-from quickscale_stripe.sandbox.recording import Recorded
+from quickscale_stripe_sandbox import Sandbox
+from quickscale_stripe_sandbox.recording import Recorded
 from tests.owners import make_owner
 from tests.quickscale_stripe.proof.test_contract import recorded
 

@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 import stripe
 from django.test import Client
+from django.utils import timezone
 
 from quickscale_credits.models import CreditLot
-from quickscale_stripe.models import Payment, StripeEvent, StripePrice, Subscription
-from quickscale_stripe.sandbox import Sandbox
-from quickscale_stripe.sandbox.client import SandboxHTTPClient
+from quickscale_stripe.models import Payment, StripeEvent, StripePrice, StripeProduct, Subscription
+from quickscale_stripe_sandbox import Sandbox
+from quickscale_stripe_sandbox.client import SandboxHTTPClient
 from tests.quickscale_stripe.shopping import open_checkout, open_signup
 from tests.quickscale_stripe.test_webhooks import post as post_event
 
@@ -115,12 +116,15 @@ def test_events_wait(
     assert facts() == [[], [], []]
 
 
-def test_who_never_answers_is_asked_again_and_given_up(
-    shop: Sandbox, buyer: Client, package: StripePrice, settings: Any
-) -> None:
+def test_who_never_answers_is_asked_again_and_given_up(buyer: Client, settings: Any) -> None:
     """With a real connection, so that time-outs and retries count."""
+    now = timezone.now()
+    product = StripeProduct.objects.create(stripe_id="prod_1", name="Pack", synced_at=now)
+    package = StripePrice.objects.create(
+        stripe_id="price_1", product=product, currency="usd", unit_amount=900, credits=100,
+        for_sale=True, synced_at=now,
+    )  # fmt: skip
     with socket.create_server(("127.0.0.1", 0), backlog=16) as server:
-        settings.QUICKSCALE_STRIPE_SANDBOX = False
         settings.QUICKSCALE_STRIPE_SECRET_KEY = "sk_test_nobody"
         settings.QUICKSCALE_STRIPE_API_BASE = f"http://127.0.0.1:{server.getsockname()[1]}"
         settings.QUICKSCALE_STRIPE_READ_TIMEOUT = 0.2

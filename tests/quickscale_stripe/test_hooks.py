@@ -14,8 +14,8 @@ from quickscale_stripe.billing import plan_changes, subscriptions
 from quickscale_stripe.client import get_client
 from quickscale_stripe.fulfilment import Fulfilment
 from quickscale_stripe.models import Payment, StripePrice, Subscription
-from quickscale_stripe.sandbox import Sandbox
-from quickscale_stripe.sandbox.operations import portal
+from quickscale_stripe_sandbox import Sandbox
+from quickscale_stripe_sandbox.operations import portal
 from tests.quickscale_stripe.shopping import charge_of, open_checkout, open_signup
 
 pytestmark = pytest.mark.django_db

@@ -16,7 +16,7 @@ from quickscale_stripe.billing import invoices, plan_changes, sessions
 from quickscale_stripe.client import get_client
 from quickscale_stripe.exceptions import FulfilmentFailedError, HookFailedError, NotOursError
 from quickscale_stripe.models import Payment, StripeCustomer, StripePrice, Subscription
-from quickscale_stripe.sandbox import Sandbox
+from quickscale_stripe_sandbox import Sandbox
 from tests.owners import make_owner
 from tests.quickscale_stripe.hooks import use_hooks
 from tests.quickscale_stripe.proof.world import World

@@ -13,7 +13,7 @@ from django.test import Client
 from quickscale_credits.models import CreditAccount, Service, ServiceUsage
 from quickscale_credits.services import create_missing_rows, register_temporarily
 from quickscale_stripe.models import Payment, StripePrice, Subscription
-from quickscale_stripe.sandbox import Sandbox
+from quickscale_stripe_sandbox import Sandbox
 from tests.browser import assert_accessible, assert_fits
 from tests.projects.base import ROOT
 from tests.quickscale_credits.surface import Shout, Whisper

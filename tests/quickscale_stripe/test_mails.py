@@ -16,7 +16,7 @@ from quickscale import mail_samples
 from quickscale_stripe.client import get_client
 from quickscale_stripe.internal.mail_samples import NAMES
 from quickscale_stripe.models import Payment, StripeEvent, StripePrice
-from quickscale_stripe.sandbox import Sandbox
+from quickscale_stripe_sandbox import Sandbox
 from tests.markup import words
 from tests.quickscale_stripe.hooks import use_hooks
 from tests.quickscale_stripe.shopping import charge_of, intent_of, open_checkout, open_signup

@@ -13,7 +13,7 @@ from django.db import IntegrityError, transaction
 from quickscale_stripe.billing import movements, subscriptions
 from quickscale_stripe.client import get_client
 from quickscale_stripe.models import MrrMovement, Subscription
-from quickscale_stripe.sandbox import Sandbox
+from quickscale_stripe_sandbox import Sandbox
 from tests.quickscale_stripe.proof.world import World
 
 pytestmark = pytest.mark.django_db

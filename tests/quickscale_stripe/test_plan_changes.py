@@ -22,7 +22,7 @@ from quickscale_stripe.exceptions import (
     SubscriptionEndsError,
 )
 from quickscale_stripe.models import Payment, StripePrice, Subscription
-from quickscale_stripe.sandbox import Sandbox
+from quickscale_stripe_sandbox import Sandbox
 from tests.owners import make_owner
 from tests.quickscale_stripe.proof.world import World
 from tests.quickscale_stripe.shopping import alter, balance

@@ -11,7 +11,7 @@ import stripe
 
 from quickscale_stripe.catalogue import mirror, publishing
 from quickscale_stripe.catalogue.publishing import PriceFields, ProductFields
-from quickscale_stripe.client import get_client
+from quickscale_stripe.client import get_client, using
 from quickscale_stripe.exceptions import (
     NotEditableError,
     PaymentsOffError,
@@ -19,8 +19,9 @@ from quickscale_stripe.exceptions import (
     StripeUnavailableError,
 )
 from quickscale_stripe.models import StripePrice, StripeProduct
-from quickscale_stripe.sandbox import Sandbox
-from quickscale_stripe.sandbox.recording import RecordingHTTPClient
+from quickscale_stripe_sandbox import Sandbox
+from quickscale_stripe_sandbox.recording import RecordingHTTPClient
+from tests.quickscale_stripe.conftest import Unreachable, UseClient
 
 pytestmark = pytest.mark.django_db
 
@@ -38,7 +39,7 @@ def remote_product(product: StripeProduct) -> stripe.Product:
     return get_client().v1.products.retrieve(product.stripe_id)
 
 
-def broken_at(number: int, *, arrives: bool) -> type[RecordingHTTPClient]:
+def broken_at(number: int, shop: Sandbox, *, arrives: bool) -> RecordingHTTPClient:
     """A client whose request of that number fails, after it reached Stripe or before."""
     sent = []
 
@@ -52,7 +53,7 @@ def broken_at(number: int, *, arrives: bool) -> type[RecordingHTTPClient]:
                 raise stripe.APIConnectionError("lost")
             return answer
 
-    return Broken
+    return Broken(shop)
 
 
 FULL = ProductFields(
@@ -244,16 +245,12 @@ class TestTrouble:
         shop: Sandbox,
         package: StripePrice,
         amount: int,
-        monkeypatch: pytest.MonkeyPatch,
+        use_client: UseClient,
     ) -> None:
         before = list(StripePrice.objects.order_by("pk").values())
         fields = replace(PriceFields.of(package), unit_amount=amount, credits=Decimal(1))
 
-        def down(*args: Any, **kwargs: Any) -> Any:
-            raise stripe.APIConnectionError("down")
-
-        monkeypatch.setattr(stripe.StripeClient, "raw_request", down)
-        monkeypatch.setattr("quickscale_stripe.sandbox.recording.RecordingHTTPClient.request", down)
+        use_client(Unreachable())
         with pytest.raises(StripeUnavailableError):
             publishing.update_price(price=package, fields=fields, reference="a")
         assert list(StripePrice.objects.order_by("pk").values()) == before
@@ -266,7 +263,6 @@ class TestTrouble:
         package: StripePrice,
         number: int,
         arrives: bool,
-        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         get_client().v1.prices.update(package.stripe_id, {"lookup_key": "starter"})
         mirror.sync_price(package.stripe_id)
@@ -276,12 +272,8 @@ class TestTrouble:
         def change() -> StripePrice:
             return publishing.update_price(price=package, fields=fields, reference="a")
 
-        with monkeypatch.context() as patch:
-            patch.setattr(
-                "quickscale_stripe.sandbox.SandboxHTTPClient", broken_at(number, arrives=arrives)
-            )
-            with pytest.raises(StripeUnavailableError):
-                change()
+        with using(broken_at(number, shop, arrives=arrives)), pytest.raises(StripeUnavailableError):
+            change()
         new = change()
         on_sale = get_client().v1.prices.list(
             {"product": package.product.stripe_id, "active": True}

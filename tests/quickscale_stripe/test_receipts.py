@@ -21,7 +21,7 @@ from quickscale.formats import format_money
 from quickscale_stripe import checks
 from quickscale_stripe.models import Payment, Refund, StripePrice, Subscription
 from quickscale_stripe.receipts import pdf, receipt
-from quickscale_stripe.sandbox import Sandbox
+from quickscale_stripe_sandbox import Sandbox
 from tests.quickscale_stripe.shopping import open_checkout, open_signup
 from tests.quickscale_stripe.test_pages import text_of
 from tests.quickscale_stripe.test_subscriptions import basic, subscribed

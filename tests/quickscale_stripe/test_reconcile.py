@@ -14,10 +14,11 @@ from quickscale_stripe.events.reconcile import reconcile
 from quickscale_stripe.exceptions import StripeUnavailableError, WouldWriteError
 from quickscale_stripe.internal.dry_run import dry_run
 from quickscale_stripe.models import Payment, Refund, StripeCustomer, StripePrice, Subscription
-from quickscale_stripe.sandbox import Sandbox
-from quickscale_stripe.sandbox.methods import find_method
-from quickscale_stripe.sandbox.operations import portal
-from quickscale_stripe.sandbox.recording import Recorded, RecordingHTTPClient
+from quickscale_stripe_sandbox import Sandbox
+from quickscale_stripe_sandbox.methods import find_method
+from quickscale_stripe_sandbox.operations import portal
+from quickscale_stripe_sandbox.recording import Recorded, RecordingHTTPClient
+from tests.quickscale_stripe.conftest import UseClient
 from tests.quickscale_stripe.proof.test_contract import recorded
 from tests.quickscale_stripe.shopping import balance, open_checkout
 from tests.quickscale_stripe.test_subscriptions import basic, open_signup
@@ -70,7 +71,7 @@ class ReadOnly(RecordingHTTPClient):
 
 
 def test_a_dry_run_writes_nothing_at_stripe(
-    shop: Sandbox, owner: Any, basic: StripePrice, capsys: Any, monkeypatch: pytest.MonkeyPatch
+    shop: Sandbox, owner: Any, basic: StripePrice, capsys: Any, use_client: UseClient
 ) -> None:
     """The customer's new card would be written to the subscription."""
     shop.pay(open_signup(owner, basic))
@@ -79,11 +80,10 @@ def test_a_dry_run_writes_nothing_at_stripe(
     with shop.world() as world:
         portal.save_method(world, customer.stripe_id or "", find_method("bank_success"))
     before = list(StripeCustomer.objects.values())
-    monkeypatch.setattr("quickscale_stripe.sandbox.SandboxHTTPClient", ReadOnly)
+    use_client(ReadOnly(shop))
     call_command("reconcile_stripe", "--dry-run")
     assert "would be sent to Stripe" in capsys.readouterr().out
     assert list(StripeCustomer.objects.values()) == before
-    monkeypatch.undo()
 
 
 def test_within_a_dry_run_stripe_is_only_read(shop: Sandbox, owner: Any) -> None:
@@ -126,7 +126,7 @@ def test_strangers_on_a_shared_account_cost_one_list_each(
 
 
 def test_a_list_that_stripe_refuses_for_now_is_told_and_the_rest_goes_on(
-    unheard: None, owner: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any
+    unheard: None, shop: Sandbox, owner: Any, use_client: UseClient, capsys: Any
 ) -> None:
     class Limited(RecordingHTTPClient):
         def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
@@ -135,7 +135,7 @@ def test_a_list_that_stripe_refuses_for_now_is_told_and_the_rest_goes_on(
                 return json.dumps(error), 429, {}
             return super().request(method, url, *args, **kwargs)
 
-    monkeypatch.setattr("quickscale_stripe.sandbox.SandboxHTTPClient", Limited)
+    use_client(Limited(shop))
     with pytest.raises(CommandError, match="could not be compared"):
         call_command("reconcile_stripe")
     assert "checkout list: " in capsys.readouterr().out

@@ -4,17 +4,17 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-import stripe
 
 from quickscale_stripe.billing import refunds, returns
-from quickscale_stripe.client import get_client
+from quickscale_stripe.client import get_client, using
 from quickscale_stripe.exceptions import (
     NotRefundableError,
     StripeRefusedError,
     StripeUnavailableError,
 )
 from quickscale_stripe.models import Payment, Refund, StripePrice
-from quickscale_stripe.sandbox import Sandbox
+from quickscale_stripe_sandbox import Sandbox
+from tests.quickscale_stripe.conftest import Unreachable, UseClient
 from tests.quickscale_stripe.shopping import balance, charge_of, open_checkout
 from tests.quickscale_stripe.test_publishing import broken_at
 
@@ -72,14 +72,10 @@ def test_interrupted_anywhere_the_same_reference_ends_it(
     paid: Payment,
     number: int,
     arrives: bool,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(
-            "quickscale_stripe.sandbox.SandboxHTTPClient", broken_at(number, arrives=arrives)
-        )
-        with pytest.raises(StripeUnavailableError):
-            refunds.refund(payment=paid, reference="a", amount=300)
+    broken = broken_at(number, shop, arrives=arrives)
+    with using(broken), pytest.raises(StripeUnavailableError):
+        refunds.refund(payment=paid, reference="a", amount=300)
     refunds.refund(payment=paid, reference="a", amount=300)
     shop.deliver()
     paid.refresh_from_db()
@@ -132,12 +128,9 @@ def test_of_an_invoice(shop: Sandbox, owner: Any) -> None:
 
 
 def test_when_stripe_is_down_nothing_is_taken(
-    owner: Any, paid: Payment, monkeypatch: pytest.MonkeyPatch
+    owner: Any, paid: Payment, use_client: UseClient
 ) -> None:
-    def down(*args: Any, **kwargs: Any) -> Any:
-        raise stripe.APIConnectionError("down")
-
-    monkeypatch.setattr("quickscale_stripe.sandbox.recording.RecordingHTTPClient.request", down)
+    use_client(Unreachable())
     with pytest.raises(StripeUnavailableError):
         refunds.refund(payment=paid, reference="a")
     assert (Refund.objects.count(), balance(owner)) == (0, 100)

@@ -14,7 +14,7 @@ from quickscale_stripe.billing import reversals
 from quickscale_stripe.client import get_client
 from quickscale_stripe.events import inbox, reconcile
 from quickscale_stripe.models import Dispute, Payment, Refund, StripeEvent, StripePrice
-from quickscale_stripe.sandbox import Sandbox
+from quickscale_stripe_sandbox import Sandbox
 from tests.quickscale_stripe.hooks import use_hooks
 from tests.quickscale_stripe.proof.world import World
 from tests.quickscale_stripe.shopping import alter, balance, charge_of, intent_of, open_checkout

@@ -15,7 +15,7 @@ import typing_extensions
 from quickscale_stripe.billing import customers, plan_changes, schedules, subscriptions
 from quickscale_stripe.client import get_client
 from quickscale_stripe.models import Payment, StripePrice, Subscription
-from quickscale_stripe.sandbox import Sandbox, shapes
+from quickscale_stripe_sandbox import Sandbox, shapes
 from tests.quickscale_stripe.shopping import balance
 
 #: What a change decides itself.

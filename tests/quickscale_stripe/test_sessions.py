@@ -30,7 +30,7 @@ from quickscale_stripe.models import (
     StripePrice,
     Subscription,
 )
-from quickscale_stripe.sandbox import Sandbox
+from quickscale_stripe_sandbox import Sandbox
 from tests.owners import make_owner, user_of
 from tests.quickscale_stripe.hooks import use_hooks
 from tests.quickscale_stripe.proof.world import World

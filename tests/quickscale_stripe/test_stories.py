@@ -25,7 +25,7 @@ from quickscale_stripe.models import (
     StripePrice,
     Subscription,
 )
-from quickscale_stripe.sandbox import Sandbox
+from quickscale_stripe_sandbox import Sandbox
 from tests.quickscale_stripe.shopping import open_checkout
 from tests.quickscale_stripe.test_subscriptions import open_signup
 from tests.quickscale_stripe.test_webhooks import post

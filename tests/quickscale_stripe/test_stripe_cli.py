@@ -17,11 +17,11 @@ from quickscale_stripe.models import (
     StripeProduct,
     Subscription,
 )
-from quickscale_stripe.sandbox import Sandbox
-from quickscale_stripe.sandbox.server import make_sandbox_server
-from tests.quickscale_stripe.sandbox.cli import needs_cli, run_cli
+from quickscale_stripe_sandbox import Sandbox
+from quickscale_stripe_sandbox.server import make_sandbox_server
 from tests.quickscale_stripe.shopping import balance, charge_of, open_checkout
 from tests.quickscale_stripe.test_subscriptions import basic, subscribed
+from tests.quickscale_stripe_sandbox.cli import needs_cli, run_cli
 
 __all__ = ["basic", "subscribed"]
 

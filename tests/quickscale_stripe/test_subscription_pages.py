@@ -19,11 +19,12 @@ from quickscale_stripe import mails
 from quickscale_stripe.catalogue import mirror
 from quickscale_stripe.client import get_client
 from quickscale_stripe.models import Payment, StripePrice, StripeProduct, Subscription
-from quickscale_stripe.sandbox import Sandbox
+from quickscale_stripe_sandbox import Sandbox
+from tests.quickscale_stripe.conftest import Unreachable, UseClient
 from tests.quickscale_stripe.hooks import use_hooks
 from tests.quickscale_stripe.proof.world import World
 from tests.quickscale_stripe.shopping import balance
-from tests.quickscale_stripe.test_pages import Unreachable, text_of
+from tests.quickscale_stripe.test_pages import text_of
 from tests.quickscale_stripe.test_subscriptions import basic, open_signup, pro, subscribed
 
 __all__ = ["basic", "pro", "subscribed"]
@@ -430,14 +431,14 @@ def test_while_stripe_is_down_each_page_says_so_and_leads_on(
     buyer: Client,
     subscribed: Subscription,
     pro: StripePrice,
-    monkeypatch: pytest.MonkeyPatch,
+    use_client: UseClient,
     method: str,
     path: str,
     words: str,
 ) -> None:
     token = token_on(buyer.get(CHANGE, {"price": pro.pk}))
     Subscription.objects.update(schedule_id="sub_sched_1")
-    monkeypatch.setattr("quickscale_stripe.sandbox.SandboxHTTPClient", lambda _: Unreachable())
+    use_client(Unreachable())
     data = {"price": pro.pk, "token": token, "reference": str(uuid.uuid4())}
     page = getattr(buyer, method)(path, data)
     assert page.status_code == 503

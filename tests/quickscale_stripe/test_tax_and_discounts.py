@@ -9,7 +9,7 @@ from django.test import Client
 
 from quickscale_stripe.client import get_client
 from quickscale_stripe.models import Payment, StripePrice
-from quickscale_stripe.sandbox import Sandbox
+from quickscale_stripe_sandbox import Sandbox
 from tests.quickscale_stripe.shopping import balance, charge_of, open_checkout, open_signup
 from tests.quickscale_stripe.test_subscriptions import basic
 

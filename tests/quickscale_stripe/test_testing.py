@@ -11,6 +11,7 @@ import pytest
 from django.contrib.auth import get_user_model
 
 from quickscale_credits.models import CreditAccount
+from quickscale_stripe.client import get_client
 from quickscale_stripe.models import Payment, Subscription
 from quickscale_stripe.testing import StripeOfTest, stripe_sandbox
 from tests.quickscale_stripe.shopping import charge_of
@@ -75,32 +76,31 @@ def test_an_empty_account(db: None, ada: Any) -> None:
 def test_overrides_that_outlive_the_block_bring_nothing_of_it_back(db: None) -> None:
     from django.test import override_settings
 
-    from quickscale_stripe.conf import app_settings
+    from quickscale_stripe.client import payments_are_on, webhook_secrets
 
-    before = (app_settings.sandbox, app_settings.webhook_secret)
+    before = (payments_are_on(), webhook_secrets())
     block = stripe_sandbox(seed=False)
     block.__enter__()
     override = override_settings(QUICKSCALE_STRIPE_PAGE_SIZE=3)
     override.enable()
-    assert app_settings.sandbox
+    assert payments_are_on()
     block.__exit__(None, None, None)
-    assert (app_settings.sandbox, app_settings.webhook_secret) == before
+    assert (payments_are_on(), webhook_secrets()) == before
     override.disable()
-    assert (app_settings.sandbox, app_settings.webhook_secret) == before
+    assert (payments_are_on(), webhook_secrets()) == before
 
 
-def test_the_end_of_the_block_ends_the_sandbox(settings: Any, stripe: StripeOfTest) -> None:
-    from quickscale_stripe.sandbox import get_sandbox
+def test_the_end_of_the_block_ends_the_sandbox(stripe: StripeOfTest) -> None:
+    def names() -> list[str | None]:
+        return [customer.name for customer in get_client().v1.customers.list().data]
 
-    assert get_sandbox() is stripe.sandbox
-    with stripe_sandbox(seed=False) as inner:
-        assert get_sandbox() is inner.sandbox
-    assert get_sandbox() is stripe.sandbox
+    get_client().v1.customers.create({"name": "Ada"})
+    with stripe_sandbox(seed=False):
+        assert names() == []
+    assert names() == ["Ada"]
 
 
-def test_an_event_that_the_site_refuses_fails_the_test(
-    settings: Any, stripe: StripeOfTest, ada: Any
-) -> None:
-    settings.QUICKSCALE_STRIPE_WEBHOOK_SECRET = "whsec_another"
+def test_an_event_that_the_site_refuses_fails_the_test(stripe: StripeOfTest, ada: Any) -> None:
+    stripe.sandbox.add_endpoint("http://testserver/stripe/webhook/", secret="whsec_another")
     with pytest.raises(AssertionError, match="The webhook answered"):
         stripe.buy(ada, "Starter pack")

@@ -10,7 +10,7 @@ import pytest
 from quickscale_credits.models import CreditLot
 from quickscale_stripe.client import get_client
 from quickscale_stripe.models import Payment
-from quickscale_stripe.sandbox import Sandbox
+from quickscale_stripe_sandbox import Sandbox
 from tests.quickscale_stripe.proof.world import World
 from tests.quickscale_stripe.shopping import balance
 

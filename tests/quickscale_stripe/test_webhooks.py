@@ -24,7 +24,7 @@ from quickscale_stripe.client import get_client
 from quickscale_stripe.events import handlers, inbox
 from quickscale_stripe.exceptions import StripeRefusedError
 from quickscale_stripe.models import Payment, StripeCustomer, StripeEvent, StripePrice
-from quickscale_stripe.sandbox import Sandbox
+from quickscale_stripe_sandbox import Sandbox
 from tests.quickscale_stripe.conftest import SECRET
 from tests.quickscale_stripe.shopping import balance, open_checkout
 

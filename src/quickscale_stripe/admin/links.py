@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
-from quickscale_stripe.conf import app_settings
+from quickscale_stripe.client import has_stand_in
 
 DASHBOARD = "https://dashboard.stripe.com"
 
@@ -16,7 +16,7 @@ def stripe_url(kind: str, stripe_id: str | None, *, livemode: bool) -> str:
     Args:
         kind: as in the dashboard's addresses: ``customers``, ``payments``, ``products``, ...
     """
-    if not stripe_id or app_settings.sandbox or app_settings.api_base:
+    if not stripe_id or has_stand_in():
         return ""
     return f"{DASHBOARD}/{'' if livemode else 'test/'}{kind}/{stripe_id}"
 

@@ -22,7 +22,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from quickscale_stripe import signals
-from quickscale_stripe.client import get_client
+from quickscale_stripe.client import get_client, webhook_secrets
 from quickscale_stripe.conf import app_settings
 from quickscale_stripe.events.handlers import handler_for
 from quickscale_stripe.exceptions import (
@@ -167,7 +167,7 @@ def _keep(body: bytes | str) -> StripeEvent:
 
 
 def _verify(body: bytes, signature: str | None) -> None:
-    for secret in app_settings.webhook_secret:
+    for secret in webhook_secrets():
         try:
             stripe.WebhookSignature.verify_header(
                 body, signature, secret, app_settings.webhook_tolerance

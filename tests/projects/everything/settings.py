@@ -11,6 +11,7 @@ ROOT_URLCONF = "tests.projects.everything.urls"
 
 INSTALLED_APPS = project.installed_apps(
     "tests.projects.everything.users",
+    "quickscale_stripe_sandbox",
     "allauth.mfa",
     "allauth.socialaccount",
     "allauth.socialaccount.providers.dummy",
@@ -23,3 +24,4 @@ CONTENT_SECURITY_POLICY = project.content_security_policy()
 vars().update(project.account_settings(INSTALLED_APPS))
 
 TEMPLATES[0]["DIRS"] = [ROOT / "tests" / "projects" / "everything" / "templates"]
+QUICKSCALE_STRIPE_SANDBOX_PATH = ":memory:"

@@ -9,6 +9,7 @@ urlpatterns = [
     path("services/", include("quickscale_credits.urls_services")),
     path("dashboard/credits/", include("quickscale_credits.urls")),
     path("stripe/", include("quickscale_stripe.urls_webhook")),
+    path("stripe/sandbox/", include("quickscale_stripe_sandbox.urls")),
     path("dashboard/", include("quickscale_stripe.urls")),
     path("admin/", admin.site.urls),
     path("dashboard/", include("quickscale_dashboard.urls")),

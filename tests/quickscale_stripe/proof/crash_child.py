@@ -23,7 +23,6 @@ from django.conf import settings
 def main() -> None:
     site = json.loads(os.environ["PROOF_SITE"])
     settings.DATABASES["default"] |= site["database"]
-    settings.QUICKSCALE_STRIPE_SANDBOX = True
     settings.QUICKSCALE_STRIPE_WEBHOOK_SECRET = site["secret"]
     django.setup()
     warm_up()
@@ -41,7 +40,7 @@ def warm_up() -> None:
     """Import here, and not in each child, what a request needs."""
     from django.test import Client
 
-    from quickscale_stripe.sandbox import Sandbox, SandboxHTTPClient
+    from quickscale_stripe_sandbox import Sandbox, SandboxHTTPClient
 
     assert Client().get("/stripe/webhook/").status_code == 405
     account = Sandbox(":memory:")
@@ -84,19 +83,17 @@ def killer(at: int) -> Callable[[], None]:
 
 
 def watch_stripe(path: str, step: Callable[[], None]) -> None:
-    from quickscale_stripe import sandbox
+    from quickscale_stripe_sandbox import Sandbox, SandboxHTTPClient
 
-    account = sandbox.Sandbox(path)
-
-    class WatchedClient(sandbox.SandboxHTTPClient):
+    class WatchedClient(SandboxHTTPClient):
         def request(self, *args: Any, **kwargs: Any) -> Any:
             step()
             answer = super().request(*args, **kwargs)
             step()
             return answer
 
-    sandbox.get_sandbox = lambda: account
-    sandbox.SandboxHTTPClient = WatchedClient  # type: ignore[misc]
+    client = WatchedClient(Sandbox(path))
+    settings.QUICKSCALE_STRIPE_CLIENT = lambda: client
 
 
 def watch_database(step: Callable[[], None]) -> None:

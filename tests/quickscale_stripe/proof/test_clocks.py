@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from quickscale_stripe.billing import reversals, subscriptions
 from quickscale_stripe.models import Dispute, Payment, Refund
-from quickscale_stripe.sandbox import Sandbox
+from quickscale_stripe_sandbox import Sandbox
 from tests.quickscale_stripe.proof.world import World
 from tests.quickscale_stripe.shopping import balance
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import ast
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 import stripe
@@ -41,13 +41,14 @@ from quickscale_stripe.management.commands import (
     create_webhook_endpoint,
 )
 from quickscale_stripe.models import Payment
-from quickscale_stripe.sandbox import Sandbox, thin
-from quickscale_stripe.sandbox.methods import find_method
-from quickscale_stripe.sandbox.operations import payments
-from quickscale_stripe.sandbox.operations.payment_methods import method_from
-from quickscale_stripe.sandbox.operations.portal import save_method
-from quickscale_stripe.sandbox.recording import MONEY, Recorded, RecordingHTTPClient
+from quickscale_stripe_sandbox import Sandbox, thin
+from quickscale_stripe_sandbox.methods import find_method
+from quickscale_stripe_sandbox.operations import payments
+from quickscale_stripe_sandbox.operations.payment_methods import method_from
+from quickscale_stripe_sandbox.operations.portal import save_method
+from quickscale_stripe_sandbox.recording import MONEY, Recorded, RecordingHTTPClient
 from tests.owners import make_owner
+from tests.quickscale_stripe.conftest import UseClient
 from tests.quickscale_stripe.proof.world import World
 from tests.quickscale_stripe.shopping import charge_of
 from tests.quickscale_stripe.test_webhooks import post
@@ -58,22 +59,12 @@ PACKAGE = Path(quickscale_stripe.__file__).parent
 URLS = {"success_url": "http://testserver/done/", "cancel_url": "http://testserver/back/"}
 
 
-class Recorder(RecordingHTTPClient):
-    """Refuses what no site should send, and notes all requests of all clients in one place."""
-
-    log: ClassVar[list[Recorded]] = []
-
-    def __init__(self, sandbox: Sandbox) -> None:
-        super().__init__(sandbox)
-        self.requests = self.log
-
-
 @pytest.fixture
-def recorded(shop: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Recorded]]:
-    monkeypatch.setattr("quickscale_stripe.sandbox.SandboxHTTPClient", Recorder)
-    Recorder.log.clear()
-    yield Recorder.log
-    Recorder.log.clear()
+def recorded(shop: Sandbox, use_client: UseClient) -> list[Recorded]:
+    """The requests of all clients, none of which a site should not send."""
+    client = RecordingHTTPClient(shop)
+    use_client(client)
+    return client.requests
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -27,11 +28,11 @@ from stripe import WebhookSignature
 
 from quickscale_credits import ledger
 from quickscale_credits.models import CreditAccount, CreditLot
-from quickscale_stripe.client import get_client
+from quickscale_stripe.client import get_client, using
 from quickscale_stripe.events.handlers import HANDLERS
 from quickscale_stripe.events.reconcile import reconcile
 from quickscale_stripe.models import Payment, StripeEvent, StripePrice
-from quickscale_stripe.sandbox import Sandbox
+from quickscale_stripe_sandbox import Sandbox, SandboxHTTPClient
 from tests.quickscale_stripe.conftest import SECRET
 from tests.quickscale_stripe.proof import crash_child
 from tests.quickscale_stripe.proof.world import World
@@ -45,14 +46,11 @@ STRIDE = int(os.environ.get("QUICKSCALE_CRASH_STRIDE", "5"))
 
 
 @pytest.fixture
-def sandbox(settings: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Sandbox]:
+def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
     """A Stripe that several processes see."""
-    settings.QUICKSCALE_STRIPE_SANDBOX = True
-    settings.QUICKSCALE_STRIPE_WEBHOOK_SECRET = SECRET
     account = Sandbox(tmp_path / "stripe.sqlite3")
-    monkeypatch.setattr("quickscale_stripe.sandbox.get_sandbox", lambda: account)
-    yield account
-    account.close()
+    with closing(account), using(SandboxHTTPClient(account), webhook_secret=SECRET):
+        yield account
 
 
 class Site:

@@ -25,9 +25,10 @@ from quickscale_stripe.models import (
     StripeEvent,
     Subscription,
 )
-from quickscale_stripe.sandbox import Sandbox
-from quickscale_stripe.sandbox.recording import RecordingHTTPClient
+from quickscale_stripe_sandbox import Sandbox
+from quickscale_stripe_sandbox.recording import RecordingHTTPClient
 from tests.owners import make_owner, user_of
+from tests.quickscale_stripe.conftest import UseClient
 from tests.quickscale_stripe.proof.stories import STORIES
 from tests.quickscale_stripe.proof.world import World, load, save
 from tests.quickscale_stripe.shopping import charge_of
@@ -64,7 +65,9 @@ class Watcher(RecordingHTTPClient):
 
 
 @pytest.fixture(autouse=True)
-def watched(shop: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Watcher]]:
+def watched(
+    shop: Sandbox, monkeypatch: pytest.MonkeyPatch, use_client: UseClient
+) -> Iterator[type[Watcher]]:
     second = connection.copy("second")
 
     def look() -> list[str]:
@@ -73,7 +76,7 @@ def watched(shop: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Wat
             return [name for (name,) in cursor.fetchall()]
 
     monkeypatch.setattr(Watcher, "looks", staticmethod(look), raising=False)
-    monkeypatch.setattr("quickscale_stripe.sandbox.SandboxHTTPClient", Watcher)
+    use_client(Watcher(shop))
     Watcher.found.clear()
     Watcher.asked.clear()
     yield Watcher

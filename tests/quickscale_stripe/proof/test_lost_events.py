@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from quickscale_stripe.events.reconcile import reconcile
 from quickscale_stripe.models import Payment, Refund, StripeEvent
-from quickscale_stripe.sandbox import Sandbox
+from quickscale_stripe_sandbox import Sandbox
 from tests.quickscale_stripe.proof.stories import STORIES
 from tests.quickscale_stripe.proof.test_permutations import check_end, in_order, tell, undone
 from tests.quickscale_stripe.proof.world import World, end_of, load

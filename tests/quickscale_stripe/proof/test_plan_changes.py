@@ -30,7 +30,7 @@ from quickscale_stripe.catalogue import mirror
 from quickscale_stripe.client import get_client
 from quickscale_stripe.exceptions import PaymentsError
 from quickscale_stripe.models import Payment, StripePrice, Subscription
-from quickscale_stripe.sandbox import Sandbox
+from quickscale_stripe_sandbox import Sandbox
 from tests.quickscale_stripe.proof.world import World, load, save
 
 pytestmark = pytest.mark.django_db

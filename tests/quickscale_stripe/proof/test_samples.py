@@ -27,7 +27,8 @@ from quickscale_stripe.models import (
     StripeProduct,
     Subscription,
 )
-from quickscale_stripe.sandbox import Sandbox
+from quickscale_stripe_sandbox import Sandbox
+from tests.quickscale_stripe.conftest import UseClient
 from tests.quickscale_stripe.test_webhooks import post, snapshot
 
 FIXTURES = Path(__file__).resolve().parents[4] / "shared" / "stripe" / "fixtures3.json"
@@ -141,11 +142,11 @@ class Samples(stripe.HTTPClient):
 
 
 @pytest.fixture
-def samples(sandbox: Sandbox, owner: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, Object]:
+def samples(sandbox: Sandbox, owner: Any, use_client: UseClient) -> dict[str, Object]:
     """Stripe's samples, all of one owner of this site and with the plan's period in order."""
     customer = customers.ensure(owner)
     found: dict[str, Object] = json.loads(FIXTURES.read_text())["resources"]
-    monkeypatch.setattr("quickscale_stripe.sandbox.SandboxHTTPClient", lambda _: Samples(found))
+    use_client(Samples(found))
     for kind in ("charge", "checkout.session", "invoice", "payment_intent", "refund",
                  "subscription", "payment_method"):  # fmt: skip
         found[kind]["customer"] = customer.stripe_id

@@ -14,9 +14,9 @@ from quickscale_credits.models import CreditAccount, CreditLot
 from quickscale_stripe.billing import movements, subscriptions
 from quickscale_stripe.client import get_client
 from quickscale_stripe.models import Charge, Dispute, Payment, Refund, StripePrice, Subscription
-from quickscale_stripe.sandbox import Sandbox
-from quickscale_stripe.sandbox.methods import find_method
-from quickscale_stripe.sandbox.operations import invoices, payment_methods, payments, portal
+from quickscale_stripe_sandbox import Sandbox
+from quickscale_stripe_sandbox.methods import find_method
+from quickscale_stripe_sandbox.operations import invoices, payment_methods, payments, portal
 from tests.quickscale_stripe.shopping import open_checkout, open_signup
 
 _TABLES = ("object", "idempotency", "due", "delivery", "setting")

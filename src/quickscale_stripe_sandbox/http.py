@@ -1,0 +1,33 @@
+"""One HTTP request to the sandbox: the API answers it, or a page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from quickscale_stripe_sandbox import web
+from quickscale_stripe_sandbox.engine import Sandbox
+from quickscale_stripe_sandbox.responses import Request, SandboxResponse
+
+
+def respond(
+    sandbox: Sandbox,
+    method: str,
+    target: str,
+    headers: Mapping[str, str],
+    body: bytes = b"",
+    *,
+    base_url: str | None = None,
+) -> SandboxResponse:
+    """Answer a request.
+
+    Args:
+        target: path and query, from the sandbox's root on.
+        base_url: where this request reached the sandbox, without a slash at its end.
+    """
+    path, _, query = target.partition("?")
+    names = {name.lower(): value for name, value in headers.items()}
+    base = base_url or sandbox.base_url
+    request = Request(method.upper(), path, query, names, body, base)
+    if path.startswith(("/v1/", "/v2/")):
+        return sandbox.answer(request)
+    return web.respond(sandbox, request)

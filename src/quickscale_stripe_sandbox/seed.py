@@ -1,0 +1,74 @@
+"""A small catalogue to begin with."""
+
+from __future__ import annotations
+
+from quickscale_stripe_sandbox.operations.catalogue import new_price, new_product
+from quickscale_stripe_sandbox.operations.discounts import create_code, create_coupon
+from quickscale_stripe_sandbox.operations.portal import save_default_configuration
+from quickscale_stripe_sandbox.world import World
+
+_PACKS = [
+    ("Starter pack", "To try things out.", 100, 900),
+    ("Studio pack", "For regular work.", 500, 3900),
+    ("Workshop pack", "The best price for a credit.", 2000, 12900),
+]
+_PLANS = [
+    ("Basic plan", "Credits every month for one person.", 300, 1900, ["All services"]),
+    (
+        "Pro plan",
+        "More credits, at a lower price for each.",
+        1000,
+        4900,
+        ["All services", "Priority support"],
+    ),
+]
+_MONTHS_PAID_A_YEAR = 10
+
+
+def seed(world: World) -> bool:
+    """Make three credit packages, two plans and a promotion code, unless there are products.
+
+    The customer portal's settings are saved, too. Returns whether it made products. The code is
+    ``WELCOME``, for 10 % off one payment.
+    Metadata are those that ``quickscale_stripe`` reads: ``credits``, ``credits_interval`` and
+    ``display_order``.
+    """
+    save_default_configuration(world)
+    if world.all("product"):
+        return False
+    for order, (name, description, credits, amount) in enumerate(_PACKS, 1):  # noqa: A001
+        metadata = {"credits": str(credits), "display_order": str(order)}
+        product = new_product(world, name=name, description=description, metadata=metadata)
+        price = new_price(
+            world,
+            product["id"],
+            {"currency": "usd", "unit_amount": amount, "metadata": metadata},
+        )
+        world.save(product | {"default_price": price["id"]})
+    for order, (name, description, credits, amount, features) in enumerate(_PLANS, 1):  # noqa: A001
+        product = new_product(
+            world,
+            name=name,
+            description=description,
+            marketing_features=[{"name": feature} for feature in features],
+            metadata={"credits": str(credits), "display_order": str(10 + order)},
+        )
+        for interval, times in (("month", 1), ("year", _MONTHS_PAID_A_YEAR)):
+            metadata = {"credits": str(credits)}
+            if interval == "year":
+                metadata = {"credits": str(12 * credits), "credits_interval": "month"}
+            price = new_price(
+                world,
+                product["id"],
+                {
+                    "currency": "usd",
+                    "unit_amount": amount * times,
+                    "recurring": {"interval": interval},
+                    "metadata": metadata,
+                },
+            )
+            if interval == "month":
+                world.save(product | {"default_price": price["id"]})
+    coupon = create_coupon(world, {"percent_off": 10.0, "duration": "once", "name": "Welcome"})
+    create_code(world, {"code": "WELCOME", "promotion": {"type": "coupon", "coupon": coupon["id"]}})
+    return True

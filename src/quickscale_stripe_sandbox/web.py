@@ -1,0 +1,57 @@
+"""Requests for anything but the API: which page answers them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from quickscale_stripe_sandbox import control, render
+from quickscale_stripe_sandbox.errors import ApiError
+from quickscale_stripe_sandbox.responses import Request, SandboxResponse
+
+if TYPE_CHECKING:
+    from quickscale_stripe_sandbox.engine import Sandbox
+
+View: TypeAlias = "Callable[[Sandbox, Request, str], SandboxResponse]"
+
+_MODULES = ("payment_pages", "portal_pages")
+_views: list[tuple[re.Pattern[str], View]] = []
+
+
+def at(pattern: str) -> Callable[[View], View]:
+    """Register a page; the pattern's group is the id of what it shows."""
+
+    def register(view: View) -> View:
+        _views.append((re.compile(pattern), view))
+        return view
+
+    return register
+
+
+def respond(sandbox: Sandbox, request: Request) -> SandboxResponse:
+    if request.method not in {"GET", "HEAD", "POST"}:
+        return SandboxResponse(405, {"Allow": "GET, HEAD, POST"})
+    if request.method == "POST" and request.headers.get("sec-fetch-site") == "cross-site":
+        return message(request, 403, "Not from here", "Another site sent this form.")
+    if request.path.startswith("/_sandbox/"):
+        return control.respond(sandbox, request)
+    for module in _MODULES:
+        import_module(f"quickscale_stripe_sandbox.{module}")
+    for pattern, view in _views:
+        if found := pattern.fullmatch(request.path):
+            try:
+                return view(sandbox, request, found.group(1))
+            except ApiError as error:
+                return message(request, error.status, "This can't be shown", str(error))
+            except ValueError as error:
+                return message(request, 400, "This can't be done", str(error))
+    return message(request, 404, "No such page", "The sandbox has no page at this address.")
+
+
+def message(
+    request: Request, status: int, heading: str, text: str, **context: Any
+) -> SandboxResponse:
+    """A page with one message; ``rows`` are pairs of label and value, ``link`` leads on."""
+    return render.page(request, "message", status, heading=heading, text=text, **context)
