@@ -481,8 +481,12 @@ class Payment(OwnedModel):
         ]
 
     def __str__(self) -> str:
-        what = self.description or self.get_kind_display()
-        return f"{what}, {format_money(self.total, self.currency)}"
+        return f"{self.title}, {format_money(self.total, self.currency)}"
+
+    @property
+    def title(self) -> str:
+        """What it is for, as people read it."""
+        return self.description or str(self.get_kind_display())
 
     @property
     def is_paid(self) -> bool:

@@ -493,7 +493,7 @@ class TestServices:
         unused = text(staff.get(f"{ADMIN}/service/{services['whisper'].pk}/usage/"))
 
         assert "Together 1 1 3 1" in page
-        assert "3.00 credits for each use." in page
+        assert "3 credits for each use." in page
         assert "Nobody used it." in unused
 
     def test_are_switched_in_bulk(self, staff, services):

@@ -12,7 +12,7 @@ from django.db import models
 from django.http import HttpRequest
 
 from quickscale.admin.base import Mixin
-from quickscale.formats import format_moment
+from quickscale.formats import format_credits, format_moment, format_money
 
 
 class RoomMixin:
@@ -61,6 +61,28 @@ def moment(field: str, description: Any) -> Column:
         return format_moment(value) if value else None
 
     column.__name__ = "moment"  # its cells have the class "field-moment"
+    return column
+
+
+def credits_column(field: str, description: Any, *, signed: bool = False) -> Column:
+    """Make a column that shows a number of credits."""
+
+    @admin.display(description=description, ordering=field, empty_value="-")
+    def column(row: Any) -> str | None:
+        value = getattr(row, field)
+        return None if value is None else format_credits(value, signed=signed)
+
+    return column
+
+
+def money_column(field: str, description: Any) -> Column:
+    """Make a column that shows minor units of the row's ``currency``."""
+
+    @admin.display(description=description, ordering=field, empty_value="")
+    def column(row: Any) -> str | None:
+        value = getattr(row, field)
+        return None if value is None else format_money(value, row.currency)
+
     return column
 
 

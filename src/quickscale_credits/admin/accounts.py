@@ -13,7 +13,7 @@ from django.contrib.admin.options import IS_POPUP_VAR
 from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.db.models import Avg, Count, DecimalField, OuterRef, Q, QuerySet, Subquery, Sum
-from django.db.models.functions import Coalesce, TruncDate
+from django.db.models.functions import Coalesce, Round, TruncDate
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
@@ -26,13 +26,13 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from quickscale.admin import search
 from quickscale.admin.base import ModelAdmin, TabularInline
-from quickscale.admin.columns import RoomMixin, moment, readable
+from quickscale.admin.columns import RoomMixin, credits_column, moment, readable
 from quickscale.admin.jobs import Job, JobsMixin
 from quickscale.admin.pages import PagesMixin
 from quickscale.formats import format_credits, format_moment, format_number
 from quickscale_credits import ledger
 from quickscale_credits.admin.bulk import AT_ONCE, grant_to, keep_grant
-from quickscale_credits.admin.columns import ReadableMixin, amount
+from quickscale_credits.admin.columns import ReadableMixin
 from quickscale_credits.admin.forms import GrantForm, ImportForm, OpenAccountForm, ReasonForm
 from quickscale_credits.admin.tasks import (
     ACCOUNT_TASKS,
@@ -126,8 +126,8 @@ class CreditAccountAdmin(
     readonly_fields = ["owner", "status", "overdraft", "created", "changed"]
     actions = ["add_to_selected", "freeze", "unfreeze", "download_csv"]
     export_fields = ("pk", "owner", "status", "posted", "held", "created_at")
-    on_hold = staticmethod(amount("held", gettext_lazy("on hold")))
-    overdraft = staticmethod(amount("overdraft_limit", gettext_lazy("overdraft limit")))
+    on_hold = staticmethod(credits_column("held", gettext_lazy("on hold")))
+    overdraft = staticmethod(credits_column("overdraft_limit", gettext_lazy("overdraft limit")))
     created = staticmethod(moment("created_at", gettext_lazy("created")))
     changed = staticmethod(moment("updated_at", gettext_lazy("changed")))
 
@@ -442,7 +442,7 @@ class AllocationInline(ReadableMixin, TabularInline):
     model = CreditAllocation
     columns: ClassVar[Any] = ["lot", "credit_type", "ends", "share"]
     verbose_name_plural = gettext_lazy("which credits")
-    share = staticmethod(amount("amount", gettext_lazy("amount"), signed=True))
+    share = staticmethod(credits_column("amount", gettext_lazy("amount"), signed=True))
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return self.columns
@@ -497,8 +497,8 @@ class CreditTransactionAdmin(
         "actor",
         "created_at",
     )
-    change = staticmethod(amount("amount", gettext_lazy("amount"), signed=True))
-    after = staticmethod(amount("balance_after", gettext_lazy("balance after")))
+    change = staticmethod(credits_column("amount", gettext_lazy("amount"), signed=True))
+    after = staticmethod(credits_column("balance_after", gettext_lazy("balance after")))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).select_related("account__owner", "service", "actor")
@@ -512,8 +512,8 @@ class CreditLotAdmin(OwnerSearchMixin, TasksMixin, ReadableMixin, ModelAdmin):
     list_select_related = ["account__owner"]
     ordering = ["-pk"]
     show_full_result_count = False
-    granted = staticmethod(amount("amount", gettext_lazy("amount")))
-    left = staticmethod(amount("remaining", gettext_lazy("remaining")))
+    granted = staticmethod(credits_column("amount", gettext_lazy("amount")))
+    left = staticmethod(credits_column("remaining", gettext_lazy("remaining")))
 
 
 @admin.register(CreditHold)
@@ -524,7 +524,7 @@ class CreditHoldAdmin(OwnerSearchMixin, TasksMixin, ReadableMixin, ModelAdmin):
     list_select_related = ["account__owner"]
     ordering = ["-pk"]
     show_full_result_count = False
-    set_aside = staticmethod(amount("amount", gettext_lazy("amount")))
+    set_aside = staticmethod(credits_column("amount", gettext_lazy("amount")))
 
 
 class NewPriceInline(TabularInline):
@@ -566,7 +566,7 @@ class ServicePriceAdmin(CsvExportMixin, RoomMixin, ModelAdmin):
         "effective_at",
         "status",
     )
-    figure = staticmethod(amount("unit_price", gettext_lazy("price")))
+    figure = staticmethod(credits_column("unit_price", gettext_lazy("price")))
 
     def get_list_display(self, request: HttpRequest) -> Any:
         return readable(self.model, super().get_list_display(request))
@@ -623,7 +623,7 @@ class ServiceAdmin(CsvExportMixin, PagesMixin, RoomMixin, ModelAdmin):
     export_fields = ("slug", "name", "unit", "is_active", "uses", "spent", "accounts")
     readonly_fields = ["history"]
     inlines = [NewPriceInline]
-    spent = staticmethod(amount("spent", gettext_lazy("credits in 30 days")))
+    spent = staticmethod(credits_column("spent", gettext_lazy("credits in 30 days")))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         used = (
@@ -715,7 +715,7 @@ class ServiceAdmin(CsvExportMixin, PagesMixin, RoomMixin, ModelAdmin):
             title=_("Usage of %s") % service,
             original=service,
             days=ANALYSED.days,
-            total=usages.order_by().aggregate(**figures, average=Avg("cost")),
+            total=usages.order_by().aggregate(**figures, average=Round(Avg("cost"), 2)),
             by_day=usages.order_by()
             .annotate(day=TruncDate("created_at"))
             .values("day")
@@ -742,8 +742,8 @@ class ServiceUsageAdmin(CsvExportMixin, OwnerSearchMixin, ReadableMixin, ModelAd
         "shortfall",
         "created_at",
     )
-    price = staticmethod(amount("cost", gettext_lazy("cost")))
-    missing = staticmethod(amount("shortfall", gettext_lazy("shortfall")))
+    price = staticmethod(credits_column("cost", gettext_lazy("cost")))
+    missing = staticmethod(credits_column("shortfall", gettext_lazy("shortfall")))
 
     @admin.display(description=gettext_lazy("used"), ordering="units")
     def used(self, usage: ServiceUsage) -> str:

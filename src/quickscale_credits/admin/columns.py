@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
 from django.contrib import admin
 from django.db import models
 
-from quickscale.admin.columns import ReadOnlyMixin, RoomMixin, moment
+from quickscale.admin.columns import ReadOnlyMixin, RoomMixin, credits_column, moment
 from quickscale.errors import MissingExtraError
-from quickscale.formats import format_credits, format_money
-
-
-def amount(field: str, description: Any, *, signed: bool = False) -> Callable[..., str | None]:
-    """A column that shows a number of credits as people read it."""
-
-    @admin.display(description=description, ordering=field, empty_value="-")
-    def column(obj: Any) -> str | None:
-        value = getattr(obj, field)
-        return None if value is None else format_credits(value, signed=signed)
-
-    return column
+from quickscale.formats import format_money
 
 
 def money(lot: Any) -> str | None:
@@ -46,7 +34,7 @@ class ReadableMixin(ReadOnlyMixin, RoomMixin):
     def _column(self, field: Any) -> Any:
         if isinstance(field, models.DecimalField):
             signed = field.name == "amount" and self.opts.model_name == "credittransaction"
-            return amount(field.name, field.verbose_name, signed=signed)
+            return credits_column(field.name, field.verbose_name, signed=signed)
         if isinstance(field, models.DateTimeField):
             return moment(field.name, field.verbose_name)
         if field.name == "cost_amount":

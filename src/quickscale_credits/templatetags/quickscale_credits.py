@@ -6,7 +6,7 @@ from django import template
 from django.template.context import Context
 
 from quickscale_credits import http
-from quickscale_credits.models import Service
+from quickscale_credits.models import CreditTransaction, Service
 from quickscale_credits.pricing import listed_prices
 
 register = template.Library()
@@ -31,3 +31,12 @@ def is_free(service: Service) -> bool:
     """Whether nothing of the service costs anything."""
     prices = service.prices_in_force
     return bool(prices) and not service.cost_hook and not any(row.unit_price for row in prices)
+
+
+@register.filter
+def entry_tone(entry: CreditTransaction) -> str:
+    """The tone of the pill with the kind of an entry."""
+    if entry.amount > 0:
+        return "success"
+    lost = (CreditTransaction.Kind.EXPIRE, CreditTransaction.Kind.REVOKE)
+    return "warning" if entry.kind in lost else ""

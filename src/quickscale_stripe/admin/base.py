@@ -19,23 +19,11 @@ from quickscale.admin.base import ModelAdmin
 from quickscale.admin.columns import ReadOnlyMixin, RoomMixin
 from quickscale.admin.jobs import Job, JobsMixin
 from quickscale.admin.search import OwnerSearchMixin
-from quickscale.formats import format_money
 from quickscale_stripe.admin.links import stripe_link
 from quickscale_stripe.admin.steps import Step
 from quickscale_stripe.exceptions import PaymentsError, PaymentsOffError, StripeUnavailableError
 
 AT_ONCE = 5
-
-
-def money_column(field: str, description: Any) -> Callable[[Any], str]:
-    """A column that shows an amount of minor units as people read it."""
-
-    @admin.display(description=description, ordering=field)
-    def column(row: Any) -> str:
-        amount = getattr(row, field)
-        return "" if amount is None else format_money(amount, row.currency)
-
-    return column
 
 
 def stripe_column(kind: str, field: str, description: Any) -> Callable[[Any], str]:

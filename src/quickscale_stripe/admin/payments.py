@@ -16,11 +16,16 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from quickscale.admin.base import TabularInline
-from quickscale.admin.columns import ReadOnlyMixin, WordsFilter, words
+from quickscale.admin.columns import (
+    ReadOnlyMixin,
+    WordsFilter,
+    credits_column,
+    money_column,
+    words,
+)
 from quickscale.formats import format_credits, format_money
 from quickscale_stripe.admin.base import (
     ReadOnlyAdmin,
-    money_column,
     stripe_column,
 )
 from quickscale_stripe.admin.forms import RefundForm
@@ -54,10 +59,7 @@ class RefundInline(ReadOnlyMixin, TabularInline):
     show_change_link = True
     money = staticmethod(money_column("amount", gettext_lazy("amount")))
     why = staticmethod(words("reason", gettext_lazy("reason")))
-
-    @admin.display(description=gettext_lazy("credits"))
-    def credits(self, refund: Refund) -> str:
-        return format_credits(refund.credits_revoked)
+    credits = staticmethod(credits_column("credits_revoked", gettext_lazy("credits")))
 
 
 class DisputeInline(ReadOnlyMixin, TabularInline):
@@ -106,6 +108,7 @@ class PaymentAdmin(ReadOnlyAdmin):
         "livemode", "created_at", "paid_at", "fulfilled_at",
     ]  # fmt: skip
     inlines = [ChargeInline, RefundInline, DisputeInline]
+    brought_credits = staticmethod(credits_column("credits", gettext_lazy("credits")))
     billed = staticmethod(money_column("total", gettext_lazy("total")))
     money = staticmethod(money_column("amount", gettext_lazy("amount")))
     tax_amount = staticmethod(money_column("tax", gettext_lazy("tax")))
@@ -119,10 +122,6 @@ class PaymentAdmin(ReadOnlyAdmin):
         return rows.select_related(
             "owner", "price__product", "subscription__owner", "subscription__price__product"
         )
-
-    @admin.display(description=gettext_lazy("credits"), ordering="credits")
-    def brought_credits(self, payment: Payment) -> str:
-        return format_credits(payment.credits)
 
     def has_refund_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(f"{self.opts.app_label}.refund_payment")
@@ -239,9 +238,7 @@ class RefundAdmin(ReadOnlyAdmin):
     def owner(self, refund: Refund) -> Any:
         return refund.payment.owner
 
-    @admin.display(description=gettext_lazy("credits revoked"))
-    def credits(self, refund: Refund) -> str:
-        return format_credits(refund.credits_revoked)
+    credits = staticmethod(credits_column("credits_revoked", gettext_lazy("credits revoked")))
 
 
 def sync_dispute(dispute: Dispute) -> None:
@@ -277,6 +274,4 @@ class DisputeAdmin(ReadOnlyAdmin):
     def owner(self, dispute: Dispute) -> Any:
         return dispute.payment.owner
 
-    @admin.display(description=gettext_lazy("credits revoked"))
-    def credits(self, dispute: Dispute) -> str:
-        return format_credits(dispute.credits_revoked)
+    credits = staticmethod(credits_column("credits_revoked", gettext_lazy("credits revoked")))

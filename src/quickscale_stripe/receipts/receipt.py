@@ -112,7 +112,7 @@ def receipt_of(payment: Payment) -> Receipt:
     details: dict[str, Any] = payment.receipt_details
     lines = [_line(line) for line in details.get("lines", [])]
     if not lines:
-        lines = [Line(_title(payment), 1, payment.total - payment.tax)]
+        lines = [Line(payment.title, 1, payment.total - payment.tax)]
     if len(lines) == 1 and payment.credits:
         lines = [_with_credits(lines[0], payment)]
     discount = details.get("discount", 0)
@@ -232,10 +232,6 @@ def _with_credits(line: Line, payment: Payment) -> Line:
     return Line(
         line.description, line.quantity, line.amount, in_credits(payment.credits), line.period
     )
-
-
-def _title(payment: Payment) -> str:
-    return payment.description or str(payment.get_kind_display())
 
 
 def _buyer(payment: Payment, kept: dict[str, Any]) -> Party:

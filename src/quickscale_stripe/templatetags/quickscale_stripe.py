@@ -5,8 +5,16 @@ from django import template
 from quickscale.templatetags.quickscale import isolated
 from quickscale_stripe import wording
 from quickscale_stripe.client import payments_are_on
+from quickscale_stripe.models import Payment
 
 register = template.Library()
+
+PAYMENT_TONES = {
+    Payment.Status.PENDING: "warning",
+    Payment.Status.SUCCEEDED: "success",
+    Payment.Status.FAILED: "danger",
+    Payment.Status.DISPUTED: "danger",
+}
 
 register.filter("price_terms", isolated(wording.price_terms))
 register.filter("credit_terms", isolated(wording.credit_terms))
@@ -15,3 +23,9 @@ register.filter("left_over_terms", isolated(wording.left_over_terms))
 register.filter(wording.dispute_terms)
 register.filter(wording.method_terms)
 register.simple_tag(payments_are_on)
+
+
+@register.filter
+def payment_tone(payment: Payment) -> str:
+    """The tone of the pill with a payment's status."""
+    return PAYMENT_TONES.get(Payment.Status(payment.status), "")
