@@ -12,29 +12,18 @@ import stripe
 from django.db import transaction
 
 from quickscale_stripe import signals
-from quickscale_stripe.billing import charges, customers, delivery, returns, subscriptions
-from quickscale_stripe.billing.period import (
-    CHANGE_REASON,
-    PERIOD_REASONS,
-    Allotment,
-    PlanChange,
-    charged_plan,
-    period_allotments,
-    period_invoices,
-    plan_change,
-)
-from quickscale_stripe.client import get_client
+from quickscale_stripe.billing import bills, charges, customers, delivery, returns, subscriptions
+from quickscale_stripe.billing.period import Allotment, Bill, PlanChange, plan_change
 from quickscale_stripe.conf import app_settings
 from quickscale_stripe.exceptions import (
     FulfilmentFailedError,
     HookFailedError,
     NotOursError,
-    stripe_errors,
 )
 from quickscale_stripe.internal import clock
 from quickscale_stripe.internal.sdk import at, failure_of, id_of, optional
 from quickscale_stripe.internal.syncing import Write, synced
-from quickscale_stripe.models import Payment, StripeCustomer, StripePrice, Subscription
+from quickscale_stripe.models import Payment, StripeCustomer, Subscription
 from quickscale_stripe.receipts import receipt
 
 _KINDS = {
@@ -44,21 +33,6 @@ _KINDS = {
 }
 _CLOSED = ("void", "uncollectible")
 _NONE = Decimal(0)
-
-
-@dataclass(frozen=True)
-class _Bill:
-    """An invoice with its payments, the plan that it charges, and what it brings.
-
-    A paid change of plan brings what ``change`` says. A period that is paid after changes within it
-    has both; ``others`` are the invoices that the period had by then.
-    """
-
-    invoice: stripe.Invoice
-    plan: StripePrice | None
-    allotments: list[Allotment]
-    change: PlanChange | None = None
-    others: tuple[str, ...] = ()
 
 
 def sync(invoice_id: str) -> Payment | None:
@@ -83,32 +57,45 @@ def prepare(invoice_id: str) -> Write[Payment]:
         NotOursError, StripeUnavailableError, StripeRefusedError
     """
     fetched_at = clock.database_now()
-    invoice = _retrieve(invoice_id)
-    customer = _customer_of(invoice)
-    if invoice.status == "draft" or invoice.livemode != app_settings.live_mode:
-        raise NotOursError(f"The invoice {invoice.id} is a draft, or of the other mode.")
+    invoice, customer = _fetch(invoice_id)
+    if invoice.status == "draft":
+        raise NotOursError(f"The invoice {invoice.id} is a draft.")
     return _prepared(invoice, customer, fetched_at)
+
+
+def _fetch(invoice_id: str) -> tuple[stripe.Invoice, StripeCustomer]:
+    invoice = bills.retrieve(invoice_id)
+    details = bills.subscription_details(invoice)
+    customer = customers.find(
+        metadata=details.metadata if details else None, stripe_id=id_of(invoice.customer)
+    )
+    if customer is None:
+        raise NotOursError(f"The invoice {invoice.id} is of no customer of this site.")
+    if invoice.livemode != app_settings.live_mode:
+        raise NotOursError(f"The invoice {invoice.id} is of the other mode.")
+    return invoice, customer
 
 
 def _prepared(
     invoice: stripe.Invoice, customer: StripeCustomer, fetched_at: datetime
 ) -> Write[Payment]:
-    details = invoice.parent.subscription_details if invoice.parent else None
+    """Fetch and compute all before anything is recorded, for recording locks accounts."""
+    details = bills.subscription_details(invoice)
     subscription = details.subscription if details else None
     save_subscription = (
         subscriptions.prepare_from(subscription, fetched_at)
         if isinstance(subscription, stripe.Subscription)
         else None
     )
-    return partial(_save, _bills(invoice), customer, save_subscription)
+    return partial(_save, bills.load(invoice), customer, save_subscription)
 
 
 def _save(
-    bills: list[_Bill], customer: StripeCustomer, save_subscription: Write[Subscription] | None
+    found: list[Bill], customer: StripeCustomer, save_subscription: Write[Subscription] | None
 ) -> Payment:
     with transaction.atomic():
         subscription = save_subscription() if save_subscription else None
-        recorded = [_record(bill, customer, subscription) for bill in bills]
+        recorded = [_record(bill, customer, subscription) for bill in found]
         failures: list[HookFailedError | None] = [failure for _, failure in recorded]
         if subscription:
             failures.append(subscriptions.follow_end(subscription))
@@ -139,9 +126,9 @@ def foresee(change: stripe.Invoice, latest_invoice_id: str) -> Foreseen:
     Raises:
         StripeUnavailableError, StripeRefusedError
     """
-    period = period_invoices(_retrieve(latest_invoice_id))
-    before = list(Payment.objects.paid().filter(invoice_id__in=[other.id for other in period]))
-    foreseen = plan_change([*period, change])
+    period = bills.period_until(change, latest_invoice_id)
+    before = list(Payment.objects.paid().filter(invoice_id__in=[one.invoice.id for one in period]))
+    foreseen = plan_change([*period, bills.with_lines(change)])
     tax = sum(tax.amount for tax in change.total_taxes or [])
     return Foreseen(
         credits=max(_NONE, foreseen.worth - _brought(before)),
@@ -159,10 +146,7 @@ def prepare_problem(invoice_id: str, problem: str) -> Write[None]:
         NotOursError, StripeUnavailableError, StripeRefusedError
     """
     fetched_at = clock.database_now()
-    invoice = _retrieve(invoice_id)
-    customer = _customer_of(invoice)
-    if invoice.livemode != app_settings.live_mode:
-        raise NotOursError(f"The invoice {invoice.id} is of the other mode.")
+    invoice, customer = _fetch(invoice_id)
     save = None if invoice.status == "draft" else _prepared(invoice, customer, fetched_at)
     return partial(_report, invoice_id, problem, customer.owner, save)
 
@@ -175,33 +159,11 @@ def _report(invoice_id: str, problem: str, owner: Any, save: Write[Payment] | No
     )
 
 
-def _customer_of(invoice: stripe.Invoice) -> StripeCustomer:
-    details = invoice.parent.subscription_details if invoice.parent else None
-    customer = customers.find(
-        metadata=details.metadata if details else None, stripe_id=id_of(invoice.customer)
-    )
-    if customer is None:
-        raise NotOursError(f"The invoice {invoice.id} is of no customer of this site.")
-    return customer
-
-
-def _retrieve(invoice_id: str) -> stripe.Invoice:
-    with stripe_errors():
-        return get_client().v1.invoices.retrieve(
-            invoice_id,
-            {
-                "expand": [
-                    "payments.data.payment.payment_intent",
-                    "parent.subscription_details.subscription.schedule",
-                ]
-            },
-        )
-
-
 def _record(
-    bill: _Bill, customer: StripeCustomer, subscription: Subscription | None
+    bill: Bill, customer: StripeCustomer, subscription: Subscription | None
 ) -> tuple[Payment, FulfilmentFailedError | None]:
-    invoice, plan = bill.invoice, bill.plan
+    invoice = bill.invoice
+    plan = bill.charged.price if bill.charged else None
     # The invoice of a one-time Checkout is for a payment that is here already.
     Payment.objects.filter(
         charges__payment_intent_id__in=[intent.id for intent, _paid in _intents(invoice)],
@@ -242,7 +204,7 @@ def _record(
     return payment, None
 
 
-def _bring(bill: _Bill, payment: Payment) -> None:
+def _bring(bill: Bill, payment: Payment) -> None:
     allotments = bill.allotments
     others = list(Payment.objects.paid().filter(invoice_id__in=bill.others))
     if bill.change and not allotments:
@@ -313,62 +275,6 @@ def _follow(payment: Payment, invoice: stripe.Invoice) -> None:
     returns.count(payment)
     if invoice.status == "open" and failed and not was_failed:
         signals.send_after_commit(signals.payment_failed, Payment, payment=payment)
-
-
-def _bills(invoice: stripe.Invoice) -> list[_Bill]:
-    """The invoice, last, and what it brings: by its plans' lines, or by what a change is worth.
-
-    A change of plan is about what came before it: should that be new here, for its events are late,
-    it is in the list too. All is fetched before anything is recorded, for recording locks accounts.
-    """
-    plan = charged_plan(invoice)
-    if invoice.billing_reason in PERIOD_REASONS:
-        later = _changes_since(invoice) if invoice.status == "paid" else []
-        change = plan_change(later) if later else None
-        others = tuple(other.id for other in later[1:])
-        return [_Bill(invoice, plan, period_allotments(invoice), change, others)]
-    if invoice.billing_reason != CHANGE_REASON or invoice.status != "paid":
-        return [_Bill(invoice, plan, [])]
-    *earlier, _ = period = period_invoices(invoice)
-    known = set(
-        Payment.objects.filter(
-            invoice_id__in=[other.id for other in earlier], fulfilled_at__isnull=False
-        ).values_list("invoice_id", flat=True)
-    )
-    bills = [
-        _bill(period[:number], _retrieve(other.id))
-        for number, other in enumerate(earlier, 1)
-        if other.status == "paid" and other.id not in known
-    ]
-    return [*bills, _bill(period, invoice)]
-
-
-def _bill(period: list[stripe.Invoice], invoice: stripe.Invoice) -> _Bill:
-    """The last invoice of a period, or of what there is of it."""
-    plan = charged_plan(invoice)
-    if invoice.billing_reason in PERIOD_REASONS:
-        return _Bill(invoice, plan, period_allotments(invoice))
-    others = tuple(earlier.id for earlier in period[:-1])
-    return _Bill(invoice, plan, [], plan_change(period), others)
-
-
-def _changes_since(begin: stripe.Invoice) -> list[stripe.Invoice]:
-    """The period's invoices, when changes of plan were recorded here before its begin was paid."""
-    details = begin.parent.subscription_details if begin.parent else None
-    latest = (
-        Payment.objects.paid()
-        .filter(
-            kind=Payment.Kind.PLAN_CHANGE,
-            subscription__stripe_id=id_of(details.subscription) if details else None,
-            created_at__gte=at(begin.created),
-        )
-        .order_by("created_at", "pk")
-        .last()
-    )
-    if latest is None or latest.invoice_id is None:
-        return []
-    period = period_invoices(_retrieve(latest.invoice_id))
-    return period if period[0].id == begin.id else []
 
 
 def _intents(invoice: stripe.Invoice) -> list[tuple[stripe.PaymentIntent, int]]:

@@ -21,10 +21,10 @@ import quickscale_stripe
 from quickscale.owner import forget_owner
 from quickscale_stripe.billing import (
     adoption,
+    bills,
     checkout,
     customers,
     invoices,
-    period,
     plan_changes,
     portal,
     refunds,
@@ -292,7 +292,7 @@ def test_the_lines_of_a_long_invoice_are_fetched(
     world.subscribe()
     [invoice] = world.client.v1.invoices.list().data
     invoice.lines.has_more = True
-    assert [line.quantity for line in period.plan_lines(invoice)] == [1]
+    assert [line.quantity for line in bills.with_lines(invoice).lines] == [1]
     assert recorded[-1].path == f"/v1/invoices/{invoice.id}/lines"
 
 
