@@ -152,7 +152,7 @@ def plan_change(period: list[Bill]) -> PlanChange:
     A line is worth its price's credits for its share of the period; a line that gives money back
     counts against it. Time is the measure and not money, for discounts would tell the two
     directions differently. Time has seconds and credits are whole, so the sum is rounded, not its
-    parts: changes to and fro gain nothing.
+    parts: changes back and forth gain nothing.
 
     Args:
         period: the bill that began it, where one did, and those of its changes, oldest first.
