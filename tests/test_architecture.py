@@ -5,11 +5,13 @@ from __future__ import annotations
 import ast
 import importlib.util
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = [
     "quickscale",
     "quickscale_accounts",
@@ -91,6 +93,17 @@ def test_a_string_reaches_only_what_may_be_imported(package):
         if not may_import(source.relative_to(root.parent), dotted.partition(".")[0])
     ]
     assert wrong == []
+
+
+@pytest.mark.parametrize("package", ["quickscale_credits", "quickscale_stripe"])
+def test_every_internal_module_has_a_layer(package):
+    """import-linter's exhaustive contract asks it for the modules at the root."""
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    contracts = declared["tool"]["importlinter"]["contracts"]
+    [contract] = [each for each in contracts if each.get("containers") == [package]]
+    layered = {name for layer in contract["layers"] for name in re.split(" [|:] ", layer)}
+    modules = (folder(package) / "internal").glob("[!_]*.py")
+    assert {f"internal.{module.stem}" for module in modules} <= layered
 
 
 @pytest.mark.parametrize("package", PACKAGES)

@@ -14,6 +14,7 @@ from django.db.models.functions import Coalesce
 from quickscale.owner_key import require_owner_key
 from quickscale_credits.conf import app_settings
 from quickscale_credits.exceptions import InactiveServiceError, UnknownServiceError
+from quickscale_credits.internal.expressions import LedgerClock, Settled
 
 if TYPE_CHECKING:
     from quickscale_credits.models import (  # noqa: F401
@@ -25,24 +26,6 @@ if TYPE_CHECKING:
     )
 
 ZERO = Value(Decimal(0), output_field=models.DecimalField(max_digits=19, decimal_places=4))
-
-
-class LedgerClock(models.Func):
-    """The ledger's time, ``quickscale_credits_clock()``, read once for a statement."""
-
-    function = "quickscale_credits_clock"
-    template = "(SELECT %(function)s())"
-    arity = 0
-    output_field = models.DateTimeField()
-
-
-class Settled(models.Func):
-    """What pays an account's debts by now, posted or not: what that changes in a lot."""
-
-    function = "quickscale_credits_settled"
-    template = "%(function)s(%(expressions)s, quickscale_credits_clock())"
-    arity = 2
-    output_field = models.DecimalField(max_digits=19, decimal_places=4)
 
 
 def owner_hints(owner: Any) -> dict[str, Any]:

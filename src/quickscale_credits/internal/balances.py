@@ -16,7 +16,7 @@ from django.utils import timezone
 from quickscale.formats import plural_number
 from quickscale_credits.internal import outbox
 from quickscale_credits.internal.databases import database_of, write_atomic, write_cursor
-from quickscale_credits.managers import LedgerClock
+from quickscale_credits.internal.expressions import LedgerClock
 from quickscale_credits.models import (
     CreditAccount,
     CreditAllocation,

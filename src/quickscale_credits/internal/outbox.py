@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from quickscale_credits.conf import app_settings
 from quickscale_credits.internal.databases import database_of
-from quickscale_credits.managers import LedgerClock
+from quickscale_credits.internal.expressions import LedgerClock
 from quickscale_credits.models import CreditAccount, CreditEvent, CreditTransaction
 from quickscale_credits.signals import (
     LedgerSignal,

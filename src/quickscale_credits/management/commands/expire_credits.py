@@ -7,8 +7,8 @@ from django.core.management.base import CommandError, CommandParser
 from quickscale_credits import ledger
 from quickscale_credits.internal import outbox
 from quickscale_credits.internal.databases import database_of
+from quickscale_credits.internal.expressions import LedgerClock
 from quickscale_credits.management.base import CreditsCommand
-from quickscale_credits.managers import LedgerClock
 from quickscale_credits.models import CreditAccount
 
 
