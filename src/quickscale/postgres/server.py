@@ -52,9 +52,10 @@ def address(folder: Path) -> Address:
         MissingExtraError: the wheel isn't installed.
         ImproperlyConfigured: the folder's path can't be used.
     """
+    folder = folder.resolve()
     with _lock:
         if folder not in _used:
-            _used[folder] = _use(folder.resolve())
+            _used[folder] = _use(folder)
             atexit.register(_release_at_exit, folder, os.getpid())
             _exit_in_order_when_terminated()
         return _used[folder][0]
@@ -65,11 +66,12 @@ def release(folder: Path) -> None:
 
     This also stops a server whose users have all been killed.
     """
+    folder = folder.resolve()
     with _lock:
         if folder in _used:
             os.close(_used.pop(folder)[1])
         if folder.exists():
-            _stop_without_users(folder.resolve())
+            _stop_without_users(folder)
 
 
 def _release_at_exit(folder: Path, pid: int) -> None:
@@ -127,7 +129,7 @@ def _stop_without_users(folder: Path) -> None:
     import fcntl
 
     with _alone(folder):
-        users = os.open(_beside(folder, "users"), os.O_RDWR | os.O_CREAT)
+        users = _open_users(folder)
         try:
             fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -165,9 +167,13 @@ def _share(folder: Path) -> int:
     """Count this process among the users until the open file, which is returned, is closed."""
     import fcntl
 
-    file = os.open(_beside(folder, "users"), os.O_RDWR | os.O_CREAT)
+    file = _open_users(folder)
     fcntl.flock(file, fcntl.LOCK_SH)
     return file
+
+
+def _open_users(folder: Path) -> int:
+    return os.open(_beside(folder, "users"), os.O_RDWR | os.O_CREAT, 0o644)
 
 
 def _beside(folder: Path, kind: str) -> Path:
