@@ -35,11 +35,11 @@ nitpick_ignore_regex = [
     ("py:.*", r"(allauth|collections|datetime|decimal|django|environs|factory|pathlib|stripe)\..*"),
     ("py:exc", "ImproperlyConfigured|NoReverseMatch|ProtectedError|TransactionManagementError"),
     ("py:exc", r"ValidationError|.*\.DoesNotExist"),
-    ("py:class", "Decimal|datetime"),  # imported for types only
+    ("py:class", "Amount|Decimal|datetime"),  # imported for types only
     # Type variables, and the half of a type that has a comma.
     ("py:class", r"dict\[str|(.*\.)?(T|EntryT|Row|ServiceT|Used|Stream|AsyncStream)"),
     # The inside of the sandbox is private.
-    ("py:class", r"quickscale_stripe\.sandbox\..*"),
+    ("py:class", r"quickscale_stripe_sandbox\..*"),
 ]
 
 html_theme = "furo"

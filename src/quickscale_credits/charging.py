@@ -393,7 +393,7 @@ class Charge:
                     dimension=self.dimension,
                     price_lines=[line.as_json() for line in used.lines],
                     cost=used.cost,
-                    shortfall=entry.shortfall if entry else 0,
+                    shortfall=entry.shortfall if entry else Decimal(0),
                     idempotency_key=self._key or "",
                     fingerprint=self._fingerprint,
                     metadata=metadata,
