@@ -35,7 +35,7 @@ nitpick_ignore_regex = [
     ("py:.*", r"(allauth|collections|datetime|decimal|django|environs|factory|pathlib|stripe)\..*"),
     ("py:exc", "ImproperlyConfigured|NoReverseMatch|ProtectedError|TransactionManagementError"),
     ("py:exc", r"ValidationError|.*\.DoesNotExist"),
-    ("py:class", "Amount|Decimal|datetime"),  # imported for types only
+    ("py:class", "Amount|Decimal|datetime|timedelta"),  # imported for types only
     # Type variables, and the half of a type that has a comma.
     ("py:class", r"dict\[str|(.*\.)?(T|EntryT|Row|ServiceT|Used|Stream|AsyncStream)"),
     # The inside of the sandbox is private.
