@@ -10,17 +10,22 @@ same for a site's own, however they ask for a login.
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib.auth import REDIRECT_FIELD_NAME, mixins, views
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.http.response import HttpResponseBase
 from django.shortcuts import resolve_url
 from django.utils.deprecation import MiddlewareMixin
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+from django.views.generic import View
 
 from quickscale.fragments import wants_fragment
+from quickscale.owner import get_owner
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")
 
@@ -38,6 +43,19 @@ class LoginRequiredMixin(mixins.LoginRequiredMixin):
     def handle_no_permission(self) -> HttpResponseRedirect:
         response = super().handle_no_permission()
         return _lead_back(self.request, response)  # type: ignore[return-value]
+
+
+class OwnerRequiredMixin(LoginRequiredMixin, View):
+    """Sets ``owner``, for whom the request acts; a user who acts for nobody gets a 403."""
+
+    owner: Any
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if request.user.is_authenticated:
+            self.owner = get_owner(request)
+            if self.owner is None:
+                raise PermissionDenied(_("You have no access to an account here."))
+        return super().dispatch(request, *args, **kwargs)
 
 
 class LoginRedirectMiddleware(MiddlewareMixin):

@@ -1,8 +1,8 @@
-"""``{% load quickscale %}``: links between pages; numbers, credits, money and times as people read
-them.
+"""``{% load quickscale %}``: the brand, links between pages, and how values read.
 
-In HTML, each stands in an element of its own that a surrounding right-to-left text doesn't turn
-round. Where ``autoescape`` is off, as in the text of a mail, it is plain text.
+Numbers, credits, money and times stand in HTML in an element of their own that a surrounding
+right-to-left text doesn't turn round. Where ``autoescape`` is off, as in the text of a mail, they
+are plain text.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from django.template.defaulttags import URLNode, url
 from django.urls import NoReverseMatch
 from django.utils.html import conditional_escape, format_html
 
-from quickscale import formats
+from quickscale import brand, formats
 from quickscale.links import page_url
 
 register = template.Library()
@@ -83,6 +83,12 @@ def day(moment: datetime | None, autoescape: bool = True) -> str:
 def day_and_time(moment: datetime | None, autoescape: bool = True) -> str:
     """Format a moment with the name of its time zone; nothing stands for no moment."""
     return _time(formats.format_moment(moment), moment, autoescape) if moment else ""
+
+
+@register.simple_tag
+def brand_name() -> str:
+    """The name of the site, see :func:`quickscale.brand.brand_name`."""
+    return brand.brand_name()
 
 
 @register.tag(name="page_url")

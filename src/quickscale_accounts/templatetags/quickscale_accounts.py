@@ -9,7 +9,6 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from quickscale import brand
 from quickscale_accounts.conf import app_settings
 
 register = template.Library()
@@ -48,12 +47,6 @@ def _reverse_or_empty(url_name: str) -> str:
         return reverse(url_name)
     except NoReverseMatch:
         return ""
-
-
-@register.simple_tag
-def brand_name() -> str:
-    """The name of the site, see :func:`quickscale.brand.brand_name`."""
-    return brand.brand_name()
 
 
 @register.filter

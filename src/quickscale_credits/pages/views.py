@@ -6,7 +6,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django import forms
-from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -19,8 +18,7 @@ from django.views.generic.base import View
 
 from quickscale.fragments import FragmentMixin, wants_fragment
 from quickscale.links import PageView, page_url
-from quickscale.login import LoginRequiredMixin
-from quickscale.owner import get_owner
+from quickscale.login import LoginRequiredMixin, OwnerRequiredMixin
 from quickscale_credits import metering
 from quickscale_credits.exceptions import (
     AccountFrozenError,
@@ -54,15 +52,8 @@ from quickscale_credits.services import (
 EXPORT_ROWS_AT_ONCE = 2000
 
 
-class AccountMixin(LoginRequiredMixin, View):
+class AccountMixin(OwnerRequiredMixin):
     """A view of the account of the owner whom the request acts for."""
-
-    @cached_property
-    def owner(self) -> Any:
-        owner = get_owner(self.request)
-        if owner is None:
-            raise PermissionDenied(_("You act for nobody who has credits."))
-        return owner
 
     @cached_property
     def account(self) -> CreditAccount:

@@ -12,7 +12,6 @@ from django.urls import NoReverseMatch
 from django.utils.safestring import SafeString
 from django_htmx.jinja import htmx_script
 
-from quickscale import brand
 from quickscale.links import page_url
 from quickscale_dashboard import registry
 from quickscale_dashboard.conf import DashboardSettings, app_settings
@@ -30,12 +29,6 @@ class Link:
     label: registry.Text
     url: str
     current: str
-
-
-@register.simple_tag
-def brand_name() -> str:
-    """The name of the site, see :func:`quickscale.brand.brand_name`."""
-    return brand.brand_name()
 
 
 @register.simple_tag

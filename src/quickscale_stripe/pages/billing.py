@@ -10,18 +10,19 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 
 from quickscale.links import PageView, page_url
+from quickscale.login import OwnerRequiredMixin
 from quickscale_stripe.billing import customers, portal
 from quickscale_stripe.client import payments_are_on
 from quickscale_stripe.conf import app_settings
 from quickscale_stripe.exceptions import PaymentsError
 from quickscale_stripe.models import StripeCustomer
-from quickscale_stripe.pages.views import FormTargetMixin, OwnerMixin, WaitsForStripeMixin, go_to
+from quickscale_stripe.pages.views import FormTargetMixin, WaitsForStripeMixin, go_to
 
 _SOON = timedelta(days=45)
 
 
 @method_decorator(never_cache, name="dispatch")
-class BillingView(WaitsForStripeMixin, OwnerMixin, PageView):
+class BillingView(WaitsForStripeMixin, OwnerRequiredMixin, PageView):
     """What the next invoice is charged to, and the ways to change it.
 
     A change that was made on one of Stripe's pages shows as soon as the customer comes back.

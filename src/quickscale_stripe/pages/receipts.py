@@ -10,13 +10,13 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 
 from quickscale.links import PageView, page_url
+from quickscale.login import OwnerRequiredMixin
 from quickscale_stripe.models import Payment
-from quickscale_stripe.pages.views import OwnerMixin
 from quickscale_stripe.receipts import pdf
 from quickscale_stripe.receipts.receipt import Receipt, receipt_of
 
 
-class ReceiptMixin(OwnerMixin):
+class ReceiptMixin(OwnerRequiredMixin):
     """Views of a receipt; only a payment of the owner's that was paid has one."""
 
     def receipt(self) -> Receipt:

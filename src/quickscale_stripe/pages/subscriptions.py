@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from quickscale.formats import format_day
 from quickscale.fragments import FragmentMixin
 from quickscale.links import PageView, page_url
+from quickscale.login import OwnerRequiredMixin
 from quickscale_stripe.billing import checkout, plan_changes, subscriptions
 from quickscale_stripe.catalogue import mirror
 from quickscale_stripe.client import payments_are_on
@@ -27,7 +28,6 @@ from quickscale_stripe.models import Payment, Subscription
 from quickscale_stripe.pages.forms import PlanChangeForm, PlanForm, SignupForm
 from quickscale_stripe.pages.views import (
     FormTargetMixin,
-    OwnerMixin,
     PaymentsMixin,
     absolute_url,
     go_to,
@@ -36,7 +36,7 @@ from quickscale_stripe.pages.views import (
 from quickscale_stripe.wording import price_terms
 
 
-class SubscriptionMixin(OwnerMixin):
+class SubscriptionMixin(OwnerRequiredMixin):
     """Views of the owner's subscription."""
 
     back = "quickscale_stripe:subscription"

@@ -7,7 +7,6 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
-from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -22,8 +21,7 @@ from django.views.generic import View
 from quickscale.clients import client_address
 from quickscale.fragments import FragmentMixin
 from quickscale.links import PageView, page_url
-from quickscale.login import LoginRequiredMixin
-from quickscale.owner import get_owner
+from quickscale.login import OwnerRequiredMixin
 from quickscale_stripe.billing import checkout, sessions
 from quickscale_stripe.catalogue import mirror
 from quickscale_stripe.client import payments_are_on
@@ -53,20 +51,7 @@ class WaitsForStripeMixin(View):
         return transaction.non_atomic_requests(super().as_view(**initkwargs))
 
 
-class OwnerMixin(LoginRequiredMixin, View):
-    """Sets ``owner``, for whom the request acts; a user who acts for nobody gets a 403."""
-
-    owner: Any
-
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        if request.user.is_authenticated:
-            self.owner = get_owner(request)
-            if self.owner is None:
-                raise PermissionDenied
-        return super().dispatch(request, *args, **kwargs)
-
-
-class PaymentsMixin(WaitsForStripeMixin, OwnerMixin):
+class PaymentsMixin(WaitsForStripeMixin, OwnerRequiredMixin):
     """A page that needs Stripe: says so when payments are off or Stripe doesn't answer.
 
     ``back`` names where that page leads. ``may_be_done`` tells that a request whose answer is
@@ -142,7 +127,7 @@ class CheckoutView(FormTargetMixin):
 
 
 @method_decorator(never_cache, name="dispatch")
-class CheckoutDoneView(FragmentMixin, WaitsForStripeMixin, OwnerMixin, PageView):
+class CheckoutDoneView(FragmentMixin, WaitsForStripeMixin, OwnerRequiredMixin, PageView):
     """Where the buyer comes back to: fulfils the session if the webhook didn't yet."""
 
     template_name = "quickscale_stripe/checkout_done.html"
@@ -186,13 +171,13 @@ class CheckoutDoneView(FragmentMixin, WaitsForStripeMixin, OwnerMixin, PageView)
         return payment
 
 
-class CheckoutCancelledView(OwnerMixin, PageView):
+class CheckoutCancelledView(OwnerRequiredMixin, PageView):
     """Where a buyer who goes back comes to: nothing was charged."""
 
     template_name = "quickscale_stripe/checkout_cancelled.html"
 
 
-class PaymentListView(FragmentMixin, OwnerMixin, PageView):
+class PaymentListView(FragmentMixin, OwnerRequiredMixin, PageView):
     """The owner's payments, filtered and paged."""
 
     template_name = "quickscale_stripe/payments.html"
@@ -211,7 +196,7 @@ class PaymentListView(FragmentMixin, OwnerMixin, PageView):
         )
 
 
-class PaymentView(OwnerMixin, PageView):
+class PaymentView(OwnerRequiredMixin, PageView):
     """One payment, with its refunds and what it brought."""
 
     template_name = "quickscale_stripe/payment.html"
