@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from quickscale_credits.admin import accounts
+from quickscale_credits.admin import accounts, events, journal, services
 
-__all__ = ["accounts"]
+__all__ = ["accounts", "events", "journal", "services"]

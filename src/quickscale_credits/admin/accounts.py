@@ -1,103 +1,47 @@
-"""The ledger in Django's admin: looked at, never edited; writes go through the ledger."""
+"""Accounts: looked at, never edited; writes go through the ledger."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
-from datetime import timedelta
+from collections.abc import Callable
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.options import IS_POPUP_VAR
 from django.core.exceptions import PermissionDenied
-from django.db import models
-from django.db.models import Avg, Count, DecimalField, OuterRef, Q, QuerySet, Subquery, Sum
-from django.db.models.functions import Coalesce, Round, TruncDate
+from django.db.models import QuerySet, Sum
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
-from django.template.loader import render_to_string
 from django.urls import URLPattern, reverse
-from django.utils import timezone
-from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from quickscale.admin import search
-from quickscale.admin.base import ModelAdmin, TabularInline
-from quickscale.admin.columns import RoomMixin, credits_column, moment, readable
+from quickscale.admin.base import ModelAdmin
+from quickscale.admin.columns import RoomMixin, credits_column, moment
 from quickscale.admin.jobs import Job, JobsMixin
-from quickscale.admin.pages import PagesMixin
-from quickscale.formats import format_credits, format_moment, format_number
+from quickscale.formats import format_credits
 from quickscale_credits import ledger
+from quickscale_credits.admin.base import CsvExportMixin, OwnerSearchMixin
 from quickscale_credits.admin.bulk import AT_ONCE, grant_to, keep_grant
 from quickscale_credits.admin.columns import ReadableMixin
 from quickscale_credits.admin.forms import GrantForm, ImportForm, OpenAccountForm, ReasonForm
 from quickscale_credits.admin.tasks import (
     ACCOUNT_TASKS,
-    HOLD_TASKS,
-    LOT_TASKS,
-    TRANSACTION_TASKS,
     TaskForm,
     TasksMixin,
 )
 from quickscale_credits.exceptions import CreditsError
-from quickscale_credits.internal import outbox
 from quickscale_credits.internal.balances import balance_overview, recent_activity
 from quickscale_credits.internal.imports import BadFileError, import_credits
 from quickscale_credits.models import (
     AccountChange,
     CreditAccount,
-    CreditAllocation,
-    CreditEvent,
-    CreditHold,
     CreditLot,
     CreditTransaction,
-    Service,
-    ServicePrice,
-    ServiceUsage,
 )
-from quickscale_credits.pages.csv_export import csv_response, safe_text
-from quickscale_credits.pages.paging import Keyset
-from quickscale_credits.pricing import price_list
 
-ANALYSED = timedelta(days=30)
-EXPORT_AT_ONCE = 2000
 BULK = "add-credits"
-STATUSES = {
-    "coming": gettext_lazy("to come"),
-    "in force": gettext_lazy("in force"),
-    "past": gettext_lazy("past"),
-}
-
-
-class OwnerSearchMixin(search.OwnerSearchMixin):
-    owner_prefix = "account__owner__"
-
-
-class CsvExportMixin:
-    """The action "Download as CSV": the columns ``export_fields`` of what is selected."""
-
-    export_fields: tuple[str, ...]
-    actions: Any = ["download_csv"]
-
-    @admin.action(description=gettext_lazy("Download as CSV"), permissions=["view"])
-    def download_csv(
-        self, request: HttpRequest, queryset: QuerySet[models.Model]
-    ) -> HttpResponseBase:
-        meta = queryset.model._meta
-        return csv_response(request, f"{meta.model_name}.csv", self._rows(queryset))
-
-    def _rows(self, queryset: QuerySet[models.Model]) -> Iterator[list[Any]]:
-        yield list(self.export_fields)
-        rows = Keyset(queryset, field="pk", tie="pk", descending=False, size=EXPORT_AT_ONCE)
-        for row in rows:
-            yield [self._cell(row, name) for name in self.export_fields]
-
-    def _cell(self, row: models.Model, name: str) -> Any:
-        value = getattr(row, name)
-        return value if isinstance(value, Decimal | int) else safe_text(str(value or ""))
 
 
 @admin.register(CreditAccount)
@@ -438,159 +382,6 @@ class CreditAccountAdmin(
         return None
 
 
-class AllocationInline(ReadableMixin, TabularInline):
-    model = CreditAllocation
-    columns: ClassVar[Any] = ["lot", "credit_type", "ends", "share"]
-    verbose_name_plural = gettext_lazy("which credits")
-    share = staticmethod(credits_column("amount", gettext_lazy("amount"), signed=True))
-
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return self.columns
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return self.columns
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        allocations: QuerySet[Any] = super().get_queryset(request)
-        return allocations.select_related("lot")
-
-    @admin.display(description=gettext_lazy("type"))
-    def credit_type(self, allocation: CreditAllocation) -> str:
-        return str(allocation.lot.get_credit_type_display())
-
-    @admin.display(description=gettext_lazy("ends"))
-    def ends(self, allocation: CreditAllocation) -> str | None:
-        end = allocation.lot.expires_at
-        return format_moment(end) if end else None
-
-
-@admin.register(CreditTransaction)
-class CreditTransactionAdmin(
-    CsvExportMixin, OwnerSearchMixin, TasksMixin, ReadableMixin, ModelAdmin
-):
-    tasks = TRANSACTION_TASKS
-    list_display: Any = [
-        "created_at",
-        "sequence",
-        "account",
-        "kind",
-        "change",
-        "after",
-        "description",
-        "service",
-    ]
-    list_display_links = ["sequence"]
-    list_filter = ["kind", "service", "created_at"]
-    list_select_related = ["account__owner", "service"]
-    ordering = ["-pk"]
-    show_full_result_count = False
-    inlines = [AllocationInline]
-    export_fields = (
-        "pk",
-        "account",
-        "sequence",
-        "kind",
-        "amount",
-        "balance_after",
-        "description",
-        "service",
-        "actor",
-        "created_at",
-    )
-    change = staticmethod(credits_column("amount", gettext_lazy("amount"), signed=True))
-    after = staticmethod(credits_column("balance_after", gettext_lazy("balance after")))
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return super().get_queryset(request).select_related("account__owner", "service", "actor")
-
-
-@admin.register(CreditLot)
-class CreditLotAdmin(OwnerSearchMixin, TasksMixin, ReadableMixin, ModelAdmin):
-    tasks = LOT_TASKS
-    list_display = ["account", "credit_type", "granted", "left", "effective_at", "expires_at"]
-    list_filter = ["credit_type", "is_open"]
-    list_select_related = ["account__owner"]
-    ordering = ["-pk"]
-    show_full_result_count = False
-    granted = staticmethod(credits_column("amount", gettext_lazy("amount")))
-    left = staticmethod(credits_column("remaining", gettext_lazy("remaining")))
-
-
-@admin.register(CreditHold)
-class CreditHoldAdmin(OwnerSearchMixin, TasksMixin, ReadableMixin, ModelAdmin):
-    tasks = HOLD_TASKS
-    list_display = ["created_at", "account", "set_aside", "status", "description", "expires_at"]
-    list_filter = ["status", "service"]
-    list_select_related = ["account__owner"]
-    ordering = ["-pk"]
-    show_full_result_count = False
-    set_aside = staticmethod(credits_column("amount", gettext_lazy("amount")))
-
-
-class NewPriceInline(TabularInline):
-    """A price that follows the one in force; what is stored stays as it is."""
-
-    model = ServicePrice
-    verbose_name_plural = gettext_lazy("new prices")
-    fields = ["meter", "dimension", "unit_price", "per", "effective_at"]
-    extra = 0
-    can_delete = False
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return super().get_queryset(request).none()
-
-
-@admin.register(ServicePrice)
-class ServicePriceAdmin(CsvExportMixin, RoomMixin, ModelAdmin):
-    """The price lists of all services, and their history. Only a price to come can be deleted."""
-
-    list_display = [
-        "service",
-        "meter",
-        "dimension",
-        "figure",
-        "per_units",
-        "effective_at",
-        "status",
-    ]
-    list_filter = ["service", "meter"]
-    list_select_related = ["service"]
-    search_fields = ["service__name", "service__slug", "meter", "dimension"]
-    fields = ["service", "meter", "dimension", "unit_price", "per", "effective_at"]
-    export_fields = (
-        "service",
-        "meter",
-        "dimension",
-        "unit_price",
-        "per",
-        "effective_at",
-        "status",
-    )
-    figure = staticmethod(credits_column("unit_price", gettext_lazy("price")))
-
-    def get_list_display(self, request: HttpRequest) -> Any:
-        return readable(self.model, super().get_list_display(request))
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        prices: QuerySet[Any] = ServicePrice.objects.with_status()
-        return prices
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        coming = obj is not None and obj.status == "coming"
-        return coming and super().has_delete_permission(request, obj)
-
-    @admin.display(description=gettext_lazy("per"), ordering="per")
-    def per_units(self, price: ServicePrice) -> str:
-        return format_number(price.per)
-
-    @admin.display(description=gettext_lazy("status"))
-    def status(self, price: Any) -> str:
-        return str(STATUSES[price.status])
-
-
 @admin.register(AccountChange)
 class AccountChangeAdmin(CsvExportMixin, OwnerSearchMixin, ReadableMixin, ModelAdmin):
     """What accounts may do: who changed it, and why."""
@@ -609,169 +400,3 @@ class AccountChangeAdmin(CsvExportMixin, OwnerSearchMixin, ReadableMixin, ModelA
     @admin.display(description=gettext_lazy("after"))
     def after(self, change: AccountChange) -> str:
         return change.readable(change.new)
-
-
-@admin.register(Service)
-class ServiceAdmin(CsvExportMixin, PagesMixin, RoomMixin, ModelAdmin):
-    """Services and how much they were used in the last 30 days."""
-
-    list_display = ["name", "slug", "price", "is_active", "uses", "spent", "accounts", "analytics"]
-    list_filter = ["is_active"]
-    search_fields = ["name", "slug"]
-    prepopulated_fields = {"slug": ["name"]}
-    actions = ["switch_on", "switch_off", "download_csv"]
-    export_fields = ("slug", "name", "unit", "is_active", "uses", "spent", "accounts")
-    readonly_fields = ["history"]
-    inlines = [NewPriceInline]
-    spent = staticmethod(credits_column("spent", gettext_lazy("credits in 30 days")))
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        used = (
-            ServiceUsage.objects.filter(
-                service=OuterRef("pk"), created_at__gte=timezone.now() - ANALYSED
-            )
-            .order_by()
-            .values("service")
-        )
-        services: QuerySet[Any] = Service.objects.with_prices()
-        annotated: QuerySet[Any] = services.annotate(
-            uses=Coalesce(Subquery(used.annotate(n=Count("pk")).values("n")), 0),
-            accounts=Coalesce(
-                Subquery(used.annotate(n=Count("account", distinct=True)).values("n")), 0
-            ),
-            spent=Coalesce(
-                Subquery(used.annotate(n=Sum("cost")).values("n")),
-                Decimal(0),
-                output_field=DecimalField(),
-            ),
-        )
-        return annotated
-
-    @admin.display(description=gettext_lazy("price"))
-    def price(self, service: Service) -> str:
-        return render_to_string("quickscale_credits/_price.html", {"service": service})
-
-    @admin.display(description=gettext_lazy("price list"))
-    def history(self, service: Service) -> str:
-        prices = price_list(service) if service.pk else []
-        return render_to_string("admin/quickscale_credits/prices.html", {"prices": prices})
-
-    @admin.display(description=gettext_lazy("uses in 30 days"), ordering="uses")
-    def uses(self, service: Any) -> int:
-        count: int = service.uses
-        return count
-
-    @admin.display(description=gettext_lazy("accounts in 30 days"), ordering="accounts")
-    def accounts(self, service: Any) -> int:
-        count: int = service.accounts
-        return count
-
-    @admin.display(description=gettext_lazy("usage"))
-    def analytics(self, service: Service) -> str:
-        url = self.page_url("usage", service.pk)
-        return format_html('<a href="{}">{}</a>', url, _("By day"))
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """What was used stays in the history; switch a service off instead."""
-        return False
-
-    @admin.action(description=gettext_lazy("Switch on"), permissions=["change"])
-    def switch_on(self, request: HttpRequest, queryset: QuerySet[Service]) -> None:
-        self._switch(request, queryset, is_active=True)
-
-    @admin.action(description=gettext_lazy("Switch off"), permissions=["change"])
-    def switch_off(self, request: HttpRequest, queryset: QuerySet[Service]) -> None:
-        self._switch(request, queryset, is_active=False)
-
-    def _switch(
-        self, request: HttpRequest, queryset: QuerySet[Service], *, is_active: bool
-    ) -> None:
-        changed = Service.objects.filter(pk__in=queryset.values("pk")).update(
-            is_active=is_active, updated_at=timezone.now()
-        )
-        text = ngettext("%d service was changed.", "%d services were changed.", changed)
-        messages.success(request, text % changed)
-
-    def get_urls(self) -> list[URLPattern]:
-        return [
-            self.url("<path:object_id>/usage/", self.usage_view, "usage"),
-            *super().get_urls(),
-        ]
-
-    def usage_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        if not self.has_view_permission(request):
-            raise PermissionDenied
-        service = get_object_or_404(Service, pk=object_id)
-        usages = service.usages.filter(created_at__gte=timezone.now() - ANALYSED)
-        figures = {
-            "uses": Count("pk"),
-            "total_units": Sum("units"),
-            "spent": Sum("cost"),
-            "accounts": Count("account", distinct=True),
-        }
-        return self.page(
-            request,
-            "admin/quickscale_credits/usage.html",
-            title=_("Usage of %s") % service,
-            original=service,
-            days=ANALYSED.days,
-            total=usages.order_by().aggregate(**figures, average=Round(Avg("cost"), 2)),
-            by_day=usages.order_by()
-            .annotate(day=TruncDate("created_at"))
-            .values("day")
-            .annotate(**figures)
-            .order_by("-day"),
-        )
-
-
-@admin.register(ServiceUsage)
-class ServiceUsageAdmin(CsvExportMixin, OwnerSearchMixin, ReadableMixin, ModelAdmin):
-    list_display = ["created_at", "service", "dimension", "account", "used", "price", "missing"]
-    list_filter = ["service", "created_at"]
-    list_select_related = ["service", "account__owner"]
-    ordering = ["-pk"]
-    show_full_result_count = False
-    export_fields = (
-        "pk",
-        "service",
-        "dimension",
-        "account",
-        "units",
-        "quantities",
-        "cost",
-        "shortfall",
-        "created_at",
-    )
-    price = staticmethod(credits_column("cost", gettext_lazy("cost")))
-    missing = staticmethod(credits_column("shortfall", gettext_lazy("shortfall")))
-
-    @admin.display(description=gettext_lazy("used"), ordering="units")
-    def used(self, usage: ServiceUsage) -> str:
-        if usage.units is not None:
-            return format_number(usage.units)
-        return ", ".join(
-            f"{format_number(Decimal(quantity))} {meter}"
-            for meter, quantity in usage.quantities.items()
-        )
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return super().get_queryset(request).select_related("service", "account__owner")
-
-
-@admin.register(CreditEvent)
-class CreditEventAdmin(OwnerSearchMixin, ReadableMixin, ModelAdmin):
-    list_display = ["created_at", "kind", "account", "delivered_at", "attempts", "last_error"]
-    list_filter = ["kind", ("delivered_at", admin.EmptyFieldListFilter)]
-    list_select_related = ["account__owner"]
-    ordering = ["-pk"]
-    show_full_result_count = False
-    actions = ["deliver"]
-
-    @admin.action(description=gettext_lazy("Deliver now"), permissions=["view"])
-    def deliver(self, request: HttpRequest, queryset: QuerySet[CreditEvent]) -> None:
-        waiting = queryset.filter(Q(delivered_at=None))
-        accounts = set(waiting.values_list("account_id", flat=True))
-        waiting.update(next_attempt_at=timezone.now())
-        delivered = sum(outbox.deliver_account(account) for account in sorted(accounts))
-        text = ngettext("%d event was delivered.", "%d events were delivered.", delivered)
-        messages.success(request, text % delivered)
