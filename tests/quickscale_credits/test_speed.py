@@ -79,6 +79,18 @@ def crowded(account, make_owner):
     return account
 
 
+def rows_read(sql, *parameters):
+    """How many rows of tables a statement reads, by an index or not."""
+    counted = "SELECT sum(seq_tup_read + idx_tup_fetch) FROM pg_stat_xact_user_tables"
+    with connection.cursor() as cursor:
+        cursor.execute(counted)
+        (before,) = cursor.fetchone()
+        cursor.execute(sql, parameters)
+        cursor.execute(counted)
+        (after,) = cursor.fetchone()
+    return after - before
+
+
 def plan_of(sql, *parameters):
     with connection.cursor() as cursor:
         cursor.execute(f"EXPLAIN {sql}", parameters)
@@ -91,14 +103,37 @@ def test_reads_find_open_lots_by_their_index(crowded):
     assert "Seq Scan on quickscale_credits_creditlot" not in plan
 
 
-def test_spends_find_open_lots_in_order_by_their_index(crowded):
-    plan = plan_of(
-        "SELECT id FROM quickscale_credits_creditlot WHERE account_id = %s AND is_open"
-        " AND remaining > held ORDER BY priority, expires_at, id",
-        crowded.pk,
+def rows_picked_from(account):
+    """How many rows are read to pick one credit, with the settings that a spend has."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT set_config(split_part(setting, '=', 1), split_part(setting, '=', 2), true)"
+            "  FROM pg_proc, unnest(proconfig) setting WHERE proname = 'quickscale_credits_spend'"
+        )
+        assert cursor.rowcount > 0
+    return rows_read(
+        "SELECT * FROM quickscale_credits_creditaccount account,"
+        " quickscale_credits_pick(account, 1, now()) WHERE account.id = %s",
+        account.pk,
     )
-    assert "Index Scan using qs_credits_lot_open" in plan
-    assert "Sort" not in plan
+
+
+def test_a_spend_reads_no_lots_that_are_used_up(crowded):
+    assert rows_picked_from(crowded) < 50
+
+
+def test_a_spend_reads_open_lots_in_their_order(crowded):
+    """So it stops at those that it needs, instead of sorting all of them."""
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE quickscale_credits_creditlot SET remaining = amount")
+        cursor.execute("ANALYZE quickscale_credits_creditlot")
+    assert rows_picked_from(crowded) < 50
+
+
+def test_a_proof_of_one_account_knows_its_account(crowded):
+    """PostgreSQL puts the function in the place of its call, where the account is a constant."""
+    plan = plan_of("SELECT * FROM quickscale_credits_verify(%s::bigint[])", [crowded.pk])
+    assert f"(account_id = ANY ('{{{crowded.pk}}}'::bigint[]))" in plan
 
 
 def test_open_holds_are_found_by_their_index(crowded):

@@ -1,5 +1,6 @@
 -- Choose the lots that pay: by priority, then soonest end, then id; the overdraft gives the rest, as
--- far as its limit goes. parts are negative. available is set only when there is too little.
+-- far as its limit goes. parts are negative. available is set only when there is too little. Open lots are
+-- read in their order by their index, as far as needed: a sort would read all of them first.
 CREATE OR REPLACE FUNCTION quickscale_credits_pick(
     p_account quickscale_credits_creditaccount,
     p_amount numeric,
@@ -7,7 +8,7 @@ CREATE OR REPLACE FUNCTION quickscale_credits_pick(
     OUT lots bigint[],
     OUT parts numeric[],
     OUT available numeric
-) LANGUAGE plpgsql AS $$
+) LANGUAGE plpgsql SET enable_sort = off AS $$
 DECLARE
     lot record;
     wanted numeric := p_amount;
