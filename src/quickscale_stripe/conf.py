@@ -27,6 +27,12 @@ class StripeSettings(AppSettings):
 
     prefix = "QUICKSCALE_STRIPE_"
 
+    def _list(self, name: str, separator: str = ",") -> list[str]:
+        """The stripped parts of a list, or of a text that separates them."""
+        value: str | Sequence[str] = self._get(name, "")
+        parts = value.split(separator) if isinstance(value, str) else value
+        return [part.strip() for part in parts if part.strip()]
+
     # Keys and where Stripe is
 
     @property
@@ -62,9 +68,7 @@ class StripeSettings(AppSettings):
 
         Several while a secret is rotated: a signature by any of them is accepted. Default: ``""``.
         """
-        value: str | Sequence[str] = self._get("WEBHOOK_SECRET", "")
-        parts = value.split(",") if isinstance(value, str) else value
-        return [part.strip() for part in parts if part.strip()]
+        return self._list("WEBHOOK_SECRET")
 
     @property
     def api_base(self) -> str:
@@ -166,9 +170,7 @@ class StripeSettings(AppSettings):
     def seller_address(self) -> list[str]:
         """The seller's address on receipts: a list of lines, or a text with line breaks. Default:
         ``""``."""
-        value: str | Sequence[str] = self._get("SELLER_ADDRESS", "")
-        lines = value.splitlines() if isinstance(value, str) else value
-        return [line.strip() for line in lines if line.strip()]
+        return self._list("SELLER_ADDRESS", separator="\n")
 
     @property
     def seller_tax_id(self) -> str:
@@ -234,10 +236,8 @@ class StripeSettings(AppSettings):
         Raises:
             ImproperlyConfigured: one of them isn't a network.
         """
-        value: str | Sequence[str] = self._get("WEBHOOK_NETWORKS", "")
-        parts = value.split(",") if isinstance(value, str) else value
         try:
-            return [ip_network(part.strip()) for part in parts if part.strip()]
+            return [ip_network(network) for network in self._list("WEBHOOK_NETWORKS")]
         except ValueError as error:
             raise ImproperlyConfigured(f"QUICKSCALE_STRIPE_WEBHOOK_NETWORKS: {error}.") from error
 
@@ -282,9 +282,7 @@ class StripeSettings(AppSettings):
     def staff_emails(self) -> list[str]:
         """Who is notified of disputes and trouble: a list, or a text with commas. Default: Django's
         ``MANAGERS``, else its ``ADMINS``."""
-        value: str | Sequence[str] = self._get("STAFF_EMAILS", "")
-        parts = value.split(",") if isinstance(value, str) else value
-        return [part.strip() for part in parts if part.strip()]
+        return self._list("STAFF_EMAILS")
 
     # Pages
 

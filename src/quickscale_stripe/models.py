@@ -113,6 +113,10 @@ class StripeCustomer(OwnedModel):
         if self.stripe_id:
             self.former_ids.append(self.stripe_id)
         self.stripe_id, self.livemode, self.deleted_at = stripe_id, livemode, None
+        self.forget_payment_method()
+
+    def forget_payment_method(self) -> None:
+        """Forget what the next invoice is charged to; the caller saves."""
         self.payment_method_id, self.payment_method = "", {}
         self.default_payment_method_id = ""
 

@@ -126,8 +126,7 @@ def erase(owner: Any) -> None:
             if not error.is_missing:
                 raise
     customer.email = customer.name = customer.sent_email = customer.sent_name = ""
-    customer.payment_method_id, customer.payment_method = "", {}
-    customer.default_payment_method_id = ""
+    customer.forget_payment_method()
     customer.deleted_at = customer.deleted_at or clock.database_now()
     customer.save()
 
