@@ -1,1 +1,1 @@
-"""Measures the credit ledger; see ``docs/credits-speed.md`` and ``python -m benchmarks --help``."""
+"""Measures the credit ledger; see ``docs/explanation/credits-speed.md`` and ``--help``."""

@@ -37,7 +37,7 @@ DATABASES = {{
     }}
 }}
 """
-# What docs/installation.md, docs/stripe-setup.md and docs/credits-services.md say.
+# What docs/start/installation.md, docs/how-to/stripe-setup.md and credits-services.md say.
 APPS = """
 INSTALLED_APPS = [*INSTALLED_APPS, "quickscale", "quickscale_credits", "quickscale_stripe", "paid"]
 LOGIN_URL = "admin:login"
@@ -190,7 +190,7 @@ def prove(site: Site, folder: Path, server: Address) -> Work:
         work.manage("test", "--tag", "quickscale")
     with work.step("its own tests beside QuickScale"):
         work.own_tests()
-    with work.step("uninstall by docs/uninstall.md, its own tests again"):
+    with work.step("uninstall by docs/how-to/uninstall.md, its own tests again"):
         own = ["paid"] if (work.folder / "paid" / "migrations").exists() else []
         for app in (*own, "quickscale_stripe", "quickscale_credits"):
             work.manage("migrate", app, "zero", "-v", "0")

@@ -1,4 +1,4 @@
-"""Mutation testing of the modules that decide money; see docs/mutation-testing.md.
+"""Mutation testing of the modules that decide money; see docs/explanation/mutation-testing.md.
 
 mutmut makes the mutants. The tests are run here: pytest collects them and makes the database once,
 and each mutant is tried in a fork of that process with the tests that reach its function. mutmut's

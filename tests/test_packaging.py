@@ -110,8 +110,8 @@ def test_the_source_distribution_holds_what_its_documentation_includes(tmp_path)
     with tarfile.open(built) as archive:
         files = {name.partition("/")[2] for name in archive.getnames()}
     included = {"README.md", "LICENSE", "CONTRIBUTING.md"}
-    for page in (ROOT / "docs").glob("*.md"):
-        found = re.findall(r"^```\{include\} \.\./(.+)$", page.read_text(), re.MULTILINE)
+    for page in (ROOT / "docs").rglob("*.md"):
+        found = re.findall(r"^```\{include\} (?:\.\./)+(.+)$", page.read_text(), re.MULTILINE)
         included.update(found)
     assert {"SECURITY.md", "CHANGELOG.md"} < included
     assert included <= files
@@ -135,7 +135,7 @@ def brought_by(extra: str) -> set[str]:
 
 
 def test_every_extra_is_documented():
-    page = (ROOT / "docs" / "installation.md").read_text()
+    page = (ROOT / "docs" / "start" / "installation.md").read_text()
     assert [extra for extra in extras() if f"| `{extra}` |" not in page] == []
 
 

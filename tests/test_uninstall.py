@@ -1,4 +1,4 @@
-"""What docs/uninstall.md promises: after ``migrate ... zero`` nothing of the apps is left."""
+"""docs/how-to/uninstall.md promises that ``migrate ... zero`` leaves nothing of the apps."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ def check_owner(
     if check_owner_model(check_id):
         return []  # the app's own check of the setting says so
     found = [owner_key_problem(model, connections[alias]) for alias in databases or ()]
-    hint = "Set it back. docs/settings.md says how to change the owner model."
+    hint = "Set it back. The documentation says how to change the owner model."
     return [Error(problem, hint=hint, id=check_id) for problem in found if problem]
 
 

@@ -129,11 +129,11 @@ def services():
 
 
 PAGES = {
-    "credits.md": accounts,
-    "credits-services.md": services,
-    "dashboard.md": lambda: {"parrots_context": lambda request: {}},
-    "look.md": lambda: {"order": 17},
-    "settings.md": lambda: {
+    "explanation/credits.md": accounts,
+    "how-to/credits-services.md": services,
+    "how-to/dashboard.md": lambda: {"parrots_context": lambda request: {}},
+    "how-to/look.md": lambda: {"order": 17},
+    "how-to/settings.md": lambda: {
         "SECRET_KEY": settings.SECRET_KEY,
         "endpoint": types.SimpleNamespace(),
         "env": types.SimpleNamespace(str=lambda name: generate_key()),
@@ -144,11 +144,15 @@ PAGES = {
 @contextmanager
 def stripe_at_hand(page, names):
     """The Stripe of a test, with a subscriber, for the pages that ask it something."""
-    if page not in {"stripe-catalogue.md", "stripe-testing.md", "deleting-owners.md"}:
+    if page not in {
+        "how-to/stripe-catalogue.md",
+        "how-to/stripe-testing.md",
+        "how-to/deleting-owners.md",
+    }:
         yield
         return
     with stripe_sandbox() as test:
-        if page == "stripe-testing.md":
+        if page == "how-to/stripe-testing.md":
             names |= {"stripe": test, "ada": new_user("ada")}
             test.buy(names["ada"], "Basic plan")
         yield

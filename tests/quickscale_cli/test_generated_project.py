@@ -177,7 +177,7 @@ def test_the_first_service_of_the_documentation_works_as_it_stands():
         app = folder / "parrots"
         app.mkdir()
         (app / "__init__.py").touch()
-        (app / "credit_services.py").write_text(first_block_of("credits-services.md"))
+        (app / "credit_services.py").write_text(first_block_of("how-to/credits-services.md"))
         settings = folder / "my_site" / "settings.py"
         settings.write_text(settings.read_text().replace('"tools"', '"tools", "parrots"'))
 

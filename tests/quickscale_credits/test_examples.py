@@ -21,7 +21,7 @@ def blocks(language):
     """(page, line, code) of each fenced block in a language on the pages on credits."""
     return [
         (page.name, page.read_text()[: match.start()].count("\n") + 1, match["code"])
-        for page in sorted(DOCS.glob("credits*.md"))
+        for page in sorted(DOCS.glob("*/credits*.md"))
         for match in FENCE.finditer(page.read_text())
         if match["language"] == language
     ]

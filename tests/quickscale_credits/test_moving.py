@@ -1,4 +1,4 @@
-"""The data migration of ``docs/credits-moving.md``, run as it stands there."""
+"""The data migration of ``docs/how-to/credits-moving.md``, run as it stands there."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from quickscale_credits import ledger
 from quickscale_credits.models import CreditAccount
 from tests.owners import make_owner
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "credits-moving.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "credits-moving.md"
 
 
 @pytest.fixture(scope="module")

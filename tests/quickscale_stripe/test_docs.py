@@ -18,7 +18,7 @@ COMMANDS = ROOT / "src" / "quickscale_stripe" / "management" / "commands"
 
 
 def test_the_event_matrix_is_what_the_app_handles() -> None:
-    text = (DOCS / "stripe-webhooks.md").read_text()
+    text = (DOCS / "reference" / "stripe-webhooks.md").read_text()
     matrix = text.partition("## Which event does what")[2]
     listed: list[str] = []
     for row in re.findall(r"^\| (`.*)$", matrix, re.MULTILINE):
@@ -26,7 +26,7 @@ def test_the_event_matrix_is_what_the_app_handles() -> None:
     assert sorted(listed) == sorted(HANDLERS)
 
 
-@pytest.mark.parametrize("page", sorted(DOCS.glob("stripe*.md")), ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", sorted(DOCS.glob("*/stripe*.md")), ids=lambda page: page.stem)
 def test_commands_that_a_page_names_exist_with_their_options(page: Path) -> None:
     own = {path.stem for path in COMMANDS.glob("[a-z]*.py")}
     for name, rest in re.findall(r"manage\.py (\w+)([^`\n]*)", page.read_text()):
@@ -38,7 +38,7 @@ def test_commands_that_a_page_names_exist_with_their_options(page: Path) -> None
 
 
 def test_events_that_the_stories_name_are_handled() -> None:
-    text = (DOCS / "stripe-stories.md").read_text()
+    text = (DOCS / "explanation" / "stripe-stories.md").read_text()
     families = r"(?:checkout|customer|invoice|charge|refund|payment_method)\.[a-z_.]*[a-z_]"
     named = set(re.findall(rf"(?<![\w/]){families}", text)) - {"invoices.create_preview"}
     assert len(named) > 15
@@ -46,10 +46,10 @@ def test_events_that_the_stories_name_are_handled() -> None:
 
 
 def test_diagrams_show_the_steps_of_their_alternative_texts() -> None:
-    found = DIAGRAM.findall((DOCS / "stripe-stories.md").read_text())
-    assert len(found) == len(list((DOCS / "stripe-stories").iterdir()))
+    found = DIAGRAM.findall((DOCS / "explanation" / "stripe-stories.md").read_text())
+    assert len(found) == len(list((DOCS / "explanation" / "stripe-stories").iterdir()))
     for alternative, name in found:
-        svg = ElementTree.parse(DOCS / name).getroot()
+        svg = ElementTree.parse(DOCS / "explanation" / name).getroot()
         shown = " ".join(span.text or "" for span in svg.iter("{http://www.w3.org/2000/svg}tspan"))
         steps = re.split(r"(?:^|; )(?:\w+ to )?[A-Z]\w+: ", alternative)
         assert shown == " ".join(steps[1:])

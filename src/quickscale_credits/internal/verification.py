@@ -38,7 +38,7 @@ def verify(account: CreditAccount | None = None, *, using: str | None = None) ->
 
     It finds what contradicts the rest, not what fits: somebody who may switch triggers off can cut
     the newest lines off and set every figure to match, add a line whose figures are right, or
-    reword a description. ``docs/credits-correctness.md`` has the list.
+    reword a description. ``docs/explanation/credits-correctness.md`` has the list.
     """
     database = using or router.db_for_read(CreditAccount, instance=account)
     return _verify(database, None if account is None else [account.pk])

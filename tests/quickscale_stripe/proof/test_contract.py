@@ -279,7 +279,7 @@ def test_a_restricted_key_needs_just_the_permissions_of_the_docs(
         for field in request.params.get("expand", {}).values():
             for part in set(field.split(".")) - NO_RESOURCE:
                 needed.setdefault(EXPANDED[part], "Read")
-    page = (Path(__file__).parents[3] / "docs" / "stripe-setup.md").read_text()
+    page = (Path(__file__).parents[3] / "docs" / "how-to" / "stripe-setup.md").read_text()
     table = page.partition("(stripe-permissions)=")[2].partition("## 2.")[0]
     listed = dict(re.findall(r"^\| (.+) \| (Read|Write) \|$", table, re.MULTILINE))
     assert listed == needed
