@@ -223,7 +223,7 @@ def test_every_function_that_asks_stripe_is_held_against_the_sdk(
     settings.QUICKSCALE_STRIPE_TAX_ID_COLLECTION = True
     do_everything(world)
     # An invoice of more lines than it carries itself.
-    assert callers() - called == {"allotments.py:_lines"}
+    assert callers() - called == {"billing/bills.py:_lines"}
     # Stripe refuses only what names a customer that was deleted.
     refused = [request.path.rpartition("/")[0] for request in recorded if request.status != 200]
     assert refused == ["/v1/billing_portal", "/v1/customers"]
