@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import tarfile
-import tomllib
-from io import BytesIO, StringIO
-from pathlib import Path
+from io import StringIO
 from threading import Event, Thread
-from urllib.parse import quote
 
 import pytest
 from django.core.management import call_command
@@ -23,8 +16,8 @@ from scripts.sql_migration import changed, freeze
 from tests.owners import make_owner
 from tests.quickscale_credits.operations import OPERATIONS, Stage
 from tests.quickscale_credits.test_concurrency import at_once
+from tests.upgrade.releases import WORKING_TREE, released, run, unpack
 
-ROOT = Path(__file__).resolve().parents[2]
 CURRENT = {path.stem: path.read_text() for path in sorted(sql.CURRENT.glob("*.sql"))}
 CALLED = [
     value
@@ -204,12 +197,6 @@ def test_the_migration_can_be_read_as_sql(db):
         assert out.getvalue().count("FUNCTION quickscale_credits_spend") == 1
 
 
-def database_url():
-    place = connection.get_connection_params()
-    user, password, host = (quote(place.get(n) or "", "") for n in ("user", "password", "host"))
-    return f"postgres://{user}:{password}@{host}:{place.get('port') or 5432}/{place['dbname']}"
-
-
 # Each operation once, on the database that was migrated by the working tree.
 USE = """
 import os
@@ -228,35 +215,8 @@ assert ledger.verify() == []
 """
 
 
-def released():
-    """The working tree, and the commit of the last release, which may still run during a deploy.
-
-    ``tests/upgrade/released.toml`` has a line for each release: ``"1.0.0" = "<commit>"``.
-    """
-    file = ROOT / "tests" / "upgrade" / "released.toml"
-    commits = tomllib.loads(file.read_text()) if file.exists() else {}
-    return ["the working tree", *[*commits.values()][-1:]]
-
-
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("commit", released())
+@pytest.mark.parametrize("commit", [WORKING_TREE, *released()[-1:]])
 def test_the_python_of_a_release_runs_on_these_functions(commit, tmp_path):
-    folder = ROOT
-    if commit != "the working tree":
-        packed = subprocess.run(
-            ["git", "archive", commit, "src", "tests"], cwd=ROOT, capture_output=True
-        )
-        if packed.returncode:
-            pytest.skip("there is no history here")
-        with tarfile.open(fileobj=BytesIO(packed.stdout)) as files:
-            files.extractall(tmp_path, filter="data")
-        folder = tmp_path
-    path = os.pathsep.join([str(folder / "src"), str(folder), *sys.path])
-    ran = subprocess.run(
-        [sys.executable, "-c", USE],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": path, "DATABASE_URL": database_url()},
-        capture_output=True,
-        text=True,
-    )
-    assert ran.returncode == 0, ran.stderr
+    """During a deploy, processes of the last release still run on the migrated database."""
+    run(unpack(commit, tmp_path), USE)

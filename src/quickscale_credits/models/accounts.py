@@ -17,13 +17,14 @@ from quickscale.formats import format_credits
 from quickscale.owner import owner_model_name
 from quickscale_credits.internal.amounts import DIGITS, PLACES, Amount, parse_amount
 from quickscale_credits.internal.deletion import outlive_owner
-from quickscale_credits.internal.fields import (
+from quickscale_credits.managers import AccountManager, HoldManager, LotManager
+from quickscale_credits.models.base import (
+    MYPY,
+    LedgerModel,
     account_key,
     actor_key,
     credits_sum_field,
 )
-from quickscale_credits.managers import AccountManager, HoldManager, LotManager
-from quickscale_credits.models.base import MYPY, LedgerModel
 
 if TYPE_CHECKING:
     from quickscale_credits.models.events import CreditEvent

@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from quickscale_credits.internal.fields import account_key
+from quickscale_credits.models.base import account_key
 
 
 class CreditEvent(models.Model):

@@ -12,14 +12,14 @@ from django.utils.translation import gettext_lazy as _
 
 from quickscale.formats import in_credits
 from quickscale_credits.internal.amounts import Amount
-from quickscale_credits.internal.fields import (
+from quickscale_credits.managers import HoldManager
+from quickscale_credits.models.base import (
+    LedgerModel,
     account_key,
     actor_key,
     credits_field,
     credits_sum_field,
 )
-from quickscale_credits.managers import HoldManager
-from quickscale_credits.models.base import LedgerModel
 
 if TYPE_CHECKING:
     from quickscale_credits.models.journal import CreditTransaction

@@ -13,14 +13,15 @@ from django.utils.translation import gettext_lazy as _
 
 from quickscale.formats import format_credits
 from quickscale_credits.internal.amounts import Amount
-from quickscale_credits.internal.fields import (
+from quickscale_credits.managers import LotManager
+from quickscale_credits.models.base import (
+    MYPY,
+    LedgerModel,
     account_key,
     actor_key,
     credits_field,
     credits_sum_field,
 )
-from quickscale_credits.managers import LotManager
-from quickscale_credits.models.base import MYPY, LedgerModel
 
 
 class CreditLot(LedgerModel):

@@ -13,8 +13,9 @@ from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
 from quickscale_credits.internal.amounts import DIGITS, PLACES, PRICE_PLACES, Amount
-from quickscale_credits.internal.fields import PriceField, account_key, credits_field
+from quickscale_credits.internal.fields import PriceField
 from quickscale_credits.managers import PriceManager, ServiceManager
+from quickscale_credits.models.base import account_key, credits_field
 from quickscale_credits.models.journal import CreditTransaction
 
 METER = "units"
