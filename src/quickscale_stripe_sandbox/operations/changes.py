@@ -96,7 +96,7 @@ def _changed_items(world: World, subscription: Object, given: list[Object]) -> l
         merge_metadata(item, dict(change))
     if not items:
         raise invalid("A subscription must have at least one active item.", "items")
-    check_prices(list(items.values()))
+    check_prices([item["price"] for item in items.values()])
     return list(items.values())
 
 

@@ -11,7 +11,7 @@ from quickscale_stripe_sandbox.methods import Method
 from quickscale_stripe_sandbox.operations import discounts, payment_methods, payments, taxes
 from quickscale_stripe_sandbox.operations.catalogue import price_from
 from quickscale_stripe_sandbox.operations.customers import check_currency, new_customer
-from quickscale_stripe_sandbox.operations.subscription_items import twice
+from quickscale_stripe_sandbox.operations.subscription_items import check_prices
 from quickscale_stripe_sandbox.routes import serves
 from quickscale_stripe_sandbox.world import Object, World, included, merge_metadata, task, token
 
@@ -270,9 +270,8 @@ def _line_items(world: World, given: list[Object], mode: str) -> list[Object]:
             " prices.",
             "line_items",
         )
-    price_ids = [item["price"]["id"] for item in items]
-    if mode == "subscription" and len(set(price_ids)) < len(price_ids):
-        raise twice("line_items")
+    if mode == "subscription":
+        check_prices([item["price"] for item in items], "line_items")
     if len({item["currency"] for item in items}) > 1:
         raise invalid("All prices on a Checkout Session must have the same currency.", "line_items")
     return items

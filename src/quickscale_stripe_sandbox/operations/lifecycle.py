@@ -48,7 +48,7 @@ def begin(
             )
         period = (world.now, trial_end) if trial_end else period_of(price, world.now)
         items.append(new_item(subscription_id, price, item, period))
-    check_prices(items)
+    check_prices([item["price"] for item in items])
     behavior = params.get("trial_settings", {}).get("end_behavior", {})
     tax = taxes.automatic(params.get("automatic_tax", {}).get("enabled", False))
     currency = items[0]["price"]["currency"]

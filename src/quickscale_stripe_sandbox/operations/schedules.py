@@ -17,10 +17,10 @@ from quickscale_stripe_sandbox.operations import (
 )
 from quickscale_stripe_sandbox.operations.catalogue import price_from
 from quickscale_stripe_sandbox.operations.subscription_items import (
+    check_prices,
     items_of,
     period_end,
     period_of,
-    twice,
 )
 from quickscale_stripe_sandbox.periods import shift
 from quickscale_stripe_sandbox.routes import serves
@@ -222,8 +222,7 @@ def _given_items(world: World, given: list[Object], name: str) -> tuple[list[Obj
         items.append(_item(price, item.get("quantity", 1), item.get("metadata", {})))
         item.check_read()
         prices.append(price)
-    if len({price["id"] for price in prices}) < len(prices):
-        raise twice(f"{name}[items]")
+    check_prices(prices, f"{name}[items]")
     return items, prices
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from quickscale.formats import format_money
-from quickscale_stripe_sandbox.errors import ApiError, invalid
+from quickscale_stripe_sandbox.errors import invalid
 from quickscale_stripe_sandbox.operations import discounts, invoices
 from quickscale_stripe_sandbox.periods import shift
 from quickscale_stripe_sandbox.world import Object, World, part, token
@@ -26,23 +26,16 @@ def new_item(subscription_id: str, price: Object, given: Object, period: tuple[i
     )
 
 
-def twice(name: str) -> ApiError:
-    """The refusal of a price that a subscription would have twice.
+def check_prices(prices: list[Object], name: str = "items") -> None:
+    """Refuse a price that two items have.
 
     docs.stripe.com/api/subscriptions/create#create_subscription-items
-    """
-    return invalid("Cannot add multiple subscription items with the same price.", name)
-
-
-def check_prices(items: list[Object]) -> None:
-    """Refuse a price that is in two items.
 
     Raises:
         ApiError
     """
-    prices = [item["price"]["id"] for item in items]
-    if len(set(prices)) < len(prices):
-        raise twice("items")
+    if len({price["id"] for price in prices}) < len(prices):
+        raise invalid("Cannot add multiple subscription items with the same price.", name)
 
 
 def plan_of(price: Object) -> Object:
