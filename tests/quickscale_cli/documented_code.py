@@ -130,10 +130,12 @@ def services():
 
 PAGES = {
     "explanation/credits.md": accounts,
+    "how-to/credits-accounts.md": accounts,
+    "how-to/credits-testing.md": accounts,
     "how-to/credits-services.md": services,
     "how-to/dashboard.md": lambda: {"parrots_context": lambda request: {}},
     "how-to/look.md": lambda: {"order": 17},
-    "how-to/settings.md": lambda: {
+    "how-to/encryption.md": lambda: {
         "SECRET_KEY": settings.SECRET_KEY,
         "endpoint": types.SimpleNamespace(),
         "env": types.SimpleNamespace(str=lambda name: generate_key()),
