@@ -135,6 +135,12 @@ PAGES = {
     "how-to/credits-services.md": services,
     "how-to/dashboard.md": lambda: {"parrots_context": lambda request: {}},
     "how-to/look.md": lambda: {"order": 17},
+    "how-to/stripe-sandbox.md": lambda: {
+        "DEBUG": True,
+        "INSTALLED_APPS": [],
+        "settings": settings,
+        "urlpatterns": [],
+    },
     "how-to/encryption.md": lambda: {
         "SECRET_KEY": settings.SECRET_KEY,
         "endpoint": types.SimpleNamespace(),
