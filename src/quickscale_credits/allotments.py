@@ -1,12 +1,13 @@
-"""Credits that come in portions: some for each month of a term that is paid for or given at once.
+"""Credits that come in portions, such as monthly credits for a year that is paid for at once.
 
-All portions of the term are put in when it begins, each as a lot with the start and the end of its
-own period. So what can be spent at a moment follows from the lots alone: no job has to run, and no
-portion can come late, twice, or after the term. See ``docs/decisions/allotments.md``.
+All portions are added when the term starts, each as a lot with the start and end of its own
+period. The lots alone decide what can be spent at any moment: no job has to run, and no portion
+can come late, twice, or after the term. See ``docs/decisions/allotments.md``.
 
-The writes are those of :mod:`quickscale_credits.ledger` in kind: keyword-only, one round trip, a
-part of the caller's transaction, with the same errors and with async twins. ``source`` is the
-(type, id) of a schedule; the lot of its n-th period has the source ``(type, "<id>:<n>")``.
+The functions follow the rules of :mod:`quickscale_credits.ledger`: they take keyword arguments
+only, make one round trip, are part of the caller's transaction, raise the same errors and have
+async twins. ``source`` is the (type, id) of a schedule; the lot of its n-th period has the source
+``(type, "<id>:<n>")``.
 """
 
 from __future__ import annotations
@@ -69,13 +70,13 @@ _RESCHEDULE = Operation(
 
 
 def periods(anchor: datetime, until: datetime, *, months: int = 1) -> list[Period]:
-    """Split the time from ``anchor`` to ``until`` into periods of that many months.
+    """Split the time from ``anchor`` to ``until`` into periods of ``months`` months each.
 
-    Each period begins on the anchor's day and local time, or on the last day of a month that has no
-    such day: from 31 January on 28 February and 31 March. Where clocks skip that local time, the
-    period begins as much later; where it comes twice, with the first. The last period may be
-    shorter than the others, and longer by less than a day: a rest as short as that is not a period
-    of its own.
+    Each period starts on the anchor's day and local time, or on the last day of a month that lacks
+    that day: 31 January is followed by 28 February and 31 March. If clocks skip that local time,
+    the period starts later by the time skipped; if it occurs twice, the period starts at the first.
+    The last period may be shorter than the others, or longer by less than a day, because a
+    remainder of less than a day is added to it.
 
     Raises:
         InvalidRequestError: ``until`` is not after ``anchor``, or there are more than
@@ -110,13 +111,14 @@ def schedule_allotment(
     actor: Any = None,
     metadata: Mapping[str, Any] | None = None,
 ) -> CreditTransaction:
-    """Put ``amount`` credits in for each of the :func:`periods` from ``anchor`` to ``until``.
+    """Add ``amount`` credits for each of the :func:`periods` from ``anchor`` to ``until``.
 
-    The credits of a period can be spent from its begin to its end. A period that has ended when
-    this is called comes in all the same, and expires at once: nothing depends on when it is.
-    ``credit_type`` is one whose credits may end. ``cost`` is the money paid for the whole term.
+    The credits of a period can be spent from its start to its end. The credits of a period that
+    has already ended are added too and expire at once, so the result does not depend on the time
+    of the call. ``credit_type`` must be a type whose credits can end. ``cost`` is the money paid
+    for the whole term.
 
-    A source has one schedule: the same call again returns the first transaction, and another
+    A source has one schedule. The same call again returns the first transaction; a different
     amount, type or period is a conflict.
     """
     terms = periods(anchor, until, months=months)
@@ -141,10 +143,10 @@ def spread_credits(
     actor: Any = None,
     metadata: Mapping[str, Any] | None = None,
 ) -> CreditTransaction:
-    """Share ``amount`` credits out evenly over the periods of a term.
+    """Spread ``amount`` credits evenly over the periods of a term.
 
-    As :func:`schedule_allotment`, but the amount is that of all periods together; what doesn't
-    divide comes in the first, which is all of an amount too small to share.
+    This is like :func:`schedule_allotment`, but ``amount`` is the total of all periods. The first
+    period gets the remainder of the division, or the whole amount if it is too small to divide.
     """
     terms = periods(anchor, until, months=months)
     total = parse_amount(amount)
@@ -168,11 +170,11 @@ def change_allotment(
     actor: Any = None,
     metadata: Mapping[str, Any] | None = None,
 ) -> CreditTransaction | None:
-    """From the next period on, give ``amount`` for each period of a schedule.
+    """Give ``amount`` for each period of a schedule, starting with the next period.
 
-    The periods stay as they are; they go over to ``new_source``, which has the same type. The
-    period that has begun keeps its credits. A second call returns the first transaction.
-    ``None`` when no period is left to begin.
+    The periods stay as they are and move to ``new_source``, which has the same type. The current
+    period keeps its credits. A second call returns the first transaction. Returns ``None`` if no
+    period is still to start.
     """
     source_type, source_id = _source("source", source)
     new_type, new_id = _source("new_source", new_source)
@@ -205,12 +207,12 @@ def cancel_allotment(
     actor: Any = None,
     metadata: Mapping[str, Any] | None = None,
 ) -> CreditTransaction | None:
-    """Take back the periods of a schedule that begin at ``at`` or later; else those to come.
+    """Take back the periods of a schedule that start at ``at`` or later; by default, future ones.
 
-    A period that has begun by then keeps its credits until its end. When ``at`` has passed, what
-    was used of a later period since, or is held, is the transaction's ``shortfall``: it is taken
-    when it comes back, as after :func:`quickscale_credits.ledger.revoke`. ``None`` when nothing is
-    left to take, so a second call does no harm.
+    A period that started earlier keeps its credits until its end. If ``at`` is in the past, credits
+    of later periods that are already used or held become the transaction's ``shortfall``. They are
+    taken when they come back, as after :func:`quickscale_credits.ledger.revoke`. Returns ``None``
+    if nothing is left to take, so a second call does no harm.
     """
     source_type, source_id = _source("source", source)
     outcome = _WITHDRAW.call(
@@ -276,18 +278,18 @@ def _source(argument: str, value: tuple[str, str]) -> tuple[str, str]:
 
 def _check_limit(answer: str) -> None:
     if answer == "overflow":
-        raise InvalidAmountError("amount", f"the balance would not be below {LIMIT:f}.")
+        raise InvalidAmountError("amount", f"the balance must stay below {LIMIT:f}.")
 
 
 def _months_later(moment: datetime, months: int) -> datetime | None:
-    """Return the same day and local time that many months later; ``None`` beyond the year 9999."""
+    """Return the same day and local time ``months`` later, or ``None`` beyond the year 9999."""
     year, month = divmod(moment.year * 12 + moment.month - 1 + months, 12)
     if year > MAXYEAR:
         return None
     day = min(moment.day, monthrange(year, month + 1)[1])
     later = moment.replace(year=year, month=month + 1, day=day, fold=0)
     try:
-        # By way of UTC, a local time that clocks skip becomes one that there is.
+        # The round trip through UTC turns a local time that clocks skip into one that exists.
         return later.astimezone(UTC).astimezone(moment.tzinfo)
     except OverflowError:
         return None

@@ -29,7 +29,7 @@ class CreditsConfig(AppConfig):
 
 
 def forget_name(owner: Any, **kwargs: Any) -> None:
-    """Leave the number of the owner's account to its journal, in the place of their name."""
+    """Replace the name of an owner who is being forgotten with their account's number."""
     from quickscale_credits.models import CreditAccount
 
     for key in CreditAccount.objects.filter(owner=owner).values_list("pk", flat=True):
@@ -37,7 +37,7 @@ def forget_name(owner: Any, **kwargs: Any) -> None:
 
 
 def after_migrate(using: str, apps: Apps | None = None, **kwargs: Any) -> None:
-    """Prepare a database that has the tables, once it was migrated."""
+    """Prepare a database that has the tables, after each ``migrate``."""
     from quickscale_credits.models import Service
     from quickscale_credits.services import create_missing_rows
     from quickscale_credits.sql import recompile

@@ -1,16 +1,16 @@
-"""Charging for work: credits are held before it and taken after it.
+"""Charge for work: hold credits before it and take them after it.
 
-As a context manager, sync or async::
+Use it as a context manager, sync or async::
 
     with charge(owner, "summarise", units=3) as charging:
         summary = summarise(text)
 
-and for what is sent bit by bit::
+and for responses that are streamed::
 
     StreamingHttpResponse(charge(owner, "chat", units=4000).stream(words, count=tokens))
 
-Work that fails gives its credits back. Work that is done is a fact: it is charged for whatever its
-hold or the account has by then.
+Failed work gives its credits back. Finished work is always charged, even if its hold has timed out
+or the account can no longer pay.
 """
 
 from __future__ import annotations
@@ -55,21 +55,21 @@ Units = Decimal | int | str
 Used = Units | Mapping[str, Units]
 OnAbort = Literal["capture", "release"]
 
-#: How work ends when nobody waits for it any more: its generator is closed, its task cancelled.
+#: What ends work that nobody waits for any more: its generator is closed or its task is cancelled.
 ABORTS = (GeneratorExit, CancelledError)
 
 
 class Charge:
-    """One use of a service while it goes on; :func:`charge` makes it.
+    """A use of a service in progress; :func:`charge` creates it.
 
-    Inside the block set ``units``, or ``quantities``, to what was really used, or count it with
-    :meth:`add`. It may be more than was held. The prices are those in force when it began; ``cost``
-    may be set to charge that many credits instead. ``metadata`` may be filled.
+    Inside the block, set ``units`` or ``quantities`` to what was really used, or count it with
+    :meth:`add`. It may be more than was held. The prices in force when the use started apply. Set
+    ``cost`` to charge that number of credits instead. You can add to ``metadata``.
 
-    After it, ``usage`` is the :class:`~quickscale_credits.models.ServiceUsage`, whose ``shortfall``
-    says what the account could not pay.
-    ``replayed`` is true when the idempotency key was charged before: nothing is charged again, and
-    ``usage`` is the first one, already inside the block.
+    After the block, ``usage`` is the :class:`~quickscale_credits.models.ServiceUsage`. Its
+    ``shortfall`` is the part that the account could not pay.
+    ``replayed`` is true if the idempotency key was already charged: nothing is charged again, and
+    ``usage`` is the first usage, even inside the block.
     """
 
     service: Service
@@ -80,7 +80,7 @@ class Charge:
     _held: Quote
     _held_for_cost: bool
     _fingerprint: str
-    #: Whether a reader has got something already; a stream sets it.
+    #: Whether a reader has received anything yet; a stream sets it.
     sent = False
     _counted = False
     _failed = False
@@ -114,11 +114,11 @@ class Charge:
 
     @property
     def quantities(self) -> Mapping[str, Decimal]:
-        """How much of each meter; set it to what was really used. A meter left out was not used.
+        """The quantity of each meter. Set it to what was really used; an omitted meter is unused.
 
         Raises:
-            InvalidAmountError: a quantity isn't a number from zero up.
-            InvalidRequestError: a meter was not named when the charge began, so it has no price.
+            InvalidAmountError: a quantity is not a number, or is below zero.
+            InvalidRequestError: a meter was not named when the charge started, so it has no price.
         """
         return MappingProxyType(self._quantities)
 
@@ -132,7 +132,7 @@ class Charge:
 
     @property
     def units(self) -> Decimal:
-        """The quantity of a service that counts one thing only; set as :attr:`quantities` are."""
+        """The quantity of a service with a single meter; set it like :attr:`quantities`."""
         return self._quantities[METER]
 
     @units.setter
@@ -140,9 +140,9 @@ class Charge:
         self.quantities = {METER: units}
 
     def add(self, used: Used) -> None:
-        """Count what was used: units, or quantities by meter. The first call begins at zero.
+        """Add to what was used: units, or quantities by meter. The first call starts from zero.
 
-        Raises: what setting :attr:`quantities` does.
+        Raises the same errors as setting :attr:`quantities`.
         """
         quantities = self._known(used if isinstance(used, Mapping) else {METER: used})
         so_far = self._quantities if self._counted else dict.fromkeys(self._quantities, Decimal(0))
@@ -153,10 +153,10 @@ class Charge:
 
     @property
     def cost(self) -> Decimal | None:
-        """Credits to charge whatever the prices say; ``None`` goes by the prices. Rounded up.
+        """The credits to charge instead of the prices, rounded up; ``None`` uses the prices.
 
         Raises:
-            InvalidAmountError: it isn't a number from zero up.
+            InvalidAmountError: the cost is not a number, or is below zero.
         """
         return self._cost
 
@@ -168,7 +168,7 @@ class Charge:
         """Let the hold last until ``ttl`` from now, for work that takes longer than expected.
 
         Raises:
-            HoldStateError: it has timed out. The work is charged for all the same.
+            HoldStateError: the hold has timed out. The work is still charged.
         """
         if self._hold is not None:
             self._hold.prolong(ttl or self.ttl)
@@ -176,16 +176,16 @@ class Charge:
     def stream(
         self, chunks: Iterable[Any], *, count: Callable[[Any], Used] | None = None
     ) -> Stream:
-        """Hold the credits now, and pass the chunks on; what was sent is charged for at the end.
+        """Hold the credits now, pass the chunks on, and charge at the end for what was sent.
 
-        ``count`` says how much of the service a chunk is, as :meth:`add` takes it; without one the
-        units asked for are charged once a chunk is sent. An exception in the chunks costs nothing.
-        A reader who leaves pays for what was sent, or nothing with ``on_abort="release"``. A stream
-        that takes long prolongs its hold.
+        ``count`` returns how much of the service a chunk uses, in the form that :meth:`add` takes.
+        Without it, the units asked for are charged once a chunk is sent. If the chunks raise an
+        exception, nothing is charged. A reader who leaves pays for what was sent, or nothing with
+        ``on_abort="release"``. A long stream prolongs its hold.
 
         Raises:
-            IdempotencyConflictError: the key was charged before, and chunks aren't kept.
-            Exception: what :func:`charge` raises; nothing was sent.
+            IdempotencyConflictError: the key was already charged, and chunks are not stored.
+            Exception: anything that :func:`charge` raises; nothing was sent.
         """
         from quickscale_credits.internal.streams import Stream
 
@@ -195,21 +195,21 @@ class Charge:
     async def astream(
         self, chunks: AsyncIterable[Any], *, count: Callable[[Any], Used] | None = None
     ) -> AsyncStream:
-        """As :meth:`stream`, for async chunks."""
+        """Do the same as :meth:`stream` for async chunks."""
         from quickscale_credits.internal.streams import AsyncStream
 
         await self.__aenter__()
         return AsyncStream(self, chunks, count)
 
     def settle(self) -> ServiceUsage:
-        """Charge for what was used until now; the end of the block does it.
+        """Charge for what was used until now; the end of the block does this.
 
-        To be called again only where the database failed at the end: the hold is open then, and
-        what was charged already isn't charged twice.
+        Call it again only if the database failed at the end: the hold is then still open, and
+        nothing is charged twice.
 
         Raises:
-            IdempotencyConflictError: other work had the key meanwhile; nothing is charged.
-            InvalidRequestError: JSON or PostgreSQL can't hold the ``metadata``; nothing is charged.
+            IdempotencyConflictError: other work has used the key since; nothing is charged.
+            InvalidRequestError: JSON or PostgreSQL can't hold ``metadata``; nothing is charged.
         """
         try:
             metadata = json.loads(arguments.metadata(self.metadata))
@@ -222,10 +222,10 @@ class Charge:
     asettle = sync_to_async(settle)
 
     def release(self) -> None:
-        """Give the hold back; nothing is charged. It is what an exception in the block does."""
+        """Release the hold and charge nothing; an exception in the block does this."""
         self._failed = True
-        # A hold may have timed out. In a broken transaction nothing can be written, and its
-        # rollback undoes the hold; the error that broke it goes on.
+        # The hold may have timed out. A broken transaction accepts no write, but its rollback
+        # undoes the hold; the error that broke it propagates.
         if self._hold is not None:
             with suppress(HoldStateError, DatabaseError):
                 self._hold.release()
@@ -298,7 +298,7 @@ class Charge:
         await self.aend(exc)
 
     def end(self, error: BaseException | None) -> None:
-        """Leave the block, with the error that ended it: settle, or give the hold back."""
+        """Leave the block with the error that ended it, if any: settle, or release the hold."""
         if self.usage is not None or self._failed:
             return
         if error is None or (isinstance(error, ABORTS) and self._pays_when_aborted):
@@ -307,7 +307,7 @@ class Charge:
             self.release()
 
     async def aend(self, error: BaseException | None) -> None:
-        """As :meth:`end`. A visitor who goes away cancels the task; that doesn't stop it."""
+        """Do the same as :meth:`end`, even if the visitor leaves, which cancels the task."""
         await shield(sync_to_async(self.end)(error))
 
     def _warn_of_atomic_requests(self) -> None:
@@ -330,12 +330,12 @@ class Charge:
         unknown = used.keys() - self._quantities.keys()
         if unknown:
             raise InvalidRequestError(
-                "quantities", f"name {', '.join(sorted(unknown))} when the charge begins, as 0."
+                "quantities", f"name {', '.join(sorted(unknown))} as 0 when the charge starts."
             )
         return used
 
     def _earlier_usage(self) -> ServiceUsage | None:
-        """The usage of this charge, when its end is made again, or of another with its key."""
+        """Return the usage that this charge, or another one with its key, already wrote."""
         usages = ServiceUsage.objects.using(database_of(self.account)).filter(account=self.account)
         if self._hold is not None:
             own = usages.filter(transaction__hold=self._hold).first()
@@ -360,10 +360,13 @@ class Charge:
         )
 
     def _settled(self) -> Quote:
-        """What is to be paid: for what was held its cost, also where a cost hook says more now."""
+        """Price what was used. It never costs more than the hold if no more was used than held.
+
+        That is so even if a cost hook now asks for more.
+        """
         held = self._held
         if self._held_for_cost or self.cost is not None:
-            with suppress(UnknownPriceError):  # the work is done: what was held for it stands
+            with suppress(UnknownPriceError):  # the work is done, so charge what was held
                 return self._priced(at=held.at)
             return held
         if self._quantities == held.quantities:
@@ -399,8 +402,8 @@ class Charge:
                     metadata=metadata,
                 )
         except (HoldStateError, IdempotencyConflictError, IntegrityError):
-            # It was charged before: when the end is made again, or by work that held nothing, had
-            # the same key and was quicker. That usage is the answer.
+            # This charge already settled, or work that held nothing used the same key first.
+            # Return that usage.
             usage = self._earlier_usage()
             if usage is None:
                 raise
@@ -426,37 +429,37 @@ def charge(
     ttl: timedelta | None = None,
     on_abort: OnAbort | None = None,
 ) -> Charge:
-    """Hold the cost of a service, run the block, and take the cost; an exception gives it back.
+    """Hold the cost of a service, run the block, and take the cost; an exception releases it.
 
-    Works with ``with`` and ``async with``; :meth:`Charge.stream` is for work that is sent while it
-    goes on. A service that counts one thing takes ``units``; one with several meters takes
-    ``quantities`` of all of them, and ``dimension`` where its prices depend on one: see
+    Use it with ``with`` or ``async with``, or call :meth:`Charge.stream` for a streamed response. A
+    service with a single meter takes ``units``. A service with several meters takes ``quantities``
+    for all of them, and ``dimension`` if its prices depend on one: see
     :func:`~quickscale_credits.pricing.price_use`. ``cost`` is charged instead of the prices.
 
-    Once the block has ended, the work is paid from its hold, then from free credits, then from the
-    overdraft. What is missing is the usage's ``shortfall``, and the signal ``shortfall_recorded``
-    reports it. A hold that has timed out changes nothing. A use that costs nothing leaves a usage
-    and no transaction. Where the database fails at the end, its error is raised and the hold stays
-    open: see :meth:`Charge.settle`.
+    When the block ends, the work is paid from its hold, then from free credits, then from the
+    overdraft. The missing part is the usage's ``shortfall``, and the signal ``shortfall_recorded``
+    reports it. This also applies if the hold has timed out. A free use creates a usage but no
+    transaction. If the database fails at the end, its error is raised and the hold stays open: see
+    :meth:`Charge.settle`.
 
-    When nobody waits any more (the generator around the block is closed, its task is cancelled),
-    what the block has counted by then is charged; nothing where it has counted nothing.
+    When nobody waits any more (the generator around the block is closed, or its task is cancelled),
+    the charge covers what the block has counted so far; if it has counted nothing, it is free.
     ``on_abort="capture"`` charges what was asked for even then, ``"release"`` charges nothing.
 
-    ``actor`` is the user who acts for the owner, ``description`` what the history says, by default
-    the service's name. ``ttl`` is when credits come back by themselves should the process die, by
-    default ``QUICKSCALE_CREDITS_HOLD_TTL``. With an ``idempotency_key`` (for each account) the use
-    is charged once: see :class:`Charge`.
+    ``actor`` is the user who acts for the owner. ``description`` appears in the history and
+    defaults to the service's name. ``ttl`` is how long the hold lasts if the process dies, by
+    default ``QUICKSCALE_CREDITS_HOLD_TTL``. With an ``idempotency_key`` (unique in the account) the
+    use is charged only once: see :class:`Charge`.
 
-    Inside ``atomic()`` it is a part of that transaction: the account stays locked during the work,
-    and the hold is gone when the process dies. Leave it outside where work takes long.
+    Inside ``atomic()``, the charge is part of that transaction: the account stays locked during the
+    work, and the hold disappears if the process dies. Charge long work outside a transaction.
 
     Raises:
         UnknownServiceError, InactiveServiceError: no service has the code, or it is switched off.
         InsufficientCreditsError: the cost is more than is available; nothing has run.
         AccountFrozenError: the account is frozen or closed; nothing has run.
-        ChargeInProgressError: work with the key goes on elsewhere; nothing has run here.
-        IdempotencyConflictError: the key was used for another service, or other quantities.
+        ChargeInProgressError: work with the key is in progress elsewhere; nothing has run here.
+        IdempotencyConflictError: the key was used for another service or other quantities.
         UnknownPriceError: no price is in force for a meter; nothing has run.
         InvalidRequestError: ``owner`` is not an instance of the owner model; nothing has run.
     """

@@ -1,4 +1,4 @@
-"""The settings of ``quickscale_credits``, read at use."""
+"""The settings of ``quickscale_credits``, read each time they are used."""
 
 from __future__ import annotations
 
@@ -25,30 +25,33 @@ class CreditsSettings(AppSettings):
 
     @property
     def priorities(self) -> Mapping[str, int]:
-        """The order in which types of credits are spent, lower first, such as ``{"payg": 5}``;
-        types left out keep theirs.
+        """The order in which types of credits are spent, such as ``{"payg": 5}``; lower is first.
 
-        Within a priority, credits that end soonest are spent first. Default: ``{}``.
+        Omitted types keep their default. Within a priority, the credits that end soonest are spent
+        first. Default: ``{}``.
         """
         return {**PRIORITIES, **self._get("PRIORITIES", {})}
 
     @property
     def starting_balance(self) -> Decimal:
-        """Bonus credits that a new account begins with; 0 gives none. Default: ``0``."""
+        """The number of bonus credits that a new account starts with. Default: ``0``."""
         return Decimal(self._get("STARTING_BALANCE", 0))
 
     @property
     def low_balance(self) -> Decimal | None:
-        """Where a new account's balance counts as low; ``None`` never warns. Default: ``None``."""
+        """The balance that counts as low for a new account; ``None`` for no warning.
+
+        Default: ``None``.
+        """
         value: Any = self._get("LOW_BALANCE", None)
         return None if value is None else Decimal(value)
 
     @property
     def shortfall_policy(self) -> str:
-        """What follows when revoked credits are already spent.
+        """What happens when revoked credits are already spent.
 
         ``"write_off"`` only records the shortfall, ``"freeze"`` also freezes the account, and
-        ``"overdraft"`` takes the rest from the account's overdraft, as far as its limit goes.
+        ``"overdraft"`` takes the rest from the account's overdraft, up to its limit.
         Default: ``"write_off"``.
         """
         return self._get("SHORTFALL_POLICY", "write_off")
@@ -61,43 +64,44 @@ class CreditsSettings(AppSettings):
 
     @property
     def deliver_on_commit(self) -> bool:
-        """Whether a write sends its signals itself, right after its commit.
+        """Whether a write sends its own signals right after its commit.
 
-        Without it they wait for ``manage.py deliver_credit_events``. Default: ``True``.
+        If not, ``manage.py deliver_credit_events`` sends them. Default: ``True``.
         """
         return self._get("DELIVER_ON_COMMIT", True)
 
     @property
     def expiry_warnings(self) -> Sequence[timedelta]:
-        """How long before their end credits are announced by ``credits_expiring``, if any are left.
+        """How long before their end ``credits_expiring`` announces the credits that are left.
 
-        Once for each lot and each of these times, when ``expire_credits`` runs. Empty for never.
-        Default: ``(timedelta(days=7),)``.
+        The signal is sent once for each lot and each of these times, when ``expire_credits`` runs.
+        An empty sequence turns it off. Default: ``(timedelta(days=7),)``.
         """
         return self._get("EXPIRY_WARNINGS", (timedelta(days=7),))
 
     @property
     def event_retention(self) -> timedelta | None:
-        """How long delivered events are kept; ``None`` keeps them.
+        """How long delivered events are kept; ``None`` keeps them forever.
 
-        ``deliver_credit_events`` and ``expire_credits`` delete the older ones. Default:
+        ``deliver_credit_events`` and ``expire_credits`` delete older events. Default:
         ``timedelta(days=30)``.
         """
         return self._get("EVENT_RETENTION", timedelta(days=30))
 
     @property
     def refused_response(self) -> Callable[..., Any]:
-        """Dotted path to ``hook(*, request, error)``: what a metered view answers that can't be
-        charged for. Default: ``"quickscale_credits.http.refused_response"``."""
+        """Dotted path to ``hook(*, request, error)``, which returns the response to a request for a
+        metered view that can't be charged. Default: ``"quickscale_credits.http.refused_response"``.
+        """
         return self._hook("REFUSED_RESPONSE", "quickscale_credits.http.refused_response")
 
     @property
     def buy_url(self) -> str:
-        """Where credits can be bought: the name of a URL, or a path; empty when nowhere. Where it
-        can't be reversed, pages offer nothing.
+        """The page that sells credits, as a URL name or a path; empty if there is none. If the name
+        can't be reversed, pages have no link.
 
-        Default: what :func:`quickscale_credits.shop.register` was given, which is the page of
-        ``quickscale_stripe`` where it is installed and takes payments.
+        Default: the shop given to :func:`quickscale_credits.shop.register`. This is the page of
+        ``quickscale_stripe`` if that app is installed and takes payments.
         """
         url: str | None = self._get("BUY_URL", None)
         return shop.buy_url() if url is None else url

@@ -1,4 +1,4 @@
-"""What can go wrong with credits: every error is a :class:`CreditsError` with its figures."""
+"""The errors of the ledger. Each is a :class:`CreditsError` and has its figures as attributes."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from django.db import OperationalError
 
 
 class CreditsError(Exception):
-    """Base of all errors of the ledger; nothing was written for the request that raised it."""
+    """The base of all errors of the ledger; the request that raised it has written nothing."""
 
 
 class InvalidRequestError(CreditsError, ValueError):
-    """An argument can't be used; ``argument`` is its name. A fault of the calling code."""
+    """An argument can't be used; ``argument`` is its name. The calling code is at fault."""
 
     def __init__(self, argument: str, message: str) -> None:
         self.argument = argument
@@ -26,8 +26,8 @@ class InvalidAmountError(InvalidRequestError):
 class InsufficientCreditsError(CreditsError):
     """The account can't pay.
 
-    ``required`` is what was asked for, ``available`` what a spend could have used (an overdraft
-    included), ``shortfall`` what is missing.
+    ``required`` is the amount asked for, ``available`` is what a spend could have used, including
+    an overdraft, and ``shortfall`` is the difference.
     """
 
     def __init__(self, *, available: Decimal, required: Decimal) -> None:
@@ -41,15 +41,15 @@ class InsufficientCreditsError(CreditsError):
 
 
 class IdempotencyConflictError(CreditsError):
-    """The key, or the source, was used before for another request; ``key`` tells which."""
+    """The key or source was already used for another request; ``key`` is that key or source."""
 
     def __init__(self, key: str) -> None:
         self.key = key
-        super().__init__(f"{key} was used before for another request.")
+        super().__init__(f"{key} was already used for another request.")
 
 
 class AccountFrozenError(CreditsError):
-    """The account doesn't allow it now; ``status`` is ``"frozen"`` or ``"closed"``."""
+    """The account's status forbids it; ``status`` is ``"frozen"`` or ``"closed"``."""
 
     def __init__(self, status: str) -> None:
         self.status = status
@@ -61,7 +61,7 @@ class AccountClosedError(AccountFrozenError):
 
 
 class HoldStateError(CreditsError):
-    """The hold is no longer open; ``status`` says what became of it."""
+    """The hold is no longer open; ``status`` is its current status."""
 
     def __init__(self, status: str) -> None:
         self.status = status
@@ -69,7 +69,7 @@ class HoldStateError(CreditsError):
 
 
 class HoldExceededError(InsufficientCreditsError):
-    """More should be captured (``required``) than the hold has (``available``)."""
+    """A capture asks for more (``required``) than the hold has (``available``)."""
 
     def __init__(self, *, available: Decimal, required: Decimal) -> None:
         super().__init__(available=available, required=required)
@@ -77,17 +77,17 @@ class HoldExceededError(InsufficientCreditsError):
 
 
 class ChargeInProgressError(HoldStateError):
-    """Work with this idempotency key goes on at this moment; ask again when it is done."""
+    """Work with this idempotency key is in progress; try again when it is done."""
 
 
 class ReversalError(CreditsError):
-    """More should be given back (``required``) than is left to give back (``available``)."""
+    """A reversal asks for more (``required``) than is left to give back (``available``)."""
 
     def __init__(self, *, available: Decimal, required: Decimal) -> None:
         self.available = available
         self.required = required
         super().__init__(
-            f"{required} credits can't be given back: {available} of the transaction are left."
+            f"{required} credits can't be given back: the transaction has {available} left."
         )
 
 
@@ -119,9 +119,9 @@ class UnknownPriceError(CreditsError):
 
 
 class TransactionConflictError(OperationalError):
-    """PostgreSQL ended the transaction in favour of another one: do all of it again.
+    """PostgreSQL ended the transaction because of another one: repeat the whole transaction.
 
-    A deadlock, or another transaction that was quicker, where the caller's transaction is
-    ``REPEATABLE READ`` or ``SERIALIZABLE``. Unlike a :class:`CreditsError` it leaves no transaction
-    that could go on.
+    The cause is a deadlock or, if the caller's transaction is ``REPEATABLE READ`` or
+    ``SERIALIZABLE``, a concurrent write. Unlike after a :class:`CreditsError`, the transaction
+    can't continue.
     """

@@ -1,4 +1,4 @@
-"""Answers that more than one view gives."""
+"""Responses that several views share."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ BALANCE_CHANGED = "balance-changed"
 
 
 def announce_change(response: HttpResponseBase) -> None:
-    """Let HTMX raise ``balance-changed`` in the page, on which balances refresh themselves."""
+    """Make HTMX trigger ``balance-changed`` in the page, which refreshes the balances shown."""
     if "json" not in response.headers.get("Content-Type", ""):
         response.headers.setdefault("HX-Trigger", BALANCE_CHANGED)
 
 
 def credits_buy_url(request: HttpRequest | None) -> str:
-    """Where credits can be bought, or empty where the site sells none."""
+    """Return the URL where credits can be bought, or an empty string if the site sells none."""
     target = app_settings.buy_url
     if not target or target.startswith(("/", "http://", "https://")):
         return target
@@ -42,12 +42,12 @@ def credits_buy_url(request: HttpRequest | None) -> str:
 
 
 def refused_response(request: HttpRequest, error: CreditsError) -> HttpResponseBase:
-    """Answer a request to a metered view that can't be charged; the view has not run.
+    """Return the response for a metered view that can't be charged; the view has not run.
 
-    402 with what is missing and where to buy, 403 for an account that is frozen or closed, 404 for
-    a service that is switched off, 409 while work with the same key goes on. A program gets problem
-    details, see ``quickscale.problems.wants_problem``, everybody else a page. The setting
-    ``QUICKSCALE_CREDITS_REFUSED_RESPONSE`` names a site's own.
+    The status is 402 with what is missing and where to buy it, 403 if the account is frozen or
+    closed, 404 if the service is switched off, or 409 if work with the same key is in progress.
+    Programs get problem details (see ``quickscale.problems.wants_problem``), and browsers get a
+    page. A site can replace this function with ``QUICKSCALE_CREDITS_REFUSED_RESPONSE``.
     """
     if wants_problem(request):
         response = _refused_problem(request, error)
@@ -66,9 +66,9 @@ def refused_response(request: HttpRequest, error: CreditsError) -> HttpResponseB
 def insufficient_credits_response(
     request: HttpRequest, error: InsufficientCreditsError
 ) -> HttpResponse:
-    """Status 402 with what is missing and where to buy: a page, or a fragment for HTMX.
+    """Return status 402 with what is missing and where to buy: a page, or a fragment for HTMX.
 
-    A site without the template's base gets the words alone.
+    A site without the template's base gets plain text.
     """
     template = "_insufficient.html" if wants_fragment(request) else "insufficient_credits.html"
     try:

@@ -1,17 +1,17 @@
-"""Every write to the ledger, as keyword-only functions.
+"""Every write to the ledger, as functions that take keyword arguments only.
 
-Each is one round trip to the database: a function there takes the account's lock, reads the clock,
-answers a request it has seen before, posts what is due and does the work. Inside ``atomic()`` it
-is a part of that transaction; outside it commits by itself. An error of this module leaves the
-caller's transaction usable.
+Each call is one round trip to the database. A function there locks the account, reads the clock,
+replays a request that it has seen before, posts what is due, and does the work. Inside
+``atomic()``, the call is part of that transaction; outside, it commits by itself. An error of this
+module leaves the caller's transaction usable.
 
 Amounts are ``Decimal``, ``int`` or numeric ``str``, above zero, with at most 4 places.
 ``idempotency_key`` (up to 255 characters, unique in the account) makes a request safe to repeat:
-the same request again returns what it returned first. Description, metadata and actor may
-differ then. What a call returns has ``replayed``: true when an earlier call wrote it.
+the same request returns the same row again. Its description, metadata and actor may differ. A
+returned row has ``replayed``, which is true if an earlier call wrote the row.
 
-Each has an async twin, ``aconsume_credits`` and so on. Only :func:`lock` has none, for transactions
-belong to one thread, and :func:`verify_in_parts`.
+Every function has an async twin such as ``aconsume_credits``, except :func:`lock`, because a
+transaction belongs to one thread, and :func:`verify_in_parts`.
 
 All of them may raise ``InvalidAmountError``, ``InvalidRequestError``, ``IdempotencyConflictError``,
 ``AccountFrozenError`` and ``AccountClosedError`` of :mod:`quickscale_credits.exceptions`.
@@ -165,13 +165,13 @@ _SWEEP = 100  # accounts in one transaction of expire_due
 
 
 def open_account(*, owner: Any, using: str | None = None) -> CreditAccount:
-    """The owner's account, made when there is none; two calls at once make one.
+    """Return the owner's account and create it if needed; concurrent calls create only one.
 
-    A new account begins with ``QUICKSCALE_CREDITS_STARTING_BALANCE`` bonus credits and warns at
-    ``QUICKSCALE_CREDITS_LOW_BALANCE``.
+    A new account starts with ``QUICKSCALE_CREDITS_STARTING_BALANCE`` bonus credits, and its balance
+    counts as low at ``QUICKSCALE_CREDITS_LOW_BALANCE``.
 
     Raises:
-        InvalidRequestError: there is no owner.
+        InvalidRequestError: ``owner`` is ``None``.
     """
     if owner is None:
         raise InvalidRequestError("owner", "an account needs an owner.")
@@ -193,24 +193,21 @@ def open_account(*, owner: Any, using: str | None = None) -> CreditAccount:
 
 
 def lock(*accounts: CreditAccount) -> None:
-    """Lock the accounts that a transaction is going to change, by ascending id.
+    """Lock the accounts that a transaction is going to change, by ascending id, in one round trip.
 
-    Every write locks its account by itself until the transaction ends. Two transactions that write
-    to the same accounts in another order wait for each other, and PostgreSQL ends one of them with
-    a deadlock. So whoever changes more than one account in one ``atomic()`` locks all of them
-    first::
+    Every write locks its account until the transaction ends. If two transactions write to the same
+    accounts in different orders, they wait for each other, and PostgreSQL ends one of them with a
+    deadlock. So before you change several accounts in one ``atomic()``, lock all of them::
 
         with transaction.atomic():
             ledger.lock(sender, receiver)
             sender.remove_credits(5, "Given")
             receiver.add_credits(5, "Received")
 
-    One round trip.
-
     Raises:
-        InvalidRequestError: there is none, or they are in different databases.
+        InvalidRequestError: no accounts were given, or they are in different databases.
         TransactionManagementError: there is no ``atomic()`` to hold the locks.
-        CreditAccount.DoesNotExist: one of them is no longer there.
+        CreditAccount.DoesNotExist: an account no longer exists.
     """
     ids = {arguments.account_id(account) for account in accounts}
     databases = {database_of(account) for account in accounts}
@@ -226,7 +223,7 @@ def lock(*accounts: CreditAccount) -> None:
     with conflicts():
         found = set(locked)
     if found != ids:
-        raise CreditAccount.DoesNotExist("A credit account is no longer there.")
+        raise CreditAccount.DoesNotExist("A credit account no longer exists.")
 
 
 def add_credits(
@@ -245,18 +242,20 @@ def add_credits(
     actor: Any = None,
     metadata: Mapping[str, Any] | None = None,
 ) -> CreditTransaction:
-    """Put credits in as a new lot.
+    """Add credits as a new lot, even to a frozen account.
 
     ``credit_type`` is ``subscription`` (needs ``expires_at``), ``payg`` (never ends), ``trial``,
-    ``bonus`` or ``adjustment``. They can be spent from ``effective_at`` (now) until ``expires_at``.
-    ``priority`` is that of the type by ``QUICKSCALE_CREDITS_PRIORITIES``, lower is spent first.
-    ``source`` (type, id) says what they were given for, and a source gives credits once: the same
-    call again returns the first transaction, and another amount, type or end is a conflict. So a
-    call that may be made again must work its ``expires_at`` out from what stays the same, such as
-    the time of the order: ``now() + 30 days`` is another end each time.
-    ``cost`` is the money paid, in the currency's smallest unit, and the currency; ``period`` the
-    billing period, whose credits may come after its end and then expire at once. A frozen account
-    can be added to.
+    ``bonus`` or ``adjustment``. The credits can be spent from ``effective_at`` (by default now)
+    until ``expires_at``. Lots with a lower ``priority`` are spent first; the default is that of
+    the type in ``QUICKSCALE_CREDITS_PRIORITIES``.
+
+    ``source`` (type, id) says what the credits were given for. A source gives credits only once:
+    the same call again returns the first transaction, and a different amount, type or end is a
+    conflict. So a call that may be repeated must derive ``expires_at`` from something that stays
+    the same, such as the time of the order; ``now() + 30 days`` is a different end each time.
+
+    ``cost`` is the money paid, in the currency's smallest unit, and the currency. ``period`` is the
+    billing period. Credits added after its end expire at once.
     """
     value = parse_amount(amount)
     text = arguments.description(description)
@@ -294,9 +293,9 @@ def add_credits(
         metadata=arguments.metadata(metadata),
     )
     if outcome.answer == "ended":
-        raise InvalidRequestError("expires_at", f"{ends} is in the past, or before the start.")
+        raise InvalidRequestError("expires_at", f"{ends} is in the past or before the start.")
     if outcome.answer == "overflow":
-        raise InvalidAmountError("amount", f"the balance would not be below {LIMIT:f}.")
+        raise InvalidAmountError("amount", f"the balance must stay below {LIMIT:f}.")
     return answered(outcome, key or f"{source_type}:{source_id}", account)
 
 
@@ -310,10 +309,10 @@ def consume_credits(
     actor: Any = None,
     metadata: Mapping[str, Any] | None = None,
 ) -> CreditTransaction:
-    """Spend credits: by priority, then soonest end, then oldest; an overdraft comes last.
+    """Spend credits by priority, then by soonest end, then oldest first; an overdraft comes last.
 
     Raises:
-        InsufficientCreditsError: there are too few; nothing was taken.
+        InsufficientCreditsError: there are too few credits; nothing was taken.
     """
     request = _spend_request(
         "consume", account, amount, description, service, idempotency_key, actor, metadata
@@ -331,10 +330,10 @@ def remove_credits(
     idempotency_key: str | None = None,
     metadata: Mapping[str, Any] | None = None,
 ) -> CreditTransaction:
-    """Take credits away by hand, in the order of a spend, also from a frozen account.
+    """Remove credits by hand, in the order of a spend, even from a frozen account.
 
     Raises:
-        InsufficientCreditsError: there are too few; nothing was taken.
+        InsufficientCreditsError: there are too few credits; nothing was taken.
     """
     request = _spend_request(
         "adjust", account, amount, description, None, idempotency_key, actor, metadata
@@ -346,11 +345,11 @@ def remove_credits(
 def consume_many(
     spends: Iterable[Mapping[str, Any]], *, using: str | None = None
 ) -> list[CreditTransaction | CreditsError]:
-    """Many spends in one round trip and one transaction; each succeeds or fails alone.
+    """Make many spends in one round trip and one transaction; each succeeds or fails on its own.
 
-    A spend is a dictionary of the arguments of :func:`consume_credits`. The answers come in the
-    order of the spends: a transaction, or the error that the spend alone would have raised.
-    Accounts are locked in the order of their ids, so that two batches never wait for each other.
+    A spend is a dictionary of the arguments of :func:`consume_credits`. The result has, in the
+    order of the spends, either a transaction or the error that the spend alone would have raised.
+    Accounts are locked in the order of their ids, so two batches never wait for each other.
     """
     spends = list(spends)
     answers: list[Any] = [None] * len(spends)
@@ -386,15 +385,15 @@ def hold_credits(
     actor: Any = None,
     metadata: Mapping[str, Any] | None = None,
 ) -> CreditHold:
-    """Set credits aside for work that takes a while; after ``ttl`` the hold times out by itself.
+    """Set credits aside for work that takes a while; after ``ttl``, the hold times out.
 
-    What is held can be captured even when its lot ends before the hold does. Keys of holds and of
-    transactions are apart. Service, actor and metadata go on to the transaction of the capture.
-    Whoever gets a hold that is ``replayed`` leaves the work to whoever made it. A hold that was
-    released or that timed out frees its key.
+    Held credits can be captured even if their lot ends before the hold does. Holds and transactions
+    have separate idempotency keys. The transaction of the capture takes over the service, actor and
+    metadata. If the hold is ``replayed``, another caller created it and does the work. A hold that
+    was released or has timed out frees its key.
 
     Raises:
-        InsufficientCreditsError: there are too few; nothing was set aside.
+        InsufficientCreditsError: there are too few credits; nothing was set aside.
     """
     value = parse_amount(amount)
     text = arguments.description(description)
@@ -423,8 +422,8 @@ def capture(*, hold: CreditHold, amount: Amount | None = None) -> CreditTransact
     again returns the first transaction, with ``replayed`` true.
 
     Raises:
-        HoldStateError: another amount was captured before, or the hold was released or timed out.
-        HoldExceededError: more than the hold has; :func:`settle` takes the rest from elsewhere.
+        HoldStateError: a different amount was captured, or the hold was released or timed out.
+        HoldExceededError: the hold has less; :func:`settle` takes the rest from other credits.
     """
     value = None if amount is None else parse_amount(amount, zero=True)
     outcome = _CAPTURE.call(database_of(hold), hold=arguments.hold_id(hold), amount=value)
@@ -437,7 +436,7 @@ def capture(*, hold: CreditHold, amount: Amount | None = None) -> CreditTransact
 def prolong(*, hold: CreditHold, ttl: timedelta) -> CreditHold:
     """Let a hold last until ``ttl`` from now, for work that takes longer than expected.
 
-    A hold never ends earlier than it did.
+    This never makes a hold end earlier.
 
     Raises:
         HoldStateError: the hold was captured or released, or has timed out.
@@ -458,18 +457,17 @@ def settle(
     actor: Any = None,
     metadata: Mapping[str, Any] | None = None,
 ) -> CreditTransaction | None:
-    """Charge for work that is done, whatever the account has.
+    """Charge for finished work, whatever the account has.
 
-    The credits come from ``hold`` while it is open, then from free credits in the order of a spend,
-    then from the overdraft. What is missing is the transaction's ``shortfall`` and sends the signal
-    ``shortfall_recorded``; lack of credits raises nothing, and neither does a frozen or closed
-    account. A hold that has timed out or was released gives nothing; one that has more than
-    ``amount`` frees the rest. The same settlement of a hold again returns the first transaction.
-
-    ``amount`` may be 0, which frees the hold and returns ``None``.
+    The credits come from ``hold`` if it is open, then from free credits in the order of a spend,
+    then from the overdraft. The missing part is the transaction's ``shortfall``, and the signal
+    ``shortfall_recorded`` reports it. Neither a lack of credits nor a frozen or closed account
+    raises an error. A hold that was released or has timed out contributes nothing; a hold with more
+    than ``amount`` frees the rest. The same settlement of a hold again returns the first
+    transaction. An ``amount`` of 0 frees the hold and returns ``None``.
 
     Raises:
-        HoldStateError: another amount of the hold was captured before.
+        HoldStateError: a different amount of the hold was captured.
     """
     value = parse_amount(amount, zero=True)
     id_ = arguments.account_id(account)
@@ -494,10 +492,10 @@ def settle(
 
 
 def release(*, hold: CreditHold) -> CreditHold:
-    """Give a hold up: its credits are free again, and those of a lot that has ended expire.
+    """Give a hold up: its credits are free again, or expire if their lot has ended.
 
     Raises:
-        HoldStateError: the hold was captured or released before, or has timed out.
+        HoldStateError: the hold was already captured or released, or has timed out.
     """
     released = answered(_RELEASE.call(database_of(hold), hold=arguments.hold_id(hold)))
     hold.status, hold.closed_at = released.status, released.closed_at
@@ -513,15 +511,16 @@ def reverse(
     actor: Any = None,
     metadata: Mapping[str, Any] | None = None,
 ) -> CreditTransaction:
-    """Give back what a use, a removal or a revocation took, to the same lots; the last comes first.
+    """Give back what a use, a removal or a revocation took, to the same lots in reverse order.
 
-    ``amount`` is all that is left to give back by default. Into a lot that has ended the credits
-    come back and expire in the same transaction.
+    ``amount`` is by default all that is left to give back. Credits that return to a lot that has
+    ended expire in the same transaction.
 
-    Of a revocation ``amount`` waives what it is still owed first; then comes back what it took, and
-    what was taken for it later, by transactions of their own. The answer's amount is what the
-    revocation itself took, so it may be 0. When nothing is owed any more, an account that it froze
-    is active again, unless another one froze it too, or somebody did so by hand.
+    For a revocation, ``amount`` first waives what is still owed, then returns what was taken.
+    Separate transactions return what was taken for the revocation later. The amount of the
+    transaction returned here is what the revocation itself took, so it may be 0. Once nothing is
+    owed, an account that the revocation froze becomes active again, unless another revocation or a
+    person froze it too.
 
     Raises:
         ReversalError: nothing is left to give back, or less than ``amount``.
@@ -541,7 +540,7 @@ def reverse(
         metadata=arguments.metadata(metadata),
     )
     if outcome.answer == "overflow":
-        raise InvalidAmountError("amount", f"the balance would not be below {LIMIT:f}.")
+        raise InvalidAmountError("amount", f"the balance must stay below {LIMIT:f}.")
     return answered(outcome, key)
 
 
@@ -555,18 +554,19 @@ def revoke(
     actor: Any = None,
     metadata: Mapping[str, Any] | None = None,
 ) -> CreditTransaction:
-    """Take credits back from the lot that was paid for, when its money goes back.
+    """Take credits back from a lot whose payment is refunded.
 
-    What a conversion or a roll-over made of the lot is taken too. Never takes below zero, nor what
-    is held, nor more than the lot had, less what expired or was revoked before: the transaction's
-    ``shortfall`` is what was used or is held, and its amount may be 0. The shortfall is taken when
-    it comes back into one of these lots, by a release, a time-out or a reversal. ``policy`` says
-    what else follows, by default ``QUICKSCALE_CREDITS_SHORTFALL_POLICY``: ``"write_off"``,
-    ``"freeze"`` or ``"overdraft"``, which other free credits pay back at once.
+    This also takes from the lots that a conversion or roll-over made of it. It never takes held
+    credits, never makes a lot negative, and never takes more than the lot had, less what already
+    expired or was revoked. The transaction's ``shortfall`` is what was used or is held, so its
+    amount may be 0. The shortfall is taken when it comes back into one of these lots by a release,
+    a time-out or a reversal. ``policy`` decides what else happens, by default
+    ``QUICKSCALE_CREDITS_SHORTFALL_POLICY``: ``"write_off"``, ``"freeze"``, or ``"overdraft"``,
+    which other free credits repay at once.
     """
     id_ = arguments.lot_id(lot)
     if lot.credit_type == CreditLot.CreditType.OVERDRAFT:
-        raise InvalidRequestError("lot", "nobody paid for an overdraft.")
+        raise InvalidRequestError("lot", "an overdraft was not paid for.")
     value = parse_amount(amount)
     text = arguments.description(reason, "reason")
     policy = policy or app_settings.shortfall_policy
@@ -597,8 +597,8 @@ def convert(
 ) -> CreditTransaction | None:
     """Turn what is left of a subscription's lot, at most ``cap``, into pay-as-you-go credits.
 
-    A lot is converted once: a second call returns the first transaction. ``None`` when nothing
-    is left. For a paid change of plan only; the caller sees to that.
+    A lot is converted only once: a second call returns the first transaction. Returns ``None`` if
+    nothing is left. This is meant for a paid change of plan only; the caller must ensure that.
     """
     arguments.lot_id(lot)
     if lot.credit_type != CreditLot.CreditType.SUBSCRIPTION:
@@ -617,10 +617,10 @@ def roll_over(
     actor: Any = None,
     metadata: Mapping[str, Any] | None = None,
 ) -> CreditTransaction | None:
-    """Let what is left of a lot, at most ``cap``, live on until ``expires_at``.
+    """Extend what is left of a lot, at most ``cap``, until ``expires_at``.
 
-    What is above the cap keeps its end. A lot is rolled over once: a second call returns the
-    first transaction. ``None`` when nothing is left.
+    Credits above the cap keep their end. A lot is rolled over only once: a second call returns the
+    first transaction. Returns ``None`` if nothing is left.
     """
     arguments.lot_id(lot)
     if lot.expires_at is None:
@@ -641,15 +641,15 @@ def transfer(
     actor: Any = None,
     metadata: Mapping[str, Any] | None = None,
 ) -> CreditTransaction | None:
-    """Move credits of a lot to another account, as when two users become one.
+    """Move credits of a lot to another account, such as when two users are merged.
 
-    ``amount`` is all that is free by default; what is held stays with its hold. The receiver gets a
-    lot of its own with the same type, priority, begin, end, source and period, and its share of the
-    cost; ``transferred_from`` is the lot that it came from. Works for frozen accounts too, and for
-    a lot that has not begun.
+    ``amount`` is by default all free credits; held credits stay with their hold. The receiver gets
+    a new lot with the same type, priority, start, end, source and period, and a proportional share
+    of the cost. Its ``transferred_from`` is the original lot. Frozen accounts can give and receive,
+    and the lot need not have started.
 
-    Returns the transaction of the account that gives, whose keys ``idempotency_key`` is one of;
-    ``None`` when nothing is free. A later :func:`revoke` of the lot takes what stayed: see
+    Returns the transaction of the giving account, to which ``idempotency_key`` belongs, or ``None``
+    if nothing is free. A later :func:`revoke` of the lot takes only what stayed in it: see
     :meth:`~quickscale_credits.managers.LotQuerySet.with_transfers` for the rest.
 
     Raises:
@@ -659,7 +659,7 @@ def transfer(
     if lot.credit_type == CreditLot.CreditType.OVERDRAFT:
         raise InvalidRequestError("lot", "an overdraft stays with its account.")
     if lot.account_id == to_id:
-        raise InvalidRequestError("to", "the lot is this account's already.")
+        raise InvalidRequestError("to", "the lot already belongs to this account.")
     using = database_of(lot)
     if database_of(to) != using:
         raise InvalidRequestError("to", "the accounts must be in the same database.")
@@ -679,7 +679,7 @@ def transfer(
     if outcome.answer == "nothing":
         return None
     if outcome.answer == "overflow":
-        raise InvalidAmountError("amount", f"the balance would not be below {LIMIT:f}.")
+        raise InvalidAmountError("amount", f"the balance must stay below {LIMIT:f}.")
     entry = answered(outcome, key)
     if not entry.replayed:
         outbox.deliver_after_commit(to_id, since=entry.created_at, using=using)
@@ -687,21 +687,21 @@ def transfer(
 
 
 def freeze(*, account: CreditAccount, actor: Any = None, reason: str = "") -> CreditAccount:
-    """Stop uses and new holds of an account; what comes in still counts.
+    """Stop uses and new holds of an account; credits can still be added.
 
-    This and the other functions that change an account note who did it and why, as rows of
+    Like the other functions that change an account, this records who did it and why in
     ``account.changes``.
     """
     return _set_status(account, CreditAccount.Status.FROZEN, actor, reason)
 
 
 def unfreeze(*, account: CreditAccount, actor: Any = None, reason: str = "") -> CreditAccount:
-    """Let a frozen account be used again."""
+    """Make a frozen account usable again."""
     return _set_status(account, CreditAccount.Status.ACTIVE, actor, reason)
 
 
 def close(*, account: CreditAccount, actor: Any = None, reason: str = "") -> CreditAccount:
-    """Close an account for good: it takes part in nothing more, and its history stays.
+    """Close an account for good: it can no longer be used, but its history stays.
 
     Raises:
         HoldStateError: a hold is open.
@@ -712,21 +712,21 @@ def close(*, account: CreditAccount, actor: Any = None, reason: str = "") -> Cre
 def set_overdraft_limit(
     *, account: CreditAccount, limit: Amount, actor: Any = None, reason: str = ""
 ) -> CreditAccount:
-    """Set how far an account may be overdrawn; 0 is not at all.
+    """Set how far an account may be overdrawn; 0 allows no overdraft.
 
     Raises:
-        InvalidAmountError: more than that is used already.
+        InvalidAmountError: the account is already overdrawn by more.
     """
     value = parse_amount(limit, name="limit", zero=True)
     if _change(account, "set_overdraft", value, actor, reason) == "used":
-        raise InvalidAmountError("limit", "more of the overdraft is used already.")
+        raise InvalidAmountError("limit", "the account is already overdrawn by more.")
     return account
 
 
 def set_low_balance(
     *, account: CreditAccount, threshold: Amount | None, actor: Any = None, reason: str = ""
 ) -> CreditAccount:
-    """Set where an account's balance counts as low; ``None`` never warns."""
+    """Set the balance that counts as low for an account; ``None`` means that none does."""
     value = None if threshold is None else parse_amount(threshold, name="threshold", zero=True)
     _change(account, "set_low_balance", value, actor, reason)
     return account
@@ -734,7 +734,7 @@ def set_low_balance(
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """How many accounts a sweep posted, and the ids of those that could not be posted.
+    """The number of accounts that a sweep posted, and the ids of those that it could not post.
 
     ``announced`` is the number of lots whose end was announced.
     """
@@ -747,16 +747,16 @@ class Sweep:
 def expire_due(*, limit: int | None = None, using: str | None = None) -> int:
     """Post the expiries and time-outs that are due, on at most ``limit`` accounts.
 
-    Returns the number of accounts touched. Balances are right without it; it makes the history
-    and the stored figures follow. Accounts that are locked at the moment are passed over. One whose
-    figures are corrupt stops no other: it is left as it is and logged as an error. :func:`sweep`
-    tells which ones. Credits that end within ``QUICKSCALE_CREDITS_EXPIRY_WARNINGS`` are announced.
+    Returns the number of accounts changed. Balances are right without this call; it brings the
+    history and the stored figures up to date. Locked accounts are skipped. An account with corrupt
+    figures is left alone and logged as an error, and the others are posted; :func:`sweep` returns
+    their ids. Credits that end within ``QUICKSCALE_CREDITS_EXPIRY_WARNINGS`` are announced.
     """
     return sweep(limit=limit, using=using).posted
 
 
 def sweep(*, limit: int | None = None, using: str | None = None) -> Sweep:
-    """As :func:`expire_due`, telling more of what it did."""
+    """Do the same as :func:`expire_due` and return the details."""
     using = using or database_of()
     touched = 0
     passed: list[int] = []
@@ -808,7 +808,7 @@ def _check_names(spend: Mapping[str, Any]) -> None:
     for name in spend:
         if name not in _REQUIRED and name not in _OPTIONAL:
             known = ", ".join([*_REQUIRED, *_OPTIONAL])
-            raise InvalidRequestError(str(name), f"a spend has no such argument, only {known}.")
+            raise InvalidRequestError(str(name), f"a spend takes only the arguments {known}.")
     for name in _REQUIRED:
         if name not in spend:
             raise InvalidRequestError(name, "it is missing.")
@@ -841,7 +841,7 @@ def _spend_request(
 
 
 def _spend(using: str, kind: str, spends: Sequence[_Spend]) -> list[Outcome[CreditTransaction]]:
-    """Spend by ascending account; the outcomes come in the order of the spends."""
+    """Spend by ascending account; return the outcomes in the order of the spends."""
     order = sorted(range(len(spends)), key=lambda position: spends[position].account)
     columns = map(array, zip(*(spends[position] for position in order), strict=True))
     accounts, amounts, descriptions, services, actors, keys, fingerprints, metadata = columns
@@ -864,7 +864,7 @@ def _spend(using: str, kind: str, spends: Sequence[_Spend]) -> list[Outcome[Cred
 def _captured(
     hold: CreditHold | None, outcome: Outcome[CreditTransaction], key: str = ""
 ) -> CreditTransaction | None:
-    """The transaction of an operation that closes a hold; brings the hold up to date."""
+    """Return the transaction of an operation that closes a hold, and update the hold."""
     entry = None
     if outcome.row is None:
         refuse(outcome, key)
@@ -905,7 +905,7 @@ def _move(
     if outcome.answer == "nothing":
         return None
     if outcome.answer == "ended":
-        raise InvalidRequestError("expires_at", f"{ends} is in the past, or before the start.")
+        raise InvalidRequestError("expires_at", f"{ends} is in the past or before the start.")
     return answered(outcome, f"{source_type}:{lot.pk}")
 
 
@@ -919,10 +919,10 @@ def _set_status(account: CreditAccount, status: str, actor: Any, reason: str) ->
 
 
 def _change(account: CreditAccount, name: str, value: Any, actor: Any, reason: str) -> str:
-    """Call the function that sets a value of an account, and bring the account up to date.
+    """Call the function that sets a value of an account, and refresh the account.
 
     Raises:
-        CreditAccount.DoesNotExist: it is no longer there.
+        CreditAccount.DoesNotExist: the account no longer exists.
     """
     using = database_of(account)
     values = [arguments.account_id(account), value, arguments.actor_id(actor)]
@@ -933,7 +933,7 @@ def _change(account: CreditAccount, name: str, value: Any, actor: Any, reason: s
         )
         answer: str = cursor.fetchone()[0]
     if answer == "gone actor":
-        raise InvalidRequestError("actor", "it is no longer there.")
+        raise InvalidRequestError("actor", "it no longer exists.")
     account.refresh_from_db(using=using)
     return answer
 

@@ -29,13 +29,13 @@ ZERO = Value(Decimal(0), output_field=models.DecimalField(max_digits=19, decimal
 
 
 def owner_hints(owner: Any) -> dict[str, Any]:
-    """What a router is told about the owner of an account."""
+    """Return the hints about an account's owner for a database router."""
     return {"instance": owner} if isinstance(owner, models.Model) else {}
 
 
 class AccountManager(models.Manager["CreditAccount"]):
     def for_owner(self, owner: Any) -> CreditAccount:
-        """Return the owner's account, opened on first use; two calls at once make one account."""
+        """Return the owner's account, opened on first use; concurrent calls open only one."""
         from quickscale_credits import ledger
 
         return self._of(owner) or ledger.open_account(owner=owner, using=self._db)
@@ -43,17 +43,17 @@ class AccountManager(models.Manager["CreditAccount"]):
     afor_owner = sync_to_async(for_owner)
 
     def to_read(self, owner: Any) -> CreditAccount:
-        """Return the owner's account without opening it, so that a look leaves no trace.
+        """Return the owner's account without opening it, so that reading stores nothing.
 
-        One that is not opened yet is empty, and can't be written to. An account that begins with
-        ``QUICKSCALE_CREDITS_STARTING_BALANCE`` is opened, for its owner has credits.
+        An account that is not open yet is empty and can't be written to. If new accounts get
+        ``QUICKSCALE_CREDITS_STARTING_BALANCE``, it is opened, because its owner has credits.
         """
         if app_settings.starting_balance:
             return self.for_owner(owner)
         return self._of(owner) or self.model(pk=0, owner_id=getattr(owner, "pk", None))
 
     def _of(self, owner: Any) -> CreditAccount | None:
-        if owner is None:  # the accounts of deleted owners are nobody's
+        if owner is None:  # accounts of deleted owners belong to nobody
             return None
         accounts = self.db_manager(self._db, owner_hints(owner)).all()
         require_owner_key(self.model, accounts.db)
@@ -62,11 +62,11 @@ class AccountManager(models.Manager["CreditAccount"]):
 
 class LotQuerySet(models.QuerySet["CreditLot"]):
     def live(self) -> Self:
-        """Lots with credits that have begun, and what counts in each of them now.
+        """Return the lots with credits that have started, and annotate what each has now.
 
-        Annotates ``live_held``, what open holds set aside less those that have timed out, and
-        ``live_remaining``, the credits that have not ended, after what the account owes is paid:
-        held credits outlive their lot.
+        ``live_held`` is what open holds set aside, without those that have timed out.
+        ``live_remaining`` is the number of credits that have not ended, after the account's debts
+        are paid. Held credits outlive their lot.
         """
         from quickscale_credits.models import CreditHoldAllocation, CreditLot
 
@@ -101,11 +101,11 @@ class LotQuerySet(models.QuerySet["CreditLot"]):
         )
 
     def with_transfers(self) -> Self:
-        """These lots, and those that transfers made of them in other accounts, however often.
+        """Return these lots and those that transfers made of them in other accounts, at any depth.
 
-        So a refund finds the credits of a purchase wherever they are. What a conversion or a
-        roll-over made of a lot, :func:`~quickscale_credits.ledger.revoke` of that lot takes by
-        itself; it is in here only when it was transferred.
+        With it, a refund finds the credits of a purchase wherever they are. Lots that a conversion
+        or roll-over made are included only if they were transferred, because
+        :func:`~quickscale_credits.ledger.revoke` of the original lot takes from them anyway.
         """
         lots = self.model._base_manager.using(self.db)
         found = set(self.values_list("pk", flat=True))
@@ -118,15 +118,15 @@ class LotQuerySet(models.QuerySet["CreditLot"]):
         return self.model._default_manager.using(self.db).filter(pk__in=found)  # type: ignore[return-value]
 
     def balance(self) -> Decimal:
-        """Credits that have begun and not ended, held ones included."""
+        """Return the credits that have started and not ended, including held ones."""
         return self.live()._total(F("live_remaining"))
 
     def available(self) -> Decimal:
-        """The balance less what is held."""
+        """Return the balance less what is held."""
         return self.live()._total(F("live_remaining") - F("live_held"))
 
     def balance_by_type(self) -> dict[str, Decimal]:
-        """The balance of each type, every type included; an overdraft only where there is one."""
+        """Return the balance of every type, and of the overdraft if there is one."""
         from quickscale_credits.models import CreditLot
 
         rows = self.live().values_list("credit_type").annotate(total=Sum("live_remaining"))
@@ -137,7 +137,7 @@ class LotQuerySet(models.QuerySet["CreditLot"]):
         return totals
 
     def expiring(self, within: timedelta) -> Decimal:
-        """What can be spent now and ends within that time."""
+        """Return the credits that can be spent now and end within that time."""
         return (
             self.live()
             .filter(expires_at__gt=LedgerClock(), expires_at__lte=LedgerClock() + within)
@@ -151,7 +151,7 @@ class LotQuerySet(models.QuerySet["CreditLot"]):
 
 class HoldQuerySet(models.QuerySet["CreditHold"]):
     def open(self) -> Self:
-        """Holds that can still be captured or released."""
+        """Return the holds that can still be captured or released."""
         return self.filter(status="open", expires_at__gt=LedgerClock())
 
 
@@ -160,18 +160,18 @@ class ServiceQuerySet(models.QuerySet["Service"]):
         return self.filter(is_active=True)
 
     def with_prices(self) -> Self:
-        """Services with their ``prices_in_force``, for a list of them: one more query."""
+        """Prefetch the ``prices_in_force`` of the services with one more query."""
         from quickscale_credits.models import ServicePrice
 
         prices = ServicePrice.objects.in_force()
         return self.prefetch_related(Prefetch("prices", prices, to_attr="prices_in_force"))
 
     def for_code(self, code: str) -> Service:
-        """The active service of that code.
+        """Return the active service with that code.
 
         Raises:
-            UnknownServiceError: there is none.
-            InactiveServiceError: it is switched off.
+            UnknownServiceError: no service has the code.
+            InactiveServiceError: the service is switched off.
         """
         service = self.filter(slug=code).first()
         if service is None:
@@ -183,7 +183,7 @@ class ServiceQuerySet(models.QuerySet["Service"]):
 
 class PriceQuerySet(models.QuerySet["ServicePrice"]):
     def in_force(self, at: datetime | None = None) -> Self:
-        """The newest price of each meter and dimension that has begun, by default by now."""
+        """Return the price of each meter and dimension in force at ``at``, by default now."""
         return (
             self.filter(effective_at__lte=LedgerClock() if at is None else at)
             .order_by("service_id", "meter", "dimension", "-effective_at", "-pk")

@@ -1,4 +1,4 @@
-"""Charging for every call of a function or view, sync or async::
+"""Charge for every call of a function or view, sync or async::
 
     @metered("summarise", units=lambda text: len(text))
     def summarise(owner, text): ...
@@ -59,12 +59,13 @@ def use(
     data: Mapping[str, Any],
     idempotency_key: str | None = None,
 ) -> ServiceUsage:
-    """Run a registered service for its price; its result is in the usage's ``metadata``.
+    """Run a registered service for its price; the result is in the usage's ``metadata``.
 
-    For a key that was charged before, it returns the first usage and doesn't run the work again.
+    If the key was already charged, return the first usage without running the work again.
 
     Raises:
-        ServiceError: the service can't do it; and what :func:`charge` raises.
+        ServiceError: the service can't do the work.
+        CreditsError: any error that :func:`charge` raises.
     """
     with charge(
         owner,
@@ -93,16 +94,16 @@ def metered(
 ) -> Callable[[T], T]:
     """Charge for every call of a function, a method, a view or a view class.
 
-    ``units``, ``quantities`` and ``dimension`` are as :func:`charge` takes them, or callables that
+    ``units``, ``quantities`` and ``dimension`` are arguments of :func:`charge`, or callables that
     return them and take any of the function's arguments by name. ``owner`` is such a callable, too.
-    Without ``owner``, the owner of the request pays if the function gets a request, from Django or
-    from Django REST framework. Otherwise the argument named ``owner`` pays, or else the first one.
+    Without ``owner``, the owner of the request pays if the function gets a request from Django or
+    Django REST framework. Otherwise, the argument named ``owner`` pays, or else the first one.
 
-    A function that gets a request is a view. A visitor who acts for no owner is sent to the login,
-    or gets status 401. If the owner can't be charged,
-    :func:`~quickscale_credits.http.refused_response` answers. A response of status 400 or
-    more, or one that fails to render, costs nothing. The view runs outside ``ATOMIC_REQUESTS``. On
-    a view class, every method but ``options`` is charged, after the class's own permission checks.
+    A function that gets a request is a view. A visitor who acts for no owner is redirected to the
+    login or gets status 401. If the owner can't be charged, the response comes from
+    :func:`~quickscale_credits.http.refused_response`. A response with status 400 or higher, or one
+    that fails to render, is free. The view runs outside ``ATOMIC_REQUESTS``. On a view class,
+    every method but ``options`` is charged, after the class's own permission checks.
 
     Generators, sync or async, and streaming responses are charged for what was sent. See
     :meth:`Charge.stream <quickscale_credits.metering.Charge.stream>` for ``count`` and
@@ -131,7 +132,7 @@ def metered(
 
 @dataclass(frozen=True)
 class _Call:
-    """Who pays for one call; ``request`` is set where it is a view's."""
+    """Who pays for one call; ``request`` is set if the call is a view's."""
 
     owner: Any
     actor: Any
@@ -216,7 +217,7 @@ def _wrapped(
 
 
 def _with_charged_methods(view: Any, decorate: Callable[[Any], Any]) -> Any:
-    """A class of views: each request's method is charged when it is called, after all checks."""
+    """Charge for each request to a view class when its method is called, after all checks."""
     if not hasattr(view, "dispatch"):
         raise TypeError(f"{view.__qualname__} is not a view: decorate its methods.")
     dispatch = view.dispatch
@@ -233,12 +234,12 @@ def _with_charged_methods(view: Any, decorate: Callable[[Any], Any]) -> Any:
 
 
 def _reader(work: Callable[..., Any], owner: Callable[..., Any] | None, **asked: Any) -> _Read:
-    """What works out from a call's arguments who pays for how much."""
-    # Django's method_decorator() hands over a bound method in a partial, whose signature would be
-    # that of the unbound one.
+    """Return a function that finds in a call's arguments who pays for how much."""
+    # Django's method_decorator() passes a partial of a bound method. Following the wrapped function
+    # would give the signature of the unbound method.
     signature = inspect.signature(work, follow_wrapped=not isinstance(work, partial))
     if not signature.parameters:
-        raise TypeError(f"{work.__qualname__} takes nothing that tells who pays.")
+        raise TypeError(f"{work.__qualname__} has no argument that says who pays.")
     hooks = {
         name: _by_name(hook, signature, work)
         for name, hook in {"owner": owner, **asked}.items()
@@ -279,7 +280,7 @@ def _by_name(
 
 
 def _is_request(value: Any) -> bool:
-    """Whether it is Django's request, or that of Django REST framework, which wraps one."""
+    """Whether it is a request of Django, or one of Django REST framework, which wraps it."""
     return isinstance(value, HttpRequest) or isinstance(
         getattr(value, "_request", None), HttpRequest
     )
@@ -290,13 +291,13 @@ def _django_request(request: Any) -> HttpRequest:
 
 
 def _actor(request: Any, payer: Any) -> Any:
-    """The user who acts for an owner of another kind, such as a team."""
+    """Return the user who acts for an owner of another kind, such as a team."""
     user = getattr(request, "user", None)
     return user if isinstance(user, get_user_model()) and user != payer else None
 
 
 def _settle_response(charging: Charge, response: Any, count: Callable[[Any], Used] | None) -> None:
-    """Charge for an answer once it is certain: now, when it is rendered, or while it is sent."""
+    """Charge for a response once it is final: now, when it is rendered, or while it is sent."""
     if _status(response) >= 400:
         charging.release()
         return
@@ -313,7 +314,7 @@ def _settle_response(charging: Charge, response: Any, count: Callable[[Any], Use
 
 
 def _status(response: Any) -> int:
-    """The status of an answer. Django Ninja takes a tuple of status and body, or the body."""
+    """Return a response's status. In Django Ninja it may be a tuple of status and body."""
     match response:
         case (int(status), *_):
             return status

@@ -1,8 +1,8 @@
-"""What the use of a service costs, by the price list that the staff keep.
+"""Work out what the use of a service costs, from the price list that the staff keep.
 
 A price (:class:`~quickscale_credits.models.ServicePrice`) is for one *meter* of a service, such as
 ``input``, and for one value of its *dimension*, such as a model. Prices have 10 places and are
-summed up exactly; only the charge is rounded, once, up to 4 places.
+summed exactly; only the final charge is rounded up to 4 places.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _SHOWN = Context(prec=50, rounding=ROUND_HALF_EVEN)
 class PriceLine:
     """One meter of a use: ``quantity`` at ``unit_price`` credits for ``per`` units.
 
-    ``dimension`` is that of the price: empty where the price for any other was applied.
+    ``dimension`` is that of the price: empty if the price for any other dimension was applied.
     """
 
     meter: str
@@ -52,12 +52,12 @@ class PriceLine:
 
     @property
     def amount(self) -> Decimal:
-        """In credits; exact unless ``per`` divides into endless digits, then to 50 of them."""
+        """The amount in credits, exact or, if the division has no exact result, to 50 digits."""
         exact = self.exact
         return _SHOWN.divide(Decimal(exact.numerator), Decimal(exact.denominator))
 
     def as_json(self) -> dict[str, Any]:
-        """What a usage keeps of it."""
+        """The values that a usage stores."""
         return {
             "meter": self.meter,
             "dimension": self.dimension,
@@ -71,7 +71,7 @@ class PriceLine:
 class Quote:
     """What a use costs: ``cost`` credits, by the prices in force ``at`` that time.
 
-    ``lines`` is empty where the service's cost hook worked the cost out.
+    ``lines`` is empty if the service's cost hook worked the cost out.
     """
 
     service: Service
@@ -86,7 +86,7 @@ class Quote:
 class AccountQuote(Quote):
     """A quote for one account, which has ``available`` credits, an overdraft included.
 
-    ``enough`` tells whether it could pay now: a frozen account can't.
+    ``enough`` is whether the account could pay now; a frozen account can't.
     """
 
     available: Decimal
@@ -101,16 +101,16 @@ def price_use(
     owner: Any = None,
     at: datetime | None = None,
 ) -> Quote:
-    """Price a use by the service's cost hook, or without one by its price list.
+    """Price a use by the service's cost hook if it has one, otherwise by its price list.
 
-    ``quantities`` says how much of each meter, for example ``{"input": 1200, "output": 80}``. A
-    price for ``dimension`` goes before the one for any other. ``at`` is by default now.
+    ``quantities`` is the quantity of each meter, for example ``{"input": 1200, "output": 80}``. A
+    price for ``dimension`` takes precedence over one for any dimension. ``at`` is by default now.
 
     The hook is called as ``hook(service=..., quantities=..., dimension=..., owner=..., at=...)``.
 
     Raises:
         UnknownPriceError: no price is in force for a meter.
-        InvalidAmountError: a quantity, or what the hook returned, isn't a number from zero up.
+        InvalidAmountError: a quantity, or the hook's result, is not a number or is below zero.
         InvalidRequestError: there are no quantities.
         ImportError: the hook can't be loaded.
     """
@@ -130,7 +130,7 @@ def price_by_list(
     dimension: str = "",
     at: datetime | None = None,
 ) -> Quote:
-    """Price a use by the price list, whatever the hook: as :func:`price_use`, for hooks to call."""
+    """Do the same as :func:`price_use`, but ignore the cost hook, so that hooks can call it."""
     at = at or ledger_now(database_of(service))
     parsed = parse_quantities(quantities)
     in_force = {
@@ -155,13 +155,14 @@ def _rounded_up(lines: list[PriceLine]) -> Decimal:
 
 
 def parse_quantities(quantities: Mapping[str, Amount]) -> dict[str, Decimal]:
-    """The quantities as numbers.
+    """Return the quantities as numbers.
 
     Raises:
-        InvalidAmountError: one isn't a number from zero up; InvalidRequestError: there are none.
+        InvalidAmountError: a quantity is not a number, or is below zero.
+        InvalidRequestError: there are no quantities.
     """
     if not quantities:
-        raise InvalidRequestError("quantities", "say how much of which meter.")
+        raise InvalidRequestError("quantities", "give the quantity of at least one meter.")
     return {
         meter: parse_quantity(quantity, name=_argument(meter))
         for meter, quantity in quantities.items()
@@ -169,7 +170,7 @@ def parse_quantities(quantities: Mapping[str, Amount]) -> dict[str, Decimal]:
 
 
 def one_or_several(units: Amount, quantities: Mapping[str, Amount] | None) -> Mapping[str, Amount]:
-    """The quantities of a use that is given in units, or by its meters.
+    """Return the quantities of a use that is given in units or by its meters.
 
     Raises:
         InvalidRequestError: both were given.
@@ -193,13 +194,14 @@ def quote(
     quantities: Mapping[str, Amount] | None = None,
     dimension: str = "",
 ) -> AccountQuote:
-    """What a use would cost the owner now, and whether there are enough credits; nothing is held.
+    """Return what a use would cost the owner now, and whether they have enough; nothing is held.
 
     Give ``units``, or ``quantities`` of several meters, or neither for one unit.
 
     Raises:
         UnknownServiceError, InactiveServiceError: no service has the code, or it is switched off.
-        InvalidRequestError: both were given; and what :func:`price_use` raises.
+        InvalidRequestError: both ``units`` and ``quantities`` were given.
+        Exception: anything that :func:`price_use` raises.
     """
     asked = one_or_several(units, quantities)
     service = Service.objects.for_code(code)
@@ -228,8 +230,8 @@ def set_price(
     """Add a price to the list, in force from ``effective_at``, by default from now.
 
     Raises:
-        ValidationError: a value doesn't fit, or the price would begin in the past, where another
-            one of the same meter and dimension is.
+        ValidationError: a value is invalid, or the price would start in the past although the same
+            meter and dimension already have a price.
     """
     price = ServicePrice(
         service=service, meter=meter, dimension=dimension, unit_price=unit_price, per=per
@@ -243,9 +245,9 @@ def set_price(
 
 @dataclass(frozen=True)
 class ListedPrice:
-    """What one meter of a service costs today: ``lowest`` of its dimensions, if it ``varies``.
+    """What one meter of a service costs today; if it ``varies``, the ``lowest`` of its dimensions.
 
-    ``unit`` is what is counted, in words, and ``per`` how many of it the price is for.
+    ``unit`` says in words what is counted, and ``per`` is how many units the price is for.
     """
 
     unit: str
@@ -255,7 +257,7 @@ class ListedPrice:
 
 
 def listed_prices(service: Service) -> list[ListedPrice]:
-    """What a service costs today, in short: one for each meter."""
+    """Return what a service costs today: one price for each meter."""
     listed = []
     for meter, group in groupby(service.prices_in_force, key=lambda price: price.meter):
         prices = list(group)
@@ -272,5 +274,5 @@ def listed_prices(service: Service) -> list[ListedPrice]:
 
 
 def price_list(service: Service) -> models.QuerySet[ServicePrice]:
-    """The prices of a service with their ``status``, those in force and to come first."""
+    """Return the prices of a service with their ``status``; current and future ones come first."""
     return service.prices.using(database_of(service)).with_status()

@@ -1,6 +1,6 @@
-"""Services: work that people use on a page and pay for by credits.
+"""Services: work that people use on a page and pay for with credits.
 
-A site writes them in a module ``credit_services`` of any of its apps, which is loaded at start::
+A site defines them in a module ``credit_services`` of any of its apps, which is loaded at startup::
 
     @register_service
     class Summarise(BaseService):
@@ -12,8 +12,7 @@ A site writes them in a module ``credit_services`` of any of its apps, which is 
         def run(self, *, text: str) -> str:
             return shorten(text)
 
-What is only metered, without a page of its own, is a class without ``run``: see
-:mod:`quickscale_credits.metering`.
+A class without ``run`` has no page and is only metered: see :mod:`quickscale_credits.metering`.
 """
 
 from __future__ import annotations
@@ -37,16 +36,16 @@ from quickscale_credits.models import METER, Service, ServicePrice
 
 _services: dict[str, BaseService] = {}
 metered_codes: set[str] = set()
-"""The codes that ``@metered`` names, for the check that they have rows."""
+"""The codes that ``@metered`` names; a check makes sure that they have rows."""
 
 
 class ServiceError(Exception):
-    """The work can't be done, for a reason that the person who asked may read. It costs nothing."""
+    """The work can't be done, and nothing is charged. The user is shown the reason."""
 
 
 @dataclass(frozen=True)
 class Price:
-    """A price that a service begins with; see :class:`~quickscale_credits.models.ServicePrice`.
+    """A price that a service starts with; see :class:`~quickscale_credits.models.ServicePrice`.
 
     ``Price("0.15", meter="input", per=1_000_000, dimension="small")``
     """
@@ -60,17 +59,17 @@ class Price:
     def __post_init__(self) -> None:
         parse_price(self.unit_price)
         if self.per < 1 or self.per % 1:
-            raise InvalidRequestError("per", f"{self.per!r} is not a number of units from 1 up.")
+            raise InvalidRequestError("per", f"{self.per!r} is not a number of at least 1.")
 
 
 class BaseService:
     """One service. A subclass sets ``code`` and ``name``, and writes :meth:`run`.
 
-    ``name``, ``description`` and ``unit`` are what the service's row begins with, and ``cost``
+    ``name``, ``description`` and ``unit`` are the first values of the service's row, and ``cost``
     (credits for each unit; 0 is free) is its first price. A service with several meters has
-    ``prices`` instead. The staff may change the row and follow its prices by others: these count.
+    ``prices`` instead. The staff can change the row and add later prices, which then apply.
 
-    Without :meth:`run` it is metered only: it has a row and prices, and no page.
+    A service without :meth:`run` is only metered: it has a row and prices but no page.
     """
 
     code: ClassVar[str]
@@ -81,15 +80,15 @@ class BaseService:
     unit: ClassVar[str | Promise] = ""
     form_class: ClassVar[type[forms.Form]] = forms.Form
     result_template: ClassVar[str] = "quickscale_credits/_output.html"
-    is_sample: ClassVar[bool] = False  # gives way to another class of its code
+    is_sample: ClassVar[bool] = False  # another class with its code replaces it
 
     @property
     def has_page(self) -> bool:
-        """Whether people can use it on a page: not when it is metered only."""
+        """Whether people can use it on a page; a service that is only metered has none."""
         return type(self).run is not BaseService.run
 
     def units(self, *args: Any, **data: Any) -> Decimal | int:
-        """How many units this use takes.
+        """Return how many units this use takes.
 
         It is called with the form's cleaned data as keyword arguments; a subclass names those that
         its form has, as in :meth:`run`.
@@ -97,21 +96,21 @@ class BaseService:
         return 1
 
     def quantities(self, *args: Any, **data: Any) -> Mapping[str, Amount]:
-        """How much of each meter this use takes, where there are several; else :meth:`units`."""
+        """Return how much of each meter this use takes; by default, :meth:`units` of one meter."""
         return {METER: self.units(*args, **data)}
 
     def dimension(self, *args: Any, **data: Any) -> str:
-        """The dimension of the prices, such as a model that the form asks for."""
+        """Return the dimension of the prices, such as a model that the form asks for."""
         return ""
 
     def run(self, *args: Any, **data: Any) -> Any:
-        """Do the work, and return what JSON can hold; may be ``async def``.
+        """Do the work and return a result that JSON can hold; may be ``async def``.
 
-        It is called with the form's cleaned data as keyword arguments. The result is kept with the
-        usage, so that the page of the result can be opened again.
+        It is called with the form's cleaned data as keyword arguments. The result is stored with
+        the usage, so its page can be opened again later.
 
         Raises:
-            ServiceError: it can't be done. Any other exception is a fault; it costs nothing too.
+            ServiceError: the work can't be done. Any other exception is a bug. Neither is charged.
         """
         raise NotImplementedError
 
@@ -120,11 +119,11 @@ ServiceT = TypeVar("ServiceT", bound=type[BaseService])
 
 
 def register_service(cls: ServiceT) -> ServiceT:
-    """Class decorator that makes a service known.
+    """Register a service; a class decorator.
 
     Raises:
-        ImproperlyConfigured: the class has no code or name, a price doesn't fit, or another class
-            that isn't a sample has the code.
+        ImproperlyConfigured: the class has no code or name, a price is invalid, or another class
+            that isn't a sample has the same code.
     """
     for attribute in ("code", "name"):
         if not getattr(cls, attribute, ""):
@@ -146,7 +145,7 @@ def register_service(cls: ServiceT) -> ServiceT:
 
 
 def starting_prices(service: BaseService) -> Sequence[Price]:
-    """The prices that a registered service begins with."""
+    """Return the prices that a registered service starts with."""
     return service.prices or (Price(service.cost),)
 
 
@@ -155,23 +154,23 @@ def _path(cls: type) -> str:
 
 
 def get_service(code: str) -> BaseService | None:
-    """The registered service of a code, or ``None``."""
+    """Return the registered service with a code, or ``None``."""
     return _services.get(code)
 
 
 def services_with_page() -> Mapping[str, BaseService]:
-    """The registered services that are not metered only, by their codes."""
+    """Return the registered services that have a page, by code."""
     return {code: service for code, service in _services.items() if service.has_page}
 
 
 def registered_services() -> Mapping[str, BaseService]:
-    """Every registered service by its code."""
+    """Return every registered service by code."""
     return dict(_services)
 
 
 @contextmanager
 def register_temporarily(*classes: type[BaseService]) -> Iterator[None]:
-    """For tests: the services are registered inside the block only."""
+    """Register services inside the block only; for tests."""
     for cls in classes:
         register_service(cls)
     try:
@@ -187,10 +186,10 @@ def create_missing_rows(
     services: Iterable[BaseService] | None = None,
     since: datetime | None = None,
 ) -> None:
-    """Make the rows and prices of services that have none: of the registered ones, or those given.
+    """Create the missing rows and prices of the given services, by default all registered ones.
 
-    A price is missing where no row has its meter and dimension. It is in force from ``since``, by
-    default from now. Runs after every ``migrate``.
+    A price is missing if no row has its meter and dimension. A new price is in force from
+    ``since``, by default from now. This runs after every ``migrate``.
     """
     if not router.allow_migrate_model(using, Service):
         return

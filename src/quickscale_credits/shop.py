@@ -1,4 +1,4 @@
-"""Where credits are sold, as the app that sells them says."""
+"""Find where credits are sold; the app that sells them registers itself here."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ _shops: list[Shop] = []
 
 
 def register(shop: Shop) -> None:
-    """Let pages lead to a shop where ``QUICKSCALE_CREDITS_BUY_URL`` is not set.
+    """Make pages link to a shop if ``QUICKSCALE_CREDITS_BUY_URL`` is not set.
 
-    Call it from ``AppConfig.ready()``; the same shop again changes nothing.
+    Call it from ``AppConfig.ready()``. Registering the same shop again changes nothing.
 
     Args:
-        shop: returns the name of a URL, or a path; empty while it sells nothing.
+        shop: returns a URL name or a path, or an empty string while it sells nothing.
     """
     if shop not in _shops:
         _shops.append(shop)
 
 
 def buy_url() -> str:
-    """The address of the first shop that is open; empty when none is."""
+    """Return the address of the first open shop, or an empty string if there is none."""
     return next(filter(None, (shop() for shop in _shops)), "")

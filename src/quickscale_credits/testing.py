@@ -1,4 +1,4 @@
-"""For a site's own tests: factories, and a ledger whose clock can be moved. Needs factory-boy."""
+"""Factories and a movable ledger clock for a site's own tests. Needs factory-boy."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ __all__ = ["Clock", "CreditAccountFactory", "ServiceFactory", "deliver_events", 
 
 
 def deliver_events(*, using: str | None = None) -> int:
-    """Call the receivers of all events that wait, and return how many events they had.
+    """Call the receivers of all waiting events, and return the number of events delivered.
 
-    In a ``TestCase`` nothing is committed, so nothing is delivered: a test of a receiver calls this
-    after the write, with no need for ``captureOnCommitCallbacks``.
+    In a ``TestCase`` nothing is committed, so nothing is delivered. A test of a receiver calls this
+    after the write and does not need ``captureOnCommitCallbacks``.
 
     Raises:
-        AssertionError: a receiver raised. Outside tests that is logged and tried again.
+        AssertionError: a receiver raised an exception. Outside tests, the exception is logged and
+            the receiver is tried again.
     """
     delivered = outbox.deliver_due(using=using)
     failed = CreditEvent.objects.using(using).exclude(last_error="").filter(delivered_at=None)
@@ -32,7 +33,7 @@ def deliver_events(*, using: str | None = None) -> int:
 
 
 class CreditAccountFactory(DjangoModelFactory):  # type: ignore[misc]
-    """The account of ``owner``, which you give; ``credits=100`` puts pay-as-you-go credits in."""
+    """The account of the given ``owner``; ``credits=100`` adds pay-as-you-go credits."""
 
     class Meta:
         model = CreditAccount

@@ -1,4 +1,4 @@
-"""An owner's credits; ``urls_services.py`` has the services they pay for."""
+"""URLs for an owner's credits; ``urls_services.py`` has those of the services."""
 
 from __future__ import annotations
 

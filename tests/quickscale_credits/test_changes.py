@@ -120,7 +120,7 @@ def test_who_did_it_is_there(account, make_user):
         lambda: ledger.set_overdraft_limit(account=account, limit=1, actor=gone),
         lambda: ledger.set_low_balance(account=account, threshold=1, actor=gone),
     ):
-        with pytest.raises(InvalidRequestError, match="actor: it is no longer there"):
+        with pytest.raises(InvalidRequestError, match="actor: it no longer exists"):
             change()
 
 

@@ -171,7 +171,7 @@ class TestWhatIsGone:
         )
         assert [getattr(answer, "argument", None) for answer in answers] == ["service", None, None]
         assert answers[1].service == kept
-        with pytest.raises(InvalidRequestError, match="service: it is no longer there"):
+        with pytest.raises(InvalidRequestError, match="service: it no longer exists"):
             other.consume_credits(1, "Work", service=service)
         assert other.get_balance() == 5
 
@@ -184,7 +184,7 @@ class TestWhatIsGone:
         assert [getattr(answer, "argument", None) for answer in answers] == ["actor", None, None]
         assert answers[1].actor == kept
         for operation in (other.consume_credits, other.remove_credits):
-            with pytest.raises(InvalidRequestError, match="actor: it is no longer there"):
+            with pytest.raises(InvalidRequestError, match="actor: it no longer exists"):
                 operation(1, "Work", actor=gone)
         assert other.get_balance() == 5
 
@@ -271,5 +271,5 @@ def test_names_that_are_wrong_or_missing_fail_alone(account, wrong, argument):
     assert answers[1].argument == argument
     assert all(answer.account is account for answer in answers[::2])
     if argument in wrong:
-        assert "only account, amount, description, service" in str(answers[1])
+        assert "only the arguments account, amount, description, service" in str(answers[1])
     assert account.get_balance() == 8

@@ -693,7 +693,7 @@ class TestMeteredFunction:
                 return text
 
     def test_somebody_must_pay(self):
-        with pytest.raises(TypeError, match="nothing that tells who pays"):
+        with pytest.raises(TypeError, match="no argument that says who pays"):
 
             @metered("shout")
             def shout():

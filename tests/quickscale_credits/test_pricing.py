@@ -153,7 +153,7 @@ class TestPriceUse:
             price_use(chat, {"input": 1})
 
     def test_nothing_is_no_use(self, chat):
-        with pytest.raises(InvalidRequestError, match="say how much"):
+        with pytest.raises(InvalidRequestError, match="give the quantity of at least"):
             price_use(chat, {})
 
 
@@ -379,7 +379,7 @@ class TestCharge:
         with charge(owner, "chat", quantities={"input": 5}) as use:
             with pytest.raises(error, match="quantities"):
                 use.quantities = used
-            with pytest.raises(InvalidRequestError, match="name units when the charge begins"):
+            with pytest.raises(InvalidRequestError, match="name units as 0 when the charge starts"):
                 use.units = 3
 
         assert use.usage.quantities == {"input": "5"}

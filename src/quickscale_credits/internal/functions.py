@@ -132,9 +132,9 @@ def refuse(outcome: Outcome[Any], key: str) -> None:
         case ["hold", status]:
             raise HoldStateError(status)
         case ["gone", argument]:
-            raise InvalidRequestError(argument, "it is no longer there.")
+            raise InvalidRequestError(argument, "it no longer exists.")
         case ["missing"]:
-            raise CreditAccount.DoesNotExist("The credit account is no longer there.")
+            raise CreditAccount.DoesNotExist("The credit account no longer exists.")
     raise AssertionError(f"The ledger answered {outcome.answer!r}.")
 
 
