@@ -2,15 +2,17 @@ from __future__ import annotations
 
 from django.urls import path
 
-from quickscale_stripe.pages import billing, receipts, subscriptions, views
+from quickscale_stripe.pages import billing, checkout, payments, receipts, subscriptions
 
 app_name = "quickscale_stripe"
 urlpatterns = [
-    path("buy-credits/", views.BuyCreditsView.as_view(), name="buy_credits"),
-    path("buy-credits/checkout/", views.CheckoutView.as_view(), name="checkout"),
-    path("buy-credits/done/", views.CheckoutDoneView.as_view(), name="checkout_done"),
+    path("buy-credits/", checkout.BuyCreditsView.as_view(), name="buy_credits"),
+    path("buy-credits/checkout/", checkout.CheckoutView.as_view(), name="checkout"),
+    path("buy-credits/done/", checkout.CheckoutDoneView.as_view(), name="checkout_done"),
     path(
-        "buy-credits/cancelled/", views.CheckoutCancelledView.as_view(), name="checkout_cancelled"
+        "buy-credits/cancelled/",
+        checkout.CheckoutCancelledView.as_view(),
+        name="checkout_cancelled",
     ),
     path("plans/", subscriptions.PlansView.as_view(), name="plans"),
     path("plans/subscribe/", subscriptions.SubscribeView.as_view(), name="subscribe"),
@@ -22,8 +24,8 @@ urlpatterns = [
     path("billing/", billing.BillingView.as_view(), name="billing"),
     path("billing/portal/", billing.BillingPortalView.as_view(), name="billing_portal"),
     path("billing/add/", billing.AddPaymentMethodView.as_view(), name="add_payment_method"),
-    path("payments/", views.PaymentListView.as_view(), name="payments"),
-    path("payments/<int:pk>/", views.PaymentView.as_view(), name="payment"),
+    path("payments/", payments.PaymentListView.as_view(), name="payments"),
+    path("payments/<int:pk>/", payments.PaymentView.as_view(), name="payment"),
     path("payments/<int:pk>/receipt/", receipts.ReceiptView.as_view(), name="receipt"),
     path("payments/<int:pk>/receipt.pdf", receipts.ReceiptPdfView.as_view(), name="receipt_pdf"),
 ]

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from django.urls import path
 
-from quickscale_stripe.pages.views import WebhookView
+from quickscale_stripe.pages.webhook import WebhookView
 
 urlpatterns = [path("webhook/", WebhookView.as_view(), name="stripe_webhook")]

@@ -8,7 +8,6 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-import stripe
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 from django.db import connection
@@ -17,7 +16,7 @@ from django.test import Client
 from django.utils import timezone
 
 from quickscale.formats import format_moment
-from quickscale_stripe.client import get_client
+from quickscale_stripe.client import get_client, using
 from quickscale_stripe.models import (
     Charge,
     Dispute,
@@ -32,7 +31,7 @@ from quickscale_stripe.models import (
 from quickscale_stripe_sandbox import Sandbox
 from quickscale_stripe_sandbox.recording import RecordingHTTPClient
 from tests.owners import make_user
-from tests.quickscale_stripe.conftest import UseClient
+from tests.quickscale_stripe.conftest import Unreachable, UseClient
 from tests.quickscale_stripe.proof.world import World
 from tests.quickscale_stripe.shopping import balance, charge_of, open_checkout
 
@@ -299,12 +298,7 @@ class TestCatalogueSteps:
         monkeypatch.setattr("quickscale_stripe.admin.base.AT_ONCE", 2)
         StripeProduct.objects.update(name="x")
         run = act(staff, PRODUCTS, "sync", *StripeProduct.objects.all()).request["PATH_INFO"]
-        with monkeypatch.context() as patch:
-
-            def fail(*args: Any, **kwargs: Any) -> Any:
-                raise stripe.APIConnectionError("no route")
-
-            patch.setattr("quickscale_stripe_sandbox.recording.RecordingHTTPClient.request", fail)
+        with using(Unreachable()):
             page = staff.post(run, {"done": 0})
         assert "Stripe is out of reach: no route" in text(page)
         assert (page.context["done"], page.context["goes_on"]) == (0, False)

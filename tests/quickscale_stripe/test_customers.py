@@ -1,20 +1,23 @@
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+import stripe
 from django.core.management import CommandError, call_command
 from django.db import connection
 
 from quickscale.owner import owner_email
 from quickscale_stripe.billing import customers
-from quickscale_stripe.client import get_client
+from quickscale_stripe.client import get_client, using
 from quickscale_stripe.exceptions import StripeRefusedError, StripeUnavailableError
 from quickscale_stripe.models import StripeCustomer
 from quickscale_stripe_sandbox import Sandbox
-from quickscale_stripe_sandbox.recording import Recorded
+from quickscale_stripe_sandbox.recording import Recorded, RecordingHTTPClient
 from tests.owners import make_owner
+from tests.quickscale_stripe.conftest import Unreachable, UseClient
 from tests.quickscale_stripe.proof.test_contract import recorded
 
 __all__ = ["recorded"]
@@ -101,12 +104,9 @@ def test_test_and_live_customers_are_apart(sandbox: Sandbox, owner: Any) -> None
 
 
 def test_a_stripe_that_is_down_leaves_no_half_customer(
-    sandbox: Sandbox, owner: Any, monkeypatch: pytest.MonkeyPatch
+    sandbox: Sandbox, owner: Any, use_client: UseClient
 ) -> None:
-    def refuse(*args: Any, **kwargs: Any) -> Any:
-        raise StripeUnavailableError("down")
-
-    monkeypatch.setattr("quickscale_stripe.billing.customers.get_client", refuse)
+    use_client(Unreachable())
     with pytest.raises(StripeUnavailableError):
         customers.ensure(owner)
     assert not StripeCustomer.objects.filter(stripe_id__isnull=False).exists()
@@ -123,17 +123,19 @@ def test_no_empty_value_is_sent(sandbox: Sandbox, recorded: list[Recorded]) -> N
 
 
 def test_a_customer_of_another_mode_is_not_lost_for_a_wrong_key(
-    sandbox: Sandbox, owner: Any, monkeypatch: pytest.MonkeyPatch
+    sandbox: Sandbox, owner: Any, use_client: UseClient
 ) -> None:
     customer = customers.ensure(owner)
+    message = (
+        "No such customer; a similar object exists in live mode, but a test mode key was used."
+    )
 
-    def refuse(*args: Any, **kwargs: Any) -> Any:
-        raise StripeRefusedError(
-            "No such customer; a similar object exists in live mode, but a test mode key was used.",
-            code="resource_missing",
-        )
+    class OfAnotherMode(RecordingHTTPClient):
+        def request(self, *args: Any, **kwargs: Any) -> Any:
+            error = {"code": "resource_missing", "message": message}
+            return json.dumps({"error": error}), 404, {}
 
-    monkeypatch.setattr("quickscale_stripe.billing.customers.get_client", refuse)
+    use_client(OfAnotherMode(sandbox))
     with pytest.raises(StripeRefusedError):
         customers.sync(customer.stripe_id or "")
     customer.refresh_from_db()
@@ -181,18 +183,11 @@ class TestOwnersChanges:
         sandbox: Sandbox,
         owner: Any,
         django_capture_on_commit_callbacks: Any,
-        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         customer = customers.ensure(owner)
         owner.email = "ada@lovelace.example"
-
-        def refuse(*args: Any, **kwargs: Any) -> Any:
-            raise StripeUnavailableError("down")
-
-        with monkeypatch.context() as patch:
-            patch.setattr("quickscale_stripe.billing.customers.get_client", refuse)
-            with django_capture_on_commit_callbacks(execute=True):
-                owner.save()
+        with using(Unreachable()), django_capture_on_commit_callbacks(execute=True):
+            owner.save()
         call_command("sync_customers")
         remote = get_client().v1.customers.retrieve(customer.stripe_id or "")
         assert remote.email == owner.email
@@ -219,7 +214,7 @@ class TestOwnersChanges:
 
 class TestSyncCommand:
     def test_survives_unknown_and_wrong_customers_and_sums_up(
-        self, sandbox: Sandbox, capsys: Any, monkeypatch: pytest.MonkeyPatch
+        self, sandbox: Sandbox, capsys: Any, use_client: UseClient
     ) -> None:
         gone, live, broken, good = (
             customers.ensure(make_owner(f"{name}@example.com"))
@@ -228,14 +223,14 @@ class TestSyncCommand:
         get_client().v1.customers.delete(gone.stripe_id or "")
         StripeCustomer.objects.filter(pk=live.pk).update(livemode=True, stripe_id="cus_live")
         get_client().v1.customers.update(good.stripe_id or "", {"name": "Good"})
-        fetch = customers.fetch
 
-        def fail_once(stripe_id: str) -> Any:
-            if stripe_id == broken.stripe_id:
-                raise StripeUnavailableError("too many requests")
-            return fetch(stripe_id)
+        class FailsOnce(RecordingHTTPClient):
+            def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
+                if str(broken.stripe_id) in url:
+                    raise stripe.APIConnectionError("too many requests")
+                return super().request(method, url, *args, **kwargs)
 
-        monkeypatch.setattr("quickscale_stripe.billing.customers.fetch", fail_once)
+        use_client(FailsOnce(sandbox))
         with pytest.raises(CommandError, match="1 up to date, 1 gone, 1 failed"):
             call_command("sync_customers")
         assert "too many requests" in capsys.readouterr().err
@@ -244,15 +239,11 @@ class TestSyncCommand:
         assert (good.name, gone.is_usable) == ("Good", False)
 
     def test_stops_when_nobody_answers(
-        self, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: Any
+        self, sandbox: Sandbox, use_client: UseClient, capsys: Any
     ) -> None:
         for number in range(7):
             customers.ensure(make_owner(f"user{number}@example.com"))
-
-        def down(stripe_id: str) -> Any:
-            raise StripeUnavailableError("down")
-
-        monkeypatch.setattr("quickscale_stripe.billing.customers.fetch", down)
+        use_client(Unreachable())
         with pytest.raises(CommandError, match=r"out of reach\. 0 up to date, 0 gone, 5 failed"):
             call_command("sync_customers")
 

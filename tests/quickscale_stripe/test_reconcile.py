@@ -5,13 +5,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import stripe
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from quickscale_stripe.billing import customers
 from quickscale_stripe.client import get_client
 from quickscale_stripe.events.reconcile import reconcile
-from quickscale_stripe.exceptions import StripeUnavailableError, WouldWriteError
+from quickscale_stripe.exceptions import WouldWriteError
 from quickscale_stripe.internal.dry_run import dry_run
 from quickscale_stripe.models import Payment, Refund, StripeCustomer, StripePrice, Subscription
 from quickscale_stripe_sandbox import Sandbox
@@ -159,12 +160,15 @@ def test_the_command(unheard: None, capsys: Any) -> None:
 
 
 def test_what_can_not_be_compared_is_told_and_the_rest_goes_on(
-    unheard: None, owner: Any, monkeypatch: pytest.MonkeyPatch
+    unheard: None, shop: Sandbox, owner: Any, use_client: UseClient
 ) -> None:
-    def refuse(*_: Any) -> None:
-        raise StripeUnavailableError("down")
+    class Partly(RecordingHTTPClient):
+        def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
+            if "/v1/refunds/" in url or "refunds?charge=" in url or "/v1/disputes/" in url:
+                raise stripe.APIConnectionError("down")
+            return super().request(method, url, *args, **kwargs)
 
-    monkeypatch.setattr("quickscale_stripe.billing.reversals.get_client", refuse)
+    use_client(Partly(shop))
     with pytest.raises(CommandError, match="could not be compared"):
         call_command("reconcile_stripe")
     assert balance(owner) == 400

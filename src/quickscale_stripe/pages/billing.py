@@ -16,7 +16,7 @@ from quickscale_stripe.client import payments_are_on
 from quickscale_stripe.conf import app_settings
 from quickscale_stripe.exceptions import PaymentsError
 from quickscale_stripe.models import StripeCustomer
-from quickscale_stripe.pages.views import FormTargetMixin, WaitsForStripeMixin, go_to
+from quickscale_stripe.pages.base import FormTargetMixin, WaitsForStripeMixin, go_to
 
 _SOON = timedelta(days=45)
 

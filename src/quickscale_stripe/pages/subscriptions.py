@@ -25,14 +25,14 @@ from quickscale_stripe.exceptions import (
 )
 from quickscale_stripe.managers import SubscriptionQuerySet
 from quickscale_stripe.models import Payment, Subscription
-from quickscale_stripe.pages.forms import PlanChangeForm, PlanForm, SignupForm
-from quickscale_stripe.pages.views import (
+from quickscale_stripe.pages.base import (
     FormTargetMixin,
     PaymentsMixin,
     absolute_url,
     go_to,
     success_url,
 )
+from quickscale_stripe.pages.forms import PlanChangeForm, PlanForm, SignupForm
 from quickscale_stripe.wording import price_terms
 
 

@@ -1,0 +1,54 @@
+"""What was paid."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.paginator import Paginator
+from django.shortcuts import get_object_or_404
+
+from quickscale.fragments import FragmentMixin
+from quickscale.links import PageView
+from quickscale.login import OwnerRequiredMixin
+from quickscale_stripe.conf import app_settings
+from quickscale_stripe.models import Payment
+from quickscale_stripe.pages.filters import PaymentFilter
+from quickscale_stripe.receipts import pdf, receipt
+
+_CHECKS_OF_A_PENDING_PAYMENT = 10
+
+
+class PaymentListView(FragmentMixin, OwnerRequiredMixin, PageView):
+    """The owner's payments, filtered and paged."""
+
+    template_name = "quickscale_stripe/payments.html"
+    fragment_name = "quickscale_stripe/_payments.html"
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        filters = PaymentFilter(self.request.GET, Payment.objects.for_owner(self.owner))
+        pages = Paginator(filters.qs, app_settings.page_size)
+        query = self.request.GET.copy()
+        query.pop("page", None)
+        return super().get_context_data(
+            filter=filters,
+            page=pages.get_page(self.request.GET.get("page")),
+            query=query.urlencode(),
+            **kwargs,
+        )
+
+
+class PaymentView(OwnerRequiredMixin, PageView):
+    """One payment, with its refunds and what it brought."""
+
+    template_name = "quickscale_stripe/payment.html"
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        payment = get_object_or_404(Payment.objects.for_owner(self.owner), pk=self.kwargs["pk"])
+        return super().get_context_data(
+            payment=payment,
+            refunds=payment.refunds.order_by("created_at"),
+            disputes=payment.disputes.order_by("created_at"),
+            settled=receipt.settled(payment) if payment.is_paid else [],
+            pdf_is_available=pdf.is_available(),
+            **kwargs,
+        )
