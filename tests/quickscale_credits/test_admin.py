@@ -166,7 +166,7 @@ class TestAccounts:
 
         entries = LogEntry.objects.order_by("pk").values_list("change_message", flat=True)
         assert "added" in entries[0]
-        assert entries[1] == "Looked up: the owner had an account."
+        assert entries[1] == "Looked up: the owner already had an account."
         popup = staff.post(f"{ACCOUNTS}add/?_popup=1", {"owner": str(owner.pk), "_popup": "1"})
         assert "data-popup-response" in popup.content.decode()
         more = staff.post(f"{ACCOUNTS}add/", {"owner": str(owner.pk), "_addanother": "1"})
@@ -415,7 +415,7 @@ class TestImport:
             (b"\xff\xfe", "not UTF-8"),
             ("", "The submitted file is empty"),
             ("who,what\n", "must name the columns owner, amount, description"),
-            ("owner,amount,description,colour\n", "no columns colour"),
+            ("owner,amount,description,colour\n", "unknown columns: colour"),
             ('owner,amount,description\n"a,b\n', "Line 2"),
         ],
     )
@@ -523,7 +523,7 @@ class TestServices:
         }  # fmt: skip
         for change, error in [
             ({"prices-0-unit_price": "0.00000000001"}, "no more than 10 decimal places"),
-            ({"prices-1-effective_at_0": "2020-01-31"}, "There is a price for that time already"),
+            ({"prices-1-effective_at_0": "2020-01-31"}, "There is already a price for that time"),
         ]:
             page = staff.post(url, {**data, **change})
             assert error in text(page).replace("&#x27;", "'")

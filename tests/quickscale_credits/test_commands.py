@@ -136,7 +136,7 @@ class TestRebuildBalances:
         assert answer["left"] == []
 
     def test_a_dry_run_mends_nothing(self, broken, member):
-        assert "Would mend 3 figures." in run("rebuild_balances", member.email, dry_run=True)
+        assert "Would correct 3 figures." in run("rebuild_balances", member.email, dry_run=True)
         broken.refresh_from_db()
         assert broken.posted == 7
 
@@ -145,7 +145,7 @@ class TestRebuildBalances:
         with unguarded() as cursor:
             cursor.execute("UPDATE quickscale_credits_credittransaction SET sequence = 3")
 
-        with pytest.raises(CommandError, match="Only a person can mend"):
+        with pytest.raises(CommandError, match="Only a person can correct"):
             run("rebuild_balances", all=True)
 
     @pytest.mark.parametrize("arguments", [[], ["someone@example.com", "--all"]])
@@ -272,7 +272,7 @@ class TestConfigureService:
             (["shout", "--cost=cheap"], "unit_price"),
             (["shout", "--cost=0.00000000001"], "unit_price: .*10 decimal places"),
             (["shout", "--cost=1", "--per=0"], "per"),
-            (["shout", "--cost=1", "--from=2020-01-01"], "There is a price for that time"),
+            (["shout", "--cost=1", "--from=2020-01-01"], "There is already a price for that time"),
             (["shout", "--cost=1", "--from=soon"], "'soon' is not a time"),
             (["shout", "--per=1000"], "A price needs --cost"),
             (["not a code", "--name=X", "--cost=1"], "slug"),

@@ -1,4 +1,4 @@
-"""Accounts: looked at, never edited; writes go through the ledger."""
+"""The admin of accounts, which are never edited; all writes go through the ledger."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ BULK = "add-credits"
 class CreditAccountAdmin(
     CsvExportMixin, OwnerSearchMixin, TasksMixin, JobsMixin, RoomMixin, ModelAdmin
 ):
-    """Balances by type; credits are added and removed with a reason."""
+    """Show balances by type, and add and remove credits with a reason."""
 
     owner_prefix = "owner__"
     tasks = ACCOUNT_TASKS
@@ -95,7 +95,7 @@ class CreditAccountAdmin(
         self, request: HttpRequest, form: Any, formsets: Any, add: bool = False
     ) -> Any:
         if add and not form.has_opened:
-            return _("Looked up: the owner had an account.")
+            return _("Looked up: the owner already had an account.")
         return super().construct_change_message(request, form, formsets, add)
 
     def response_add(
@@ -114,17 +114,17 @@ class CreditAccountAdmin(
         )
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """An account without a history is deleted with its owner; the admin asks here."""
+        """Allow an account without a history to be deleted with its owner, which asks here."""
         is_empty = isinstance(obj, CreditAccount) and not obj.has_history()
         return is_empty and super().has_delete_permission(request, obj)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         if not change:
-            return  # the form has opened it
+            return  # the form has already opened it
         ledger.set_low_balance(account=obj, threshold=obj.low_balance_threshold, actor=request.user)
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
-        """The list, with the balances of its accounts: one query for all of them."""
+        """Return the list with the balances of its accounts, read by a single query."""
         changelist = super().get_changelist_instance(request)
         accounts = {account.pk: account for account in changelist.result_list}
         for account in accounts.values():
@@ -232,14 +232,14 @@ class CreditAccountAdmin(
         form: ReasonForm,
         write: Callable[[], CreditTransaction],
     ) -> HttpResponse | None:
-        """Run a write; where to go after it, or ``None`` when the form says why not."""
+        """Run a write; return where to go next, or ``None`` if the form has an error."""
         try:
             entry = write()
         except CreditsError as error:
             form.add_error(None, str(error))
             return None
         self.log_change(request, account, f"{entry.amount}: {entry.description}")
-        text = _("%(amount)s credits: the balance is %(balance)s now.")
+        text = _("%(amount)s credits: the balance is now %(balance)s.")
         amounts = {
             "amount": format_credits(entry.amount, signed=True),
             "balance": format_credits(entry.balance_after),
@@ -266,7 +266,7 @@ class CreditAccountAdmin(
         return self.to_page("bulk", job.id)
 
     def bulk_view(self, request: HttpRequest, job: uuid.UUID) -> HttpResponse:
-        """Ask which credits the selected accounts get, and show who would be refused."""
+        """Ask which credits the selected accounts should get, and show which would be refused."""
         begun = self._job(request, job)
         if begun is None:
             return self.without_job(request)
@@ -334,7 +334,9 @@ class CreditAccountAdmin(
                 form = ImportForm(initial={"content": content})
         return self._form(request, form, None, _("Import credits"), is_import=True, result=result)
 
-    @admin.action(description=gettext_lazy("Freeze: no uses …"), permissions=["change"])
+    @admin.action(
+        description=gettext_lazy("Freeze, so credits can't be used …"), permissions=["change"]
+    )
     def freeze(
         self, request: HttpRequest, queryset: QuerySet[CreditAccount]
     ) -> HttpResponse | None:
@@ -354,7 +356,7 @@ class CreditAccountAdmin(
         title: Any,
         change: Callable[..., CreditAccount],
     ) -> HttpResponse | None:
-        """Ask why, then change each of the accounts."""
+        """Ask for a reason, then change each account."""
         form = TaskForm(
             request.POST if "confirm" in request.POST else None, initial={"key": uuid.uuid4()}
         )
@@ -384,7 +386,7 @@ class CreditAccountAdmin(
 
 @admin.register(AccountChange)
 class AccountChangeAdmin(CsvExportMixin, OwnerSearchMixin, ReadableMixin, ModelAdmin):
-    """What accounts may do: who changed it, and why."""
+    """Show changes of accounts, with who made them and why."""
 
     list_display = ["created_at", "account", "kind", "before", "after", "actor", "reason"]
     list_filter = ["kind", "created_at"]

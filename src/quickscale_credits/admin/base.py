@@ -1,4 +1,4 @@
-"""What several of the ledger's admin pages share."""
+"""Code that several of the ledger's admin pages share."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class OwnerSearchMixin(search.OwnerSearchMixin):
 
 
 class CsvExportMixin:
-    """The action "Download as CSV": the columns ``export_fields`` of what is selected."""
+    """The action "Download as CSV", which writes the ``export_fields`` of the selected rows."""
 
     export_fields: tuple[str, ...]
     actions: Any = ["download_csv"]

@@ -1,4 +1,4 @@
-"""The same credits for many accounts."""
+"""Add the same credits to many accounts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ AT_ONCE = 100
 
 
 def keep_grant(job: Job, grant: Mapping[str, Any]) -> None:
-    """Keep the arguments of ``ledger.add_credits`` with a job."""
+    """Store the arguments of ``ledger.add_credits`` with a job."""
     end: datetime | None = grant["expires_at"]
     job.data = {
         **grant,
@@ -27,9 +27,10 @@ def keep_grant(job: Job, grant: Mapping[str, Any]) -> None:
 def grant_to(
     keys: Sequence[str], job: Job, *, actor: Any, dry_run: bool = False
 ) -> list[tuple[str, str]]:
-    """Add a job's credits to the accounts of these keys; return who was refused, and why.
+    """Add a job's credits to the accounts with these keys; return who was refused, and why.
 
-    Every account gets them once, whatever is sent again: the idempotency key is the job's.
+    Every account gets them only once, even if a request is repeated, because the idempotency key
+    is the job's.
     """
     end = job.data["expires_at"]
     grant = {**job.data, "expires_at": datetime.fromisoformat(end) if end else None}

@@ -1,4 +1,4 @@
-"""How rows of the ledger read in Django's admin: numbers, money and times as people write them."""
+"""Format numbers, money and times of the ledger's rows for people in Django's admin."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from quickscale.formats import format_money
 
 
 def money(lot: Any) -> str | None:
-    """What was paid for a lot."""
+    """Return what was paid for a lot."""
     if lot.cost_amount is None:
         return None
     try:
@@ -24,7 +24,7 @@ def money(lot: Any) -> str | None:
 
 
 class ReadableMixin(ReadOnlyMixin, RoomMixin):
-    """Rows that are only looked at, with each number of credits formatted, too."""
+    """Show rows read-only, with every number of credits formatted."""
 
     @cached_property
     def _columns(self) -> list[Any]:

@@ -15,7 +15,7 @@ TYPES = [choice for choice in CreditLot.CreditType.choices if choice[0] in GRANT
 
 
 class OpenAccountForm(forms.ModelForm):  # type: ignore[type-arg]
-    """Opens the account of somebody who has not needed one yet."""
+    """Open the account of an owner who has not needed one yet."""
 
     owner = OwnerField()
 
@@ -23,11 +23,11 @@ class OpenAccountForm(forms.ModelForm):  # type: ignore[type-arg]
         model = CreditAccount
         fields: tuple[str, ...] = ()
 
-    #: Whether there was none before.
+    #: Whether the account is new.
     has_opened = False
 
     def save_m2m(self) -> None:
-        """The admin asks for it after ``save()``; an account has no such fields."""
+        """Do nothing: the admin calls this after ``save()``, but an account has no such fields."""
 
     def save(self, commit: bool = True) -> CreditAccount:
         owner = self.cleaned_data["owner"]
@@ -44,7 +44,7 @@ class ReasonForm(forms.Form):
     description = forms.CharField(
         label=_("Reason"), max_length=500, help_text=_("The owner reads it in the history.")
     )
-    # Sent twice, the form counts once.
+    # A form that is sent twice counts once.
     key = forms.UUIDField(widget=forms.HiddenInput)
 
     def clean_amount(self) -> Any:
@@ -55,20 +55,22 @@ class ReasonForm(forms.Form):
 
 
 class GrantForm(ReasonForm):
-    """Credits to add, and how long they last."""
+    """Which credits to add, and how long they last."""
 
     credit_type = forms.ChoiceField(label=_("Type"), choices=TYPES, initial="adjustment")
     expires_at = forms.DateTimeField(
         label=_("End"),
         required=False,
         widget=forms.DateTimeInput({"type": "datetime-local"}),
-        help_text=_("Empty: never. Subscription credits need one, pay-as-you-go have none."),
+        help_text=_(
+            "Empty for no end. Subscription credits need one; pay-as-you-go credits have none."
+        ),
     )
     field_order = ["amount", "credit_type", "expires_at", "description", "key"]
 
     @property
     def grant(self) -> dict[str, Any]:
-        """The arguments of ``ledger.add_credits`` that the form gives."""
+        """Return the form's values as arguments of ``ledger.add_credits``."""
         names = ("amount", "description", "credit_type", "expires_at")
         return {name: self.cleaned_data[name] for name in names}
 
@@ -83,7 +85,7 @@ class GrantForm(ReasonForm):
 
 
 class ImportForm(forms.Form):
-    """A CSV file, or its text once it was looked at."""
+    """A CSV file, or its text after the preview."""
 
     file = forms.FileField(label=_("CSV file"), required=False)
     content = forms.CharField(widget=forms.HiddenInput, required=False, strip=False)

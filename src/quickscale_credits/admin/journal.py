@@ -1,4 +1,4 @@
-"""Transactions, lots and holds: looked at, and undone through the ledger."""
+"""The admin of transactions, lots and holds, which are read-only and undone by the ledger."""
 
 from __future__ import annotations
 

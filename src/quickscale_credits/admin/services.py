@@ -41,7 +41,7 @@ STATUSES = {
 
 
 class NewPriceInline(TabularInline):
-    """A price that follows the one in force; what is stored stays as it is."""
+    """Add a price that replaces the one in force; stored prices are not changed."""
 
     model = ServicePrice
     verbose_name_plural = gettext_lazy("new prices")
@@ -55,7 +55,7 @@ class NewPriceInline(TabularInline):
 
 @admin.register(ServicePrice)
 class ServicePriceAdmin(CsvExportMixin, RoomMixin, ModelAdmin):
-    """The price lists of all services, and their history. Only a price to come can be deleted."""
+    """Show the price history of all services. Only future prices can be deleted."""
 
     list_display = [
         "service",
@@ -106,7 +106,7 @@ class ServicePriceAdmin(CsvExportMixin, RoomMixin, ModelAdmin):
 
 @admin.register(Service)
 class ServiceAdmin(CsvExportMixin, PagesMixin, RoomMixin, ModelAdmin):
-    """Services and how much they were used in the last 30 days."""
+    """Show services and how much they were used in the last 30 days."""
 
     list_display = ["name", "slug", "price", "is_active", "uses", "spent", "accounts", "analytics"]
     list_filter = ["is_active"]
@@ -165,7 +165,7 @@ class ServiceAdmin(CsvExportMixin, PagesMixin, RoomMixin, ModelAdmin):
         return format_html('<a href="{}">{}</a>', url, _("By day"))
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """What was used stays in the history; switch a service off instead."""
+        """Keep used services for the history; they can be switched off instead."""
         return False
 
     @admin.action(description=gettext_lazy("Switch on"), permissions=["change"])

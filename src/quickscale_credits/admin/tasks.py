@@ -1,4 +1,4 @@
-"""What support does in Django's admin: each task asks why, shows its effect, and then does it."""
+"""Support tasks in Django's admin: each asks for a reason and shows its effect before it runs."""
 
 from __future__ import annotations
 
@@ -45,16 +45,16 @@ def credits_field(label: Any, **options: Any) -> forms.DecimalField:
 
 
 class TaskForm(forms.Form):
-    """Why it is done."""
+    """Ask why the task is done."""
 
     reason = forms.CharField(label=_("Reason"), max_length=500)
-    # Sent twice, the form counts once.
+    # A form that is sent twice counts once.
     key = forms.UUIDField(widget=forms.HiddenInput)
     field_order = ["to", "limit", "amount", "policy", "reason", "key"]
 
     @property
     def accounts(self) -> list[CreditAccount]:
-        """The accounts that take part beside that of the row."""
+        """The accounts that take part besides the row's own."""
         return []
 
     @property
@@ -63,7 +63,7 @@ class TaskForm(forms.Form):
 
     @property
     def shown(self) -> list[tuple[str, str]]:
-        """Label and value of what was filled in."""
+        """The labels and values of what was filled in."""
         rows = []
         for field in self.visible_fields():
             value = self.cleaned_data[field.name]
@@ -76,24 +76,26 @@ class TaskForm(forms.Form):
 
 
 class AmountForm(TaskForm):
-    """All that is left, or a part of it."""
+    """Ask for an amount: all that is left, or a part of it."""
 
-    amount = credits_field(_("Credits"), required=False, help_text=_("Empty: all that is left."))
+    amount = credits_field(
+        _("Credits"), required=False, help_text=_("Leave empty for all that is left.")
+    )
 
 
 class RevokeForm(TaskForm):
-    """How many credits money goes back for, and what follows when they are used already."""
+    """Ask how many credits are refunded, and what happens if they are already used."""
 
     amount = credits_field(_("Credits"))
     policy = forms.ChoiceField(
-        label=_("What is used already"),
+        label=_("If credits are already used"),
         choices=[(policy, POLICIES[policy]) for policy in SHORTFALL_POLICIES],
         initial=lambda: app_settings.shortfall_policy,
     )
 
 
 class TransferForm(AmountForm):
-    """Who gets the credits."""
+    """Ask who gets the credits."""
 
     to = OwnerField(label=_("To"))
 
@@ -106,14 +108,16 @@ class TransferForm(AmountForm):
 
 
 class LimitForm(TaskForm):
-    """How far the account may be overdrawn."""
+    """Ask how far the account may be overdrawn."""
 
-    limit = credits_field(_("Overdraft limit"), min_value=Decimal(0), help_text=_("0: not at all."))
+    limit = credits_field(
+        _("Overdraft limit"), min_value=Decimal(0), help_text=_("0 allows no overdraft.")
+    )
 
 
 @dataclass(frozen=True)
 class Task:
-    """``run(row, form, actor)`` does it; ``offered(row)`` is whether the row is one to do it to."""
+    """``run(row, form, actor)`` does the task; ``offered(row)`` is whether the row allows it."""
 
     name: str
     label: Any
@@ -250,10 +254,10 @@ class Effect:
 def perform(
     row: Any, accounts: Iterable[CreditAccount], write: Callable[[], Any], *, dry_run: bool
 ) -> list[Effect]:
-    """Do what ``write`` does, or only try it, and return what it changes in the accounts.
+    """Run ``write``, or only try it, and return what it changes in the accounts.
 
     Raises:
-        CreditsError: the ledger refused it.
+        CreditsError: the ledger refused the write.
     """
     using = database_of(row)
     with write_atomic(using, dry_run=dry_run):
@@ -283,7 +287,7 @@ def _figures(account: CreditAccount, using: str) -> Mapping[str, str]:
 
 
 class TasksMixin(PagesMixin):
-    """Pages of a model admin for ``tasks``, each for one row."""
+    """Add pages to a model admin for its ``tasks``, each for one row."""
 
     tasks: ClassVar[tuple[Task, ...]]
     change_form_template = "admin/quickscale_credits/tasks_change_form.html"

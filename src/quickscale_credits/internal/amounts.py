@@ -1,4 +1,4 @@
-"""Which values are a number of credits."""
+"""Check that values are valid numbers of credits, quantities or prices."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ PRICE_LIMIT = Decimal(10) ** (PRICE_DIGITS - PRICE_PLACES)
 
 
 def parse_amount(value: Any, *, name: str = "amount", zero: bool = False) -> Decimal:
-    """``value`` as an exact number of credits: above zero, at most 4 places, below 10**15.
+    """Return ``value`` as an exact number of credits: above zero, at most 4 places, below 10**15.
 
-    Takes ``Decimal``, ``int`` or a numeric ``str``; a value that doesn't fit is refused, never
-    rounded. ``zero`` allows zero.
+    ``value`` is a ``Decimal``, ``int`` or numeric ``str``; a value that doesn't fit is refused,
+    never rounded. ``zero`` allows zero.
 
     Raises:
         InvalidAmountError: the value can't be used; the message says why.
@@ -35,12 +35,12 @@ def parse_amount(value: Any, *, name: str = "amount", zero: bool = False) -> Dec
 
 
 def round_up(value: Any, *, name: str) -> Decimal:
-    """``value``, zero or above, as :func:`parse_amount` takes it, but rounded up to 4 places."""
+    """Return ``value``, zero or above, like :func:`parse_amount`, but rounded up to 4 places."""
     return _in_range(value, name=name, zero=True).quantize(STEP, rounding=ROUND_CEILING)
 
 
 def parse_quantity(value: Any, *, name: str = "units") -> Decimal:
-    """``value`` as a quantity of use: from zero up, below 10**15, with any number of places.
+    """Return ``value`` as a quantity of use: zero or above, below 10**15, with any places.
 
     Raises:
         InvalidAmountError: the value can't be used; the message says why.
@@ -49,7 +49,7 @@ def parse_quantity(value: Any, *, name: str = "units") -> Decimal:
 
 
 def parse_price(value: Any, *, name: str = "unit_price") -> Decimal:
-    """``value`` as a price: from zero up, at most 10 places, below 10**10; never rounded.
+    """Return ``value`` as a price: zero or above, at most 10 places, below 10**10; never rounded.
 
     Raises:
         InvalidAmountError: the value can't be used; the message says why.

@@ -1,4 +1,4 @@
-"""Turns arguments of the ledger's functions into what SQL takes, or says what is wrong."""
+"""Convert the arguments of the ledger's functions to what SQL takes, or say what is wrong."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from quickscale_credits.models import (
 
 MAX_KEY = 255
 MAX_SOURCE_TYPE = 40
-OWN_SOURCES = "ledger:"  # how the types of the ledger's own sources begin
-_PERIOD = re.compile(r":\d+$")  # how the source of a schedule's period ends
+OWN_SOURCES = "ledger:"  # the types of the ledger's own sources start with this
+_PERIOD = re.compile(r":\d+$")  # the ids of a schedule's periods end like this
 _ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 GRANTABLE_TYPES = frozenset(CreditLot.CreditType) - {CreditLot.CreditType.OVERDRAFT}
 
@@ -51,56 +51,56 @@ def service_id(service: Any) -> int | None:
 
 
 def actor_id(actor: Any) -> str | None:
-    """The user's key as text: its type is the site's own."""
+    """Return the user's key as text, because its type depends on the site."""
     return None if actor is None else str(_saved("actor", actor, get_user_model()))
 
 
 def description(value: Any, name: str = "description") -> str:
-    """A text that people read in the history."""
+    """Return a text that people read in the history."""
     if not isinstance(value, str | Promise) or not str(value).strip():
-        raise InvalidRequestError(name, "a text that is not empty is needed.")
+        raise InvalidRequestError(name, "use a string that is not empty.")
     return _text(name, str(value))
 
 
 def reason(value: Any) -> str:
-    """Why something is done: a text, or an empty one for none."""
+    """Return why something is done, or an empty string for no reason."""
     if not isinstance(value, str | Promise):
-        raise InvalidRequestError("reason", f"{value!r} is not a text.")
+        raise InvalidRequestError("reason", f"{value!r} is not a string.")
     return _text("reason", str(value))
 
 
 def key(value: Any) -> str:
-    """The idempotency key, or an empty string for none."""
+    """Return the idempotency key, or an empty string for none."""
     return "" if value is None else _name("idempotency_key", value, MAX_KEY)
 
 
 def source(value: Any, name: str = "source") -> tuple[str, str]:
-    """Type and id of where credits come from, or two empty strings for none."""
+    """Return the type and id of where credits come from, or two empty strings for none."""
     if value is None:
         return "", ""
     if not isinstance(value, tuple) or len(value) != 2:
         raise InvalidRequestError(name, "use a tuple of a type and an id.")
     type_ = _name(name, value[0], MAX_SOURCE_TYPE)
     if type_.startswith(OWN_SOURCES):
-        raise InvalidRequestError(name, f"{type_!r} is a type of the ledger's own.")
+        raise InvalidRequestError(name, f"{type_!r} is a type reserved for the ledger.")
     return type_, _name(name, value[1], MAX_KEY)
 
 
 def lot_source(value: Any) -> tuple[str, str]:
-    """As :func:`source`, for credits that aren't a period of a schedule."""
+    """Return the same as :func:`source` for credits that aren't a period of a schedule."""
     type_, id_ = source(value)
     if _PERIOD.search(id_):
         raise InvalidRequestError(
-            "source", f"{id_!r} ends like that of a schedule's period: with a colon and a number."
+            "source", f"{id_!r} ends with a colon and a number, like that of a schedule's period."
         )
     return type_, id_
 
 
 def credit_type(value: Any, *, ends: bool) -> str:
-    """A type of credits that may be added, with or without an end."""
+    """Return a type of credits that can be added, with or without an end."""
     if value not in GRANTABLE_TYPES:
         known = ", ".join(sorted(GRANTABLE_TYPES))
-        raise InvalidRequestError("credit_type", f"{value!r} is none of {known}.")
+        raise InvalidRequestError("credit_type", f"{value!r} is not one of {known}.")
     if value == CreditLot.CreditType.SUBSCRIPTION and not ends:
         raise InvalidRequestError("expires_at", "subscription credits need an end.")
     if value == CreditLot.CreditType.PAYG and ends:
@@ -109,7 +109,7 @@ def credit_type(value: Any, *, ends: bool) -> str:
 
 
 def moment(name: str, value: Any) -> datetime | None:
-    """Return a point in time in UTC, where comparing two of them is right, or ``None``."""
+    """Return a point in time in UTC, so that two of them can be compared, or ``None``."""
     if value is None:
         return None
     if not isinstance(value, datetime) or value.utcoffset() is None:
@@ -128,28 +128,28 @@ def months(value: Any) -> int:
 
 
 def period(value: Any) -> tuple[datetime | None, datetime | None]:
-    """Begin and end of a billing period, or twice ``None``."""
+    """Return the start and end of a billing period, or ``None`` for both."""
     if value is None:
         return None, None
     if not isinstance(value, tuple) or len(value) != 2:
-        raise InvalidRequestError("period", "use a tuple of begin and end.")
+        raise InvalidRequestError("period", "use a tuple of a start and an end.")
     begin, end = moment("period", value[0]), moment("period", value[1])
     if begin is None or end is None or end <= begin:
-        raise InvalidRequestError("period", "a begin, and an end after it, are needed.")
+        raise InvalidRequestError("period", "use a start, and an end after it.")
     return begin, end
 
 
 def cost(value: Any) -> tuple[int | None, str]:
-    """Money in the currency's smallest unit and its three-letter code."""
+    """Return the money in the currency's smallest unit, and the currency's three-letter code."""
     if value is None:
         return None, ""
     if not isinstance(value, tuple) or len(value) != 2:
         raise InvalidRequestError("cost", "use a tuple of an int and a currency.")
     money, currency = value
     if not isinstance(money, int) or isinstance(money, bool) or not 0 <= money < 2**63:
-        raise InvalidRequestError("cost", f"{money!r} is not a number of the smallest unit.")
+        raise InvalidRequestError("cost", f"{money!r} is not an amount in the smallest unit.")
     if not isinstance(currency, str) or len(currency) != 3 or not currency.isalpha():
-        raise InvalidRequestError("cost", f"{currency!r} is not the code of a currency.")
+        raise InvalidRequestError("cost", f"{currency!r} is not a currency code.")
     return money, currency.lower()
 
 
@@ -160,14 +160,14 @@ def priority(value: Any) -> int:
 
 
 def ttl(value: Any) -> timedelta:
-    """How long a hold lasts: up to 100 years."""
+    """Return how long a hold lasts, up to 100 years."""
     if not isinstance(value, timedelta) or not timedelta(0) < value <= timedelta(days=36500):
         raise InvalidRequestError("ttl", f"{value!r} is not a timedelta above zero.")
     return value
 
 
 def metadata(value: Mapping[str, Any] | None) -> str:
-    """JSON of a dictionary."""
+    """Return a dictionary as JSON."""
     if value is None:
         return "{}"
     if not isinstance(value, Mapping):
@@ -177,14 +177,15 @@ def metadata(value: Mapping[str, Any] | None) -> str:
     except (TypeError, ValueError) as error:
         raise InvalidRequestError("metadata", f"JSON can't hold it: {error}.") from error
     if _ESCAPED_NUL.search(text):
-        raise InvalidRequestError("metadata", "PostgreSQL stores no NUL character.")
+        raise InvalidRequestError("metadata", "PostgreSQL can't store a NUL character.")
     return _text("metadata", text)
 
 
 def fingerprint(operation: str, *parts: Any) -> str:
-    """What tells two requests with one idempotency key apart.
+    """Return a digest that shows whether two requests with one idempotency key are the same.
 
-    Description, metadata and actor aren't part of it: they may differ when a request is made again.
+    Description, metadata and actor aren't part of it, because they may differ when a request is
+    repeated.
     """
     texts = (
         part.astimezone(UTC).isoformat() if isinstance(part, datetime) else str(part)
@@ -205,14 +206,14 @@ def _name(argument: str, value: Any, limit: int) -> str:
     text = str(value) if isinstance(value, str | int) else ""
     if not text or len(text) > limit:
         raise InvalidRequestError(
-            argument, f"use a text of 1 to {limit} characters, not {value!r}."
+            argument, f"use a string of 1 to {limit} characters, not {value!r}."
         )
     return _text(argument, text)
 
 
 def _text(argument: str, value: str) -> str:
     if "\x00" in value:
-        raise InvalidRequestError(argument, "PostgreSQL stores no NUL character.")
+        raise InvalidRequestError(argument, "PostgreSQL can't store a NUL character.")
     try:
         value.encode()
     except UnicodeEncodeError as error:

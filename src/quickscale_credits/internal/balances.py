@@ -1,4 +1,4 @@
-"""What people are shown of an account's credits, in a fixed number of queries."""
+"""Read what people are shown about an account's credits, in a fixed number of queries."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SELECT quickscale_credits_post_due(due.id, quickscale_credits_clock())
 
 @dataclass(frozen=True)
 class Dated:
-    """A number of credits that end or begin on the day of a moment, or that never end."""
+    """A number of credits that start or end on the day of ``at``, or that never end."""
 
     amount: Decimal
     at: datetime | None
@@ -48,25 +48,25 @@ class Dated:
 
 @dataclass(frozen=True)
 class Calendar:
-    """Credits by the day on which they end or come, the nearest first."""
+    """Credits by the day on which they start or end, the nearest first."""
 
     days: list[Dated]
 
     @property
     def nearest(self) -> list[Dated]:
-        """As many days as people want to read."""
+        """The first days, as many as people want to read."""
         return self.days[:SHOWN]
 
     @property
     def later(self) -> Dated | None:
-        """What follows after those, with its last day."""
+        """The credits of all later days together, with the last of these days."""
         rest = self.days[SHOWN:]
         return Dated(_sum(day.amount for day in rest), rest[-1].at) if rest else None
 
 
 @dataclass(frozen=True)
 class TypeBalance:
-    """The credits of one type, and which of them end when."""
+    """The credits of one type, and when they end."""
 
     code: str
     label: str
@@ -75,7 +75,7 @@ class TypeBalance:
 
     @property
     def ends_at(self) -> datetime | None:
-        """When the first of them end, if any do."""
+        """The time when the first of them end, if any do."""
         return self.ends.days[0].at if self.ends.days else None
 
     @property
@@ -85,17 +85,17 @@ class TypeBalance:
 
     @property
     def lasting(self) -> Dated | None:
-        """What stays when all the others have ended."""
+        """The credits that never end."""
         rest = self.amount - _sum(day.amount for day in self.ends.days)
         return Dated(rest, None) if rest > 0 else None
 
 
 @dataclass(frozen=True)
 class BalanceOverview:
-    """``available`` can be spent now, ``held`` waits for work that goes on.
+    """``available`` can be spent now; ``held`` is set aside for work in progress.
 
-    ``by_type`` is in the order of spending and counts held credits; ``coming`` are credits that
-    are put in already and can't be spent yet.
+    ``by_type`` is in the order of spending and counts held credits. ``coming`` are credits that
+    are already added but can't be spent yet.
     """
 
     available: Decimal
@@ -105,9 +105,9 @@ class BalanceOverview:
 
 
 def current_account(owner: Any) -> CreditAccount:
-    """The owner's account, with what has ended posted, so that its history adds up to its balance.
+    """Return the owner's account with expiries posted, so its history adds up to its balance.
 
-    Nobody is waited for: while the account is locked, its history is as it was.
+    This does not wait for a lock: while the account is locked, its history stays as it was.
     """
     account = CreditAccount.objects.to_read(owner)
     due = account.next_due_at
@@ -120,7 +120,7 @@ def current_account(owner: Any) -> CreditAccount:
 
 
 def balance_overview(account: CreditAccount) -> BalanceOverview:
-    """The balance of an account: 2 queries."""
+    """Return the balance of an account, with 2 queries."""
     rows = (
         account.lots.live()
         .filter(~Q(live_remaining=0))
@@ -180,7 +180,7 @@ def _sum(amounts: Iterable[Decimal]) -> Decimal:
 
 
 def paid_by_type(transaction: CreditTransaction) -> list[TypeBalance]:
-    """From which types of credits a spend was paid; when they end is not told here."""
+    """Return the types of credits that paid for a spend, without their ends."""
     rows = (
         transaction.allocations.values("lot__credit_type")
         .annotate(total=Sum("amount"), order=Min("lot__priority"))
@@ -198,7 +198,7 @@ def paid_by_type(transaction: CreditTransaction) -> list[TypeBalance]:
 
 
 def recent_activity(account: CreditAccount) -> list[CreditTransaction]:
-    """The last entries of an account, newest first, as :func:`tell_what_is_coming` leaves them."""
+    """Return an account's last entries, newest first, after :func:`tell_what_is_coming`."""
     entries = account.transactions.select_related("service").order_by("-sequence")[:RECENT]
     return tell_what_is_coming(account, list(entries))
 
@@ -206,11 +206,11 @@ def recent_activity(account: CreditAccount) -> list[CreditTransaction]:
 def tell_what_is_coming(
     account: CreditAccount, entries: list[CreditTransaction]
 ) -> list[CreditTransaction]:
-    """Set ``usable_after`` and ``coming`` of entries of an account: 1 query.
+    """Set ``usable_after`` and ``coming`` on entries of an account, with 1 query.
 
-    The ledger counts credits from the moment at which they are put in, also those that begin later.
-    ``usable_after`` is the balance after an entry without those, which people know as theirs, and
-    ``coming`` what the entry itself put in, or took, of them.
+    The ledger counts credits as soon as they are added, even if they start later. ``usable_after``
+    is the balance after an entry without those credits, as people expect it. ``coming`` is the
+    number of those credits that the entry itself added or took.
     """
     scheduled = []
     if entries:

@@ -1,4 +1,4 @@
-"""A ledger whose time is moved by hand: for tests, and for histories that are made up."""
+"""A ledger clock that is moved by hand, for tests and sample histories."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ SETTING = "quickscale_credits.now"
 
 
 class Clock:
-    """The ledger's time while it stands still between moves."""
+    """A ledger clock that stands still between moves."""
 
     def __init__(self, using: str) -> None:
         self._using = using
 
     @property
     def now(self) -> datetime:
-        """What the database takes for now: a savepoint that is rolled back turns it back too."""
+        """The database's current time; rolling back a savepoint also turns the clock back."""
         with connections[self._using].cursor() as cursor:
             cursor.execute("SELECT quickscale_credits_clock()")
             now: datetime = cursor.fetchone()[0]
         return now
 
     def move(self, by: timedelta) -> None:
-        """Let time pass; the ledger knows no way back."""
+        """Move the clock forward; the ledger does not support going back in time."""
         self._set((self.now + by).isoformat())
 
     def _set(self, now: str) -> None:
@@ -39,7 +39,7 @@ class Clock:
 
 @contextmanager
 def ledger_clock(now: datetime, *, using: str | None = None) -> Iterator[Clock]:
-    """Replace the ledger's clock inside a database transaction; nobody else sees it.
+    """Replace the ledger's clock inside a database transaction; no other connection sees it.
 
     ::
 
@@ -48,8 +48,8 @@ def ledger_clock(now: datetime, *, using: str | None = None) -> Iterator[Clock]:
             clock.move(timedelta(days=2))
             assert account.get_balance() == 0
 
-    Clocks nest: the end of the inner one brings the outer one back as it was. After an error of the
-    database, the end of the transaction or savepoint does.
+    Clocks nest: at the end of the inner one, the outer one is restored. After a database error, the
+    end of the transaction or savepoint restores it.
 
     Raises:
         TransactionManagementError: there is no transaction.

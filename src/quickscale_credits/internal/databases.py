@@ -1,4 +1,4 @@
-"""Which database the ledger writes to, and one name for PostgreSQL's "do it again"."""
+"""Find the database that the ledger writes to, and translate PostgreSQL's conflicts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TRY_AGAIN = ("40001", "40P01")
 def database_of(row: Any = None) -> str:
     """Return the alias that the router gives for writing a row, or for credits as a whole.
 
-    What is read to decide about a write is read from the same database: a replica may be late.
+    A read that a write depends on must use the same database, because a replica may lag behind.
     """
     if isinstance(row, models.Model):
         return router.db_for_write(row.__class__, instance=row)
@@ -30,7 +30,7 @@ def database_of(row: Any = None) -> str:
 
 
 def ledger_now(using: str) -> datetime:
-    """The ledger's time, read in that database."""
+    """Return the ledger's time in that database."""
     with connections[using].cursor() as cursor:
         cursor.execute("SELECT quickscale_credits_clock()")
         now: datetime = cursor.fetchone()[0]
@@ -41,7 +41,7 @@ def require_database(row: models.Model, using: str) -> None:
     """Refuse to work on a row in a database that the router doesn't write it to.
 
     Raises:
-        InvalidRequestError: it is another one.
+        InvalidRequestError: the router writes the row to another database.
     """
     database = database_of(row)
     if database != using:
@@ -49,7 +49,7 @@ def require_database(row: models.Model, using: str) -> None:
 
 
 def non_atomic_requests(view: ViewT) -> ViewT:
-    """Keep a view out of ``ATOMIC_REQUESTS`` of every database: it works between two writes."""
+    """Exempt a view from every ``ATOMIC_REQUESTS``, because it does work between two writes."""
     for alias in connections:
         view = transaction.non_atomic_requests(using=alias)(view)
     return view
@@ -57,11 +57,11 @@ def non_atomic_requests(view: ViewT) -> ViewT:
 
 @contextmanager
 def conflicts() -> Iterator[None]:
-    """Raise :class:`TransactionConflictError` where PostgreSQL ends a transaction for another."""
+    """Raise :class:`TransactionConflictError` if PostgreSQL ends the transaction for another."""
     try:
         yield
     except OperationalError as error:
-        cause = error.__cause__  # psycopg calls its state so, psycopg2 pgcode
+        cause = error.__cause__  # the name in psycopg; psycopg2 has pgcode
         if getattr(cause, "sqlstate", getattr(cause, "pgcode", None)) in _TRY_AGAIN:
             raise TransactionConflictError(*error.args) from error
         raise
@@ -69,14 +69,14 @@ def conflicts() -> Iterator[None]:
 
 @contextmanager
 def write_cursor(using: str) -> Iterator[CursorWrapper]:
-    """A cursor for a statement of the ledger."""
+    """Open a cursor for a statement of the ledger."""
     with conflicts(), connections[using].cursor() as cursor:
         yield cursor
 
 
 @contextmanager
 def write_atomic(using: str, *, dry_run: bool = False) -> Iterator[None]:
-    """``transaction.atomic()`` for a write of several statements; a dry run is undone."""
+    """Run several statements in ``transaction.atomic()``, and undo them in a dry run."""
     with conflicts(), transaction.atomic(using=using):
         yield
         if dry_run:

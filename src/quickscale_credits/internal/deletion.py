@@ -1,4 +1,4 @@
-"""What becomes of an account when its owner is deleted, whoever deletes it and however."""
+"""Decide what happens to an account when its owner is deleted, by whatever means."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def outlive_owner(
     sub_objs: models.QuerySet[Any],
     using: str,
 ) -> None:
-    """An ``on_delete``: an account with a history stays, and keeps the owner's name as text.
+    """Keep an account with a history, and store the owner's name as text; an ``on_delete``.
 
     An account without a history is deleted with its owner.
     """

@@ -6,7 +6,7 @@ from django.db import models
 
 
 class LedgerClock(models.Func):
-    """The ledger's time, ``quickscale_credits_clock()``, read once for a statement."""
+    """The ledger's time, ``quickscale_credits_clock()``, read once per statement."""
 
     function = "quickscale_credits_clock"
     template = "(SELECT %(function)s())"
@@ -15,7 +15,7 @@ class LedgerClock(models.Func):
 
 
 class Settled(models.Func):
-    """What pays an account's debts by now, posted or not: what that changes in a lot."""
+    """The change to a lot from paying the account's debts up to now, whether posted or not."""
 
     function = "quickscale_credits_settled"
     template = "%(function)s(%(expressions)s, quickscale_credits_clock())"

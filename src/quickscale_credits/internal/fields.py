@@ -20,7 +20,7 @@ else:
 
 
 class PriceField(DecimalField):
-    """A price with 10 places. One that doesn't fit is refused by every write, never rounded."""
+    """A price with 10 places. Every write refuses a value that doesn't fit and never rounds it."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("max_digits", PRICE_DIGITS)

@@ -1,4 +1,4 @@
-"""The one road to the ledger's tables: an operation is one call of an SQL function."""
+"""Call the SQL functions, the only way to write the ledger's tables: one call per operation."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ RowT = TypeVar("RowT", CreditTransaction, CreditHold)
 
 @dataclass(frozen=True, slots=True)
 class Outcome(Generic[RowT]):
-    """What an SQL function answered: ``posted``, ``replayed``, or why it refused.
+    """The result of an SQL function: ``posted``, ``replayed``, or the reason for a refusal.
 
-    ``row`` is what was written; ``available`` and ``required`` are the figures of a refusal.
-    ``posted_at`` is when expiries of the account were posted on the way, if any were.
+    ``row`` is the row written; ``available`` and ``required`` are the figures of a refusal.
+    ``posted_at`` is the time at which the call posted expiries of the account, if any were due.
     """
 
     answer: str
@@ -46,7 +46,7 @@ class Outcome(Generic[RowT]):
 class Operation(Generic[RowT]):
     """The SQL function ``quickscale_credits_<name>``, which returns a row of the model.
 
-    ``parameters`` are the function's names and types in their order, without the ``p_``.
+    ``parameters`` are the names, without ``p_``, and types of its parameters in order.
     """
 
     def __init__(self, model: type[RowT], name: str, parameters: str) -> None:
@@ -56,7 +56,7 @@ class Operation(Generic[RowT]):
         row = "hold" if model is CreditHold else "entry"
         fields: Sequence[Any] = model._meta.concrete_fields
         self.names = [field.attname for field in fields]
-        # What a field reads from the database otherwise, such as JSON, which comes as text.
+        # Fields that convert what the database returns, such as JSON, which comes as text.
         self.readers = [
             (index, source.from_db_value)
             for index, source in enumerate(
@@ -72,12 +72,12 @@ class Operation(Generic[RowT]):
         )
 
     def call(self, using: str, **values: Any) -> Outcome[RowT]:
-        """Run the function: one round trip."""
+        """Call the function in one round trip."""
         [outcome] = self.call_many(using, **values)
         return outcome
 
     def call_many(self, using: str, **values: Any) -> list[Outcome[RowT]]:
-        """Run a function that answers many requests: one round trip for all of them."""
+        """Call a function that takes many requests, in one round trip for all of them."""
         with write_cursor(using) as cursor:
             cursor.execute(self.sql, [values[name] for name in self.parameters])
             return [self._read(using, row) for row in cursor.fetchall()]
@@ -104,9 +104,9 @@ def answered(outcome: Outcome[RowT], key: str = "", account: CreditAccount | Non
 
 
 def refuse(outcome: Outcome[Any], key: str) -> None:
-    """Raise the error of a refusal; after a write, have its events delivered.
+    """Raise the error of a refusal, and have events delivered if anything was written.
 
-    A refusal or a replay may have written too: the expiries that were due.
+    A refusal or a replay may also have written something, namely expiries that were due.
     """
     row = outcome.row
     if outcome.answer == "posted" and row is not None:
@@ -139,9 +139,9 @@ def refuse(outcome: Outcome[Any], key: str) -> None:
 
 
 def array(values: Sequence[Any]) -> str | None:
-    """PostgreSQL's text of an array; of nothing but nulls it is null.
+    """Return PostgreSQL's text form of an array, or null if all values are null.
 
-    An array of parameters would cost PostgreSQL more to parse than a spend to write.
+    PostgreSQL would take longer to parse an array of parameters than to write a spend.
     """
     if not any(value is not None for value in values):
         return None

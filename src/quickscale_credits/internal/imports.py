@@ -1,8 +1,8 @@
-"""Credits from a CSV file: read it whole, say all that is wrong, then write it whole or not at all.
+"""Import credits from a CSV file: report every problem, and write all of the file or nothing.
 
-The first line names the columns: ``owner`` (a user's email address, or the owner's key),
-``amount`` and ``description``; and if you like ``type`` (``payg`` without it), ``expires``
-(``2027-01-31`` or ``2027-01-31T12:00``) and ``key``, which makes a line safe to import again.
+The first line names the columns: ``owner`` (a user's email address or the owner's key), ``amount``
+and ``description``, and optionally ``type`` (by default ``payg``), ``expires`` (``2027-01-31`` or
+``2027-01-31T12:00``) and ``key``, which makes a line safe to import again.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ MAX_ROWS = 10_000
 
 @dataclass
 class Import:
-    """What an import did or would do: ``problems`` are (line, text), and stop it altogether."""
+    """What an import did or would do. Any of the ``problems`` (line, text) stops all of it."""
 
     rows: int = 0
     credits: Decimal = Decimal(0)
@@ -46,10 +46,10 @@ class BadFileError(ValueError):
 def import_credits(
     content: str, *, actor: Any = None, dry_run: bool = False, using: str | None = None
 ) -> Import:
-    """Add the credits of a CSV file in one transaction; with ``dry_run``, only say what it would.
+    """Add the credits of a CSV file in one transaction; with ``dry_run``, only return what it does.
 
-    The same file again adds nothing: a line without a key of its own has one made of the file's
-    content and its number.
+    Importing the same file again adds nothing: a line without a key gets one that is made from the
+    file's content and the line's number.
 
     Raises:
         BadFileError: there is no header, a column is missing, or the file has too many lines.
@@ -77,7 +77,7 @@ def import_credits(
 def _by_account(
     rows: list[tuple[int, dict[str, str]]], result: Import, using: str
 ) -> list[tuple[CreditAccount, int, dict[str, str]]]:
-    """The rows with their accounts, in the order in which accounts are locked: by their ids."""
+    """Return the rows with their accounts, ordered by account id, the order of the locks."""
     accounts: dict[str, CreditAccount | OwnerNotFoundError] = {}
     found = []
     for line, row in rows:
@@ -110,7 +110,7 @@ def _read(content: str) -> list[tuple[int, dict[str, str]]]:
             raise BadFileError(f"The first line must name the columns {', '.join(missing)}.")
         unknown = [name for name in names if name not in (*REQUIRED, *OPTIONAL)]
         if unknown:
-            raise BadFileError(f"There are no columns {', '.join(unknown)}.")
+            raise BadFileError(f"There are unknown columns: {', '.join(unknown)}.")
         reader.fieldnames = names
         rows = [
             (reader.line_num, {name: (value or "").strip() for name, value in row.items() if name})
@@ -139,10 +139,10 @@ def _add(
 
 
 def parse_moment(text: str) -> datetime:
-    """A local time: ``2027-01-31`` (its end) or ``2027-01-31T12:00``.
+    """Return a local time from ``2027-01-31`` (the end of the day) or ``2027-01-31T12:00``.
 
     Raises:
-        ValueError: it is none.
+        ValueError: ``text`` is not such a time.
     """
     value: date | datetime | None = parse_datetime(text) if "T" in text else parse_date(text)
     if value is None:

@@ -1,9 +1,9 @@
-"""Delivery of events: after the commit that wrote them, at least once, in order for each account.
+"""Deliver events after the commit that wrote them, at least once, in order for each account.
 
-The write that an event reports delivers it as well, right after its commit, unless an older event
-of the account still waits. That, and whatever it could not do (the process died, a receiver raised)
-is left to ``manage.py deliver_credit_events``, which a scheduler runs every minute or so: however
-much waits, a request never pays for it.
+The write that an event reports also delivers it, right after its commit, unless an older event of
+the account is still waiting. Waiting events, and those that failed because the process died or a
+receiver raised an exception, are left to ``manage.py deliver_credit_events``, which a scheduler
+runs every minute or so. A backlog therefore never slows down a request.
 """
 
 from __future__ import annotations
@@ -54,18 +54,18 @@ SIGNALS: Mapping[str, LedgerSignal] = {
     CreditEvent.Kind.EXPIRING: credits_expiring,
     CreditEvent.Kind.SHORTFALL: shortfall_recorded,
 }
-# A delivery that takes longer than this counts as dead, and the event is delivered again.
+# A delivery that takes longer than this is given up, and the event is delivered again.
 DELIVERY_TIME = timedelta(minutes=5)
 LONGEST_WAIT = timedelta(hours=12)
-ON_COMMIT = 20  # events that a write delivers at most
+ON_COMMIT = 20  # the most events that a write delivers
 BATCH = 500  # events read at once
-UNHEARD = 100  # writes after which a process that has no receivers is done with their events
+UNHEARD = 100  # a process without receivers finishes events after this many writes
 
 _writes = count(1)
 
 
 def deliver_after_commit(account_id: int, *, since: datetime, using: str) -> None:
-    """Once the transaction that goes on has committed, deliver the account's events from it.
+    """Deliver the account's events of the current transaction once it has committed.
 
     ``since`` is the ledger's time of the write.
     """
@@ -80,7 +80,7 @@ def deliver_after_commit(account_id: int, *, since: datetime, using: str) -> Non
 
 
 def deliver_due(*, limit: int | None = None, using: str | None = None) -> int:
-    """Deliver what is due for every account, or for ``limit`` of them; how many were delivered."""
+    """Deliver what is due for all accounts or ``limit`` of them; return the number delivered."""
     using = using or database_of()
     delivered = _pass_over(using)
     due = _open(using).filter(next_attempt_at__lte=LedgerClock())
@@ -89,15 +89,15 @@ def deliver_due(*, limit: int | None = None, using: str | None = None) -> int:
 
 
 def deliver_account(account_id: int, *, using: str | None = None) -> int:
-    """Deliver an account's events, oldest first; how many are done with.
+    """Deliver an account's events, oldest first, and return how many are finished.
 
-    A receiver that failed an event gets no later one before it; the others do.
+    A receiver that failed gets no later event before it has handled this one; others do.
     """
     return _deliver(_events(account_id, using or database_of()))
 
 
 def _pass_over(using: str, limit: int | None = None) -> int:
-    """Finish at most ``limit`` events that nobody listens to, and return how many they were."""
+    """Finish at most ``limit`` events that have no receivers, and return their number."""
     unheard = [kind for kind, signal in SIGNALS.items() if not signal.has_listeners(CreditAccount)]
     events = _open(using).filter(
         kind__in=unheard, pending__isnull=True, next_attempt_at__lte=LedgerClock()
@@ -133,7 +133,7 @@ def _deliver(events: Iterable[CreditEvent]) -> int:
             receivers = [pair for pair in receivers if pair[0] in event.pending]
         names = {name for name, _receiver in receivers}
         if not event.is_due:  # type: ignore[attr-defined]
-            if event.pending is None:  # its first delivery goes on in another process
+            if event.pending is None:  # another process is still delivering it for the first time
                 break
             waiting |= names
             continue
@@ -150,9 +150,9 @@ def _deliver(events: Iterable[CreditEvent]) -> int:
 
 
 def purge(*, older_than: timedelta | None = None, using: str | None = None) -> int:
-    """Delete events that were delivered longer ago than that; how many they were.
+    """Delete events that were delivered longer ago than ``older_than``; return their number.
 
-    By default than ``QUICKSCALE_CREDITS_EVENT_RETENTION``. Reads no event that is younger.
+    The default is ``QUICKSCALE_CREDITS_EVENT_RETENTION``. Younger events are not read.
     """
     age = app_settings.event_retention if older_than is None else older_than
     if age is None:
@@ -184,7 +184,7 @@ def _open_events(account_id: int, using: str) -> QuerySet[CreditEvent]:
 
 
 def _claim(event: CreditEvent) -> bool:
-    """Whether this process delivers the event: nobody else does until the time is over."""
+    """Claim an event for this process until the time limit; return whether that succeeded."""
     event.attempts += 1
     claimed = (
         _open(database_of(event))
@@ -195,7 +195,7 @@ def _claim(event: CreditEvent) -> bool:
 
 
 def _send(event: CreditEvent, receivers: Iterable[tuple[str, Receiver]]) -> set[str]:
-    """Call the receivers, and return the names of those that failed."""
+    """Call the receivers and return the names of those that failed."""
     using = database_of(event)
     entry = None
     if key := event.payload.get("transaction"):
@@ -219,7 +219,7 @@ def _send(event: CreditEvent, receivers: Iterable[tuple[str, Receiver]]) -> set[
 
 
 def _record(event: CreditEvent, left: list[str]) -> None:
-    """Note that all but the receivers ``left`` have had the event."""
+    """Record that all receivers except those in ``left`` have had the event."""
     if left:
         wait = min(timedelta(minutes=2 ** min(event.attempts, 10)), LONGEST_WAIT)
         event.pending = left

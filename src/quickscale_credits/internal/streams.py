@@ -1,8 +1,8 @@
-"""Answers that are sent while they are made, and charged for by what was sent.
+"""Streams that are charged for by what was sent.
 
-:meth:`~quickscale_credits.charging.Charge.stream` makes them. Both kinds pass on the chunks of
-another iterator, count them, prolong the hold while chunks go on coming, and settle once: when the
-chunks end, when they fail, and when the reader leaves.
+:meth:`~quickscale_credits.charging.Charge.stream` creates them. Both kinds pass on the chunks of
+another iterator, count them, and prolong the hold while chunks keep coming. They settle once: when
+the chunks end, when they fail, or when the reader leaves.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from quickscale_credits.exceptions import HoldStateError, IdempotencyConflictErr
 
 
 class _Meter:
-    """What both kinds of streams do around a chunk."""
+    """The work around a chunk that both kinds of streams share."""
 
     def __init__(self, charging: Charge, chunks: Any, count: Callable[[Any], Used] | None) -> None:
         if charging.replayed:
@@ -38,24 +38,24 @@ class _Meter:
         self.charging.sent = True
 
     def _prolong(self) -> None:
-        """Where the hold has timed out, the rest is charged as a plain spend."""
+        """Prolong the hold; if it has timed out, the rest is charged as a plain spend."""
         if monotonic() - self._prolonged_at >= self.charging.ttl.total_seconds() / 2:
             self._prolonged_at = monotonic()
             with suppress(HoldStateError, DatabaseError):
                 self.charging.prolong()
 
     def close(self) -> None:
-        """The reader leaves; an HTTP response calls it, an async one in a thread."""
+        """End the stream because the reader leaves. Async HTTP responses call this in a thread."""
         self.charging.end(GeneratorExit())
 
     def _complete(self) -> None:
-        """An answer without chunks is counted too."""
+        """Count a stream even if it had no chunks."""
         if self._count is not None:
             self.charging.add(dict.fromkeys(self.charging.quantities, 0))
 
 
 class Stream(_Meter):
-    """An iterator over chunks, charged for at its end."""
+    """An iterator over chunks that is charged for at its end."""
 
     def __init__(
         self, charging: Charge, chunks: Iterable[Any], count: Callable[[Any], Used] | None
@@ -88,7 +88,7 @@ class Stream(_Meter):
 
 
 class AsyncStream(_Meter):
-    """An async iterator over chunks, charged for at its end."""
+    """An async iterator over chunks that is charged for at its end."""
 
     def __init__(
         self, charging: Charge, chunks: AsyncIterable[Any], count: Callable[[Any], Used] | None

@@ -1,4 +1,4 @@
-"""Proves that the ledger's figures follow from its journal, and sets wrong ones right."""
+"""Check that the ledger's figures follow from its journal, and correct wrong figures."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from django.db import connections, router
 from quickscale_credits.internal.databases import database_of, write_atomic, write_cursor
 from quickscale_credits.models import CreditAccount
 
-_AT_ONCE = 200  # accounts in a part of a long check
+_AT_ONCE = 200  # accounts in one part of a long check
 
 
 @dataclass(frozen=True, slots=True)
 class Discrepancy:
-    """A figure that doesn't follow: the rule, the id of the row, and both values as text.
+    """A wrong figure: the rule that it breaks, the id of the row, and both values as text.
 
-    The rule begins with what the row is, such as an account, a lot or a transaction.
+    The rule starts with the kind of the row, such as account, lot or transaction.
     """
 
     account_id: int
@@ -34,20 +34,20 @@ class Discrepancy:
 
 
 def verify(account: CreditAccount | None = None, *, using: str | None = None) -> list[Discrepancy]:
-    """Return everything that is wrong in an account, or in all of them; empty when all is sound.
+    """Return everything that is wrong in one account or all accounts; empty if all is sound.
 
-    It finds what contradicts the rest, not what fits: somebody who may switch triggers off can cut
-    the newest lines off and set every figure to match, add a line whose figures are right, or
-    reword a description. ``docs/explanation/credits-correctness.md`` has the list.
+    It finds only contradictions. Somebody who can switch triggers off could remove the newest lines
+    and adjust every figure, add a line with matching figures, or reword a description, and it would
+    not notice. ``docs/explanation/credits-correctness.md`` has the full list.
     """
     database = using or router.db_for_read(CreditAccount, instance=account)
     return _verify(database, None if account is None else [account.pk])
 
 
 def verify_in_parts(*, using: str | None = None) -> Iterator[tuple[float, list[Discrepancy]]]:
-    """What is wrong in all accounts, some accounts at a time, with the share that is done (to 1).
+    """Yield what is wrong in all accounts, a part at a time, with the share done so far (up to 1).
 
-    Each part is seen as it is at that moment; :func:`verify` sees all at one moment.
+    Each part is checked at a different moment; :func:`verify` checks all accounts at one moment.
     """
     database = using or router.db_for_read(CreditAccount)
     accounts = CreditAccount._base_manager.using(database).order_by("pk")
@@ -66,8 +66,8 @@ def _verify(database: str, ids: list[int] | None) -> list[Discrepancy]:
 def rebuild(account: CreditAccount) -> list[Discrepancy]:
     """Set the figures of an account, its lots and its holds to what the journal says.
 
-    Returns what was wrong and is right now. The journal itself is never changed. What is wrong
-    in it, or follows from that and can't be stored, :func:`verify` still tells.
+    Returns what was wrong and is now corrected. The journal itself is never changed, so
+    :func:`verify` still reports its errors, and consequences of them that can't be stored.
     """
     database = database_of(account)
     with write_atomic(database):

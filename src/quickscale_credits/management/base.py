@@ -1,4 +1,4 @@
-"""What the commands of credits have in common."""
+"""Code that the commands of credits share."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ class CreditsCommand(ReportingCommand):
 
 @contextmanager
 def writing(*, using: str | None, dry_run: bool) -> Iterator[None]:
-    """Put a command's writes into a transaction, and undo it at the end of a dry run.
+    """Run a command's writes in a transaction, and undo it at the end of a dry run.
 
     Raises:
-        CommandError: the ledger refuses.
+        CommandError: the ledger refuses a write.
     """
     using = using or database_of()
     try:
@@ -47,7 +47,7 @@ def writing(*, using: str | None, dry_run: bool) -> Iterator[None]:
 
 
 def find_account(name: str, *, using: str | None) -> CreditAccount:
-    """Find the account of an owner, to read, by a user's email address or the owner's key.
+    """Find an owner's account, for reading, by a user's email address or the owner's key.
 
     Raises:
         CommandError: there is no such owner.
@@ -56,7 +56,7 @@ def find_account(name: str, *, using: str | None) -> CreditAccount:
 
 
 def find_account_to_write(name: str, *, using: str | None) -> CreditAccount:
-    """Find an account, or open it, in the database that its writes go to.
+    """Find or open an account in the database that its writes go to.
 
     Raises:
         CommandError: there is no such owner, or the router writes to another database.

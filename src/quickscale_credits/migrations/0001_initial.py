@@ -116,7 +116,7 @@ class Migration(migrations.Migration):
                         db_default="",
                         default="",
                         editable=False,
-                        help_text="Who it was, once the owner is deleted.",
+                        help_text="The name of a deleted owner.",
                         max_length=255,
                         verbose_name="former owner",
                     ),
@@ -177,7 +177,7 @@ class Migration(migrations.Migration):
                     "pending",
                     models.JSONField(
                         blank=True,
-                        help_text="Receivers that have not had it yet; nothing before the first delivery.",
+                        help_text="Receivers that still have to get it; empty before the first delivery.",
                         null=True,
                     ),
                 ),
@@ -330,8 +330,8 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
-                "verbose_name": "change of an account",
-                "verbose_name_plural": "changes of accounts",
+                "verbose_name": "account change",
+                "verbose_name_plural": "account changes",
                 "ordering": ["-id"],
                 "indexes": [
                     models.Index(
@@ -400,7 +400,7 @@ class Migration(migrations.Migration):
                         decimal_places=4,
                         default=Decimal("0"),
                         editable=False,
-                        help_text="What expired, was revoked or was transferred.",
+                        help_text="Credits that expired, were revoked or were transferred.",
                         max_digits=19,
                     ),
                 ),
@@ -411,8 +411,7 @@ class Migration(migrations.Migration):
                         decimal_places=4,
                         default=Decimal("0"),
                         help_text=(
-                            "What revocations take as soon as it comes back, here or where it was"
-                            " moved."
+                            "Credits that revocations take once they come back, here or where they were moved."
                         ),
                         max_digits=19,
                         verbose_name="still to be revoked",
@@ -472,7 +471,7 @@ class Migration(migrations.Migration):
                     models.DateTimeField(
                         blank=True,
                         editable=False,
-                        help_text="When its end was last announced.",
+                        help_text="When the end was last announced.",
                         null=True,
                     ),
                 ),
@@ -504,7 +503,7 @@ class Migration(migrations.Migration):
                     models.ForeignKey(
                         blank=True,
                         db_index=False,
-                        help_text="The lot of another account that these credits were in before.",
+                        help_text="The lot of another account that these credits came from.",
                         null=True,
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="transfers",
@@ -514,8 +513,8 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
-                "verbose_name": "lot of credits",
-                "verbose_name_plural": "lots of credits",
+                "verbose_name": "credit lot",
+                "verbose_name_plural": "credit lots",
             },
         ),
         migrations.CreateModel(
@@ -564,8 +563,8 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
-                "verbose_name": "allocation of a hold",
-                "verbose_name_plural": "allocations of holds",
+                "verbose_name": "hold allocation",
+                "verbose_name_plural": "hold allocations",
             },
         ),
         migrations.CreateModel(
@@ -611,7 +610,7 @@ class Migration(migrations.Migration):
                         db_default=0,
                         decimal_places=4,
                         default=Decimal("0"),
-                        help_text="What a revocation, or the charge for finished work, could not take.",
+                        help_text="What a revocation or the charge for finished work could not take.",
                         max_digits=19,
                         verbose_name="shortfall",
                     ),
@@ -745,7 +744,7 @@ class Migration(migrations.Migration):
                 (
                     "slug",
                     models.SlugField(
-                        help_text="The name that code uses.",
+                        help_text="The name used in code.",
                         max_length=100,
                         unique=True,
                         verbose_name="code",
@@ -794,7 +793,7 @@ class Migration(migrations.Migration):
                     "meter",
                     models.CharField(
                         default="units",
-                        help_text="What is counted, such as “input”: the name that code uses.",
+                        help_text="What is counted, such as “input”; the name used in code.",
                         max_length=50,
                         verbose_name="meter",
                     ),
@@ -804,7 +803,7 @@ class Migration(migrations.Migration):
                     models.CharField(
                         blank=True,
                         default="",
-                        help_text="What the price is for, such as a model; empty for any other.",
+                        help_text="What the price is for, such as a model; empty for all others.",
                         max_length=100,
                         verbose_name="dimension",
                     ),
@@ -831,7 +830,9 @@ class Migration(migrations.Migration):
                 (
                     "effective_at",
                     models.DateTimeField(
-                        blank=True, help_text="Empty for now.", verbose_name="in force from"
+                        blank=True,
+                        help_text="Leave empty to start now.",
+                        verbose_name="in force from",
                     ),
                 ),
                 ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="created")),
@@ -847,8 +848,8 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
-                "verbose_name": "price of a service",
-                "verbose_name_plural": "prices of services",
+                "verbose_name": "service price",
+                "verbose_name_plural": "service prices",
                 "ordering": ["service_id", "meter", "dimension", "-effective_at", "-id"],
                 "indexes": [
                     models.Index(
@@ -912,7 +913,7 @@ class Migration(migrations.Migration):
                     models.BooleanField(
                         db_default=False,
                         default=False,
-                        help_text="The account is frozen because of it.",
+                        help_text="The account is frozen because of this claim.",
                     ),
                 ),
                 (
@@ -958,8 +959,8 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
-                "verbose_name": "claim of a revocation",
-                "verbose_name_plural": "claims of revocations",
+                "verbose_name": "revocation claim",
+                "verbose_name_plural": "revocation claims",
                 "constraints": [
                     models.UniqueConstraint(
                         fields=("revocation", "lot", "transaction"),
@@ -992,7 +993,7 @@ class Migration(migrations.Migration):
                         blank=True,
                         decimal_places=10,
                         default=Decimal("1"),
-                        help_text="Nothing where several meters were used.",
+                        help_text="Empty if several meters were used.",
                         max_digits=25,
                         null=True,
                         verbose_name="units",
@@ -1084,8 +1085,8 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
-                "verbose_name": "use of a service",
-                "verbose_name_plural": "uses of services",
+                "verbose_name": "service use",
+                "verbose_name_plural": "service uses",
                 "ordering": ["-created_at", "-id"],
             },
         ),

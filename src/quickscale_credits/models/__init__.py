@@ -1,10 +1,10 @@
-"""The tables of the credit ledger and the rules that PostgreSQL itself keeps.
+"""The tables of the credit ledger and the rules that PostgreSQL itself enforces.
 
 Rows of the journal (:class:`CreditTransaction`, :class:`CreditAllocation`) are never changed. All
-writes go through :mod:`quickscale_credits.ledger`; the methods here are the same calls in short.
+writes go through :mod:`quickscale_credits.ledger`; the methods here are shortcuts for its calls.
 
-Keys without a database constraint here have one that a migration makes: it holds the account too,
-so that no row refers to another account's lot, hold or transaction.
+For foreign keys without a database constraint, a migration creates one that includes the account,
+so no row can refer to another account's lot, hold or transaction.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Accounts, and what was changed about them."""
+"""Accounts and their changes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class CreditAccount(LedgerModel):
-    """The credits of one owner. Its row is the one lock of every write."""
+    """The credits of one owner. Every write locks this row, and only this row."""
 
     class Status(models.TextChoices):
         ACTIVE = "active", _("Active")
@@ -56,7 +56,7 @@ class CreditAccount(LedgerModel):
         default="",
         db_default="",
         editable=False,
-        help_text=_("Who it was, once the owner is deleted."),
+        help_text=_("The name of a deleted owner."),
     )
     status = models.CharField(
         _("status"), max_length=10, choices=Status, default=Status.ACTIVE, db_default=Status.ACTIVE
@@ -127,7 +127,7 @@ class CreditAccount(LedgerModel):
         return str(self.owner)
 
     def has_history(self) -> bool:
-        """Whether anything was ever booked, used or changed."""
+        """Whether anything was ever posted, used or changed."""
         rows = (self.transactions, self.lots, self.holds, self.usages, self.changes)
         return any(row.exists() for row in rows)
 
@@ -149,7 +149,7 @@ class CreditAccount(LedgerModel):
         cost: tuple[int, str] | None = None,
         period: tuple[datetime, datetime] | None = None,
     ) -> CreditTransaction:
-        """Put credits in; see :func:`quickscale_credits.ledger.add_credits`."""
+        """Add credits; see :func:`quickscale_credits.ledger.add_credits`."""
         from quickscale_credits import ledger
 
         return ledger.add_credits(
@@ -200,7 +200,7 @@ class CreditAccount(LedgerModel):
         idempotency_key: str | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> CreditTransaction:
-        """Take credits away by hand; see :func:`quickscale_credits.ledger.remove_credits`."""
+        """Remove credits by hand; see :func:`quickscale_credits.ledger.remove_credits`."""
         from quickscale_credits import ledger
 
         return ledger.remove_credits(
@@ -263,24 +263,23 @@ class CreditAccount(LedgerModel):
         )
 
     def get_balance(self) -> Decimal:
-        """Credits that have begun and have not ended, held ones included."""
+        """Return the credits that have started and not ended, including held ones."""
         return self.lots.balance()
 
     def get_available_balance(self) -> Decimal:
-        """The balance less what is held: what a spend can use now without an overdraft.
+        """Return the balance less what is held: what a spend can use now without an overdraft.
 
-        It is the same while the account is frozen, and once it is closed; :meth:`can_spend` looks
-        at that too.
+        This ignores whether the account is frozen or closed; :meth:`can_spend` considers that too.
         """
         return self.lots.available()
 
     def can_spend(self, amount: Amount) -> bool:
-        """Whether a spend of that many credits would succeed now: status, balance and overdraft.
+        """Whether the status, balance and overdraft allow a spend of ``amount`` now.
 
         Another spend may come first, so only the spend itself is certain.
 
         Raises:
-            InvalidAmountError: it is not a number of credits above zero.
+            InvalidAmountError: ``amount`` is not a number of credits above zero.
         """
         value = parse_amount(amount)
         stored = type(self)._base_manager.db_manager(hints={"instance": self})
@@ -288,11 +287,11 @@ class CreditAccount(LedgerModel):
         return status == self.Status.ACTIVE and value <= self.get_available_balance() + limit
 
     def get_balance_by_type(self) -> dict[str, Decimal]:
-        """The balance of each type of credit, every type included."""
+        """Return the balance of every type of credit."""
         return self.lots.balance_by_type()
 
     def get_expiring_credits(self, within: timedelta = timedelta(days=7)) -> Decimal:
-        """The part of the available balance that ends within that time."""
+        """Return the part of the available balance that ends within that time."""
         return self.lots.expiring(within)
 
     aadd_credits = sync_to_async(add_credits)
@@ -308,10 +307,10 @@ class CreditAccount(LedgerModel):
 
 
 class AccountChange(models.Model):
-    """What an account was allowed to do, and what since: by whom and why. It is never changed.
+    """A change of an account's status or limits, with who made it and why; never changed itself.
 
-    ``old`` and ``new`` are a status, or a number of credits as text; an empty low balance
-    is never announced. A freeze that a revocation led to has its actor and its reason.
+    ``old`` and ``new`` are a status or a number of credits as text; an empty low balance means that
+    none is announced. A freeze caused by a revocation has the revocation's actor and reason.
     """
 
     class Kind(models.TextChoices):
@@ -328,8 +327,8 @@ class AccountChange(models.Model):
     created_at = models.DateTimeField(_("time"))
 
     class Meta:
-        verbose_name = _("change of an account")
-        verbose_name_plural = _("changes of accounts")
+        verbose_name = _("account change")
+        verbose_name_plural = _("account changes")
         ordering = ["-id"]
         indexes = [
             models.Index(fields=["account", "kind", "id"], name="qs_credits_change_account"),
@@ -345,7 +344,7 @@ class AccountChange(models.Model):
         return f"{self.get_kind_display()}: {old} → {new}"
 
     def readable(self, value: str) -> str:
-        """``old`` or ``new`` in words, or as a number of credits."""
+        """Return ``old`` or ``new`` in words or as a number of credits."""
         if self.kind == self.Kind.STATUS:
             return str(CreditAccount.Status(value).label)
         return format_credits(Decimal(value)) if value else str(_("None"))

@@ -19,7 +19,7 @@ MYPY = False
 
 
 class LedgerModel(models.Model):
-    """A row that the ledger's functions keep: a stale instance never writes its figures back."""
+    """A row that only the ledger's functions update, so a stale instance can't overwrite it."""
 
     class Meta:
         abstract = True
@@ -28,7 +28,7 @@ class LedgerModel(models.Model):
         """Store a new row.
 
         Raises:
-            TypeError: the row is stored already.
+            TypeError: the row is already stored.
         """
         if not self._state.adding:
             raise TypeError(f"Only quickscale_credits.ledger changes a {type(self).__name__}.")

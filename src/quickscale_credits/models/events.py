@@ -10,7 +10,7 @@ from quickscale_credits.models.base import account_key
 
 
 class CreditEvent(models.Model):
-    """The outbox: written with the change that it reports, delivered after the commit."""
+    """An event in the outbox: written with the change that it reports, sent after the commit."""
 
     class Kind(models.TextChoices):
         GRANTED = "granted", _("Credits added")
@@ -36,7 +36,7 @@ class CreditEvent(models.Model):
     pending = models.JSONField(
         null=True,
         blank=True,
-        help_text=_("Receivers that have not had it yet; nothing before the first delivery."),
+        help_text=_("Receivers that still have to get it; empty before the first delivery."),
     )
     next_attempt_at = models.DateTimeField(_("next attempt"))
 

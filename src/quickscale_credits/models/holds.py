@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class CreditHold(LedgerModel):
-    """Credits set aside for work that has begun, until a capture, a release or its own end."""
+    """Credits set aside for work in progress, until they are captured, released or time out."""
 
     class Status(models.TextChoices):
         OPEN = "open", _("Open")
@@ -62,7 +62,7 @@ class CreditHold(LedgerModel):
 
     objects: ClassVar[HoldManager[CreditHold]] = HoldManager()
 
-    # Whether an earlier call wrote this row, so that the one that returned it wrote nothing.
+    # Whether an earlier call wrote this row and the call that returned it wrote nothing.
     replayed: bool = False
 
     class Meta:
@@ -157,8 +157,8 @@ class CreditHoldAllocation(models.Model):
     amount = credits_field(_("amount"))
 
     class Meta:
-        verbose_name = _("allocation of a hold")
-        verbose_name_plural = _("allocations of holds")
+        verbose_name = _("hold allocation")
+        verbose_name_plural = _("hold allocations")
         constraints = [
             models.CheckConstraint(
                 condition=Q(amount__gt=0), name="quickscale_credits_hold_allocation_positive"

@@ -42,13 +42,15 @@ class CreditLot(LedgerModel):
     remaining = credits_field(_("remaining"))
     held = credits_sum_field(_("held"))
     lost = credits_sum_field(
-        editable=False, help_text=_("What expired, was revoked or was transferred.")
+        editable=False, help_text=_("Credits that expired, were revoked or were transferred.")
     )
     owed = credits_sum_field(
         _("still to be revoked"),
-        help_text=_("What revocations take as soon as it comes back, here or where it was moved."),
+        help_text=_(
+            "Credits that revocations take once they come back, here or where they were moved."
+        ),
     )
-    # It changes only with the first and the last debt, so an index on it costs a spend nothing.
+    # It changes only with the first and the last debt, so its index does not slow down a spend.
     owes = models.GeneratedField(
         expression=ExpressionWrapper(
             Q(owed__gt=0) | Q(remaining__lt=0), output_field=models.BooleanField()
@@ -56,7 +58,7 @@ class CreditLot(LedgerModel):
         output_field=models.BooleanField(),
         db_persist=True,
     )
-    # A column of its own, so that spending a part of a lot changes no index (a HOT update).
+    # A separate column, so spending a part of a lot changes no index and stays a HOT update.
     is_open = models.GeneratedField(
         expression=ExpressionWrapper(~Q(remaining=0, held=0), output_field=models.BooleanField()),
         output_field=models.BooleanField(),
@@ -75,7 +77,7 @@ class CreditLot(LedgerModel):
     period_start = models.DateTimeField(null=True, blank=True)
     period_end = models.DateTimeField(null=True, blank=True)
     warned_at = models.DateTimeField(
-        null=True, blank=True, editable=False, help_text=_("When its end was last announced.")
+        null=True, blank=True, editable=False, help_text=_("When the end was last announced.")
     )
     parent = models.ForeignKey(
         "self",
@@ -94,15 +96,15 @@ class CreditLot(LedgerModel):
         blank=True,
         related_name="transfers",
         verbose_name=_("transferred from"),
-        help_text=_("The lot of another account that these credits were in before."),
+        help_text=_("The lot of another account that these credits came from."),
     )
     created_at = models.DateTimeField(_("created"))
 
     objects: ClassVar[LotManager[CreditLot]] = LotManager()
 
     class Meta:
-        verbose_name = _("lot of credits")
-        verbose_name_plural = _("lots of credits")
+        verbose_name = _("credit lot")
+        verbose_name_plural = _("credit lots")
         constraints = [
             models.CheckConstraint(
                 condition=Q(held__gte=0, remaining__lte=F("amount"))
@@ -210,7 +212,7 @@ class CreditTransaction(models.Model):
     balance_after = credits_field(_("balance after"))
     shortfall = credits_sum_field(
         _("shortfall"),
-        help_text=_("What a revocation, or the charge for finished work, could not take."),
+        help_text=_("What a revocation or the charge for finished work could not take."),
     )
     description = models.TextField(_("description"))
     service = models.ForeignKey(
@@ -248,7 +250,7 @@ class CreditTransaction(models.Model):
     metadata = models.JSONField(_("metadata"), default=dict, blank=True)
     created_at = models.DateTimeField(_("time"))
 
-    # Whether an earlier call wrote this row, so that the one that returned it wrote nothing.
+    # Whether an earlier call wrote this row and the call that returned it wrote nothing.
     replayed: bool = False
 
     class Meta:
@@ -384,11 +386,11 @@ class CreditAllocation(models.Model):
 
 
 class CreditClaim(models.Model):
-    """A change of what a revocation is still owed: made by itself, then collected or waived.
+    """A change in what a revocation is still owed, when it claims, collects or waives credits.
 
-    A claim is all rows of a ``revocation`` and the ``lot`` it is about; what it is owed is their
-    sum. ``transaction`` made the change: the revocation itself, a later one that took what had come
-    back (to the lot or to one that was made of it), or the revocation's reversal.
+    A claim consists of all rows of a ``revocation`` and a ``lot``; their sum is what is still owed.
+    ``transaction`` made the change: the revocation itself, a later transaction that took what had
+    come back (to the lot or to one made of it), or the reversal of the revocation.
     """
 
     account = account_key(db_constraint=False)
@@ -415,12 +417,12 @@ class CreditClaim(models.Model):
     )
     amount = credits_field(_("amount"))
     freezes = models.BooleanField(
-        default=False, db_default=False, help_text=_("The account is frozen because of it.")
+        default=False, db_default=False, help_text=_("The account is frozen because of this claim.")
     )
 
     class Meta:
-        verbose_name = _("claim of a revocation")
-        verbose_name_plural = _("claims of revocations")
+        verbose_name = _("revocation claim")
+        verbose_name_plural = _("revocation claims")
         constraints = [
             models.UniqueConstraint(
                 fields=["revocation", "lot", "transaction"], name="quickscale_credits_claim_once"

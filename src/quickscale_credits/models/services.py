@@ -1,4 +1,4 @@
-"""What is sold, what it costs, and each use of it."""
+"""Services, their prices and their uses."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from quickscale_credits.models.base import account_key, credits_field
 from quickscale_credits.models.journal import CreditTransaction
 
 METER = "units"
-"""The meter of services that count only one thing."""
+"""The meter of a service that has only one."""
 
 
 class Service(models.Model):
@@ -27,7 +27,7 @@ class Service(models.Model):
 
     name = models.CharField(_("name"), max_length=100)
     slug = models.SlugField(
-        _("code"), max_length=100, unique=True, help_text=_("The name that code uses.")
+        _("code"), max_length=100, unique=True, help_text=_("The name used in code.")
     )
     description = models.TextField(_("description"), blank=True)
     unit = models.CharField(
@@ -56,21 +56,21 @@ class Service(models.Model):
 
     @cached_property
     def prices_in_force(self) -> list[ServicePrice]:
-        """The prices of today, by meter and dimension."""
+        """The prices in force now, by meter and dimension."""
         return list(self.prices.in_force())
 
     def cost_of(self, units: Amount = 1, *, owner: Any = None) -> Decimal:
-        """What a number of units costs; see :func:`quickscale_credits.pricing.price_use`."""
+        """Return what a number of units costs; see :func:`quickscale_credits.pricing.price_use`."""
         from quickscale_credits import pricing
 
         return pricing.price_use(self, {METER: units}, owner=owner).cost
 
 
 class ServicePrice(models.Model):
-    """What a meter of a service costs from a moment on, until a newer row of the same follows.
+    """What a meter of a service costs from a moment on, until a newer row replaces it.
 
-    A row is never changed, so that a use of yesterday keeps yesterday's price. Among rows that
-    begin together the one that was made last counts.
+    A row is never changed, so yesterday's uses keep yesterday's price. If several rows start at the
+    same time, the last one created applies.
     """
 
     service = models.ForeignKey(
@@ -84,14 +84,14 @@ class ServicePrice(models.Model):
         _("meter"),
         max_length=50,
         default=METER,
-        help_text=_("What is counted, such as “input”: the name that code uses."),
+        help_text=_("What is counted, such as “input”; the name used in code."),
     )
     dimension = models.CharField(
         _("dimension"),
         max_length=100,
         blank=True,
         default="",
-        help_text=_("What the price is for, such as a model; empty for any other."),
+        help_text=_("What the price is for, such as a model; empty for all others."),
     )
     unit_price = PriceField(
         _("price"),
@@ -105,15 +105,15 @@ class ServicePrice(models.Model):
         help_text=_("How many units the price is for, such as 1000."),
     )
     effective_at = models.DateTimeField(
-        _("in force from"), blank=True, help_text=_("Empty for now.")
+        _("in force from"), blank=True, help_text=_("Leave empty to start now.")
     )
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
     objects: ClassVar[PriceManager[ServicePrice]] = PriceManager()
 
     class Meta:
-        verbose_name = _("price of a service")
-        verbose_name_plural = _("prices of services")
+        verbose_name = _("service price")
+        verbose_name_plural = _("service prices")
         ordering = ["service_id", "meter", "dimension", "-effective_at", "-id"]
         constraints = [
             models.CheckConstraint(
@@ -135,22 +135,22 @@ class ServicePrice(models.Model):
         return f"{self.unit_price:f} / {self.per} {self.meter} {self.dimension}".rstrip()
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Add the row, in force from now where nothing else is said.
+        """Add the row, by default in force from now.
 
         Raises:
-            InvalidAmountError: the price doesn't fit.
-            TypeError: the row is stored already.
+            InvalidAmountError: the price is invalid.
+            TypeError: the row is already stored.
         """
         from quickscale_credits.internal.databases import database_of, ledger_now
 
         if not self._state.adding:
-            raise TypeError("A price is never changed: add one that follows it.")
+            raise TypeError("A price is never changed: add a new one that replaces it.")
         if self.effective_at is None:
             self.effective_at = ledger_now(kwargs.get("using") or database_of(self))
         super().save(*args, **kwargs)
 
     def clean(self) -> None:
-        """Refuse a price that would change what a use in the past costs."""
+        """Refuse a price that would change the cost of past uses."""
         from quickscale_credits.internal.databases import database_of, ledger_now
 
         if getattr(self, "effective_at", None) is None or self.service_id is None:
@@ -161,12 +161,12 @@ class ServicePrice(models.Model):
         )
         if self.effective_at < ledger_now(using) and same.exists():
             raise ValidationError(
-                {"effective_at": _("There is a price for that time already: it can't be changed.")}
+                {"effective_at": _("There is already a price for that time: it can't be changed.")}
             )
 
 
 class ServiceUsage(models.Model):
-    """One use of a service; a free one has no transaction."""
+    """One use of a service; a free use has no transaction."""
 
     service = models.ForeignKey(
         Service,
@@ -192,7 +192,7 @@ class ServiceUsage(models.Model):
         null=True,
         blank=True,
         default=Decimal(1),
-        help_text=_("Nothing where several meters were used."),
+        help_text=_("Empty if several meters were used."),
     )
     quantities = models.JSONField(
         _("quantities"),
@@ -221,8 +221,8 @@ class ServiceUsage(models.Model):
     created_at = models.DateTimeField(_("time"), auto_now_add=True)
 
     class Meta:
-        verbose_name = _("use of a service")
-        verbose_name_plural = _("uses of services")
+        verbose_name = _("service use")
+        verbose_name_plural = _("service uses")
         ordering = ["-created_at", "-id"]
         constraints = [
             models.CheckConstraint(

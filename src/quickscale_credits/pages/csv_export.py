@@ -1,4 +1,4 @@
-"""CSV that is sent while it is read, whatever its length."""
+"""CSV downloads of any length, sent while the rows are read."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class _Echo:
 
 
 def safe_text(text: str) -> str:
-    """Text that a spreadsheet shows instead of running it as a formula."""
+    """Return text that a spreadsheet shows instead of running it as a formula."""
     return f"'{text}" if text.startswith(FORMULA) else text
 
 
 def csv_response(
     request: HttpRequest, filename: str, rows: Iterable[Iterable[Any]]
 ) -> StreamingHttpResponse:
-    """A download of ``rows``, which are read as the browser takes them, under WSGI and ASGI."""
+    """Return a download of ``rows`` and read them as the browser receives them (WSGI and ASGI)."""
     chunks = _chunks(rows)
     return StreamingHttpResponse(
         _in_threads(chunks) if isinstance(request, ASGIRequest) else chunks,

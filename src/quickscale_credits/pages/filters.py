@@ -1,4 +1,4 @@
-"""Which entries of a history are shown, and in which order."""
+"""Select and order the entries of a history."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SORTS = {
 
 
 class HistoryFilter(django_filters.FilterSet):  # type: ignore[misc]
-    """The filters of the history. What isn't valid filters nothing and is shown as an error."""
+    """The filters of the history. An invalid value filters nothing and is shown as an error."""
 
     kind = django_filters.ChoiceFilter(
         label=_("Kind"), choices=CreditTransaction.Kind.choices, empty_label=_("All")
@@ -62,7 +62,7 @@ class HistoryFilter(django_filters.FilterSet):  # type: ignore[misc]
 
     @property
     def values(self) -> dict[str, Any]:
-        """The valid values by the names of their fields."""
+        """The valid values by field name."""
         self.form.is_valid()
         return dict(self.form.cleaned_data)
 
@@ -72,7 +72,7 @@ class HistoryFilter(django_filters.FilterSet):  # type: ignore[misc]
 
     @property
     def ordering(self) -> tuple[str, bool]:
-        """The field to sort by, and whether the greatest comes first."""
+        """The field to sort by, and whether the largest comes first."""
         _label, field, descending = SORTS[self.values.get("sort") or "newest"]
         return field, descending
 
@@ -81,7 +81,9 @@ class HistoryFilter(django_filters.FilterSet):  # type: ignore[misc]
     ) -> QuerySet[CreditTransaction]:
         of_type = CreditAllocation.objects.filter(
             transaction=OuterRef("pk"),
-            lot__account=OuterRef("account"),  # spares PostgreSQL the lots of all others
+            lot__account=OuterRef(
+                "account"
+            ),  # so PostgreSQL need not read the lots of other accounts
             lot__credit_type=value,
         )
         return entries.filter(Exists(of_type))

@@ -10,16 +10,15 @@ from django.http import QueryDict
 
 
 class UseKeyForm(forms.Form):
-    """The hidden key of a form that spends credits: sent twice, the form is charged once.
+    """The hidden key of a form that spends credits; a form that is sent twice is charged once.
 
-    The key counts together with what was filled in: a form that is changed and sent again is
-    another use.
+    The key applies to the values filled in, so a form that is changed and sent again is a new use.
     """
 
     key = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
 
     def idempotency_key(self, code: str) -> str:
-        """The key of this use of a service, for its account."""
+        """Return the idempotency key of this use of a service."""
         sent = cast("QueryDict", self.data)
         filled_in = sorted(
             (name, sent.getlist(name))

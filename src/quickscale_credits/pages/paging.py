@@ -1,4 +1,4 @@
-"""Keyset paging: the last page of a million rows costs as much as the first."""
+"""Keyset pagination: the last page of a million rows is as fast as the first."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ModelT = TypeVar("ModelT", bound=Model)
 
 @dataclass(frozen=True)
 class Page(Generic[ModelT]):
-    """``previous`` and ``next`` are the query strings of the pages beside, or empty."""
+    """``previous`` and ``next`` are the query strings of the adjacent pages, or empty."""
 
     items: list[ModelT]
     previous: str
@@ -22,7 +22,7 @@ class Page(Generic[ModelT]):
 
 
 class Keyset(Generic[ModelT]):
-    """Pages of a queryset that is ordered by ``field``, ties by ``tie``, which is unique in it."""
+    """Pages of a queryset ordered by ``field``, and for equal values by the unique ``tie``."""
 
     def __init__(
         self, queryset: QuerySet[ModelT], *, field: str, tie: str, descending: bool, size: int = 25
@@ -33,7 +33,7 @@ class Keyset(Generic[ModelT]):
         self.queryset = queryset
 
     def page(self, *, after: str = "", before: str = "") -> Page[ModelT]:
-        """The page after or before a cursor, or the first one; a bad cursor is ignored."""
+        """Return the page after or before a cursor, or the first one; ignore an invalid cursor."""
         start = self._values(after or before)
         backwards = bool(start and before and not after)
         rows = self._rows(start, backwards=backwards, limit=self.size + 1)
@@ -49,7 +49,7 @@ class Keyset(Generic[ModelT]):
         )
 
     def __iter__(self) -> Iterator[ModelT]:
-        """All rows, a chunk at a time, without a cursor that is held open in the database."""
+        """Yield all rows, reading them in chunks without keeping a database cursor open."""
         start: list[Any] | None = None
         more = True
         while more:
@@ -64,8 +64,8 @@ class Keyset(Generic[ModelT]):
         rows = self.queryset.order_by(*(f"-{field}" if down else field for field in self.fields))
         if start is None:
             return list(rows[:limit])
-        # Two ranges of an index: the ties that are left, then what is beyond. One condition with OR
-        # would be none.
+        # Read two ranges of the index: the remaining ties, then what follows. A single condition
+        # with OR would not use a range.
         field, *tie = self.fields
         found: list[ModelT] = []
         if tie:

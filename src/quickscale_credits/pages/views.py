@@ -53,7 +53,7 @@ EXPORT_ROWS_AT_ONCE = 2000
 
 
 class AccountMixin(OwnerRequiredMixin):
-    """A view of the account of the owner whom the request acts for."""
+    """A view of the account of the owner that the request acts for."""
 
     @cached_property
     def account(self) -> CreditAccount:
@@ -61,7 +61,7 @@ class AccountMixin(OwnerRequiredMixin):
 
 
 class BalanceView(AccountMixin, FragmentMixin, PageView):
-    """The balance by type, and the last entries; the balance alone for HTMX."""
+    """The balance by type and the last entries; for HTMX, only the balance."""
 
     template_name = "quickscale_credits/balance.html"
     fragment_name = "quickscale_credits/_balance.html"
@@ -92,7 +92,7 @@ class HistoryMixin(AccountMixin):
 
 
 class HistoryView(HistoryMixin, FragmentMixin, PageView):
-    """All entries of the account, filtered, sorted and paged."""
+    """All entries of the account, filtered, sorted and paginated."""
 
     template_name = "quickscale_credits/history.html"
     fragment_name = "quickscale_credits/_history.html"
@@ -143,7 +143,7 @@ class HistoryExportView(HistoryMixin, View):
 
 
 class TransactionView(AccountMixin, DetailView):  # type: ignore[type-arg]
-    """One entry, and which lots of credits it put in or took from."""
+    """One entry, and the lots of credits that it created or took from."""
 
     template_name = "quickscale_credits/transaction.html"
     context_object_name = "entry"
@@ -160,9 +160,9 @@ class TransactionView(AccountMixin, DetailView):  # type: ignore[type-arg]
 
 
 class ServiceListView(LoginRequiredMixin, ListView):  # type: ignore[type-arg]
-    """What credits can be used for, and what it costs.
+    """The services that credits can be used for, and what they cost.
 
-    A row that no code stands for, such as one whose app was taken out, is shown to staff only.
+    A row without code, such as one whose app was removed, is shown to staff only.
     """
 
     template_name = "quickscale_credits/services.html"
@@ -183,7 +183,7 @@ class ServiceListView(LoginRequiredMixin, ListView):  # type: ignore[type-arg]
 
 @method_decorator(non_atomic_requests, name="dispatch")
 class ServiceUseView(AccountMixin, FragmentMixin, FormView):  # type: ignore[type-arg]
-    """The form of a service. A use leads to its result; with HTMX, to the result in place."""
+    """The form of a service. A use redirects to its result, or with HTMX shows it in place."""
 
     template_name = "quickscale_credits/service_use.html"
     fragment_name = "quickscale_credits/_use.html"
@@ -236,9 +236,9 @@ class ServiceUseView(AccountMixin, FragmentMixin, FormView):  # type: ignore[typ
         except AccountFrozenError:
             form.add_error(None, _("Your credits can't be used at present. Please contact us."))
         except ChargeInProgressError:
-            form.add_error(None, _("This is being worked on already. Please wait for its result."))
+            form.add_error(None, _("This is already in progress. Please wait for the result."))
         except (HoldStateError, IdempotencyConflictError):
-            form.add_error(None, _("This form was used before. Please send it once more."))
+            form.add_error(None, _("This form was already used. Please send it again."))
         else:
             return self.show(usage)
         return self.form_invalid(form)
@@ -259,7 +259,7 @@ class ServiceUseView(AccountMixin, FragmentMixin, FormView):  # type: ignore[typ
 
 
 class UsageView(AccountMixin, DetailView):  # type: ignore[type-arg]
-    """The result of a use, what it cost and which credits paid; can be opened again later."""
+    """The result of a use, its cost and the credits that paid; it can be opened again later."""
 
     template_name = "quickscale_credits/service_result.html"
     context_object_name = "usage"
@@ -274,7 +274,7 @@ class UsageView(AccountMixin, DetailView):  # type: ignore[type-arg]
 
 
 def usage_context(usage: ServiceUsage) -> dict[str, Any]:
-    """What ``_result.html`` shows besides the balance."""
+    """Return what ``_result.html`` shows besides the balance."""
     service = get_service(usage.service.slug) or BaseService
     return {
         "usage": usage,

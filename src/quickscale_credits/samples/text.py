@@ -24,12 +24,12 @@ class TextForm(forms.Form):
 
 
 class Summarise(BaseService):
-    """Keeps the sentences whose words occur most often in the text."""
+    """Keep the sentences whose words occur most often in the text."""
 
     is_sample = True
     code = "summarise"
     name = _("Summarise a text")
-    description = _("Picks the sentences that say most.")
+    description = _("Picks the most important sentences.")
     cost = 2
     unit = _("100 words")
     form_class = TextForm

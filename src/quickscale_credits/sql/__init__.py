@@ -9,7 +9,7 @@ from django.db import connections, migrations
 PREFIX = "quickscale_credits_"
 CURRENT = Path(__file__).parent
 FROZEN = CURRENT.parent / "migrations" / "sql"
-# A function may be installed before another one that it calls.
+# A function may be installed before another function that it calls.
 _IN_ANY_ORDER = "SET LOCAL check_function_bodies = off;\n"
 _RECOMPILE = """
 DO $$
@@ -29,14 +29,14 @@ $$
 
 
 def copies(name: str) -> list[Path]:
-    """The frozen copies of a function, the oldest first."""
+    """Return the frozen copies of a function, oldest first."""
     return sorted(FROZEN.glob(f"*/{name}.sql"))
 
 
 def install(number: str) -> list[migrations.RunSQL]:
-    """Operations that install the functions which were frozen for a migration.
+    """Return operations that install the functions frozen for a migration.
 
-    Taken back, each function is what an earlier migration made it, or gone.
+    Reversing them restores each function to its state in an earlier migration, or drops it.
     """
     return [
         migrations.RunSQL(_IN_ANY_ORDER + copy.read_text(encoding="utf-8"), _undo(copy))
@@ -52,16 +52,16 @@ def _undo(copy: Path) -> str:
 
 
 def run(name: str) -> migrations.RunSQL:
-    """An operation that runs a file of a migration's own, and takes it back with another one."""
+    """Return an operation that runs one of a migration's files, and another file to reverse it."""
     forward, back = FROZEN / f"{name}.sql", FROZEN / f"{name}.reverse.sql"
     return migrations.RunSQL(forward.read_text(encoding="utf-8"), back.read_text(encoding="utf-8"))
 
 
 def recompile(using: str) -> None:
-    """Let all sessions compile the ledger's functions anew.
+    """Make all sessions compile the ledger's functions again.
 
-    A migration of the site's may have changed the type of its users' keys, and a session that goes
-    on would still expect the type before. Any change of a function does it, such as to its default
+    A migration of the site may have changed the type of its users' keys, and open sessions would
+    still expect the old type. Any change to a function has this effect, even setting its default
     cost.
     """
     with connections[using].cursor() as cursor:

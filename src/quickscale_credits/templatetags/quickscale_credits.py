@@ -1,4 +1,4 @@
-"""``{% load quickscale_credits %}``: where credits can be bought, and prices."""
+"""``{% load quickscale_credits %}``: tags for prices and for where credits can be bought."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ register.filter(listed_prices)
 
 @register.simple_tag(takes_context=True)
 def credits_buy_url(context: Context) -> str:
-    """Where credits can be bought, or empty where the site sells none."""
+    """Return the URL where credits can be bought, or an empty string if the site sells none."""
     return http.credits_buy_url(context.get("request"))
 
 
@@ -28,14 +28,14 @@ def has_meters(service: Service) -> bool:
 
 @register.filter
 def is_free(service: Service) -> bool:
-    """Whether nothing of the service costs anything."""
+    """Whether the whole service is free."""
     prices = service.prices_in_force
     return bool(prices) and not service.cost_hook and not any(row.unit_price for row in prices)
 
 
 @register.filter
 def entry_tone(entry: CreditTransaction) -> str:
-    """The tone of the pill with the kind of an entry."""
+    """Return the tone of the pill that shows the kind of an entry."""
     if entry.amount > 0:
         return "success"
     lost = (CreditTransaction.Kind.EXPIRE, CreditTransaction.Kind.REVOKE)

@@ -15,21 +15,23 @@ from quickscale_credits.management.base import (
 
 
 class Command(CreditsCommand):
-    help = "Put credits into an owner's account."
+    help = "Add credits to an owner's account."
     has_dry_run = True
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("owner", metavar="OWNER", help="a user's email, or the owner's key")
+        parser.add_argument(
+            "owner", metavar="OWNER", help="a user's email address or the owner's key"
+        )
         parser.add_argument("amount", metavar="AMOUNT", help="up to 4 decimal places")
-        parser.add_argument("description", metavar="REASON", help="the owner sees it")
+        parser.add_argument("description", metavar="REASON", help="shown to the owner")
         parser.add_argument(
             "--type", choices=sorted(GRANTABLE_TYPES), default="payg", help="by default payg"
         )
         parser.add_argument(
             "--expires", type=parse_moment, metavar="DATE", help="2027-01-31 or 2027-01-31T12:00"
         )
-        parser.add_argument("--key", help="idempotency key: the same again adds nothing")
+        parser.add_argument("--key", help="idempotency key: using it again adds nothing")
 
     def handle(
         self,

@@ -11,7 +11,7 @@ from quickscale_credits.models import CreditAccount
 
 
 class Command(CreditsCommand):
-    help = "Show the credits of owners. Status 1 when one has fewer than --at-least."
+    help = "Show the credits of owners. The exit status is 1 if one has fewer than --at-least."
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)

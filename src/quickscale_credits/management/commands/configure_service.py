@@ -17,7 +17,7 @@ PRICE_OPTIONS = ("meter", "dimension", "per", "effective_at")
 
 
 class Command(CreditsCommand):
-    help = "Make or change a service and its prices; without options, show it, or all."
+    help = "Create or change a service and its prices; without options, show one or all."
     has_dry_run = True
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -32,15 +32,17 @@ class Command(CreditsCommand):
         )
         switch = parser.add_mutually_exclusive_group()
         switch.add_argument(
-            "--on", dest="is_active", action="store_true", default=None, help="it can be used"
+            "--on", dest="is_active", action="store_true", default=None, help="make it usable"
         )
         switch.add_argument(
-            "--off", dest="is_active", action="store_false", default=None, help="it can't be used"
+            "--off", dest="is_active", action="store_false", default=None, help="make it unusable"
         )
-        price = parser.add_argument_group("a price, which follows the one in force")
+        price = parser.add_argument_group("a price, which replaces the one in force")
         price.add_argument("--cost", help="credits for the units; 0 is free")
         price.add_argument("--meter", help=f"what is counted, such as input; by default {METER}")
-        price.add_argument("--dimension", help="what it is for, such as a model; else for any")
+        price.add_argument(
+            "--dimension", help="what the price is for, such as a model; by default any"
+        )
         price.add_argument("--per", type=int, metavar="N", help="for N units; by default 1")
         price.add_argument(
             "--from", dest="effective_at", metavar="TIME", help="in ISO format; by default now"
@@ -82,7 +84,7 @@ class Command(CreditsCommand):
 
 
 def read_price(options: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of ``set_price``; none where no price was given."""
+    """Return the arguments of ``set_price``, or none if no price was given."""
     given = {name: options[name] for name in PRICE_OPTIONS if options[name] is not None}
     if options["cost"] is None:
         if given:

@@ -12,7 +12,7 @@ from quickscale_credits.models import CreditEvent
 
 
 class Command(CreditsCommand):
-    help = "Deliver the events that are still to be delivered. Run it every minute or so."
+    help = "Deliver the events that are waiting. Run it every minute or so."
     has_dry_run = True
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -22,7 +22,7 @@ class Command(CreditsCommand):
             "--purge",
             type=int,
             metavar="DAYS",
-            help="delete those delivered DAYS days ago, not QUICKSCALE_CREDITS_EVENT_RETENTION",
+            help="delete events older than DAYS days, not QUICKSCALE_CREDITS_EVENT_RETENTION",
         )
 
     def handle(

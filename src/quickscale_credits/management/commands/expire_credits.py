@@ -14,9 +14,9 @@ from quickscale_credits.models import CreditAccount
 
 class Command(CreditsCommand):
     help = (
-        "Post the expiries and time-outs that are due. Balances are right without it; the history "
-        "follows, and credits that end soon are announced. Run it daily or hourly. Status 1 when "
-        "an account could not be posted; all others are."
+        "Post the expiries and time-outs that are due, and announce credits that end soon. "
+        "Balances are right without it, but the history is not up to date. Run it daily or hourly. "
+        "The exit status is 1 if an account could not be posted; all others are."
     )
     has_dry_run = True
 
@@ -50,6 +50,6 @@ class Command(CreditsCommand):
         )
         if names:
             raise CommandError(
-                "Left as they are, see verify_ledger: "
+                "Not posted, see verify_ledger: "
                 + ", ".join(f"{owner} (account {pk})" for pk, owner in names.items())
             )

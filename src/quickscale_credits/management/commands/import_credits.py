@@ -12,8 +12,8 @@ from quickscale_credits.management.base import CreditsCommand
 
 class Command(CreditsCommand):
     help = (
-        "Add the credits of a CSV file with the columns owner, amount, description and, if you "
-        "like, type, expires and key: all of it, or nothing when a line is wrong."
+        "Add the credits of a CSV file with the columns owner, amount and description, and "
+        "optionally type, expires and key. If a line is wrong, nothing is added."
     )
     has_dry_run = True
 

@@ -26,15 +26,17 @@ SERVICES = [Summarise(), WordCount()]
 
 
 class Command(CreditsCommand):
-    help = "Give users without credit history some months of it. For development only."
+    help = "Give users without a credit history one of some months. For development only."
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("emails", nargs="+", metavar="EMAIL", help="of users that exist")
+        parser.add_argument(
+            "emails", nargs="+", metavar="EMAIL", help="email addresses of existing users"
+        )
 
     def handle(self, *, emails: list[str], database: str | None, **options: Any) -> None:
         if not settings.DEBUG:
-            raise CommandError("Sample credits are for development, and DEBUG is off.")
+            raise CommandError("Sample credits are for development only, and DEBUG is off.")
         using = database or database_of()
         create_missing_rows(using, services=SERVICES)
         entries = {}
@@ -51,7 +53,7 @@ class Command(CreditsCommand):
             raise CommandError(str(error)) from error
         accounts = CreditAccount.objects.db_manager(using)
         if accounts.filter(owner=owner, transactions__isnull=False).exists():
-            self.note(f"{email} has a credit history already.")
+            self.note(f"{email} already has a credit history.")
             return 0
         begin = timezone.now() - (MONTHS - 1) * MONTH - SINCE_LAST
         with ledger_clock(begin, using=using) as clock:
@@ -60,19 +62,19 @@ class Command(CreditsCommand):
             for month in range(MONTHS):
                 chance = Random(f"{email} {month}")  # noqa: S311
                 live_through(month, today, account, clock, chance)
-        # Nobody should be told today of what happened months ago.
+        # Nobody should be notified today of what happened months ago.
         CreditEvent.objects.using(using).filter(account=account).update(delivered_at=timezone.now())
         entries: int = account.transactions.count()
-        self.note(f"{email} has {entries} entries now.")
+        self.note(f"{email} now has {entries} entries.")
         return entries
 
 
 def live_through(
     month: int, today: datetime, account: CreditAccount, clock: Clock, chance: Random
 ) -> None:
-    """A month, or what has passed of it: credits come in, are used, and the rest ends.
+    """Live through a month, or its part so far: credits come in, are used, and the rest ends.
 
-    All of them are gifts: the user has no subscription and has paid for nothing.
+    All of them are gifts, because the user has no subscription and has paid for nothing.
     """
     start = clock.now
     account.add_credits(
@@ -100,7 +102,7 @@ def live_through(
 def use(
     service: Service, units: int, account: CreditAccount, clock: Clock, today: datetime
 ) -> None:
-    """Use a service for today's price: that of then may not be known."""
+    """Use a service at today's price, because the price of that time may be unknown."""
     quote = price_use(service, {METER: units}, at=today)
     cost = quote.cost
     using = account._state.db

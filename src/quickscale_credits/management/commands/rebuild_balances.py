@@ -17,15 +17,15 @@ from quickscale_credits.models import CreditAccount
 
 class Command(CreditsCommand):
     help = (
-        "Set the stored figures to what the journal says; the journal is never changed. Status 1 "
-        "when something is wrong that this can't mend."
+        "Set the stored figures to what the journal says; the journal is never changed. The exit "
+        "status is 1 if something is wrong that this can't correct."
     )
     has_dry_run = True
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         parser.add_argument("owners", nargs="*", metavar="OWNER", help="email or key")
-        parser.add_argument("--all", action="store_true", help="every account that is not sound")
+        parser.add_argument("--all", action="store_true", help="every account with wrong figures")
 
     def handle(
         self, *, owners: list[str], dry_run: bool, database: str | None, **options: Any
@@ -41,7 +41,7 @@ class Command(CreditsCommand):
             with writing(using=using, dry_run=dry_run):
                 mended += ledger.rebuild(account)
                 left += ledger.verify(account, using=using)
-        verb = "Would mend" if dry_run else "Mended"
+        verb = "Would correct" if dry_run else "Corrected"
         self.answer(
             {
                 "accounts": len(accounts),
@@ -53,7 +53,7 @@ class Command(CreditsCommand):
         )
         if left:
             raise CommandError(
-                "Only a person can mend what is wrong in the journal itself:\n"
+                "Only a person can correct what is wrong in the journal itself:\n"
                 + "\n".join(map(str, left))
             )
 

@@ -12,13 +12,15 @@ from quickscale_credits.models import CreditAccount
 
 class Command(CreditsCommand):
     help = (
-        "Check that every figure follows from the journal, and the journal from its rules. Status "
-        "1 when one does not."
+        "Check that every figure follows from the journal, and that the journal follows its rules. "
+        "The exit status is 1 if a figure is wrong."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("owners", nargs="*", metavar="OWNER", help="email or key; none: all")
+        parser.add_argument(
+            "owners", nargs="*", metavar="OWNER", help="email or key; by default all"
+        )
 
     def handle(self, *, owners: list[str], database: str | None, **options: Any) -> None:
         if owners:
@@ -42,5 +44,5 @@ class Command(CreditsCommand):
         )
         if wrong:
             raise CommandError(
-                f"{len(wrong)} figures are wrong; rebuild_balances --dry-run says what it mends."
+                f"{len(wrong)} figures are wrong; rebuild_balances --dry-run shows what it fixes."
             )
