@@ -1,4 +1,4 @@
-"""The small foundation that the QuickScale apps share. It has no models."""
+"""The foundation that the QuickScale apps share. It has no models."""
 
 from __future__ import annotations
 

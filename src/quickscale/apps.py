@@ -39,18 +39,18 @@ def is_reloader() -> bool:
 
 
 def hold_embedded_servers() -> None:
-    """Count this process among the users of embedded servers.
+    """Count this process as a user of the embedded servers.
 
-    Django kills the site's process when the reloader is told to end, so only the reloader can stop
-    the server. And a server that stays while the site starts again makes that quicker.
+    When the reloader has to end, Django kills the site's process, so only the reloader can stop the
+    server. Keeping the server up also makes each reload faster.
     """
     for alias in connections:
         database = connections[alias].settings_dict
         if database["ENGINE"] == ENGINE:
-            with suppress(ImproperlyConfigured):  # the site's process tells that
+            with suppress(ImproperlyConfigured):  # the site's process reports it
                 address(Path(database["HOST"]))
 
 
 def create_cache_tables(*, using: str, verbosity: int = 1, **kwargs: Any) -> None:
-    """Make the tables of database caches that ``CACHES`` names, as ``createcachetable`` does."""
+    """Create the tables of the database caches in ``CACHES``, like ``createcachetable``."""
     call_command("createcachetable", database=using, verbosity=verbosity)

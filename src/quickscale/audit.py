@@ -1,6 +1,6 @@
-"""The actions that an audit log knows. An app registers what its staff and its commands do.
+"""The actions that an audit log knows. Each app registers the actions of its staff and commands.
 
-Nothing records them yet; the app that keeps the log reads :data:`actions`.
+Nothing records them yet. The app that keeps the log will read :data:`actions`.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ class Action:
     """One kind of entry in the audit log.
 
     Args:
-        name: never changes, and begins with the app's subject, such as ``"credits.adjusted"``.
-        label: what people read.
-        needs_reason: whether whoever does it has to say why.
+        name: never changes, and starts with the app's subject, such as ``"credits.adjusted"``.
+        label: the text that people read.
+        needs_reason: whether the person who does it must give a reason.
     """
 
     name: str

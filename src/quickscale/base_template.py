@@ -1,6 +1,6 @@
-"""Which of our blocks the site's ``base.html`` shows.
+"""Find out which of our blocks the site's ``base.html`` shows.
 
-The templates are read, not rendered: that needs no request and no database.
+The templates are only parsed, not rendered, so this needs no request and no database.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ BASE = "quickscale/base.html"
 
 
 def shown_blocks() -> set[str]:
-    """The names of the blocks that a page which extends ``quickscale/base.html`` can fill.
+    """Return the names of the blocks that a page extending ``quickscale/base.html`` can fill.
 
     Raises:
-        TemplateDoesNotExist: the site has no ``base.html``, or lacks what that extends.
+        TemplateDoesNotExist: the site has no ``base.html``, or lacks a template that this extends.
     """
     template: Any = get_template(BASE)
     return _Blocks(template.template).shown
@@ -51,7 +51,7 @@ class _Blocks:
                     self._visit(getattr(node, name, ()), block)
 
     def _visit_block(self, node: BlockNode) -> None:
-        """As Django renders one: what overrides it comes off the stack meanwhile."""
+        """Visit a block as Django renders it: its overrides are off the stack meanwhile."""
         self.shown.add(node.name)
         override = self._blocks.pop(node.name)
         block = override or node

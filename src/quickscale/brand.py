@@ -1,4 +1,4 @@
-"""The name of the site as people read it: in pages, in mails, on receipts."""
+"""The name of the site as people read it in pages, mails and receipts."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from quickscale.conf import app_settings
 
 
 def brand_name() -> str:
-    """``QUICKSCALE_BRAND_NAME``, or ``"QuickScale"``; read at use, never cached."""
+    """Return ``QUICKSCALE_BRAND_NAME``, by default ``"QuickScale"``; the value is not cached."""
     return app_settings.brand_name
 
 
 def from_email() -> str:
-    """``DEFAULT_FROM_EMAIL``, with the brand as its name when it has none; for all mails."""
+    """Return the sender of all mails: ``DEFAULT_FROM_EMAIL``, with the brand as a missing name."""
     name, address = parseaddr(settings.DEFAULT_FROM_EMAIL)
     return formataddr((name or brand_name(), address))

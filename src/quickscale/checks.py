@@ -1,6 +1,6 @@
-"""System checks that more than one app registers, each under its own id, and the foundation's own.
+"""System checks that several apps register, each under its own id, and those of the foundation.
 
-The foundation's own (``quickscale.*``) run wherever one of the apps is installed.
+The foundation's checks (``quickscale.*``) run if any of the apps is installed.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ from quickscale.postgres import ENGINE
 def check_postgresql(
     app_label: str, check_id: str, *, alias: str = DEFAULT_DB_ALIAS
 ) -> list[CheckMessage]:
-    """Return an error when the database of that alias is not PostgreSQL."""
+    """Return an error if the database with that alias is not PostgreSQL."""
     vendor = connections[alias].vendor
     if vendor == "postgresql":
         return []
     return [
         Error(
-            f"{app_label} needs PostgreSQL, and the database {alias!r} is {vendor}.",
+            f"{app_label} needs PostgreSQL, but the database {alias!r} is {vendor}.",
             hint="Set DATABASES to a PostgreSQL server, or install quickscale[embedded].",
             id=check_id,
         )
@@ -55,7 +55,7 @@ def check_postgresql(
 
 
 def check_owner_model(check_id: str) -> list[CheckMessage]:
-    """An error when ``QUICKSCALE_OWNER_MODEL`` names no installed model."""
+    """Return an error if ``QUICKSCALE_OWNER_MODEL`` does not name an installed model."""
     try:
         get_owner_model()
     except ImproperlyConfigured as error:
@@ -66,12 +66,12 @@ def check_owner_model(check_id: str) -> list[CheckMessage]:
 def check_owner(
     model: type[models.Model], databases: Sequence[str] | None, check_id: str
 ) -> list[CheckMessage]:
-    """An error when the database's key to the owner was made for another owner model.
+    """Return an error if the database's key to the owner was created for another owner model.
 
-    Django itself says nothing when ``QUICKSCALE_OWNER_MODEL`` changes after the first migrate.
+    Django does not report it if ``QUICKSCALE_OWNER_MODEL`` changes after the first ``migrate``.
     """
     if check_owner_model(check_id):
-        return []  # the app's own check of the setting says so
+        return []  # the app's own check of the setting reports it
     found = [owner_key_problem(model, connections[alias]) for alias in databases or ()]
     hint = "Set it back. The documentation says how to change the owner model."
     return [Error(problem, hint=hint, id=check_id) for problem in found if problem]
@@ -87,7 +87,7 @@ def check_installed(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> l
         return []
     return [
         Error(
-            'The apps of QuickScale need "quickscale" beside them.',
+            'The apps of QuickScale need the app "quickscale".',
             hint='Add "quickscale" to INSTALLED_APPS. It has no models.',
             id="quickscale.E002",
         )
@@ -106,7 +106,7 @@ def check_proxies(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
     return [
         Error(
             f"QUICKSCALE_TRUSTED_PROXY_COUNT is {count!r}.",
-            hint="Set it to the number of your own proxies in front of the site: 0, 1, 2...",
+            hint="Set it to the number of your own proxies in front of the site, such as 0 or 1.",
             id="quickscale.E001",
         )
     ]
@@ -118,14 +118,14 @@ def check_client_address(
 ) -> list[CheckMessage]:
     """Check that visitors behind a proxy can be told apart.
 
-    quickscale.W001: The site is behind a proxy, and the number of trusted proxies is 0, so that
-        all visitors look like the proxy.
+    quickscale.W001: The site is behind a proxy, but the number of trusted proxies is 0, so all
+        visitors seem to have the proxy's address.
     """
     if app_settings.trusted_proxy_count or not settings.SECURE_PROXY_SSL_HEADER:
         return []
     return [
         CheckWarning(
-            "The site stands behind a proxy and doesn't read the visitors' addresses from it: "
+            "The site is behind a proxy but doesn't read the visitors' addresses from it: "
             "limits count all visitors as one, and security mails show the proxy's address.",
             hint="Set QUICKSCALE_TRUSTED_PROXY_COUNT to the number of proxies.",
             id="quickscale.W001",
@@ -137,7 +137,7 @@ def check_client_address(
 def check_encryption_keys(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """Check the keys of encryption.
+    """Check the encryption keys.
 
     quickscale.E006: ``QUICKSCALE_ENCRYPTION_KEYS`` is not a list of keys.
     """
@@ -154,7 +154,7 @@ def check_encryption_keys(
 
 
 def _is_key(key: Any) -> bool:
-    """Whether Fernet takes it: the URL-safe Base64 of 32 bytes."""
+    """Whether Fernet accepts the key, which must be the URL-safe Base64 of 32 bytes."""
     try:
         return len(base64.b64decode(key, altchars=b"-_", validate=True)) == 32
     except (TypeError, ValueError):
@@ -165,15 +165,15 @@ def _is_key(key: Any) -> bool:
 def check_login_url(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """Check that visitors of our pages can sign in.
 
-    quickscale.W003: Pages of ours are mounted, and ``LOGIN_URL`` is not a URL of the site.
-        Django's default, ``/accounts/login/``, works only where something is mounted there.
+    quickscale.W003: Some of our pages are mounted, but ``LOGIN_URL`` is not a URL of the site.
+        Django's default, ``/accounts/login/``, works only if a page is mounted there.
     """
     if not _mounts_ours(get_resolver()) or _leads_somewhere(settings.LOGIN_URL):
         return []
     return [
         CheckWarning(
-            f"LOGIN_URL is {str(settings.LOGIN_URL)!r}, and the site has no such URL: visitors of "
-            "pages that need a login are sent to a page that is not there.",
+            f"LOGIN_URL is {str(settings.LOGIN_URL)!r}, but the site has no such URL: visitors of "
+            "pages that need a login are sent to a page that doesn't exist.",
             hint="Set LOGIN_URL to the path or the URL name of the site's sign-in.",
             id="quickscale.W003",
         )
@@ -181,7 +181,7 @@ def check_login_url(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> l
 
 
 def _mounts_ours(resolver: URLResolver) -> bool:
-    """Whether a page of ours is there; what answers a supervisor is none."""
+    """Whether one of our pages is mounted; the health URLs don't count as pages."""
     return any(
         re.match("quickscale_(?!.*_health$)", str(entry.app_name)) or _mounts_ours(entry)
         for entry in resolver.url_patterns
@@ -195,14 +195,14 @@ def _leads_somewhere(login_url: Any) -> bool:
     except NoReverseMatch:
         return False
     if url.netloc:
-        return True  # another site's
+        return True  # a URL of another site
     prefixed, _ = is_language_prefix_patterns_used(settings.ROOT_URLCONF)
     paths = [url.path, f"/{get_language()}{url.path}"] if prefixed else [url.path]
     return any(is_valid_path(path) for path in paths)
 
 
 MAPPING = (
-    "If it has another, write a template quickscale/base.html that says so: "
+    "If it has another one, write a template quickscale/base.html that names it: "
     '{{% extends "quickscale/base.html" %}}'
     "{{% block {} %}}{{% block {} %}}{{{{ block.super }}}}{{% endblock %}}{{% endblock %}}"
 )
@@ -212,13 +212,13 @@ MAPPING = (
 def check_base_template(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """Check that the site's ``base.html`` shows all of our pages; only where one is mounted.
+    """Check that the site's ``base.html`` shows our pages completely, if one is mounted.
 
     quickscale.E004: The site has no ``base.html``, or lacks a template that this extends.
-    quickscale.E005: ``base.html`` has no block ``content``, and ``quickscale/base.html`` names
-        no other: the pages would be empty.
+    quickscale.E005: ``base.html`` has no block ``content``, and ``quickscale/base.html`` does not
+        name another one, so the pages would be empty.
     quickscale.W004: ``base.html`` has no block ``title`` or ``extra_head``, and
-        ``quickscale/base.html`` names no other.
+        ``quickscale/base.html`` does not name another one.
     """
     if not _mounts_ours(get_resolver()):
         return []
@@ -227,7 +227,7 @@ def check_base_template(
     except TemplateDoesNotExist as error:
         return [
             Error(
-                f"The site has no template {error}, and our pages extend base.html.",
+                f"The site has no template {error}, but our pages extend base.html.",
                 hint=(
                     "Write a base.html. With the dashboard, one line is enough: "
                     '{% extends "quickscale_dashboard/shell.html" %}'
@@ -236,7 +236,7 @@ def check_base_template(
             )
         ]
     except TemplateSyntaxError:
-        return []  # the site's own pages tell
+        return []  # the site's own pages show it
     if "quickscale_content" not in shown:
         return [
             Error(
@@ -266,9 +266,9 @@ def check_base_template(
 
 @register(Tags.templates)
 def check_elements(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Check that the look exists; only where a page of ours is mounted.
+    """Check that the look exists, if one of our pages is mounted.
 
-    quickscale.W005: ``QUICKSCALE_ELEMENTS`` names a look that has no element.
+    quickscale.W005: ``QUICKSCALE_ELEMENTS`` names a look that no element has a template for.
     """
     if not _mounts_ours(get_resolver()):
         return []
@@ -279,7 +279,7 @@ def check_elements(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
     except TemplateDoesNotExist:
         return [
             CheckWarning(
-                f"QUICKSCALE_ELEMENTS is {look!r}, and no element has a template of that look.",
+                f"QUICKSCALE_ELEMENTS is {look!r}, but no element has a template for that look.",
                 hint=(
                     'Set it to "bulma", "bootstrap5" or "plain", or write templates in the folder '
                     f"quickscale/elements/{look}."
@@ -288,7 +288,7 @@ def check_elements(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
             )
         ]
     except TemplateSyntaxError:
-        pass  # the look has an element, and the site's own pages tell what is wrong in it
+        pass  # the look has an element, and the site's own pages show its error
     return []
 
 
@@ -296,15 +296,15 @@ def check_elements(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
 def check_embedded_database(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """Check that the database in production is not the one for development.
+    """Check that the production database is not the one for development.
 
-    quickscale.E003: The site would run in production on the embedded PostgreSQL, whose data is
-        in the project's folder.
+    quickscale.E003: In production, the site would use the embedded PostgreSQL, whose data is in the
+        project's folder.
     """
     return [
         Error(
             f"The database {alias!r} is the embedded PostgreSQL, in {database['HOST']}.",
-            hint="It is for development. Set DATABASE_URL to a server that is backed up.",
+            hint="It is for development only. Set DATABASE_URL to a server that is backed up.",
             id="quickscale.E003",
         )
         for alias in connections
@@ -317,9 +317,9 @@ SMALLEST_CACHE = 10_000
 
 @register(Tags.caches, deploy=True)
 def check_cache(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Check that the default cache, which rate limits are kept in, can count attempts.
+    """Check that the default cache, which stores the rate limits, can count attempts.
 
-    quickscale.W002: The default cache is one for each process, keeps nothing, or has room for
+    quickscale.W002: Each process has a default cache of its own, or the cache stores nothing or
         fewer than 10,000 entries.
     """
     problem = _cache_problem(caches["default"])

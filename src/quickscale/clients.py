@@ -1,4 +1,4 @@
-"""Where a request comes from: one answer for limits, logs, mails and lists of networks."""
+"""Find out where a request comes from, for limits, logs, mails and network lists alike."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from django.http import HttpRequest
 from quickscale.conf import app_settings
 
 IPV6_PREFIX = 64
-"""A provider gives a customer a whole network of this size, so an address in it costs nothing."""
+"""Providers give each customer a whole network of this size, so its addresses cost nothing."""
 
 
 def client_address(request: HttpRequest) -> str | None:
     """Return the client's IP address in its shortest form, or ``None`` when it is unknown.
 
-    The server's ``REMOTE_ADDR``, unless ``QUICKSCALE_TRUSTED_PROXY_COUNT`` says that proxies stand
-    before it. Each proxy adds the address of its own client at the end of ``X-Forwarded-For``, so
-    with two proxies the second entry from the end counts, and what a visitor wrote before it does
-    not. ``None`` when that entry is missing or not an address, and for a request that came through
-    a Unix socket without the header.
+    This is the server's ``REMOTE_ADDR``, unless ``QUICKSCALE_TRUSTED_PROXY_COUNT`` says that there
+    are proxies in front of it. Each proxy appends the address of its client to
+    ``X-Forwarded-For``. With two proxies, the second entry from the end counts, and entries that a
+    visitor forged before it do not. The result is ``None`` if that entry is missing or is not an
+    address, or if a request came through a Unix socket without the header.
     """
     address = _address(request)
     return None if address is None else str(address)
 
 
 def client_network(request: HttpRequest) -> str:
-    """Return what a limit counts by: the address, its /64 network for IPv6, or ``"unknown"``."""
+    """Return the key of a rate limit: the address, its /64 network for IPv6, or ``"unknown"``."""
     address = _address(request)
     if isinstance(address, IPv6Address):
         return str(ip_network((address, IPV6_PREFIX), strict=False))

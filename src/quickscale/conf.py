@@ -1,4 +1,4 @@
-"""How each app reads its settings: one typed property for each, read at use, never cached."""
+"""Read the settings of each app: one typed property per setting, never cached."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PAGE_POLICY: Mapping[str, Sequence[str]] = {
 
 
 class AppSettings:
-    """Base of an app's settings object.
+    """The base of an app's settings object.
 
     A subclass sets ``prefix`` and has one property for each setting: the property ``buy_url`` of
     the prefix ``QUICKSCALE_CREDITS_`` documents and reads ``QUICKSCALE_CREDITS_BUY_URL``.
@@ -50,10 +50,10 @@ class AppSettings:
 
 
 def load_hook(setting: str, default: str) -> Callable[..., Any]:
-    """The callable that a dotted-path setting names.
+    """Return the callable that a dotted-path setting names.
 
     Raises:
-        ImproperlyConfigured: the path can't be imported or isn't callable; names the setting.
+        ImproperlyConfigured: the path can't be imported or isn't callable.
     """
     path = getattr(settings, setting, default)
     try:
@@ -73,64 +73,75 @@ class FoundationSettings(AppSettings):
 
     @property
     def brand_name(self) -> str:
-        """The name of the site as people read it: in pages, in mails, on receipts. Default:
-        ``"QuickScale"``."""
+        """The name of the site as people read it in pages, mails and receipts.
+
+        Default: ``"QuickScale"``.
+        """
         return str(self._get("BRAND_NAME", "QuickScale"))
 
     @property
     def content_security_policy(self) -> Mapping[str, Sequence[str]]:
         """The policy that :class:`quickscale.csp.PagePolicyMiddleware` sends with our pages: the
-        sources for each directive, such as ``{"default-src": ["'self'"]}``. Default: what our pages
-        need, which is the site itself, pictures as ``data:``, and forms that lead to Stripe's
-        pages."""
+        sources for each directive, such as ``{"default-src": ["'self'"]}``.
+
+        Default: what our pages need, namely the site itself, images as ``data:`` URLs, and forms
+        that lead to Stripe's pages.
+        """
         return self._get("CONTENT_SECURITY_POLICY", PAGE_POLICY)
 
     @property
     def elements(self) -> str:
         """The look of our pages: ``"bulma"``, ``"bootstrap5"``, ``"plain"``, or the name of a
-        folder below ``quickscale/elements`` in the site's templates. Default: ``"bulma"`` where the
-        dashboard, which brings Bulma, is installed, else ``"plain"``."""
+        folder below ``quickscale/elements`` in the site's templates.
+
+        Default: ``"bulma"`` if the dashboard, which includes Bulma, is installed, otherwise
+        ``"plain"``.
+        """
         default = "bulma" if apps.is_installed("quickscale_dashboard") else "plain"
         return self._get("ELEMENTS", default)
 
     @property
     def encryption_keys(self) -> Sequence[str]:
-        """The keys of :mod:`quickscale.secrets`, the newest first, as its ``generate_key()``
-        makes them. Default: keys that are derived from ``SECRET_KEY`` and
-        ``SECRET_KEY_FALLBACKS``."""
+        """The keys of :mod:`quickscale.secrets`, newest first; ``generate_key()`` creates one.
+
+        Default: keys derived from ``SECRET_KEY`` and ``SECRET_KEY_FALLBACKS``.
+        """
         return self._get("ENCRYPTION_KEYS", [])
 
     @property
     def get_owner(self) -> Callable[..., Any]:
-        """Dotted path to ``hook(*, request)``: the owner that a request acts for, or ``None``.
+        """Dotted path to ``hook(*, request)``, which returns the owner that a request acts for, or
+        ``None``.
 
-        With a team as owner, return the team that the user has chosen. Default:
+        If owners are teams, return the team that the user has chosen. Default:
         ``"quickscale.owner.request_user"``.
         """
         return self._hook("GET_OWNER", "quickscale.owner.request_user")
 
     @property
     def owners_of_user(self) -> Callable[..., Any]:
-        """Dotted path to ``hook(*, user)``: the owners that a user may act for, where no request
-        tells which. Commands and the admin find an owner by a user's address with it. Default:
-        ``"quickscale.owner.user_itself"``."""
+        """Dotted path to ``hook(*, user)``, which returns the owners that a user may act for.
+
+        Commands and the admin use it to find an owner by a user's email address. Default:
+        ``"quickscale.owner.user_itself"``.
+        """
         return self._hook("OWNERS_OF_USER", "quickscale.owner.user_itself")
 
     @property
     def owner_model(self) -> str:
-        """``"app_label.Model"`` of who owns credits and pays: the user, or any model of the site,
-        such as a team.
+        """The model that owns credits and pays, as ``"app_label.Model"``: the user model, or any
+        model of the site, such as a team.
 
-        Set it before the first ``migrate``, which makes the foreign keys. Where the database and
-        the setting disagree, credits and payments are refused with ``ImproperlyConfigured``, and
-        ``check --database default`` says so. Default: ``AUTH_USER_MODEL``.
+        Set it before the first ``migrate``, which creates the foreign keys. If the database and the
+        setting disagree, credits and payments are refused with ``ImproperlyConfigured``, and
+        ``check --database default`` reports it. Default: ``AUTH_USER_MODEL``.
         """
         return self._get("OWNER_MODEL", settings.AUTH_USER_MODEL)
 
     @property
     def trusted_proxy_count(self) -> int:
-        """How many of your own proxies stand in front of the site, each of which adds its client's
-        address to ``X-Forwarded-For``. With 0 the header is not believed. Default: ``0``."""
+        """The number of your own proxies in front of the site, each of which appends its client's
+        address to ``X-Forwarded-For``. With 0, the header is ignored. Default: ``0``."""
         return self._get("TRUSTED_PROXY_COUNT", 0)
 
 

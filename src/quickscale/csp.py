@@ -1,4 +1,4 @@
-"""A Content-Security-Policy for the pages of our apps only, beside whatever the site's own have."""
+"""A Content-Security-Policy for the pages of our apps only, whatever the site's own pages have."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ OURS = ("quickscale", "allauth")
 
 
 class PagePolicyMiddleware(MiddlewareMixin):
-    """Sends ``QUICKSCALE_CONTENT_SECURITY_POLICY`` with the pages of our apps and of allauth.
+    """Send ``QUICKSCALE_CONTENT_SECURITY_POLICY`` with the pages of our apps and of allauth.
 
-    Place it last in ``MIDDLEWARE``: a policy that a view has set stays, and django-csp or Django's
-    own middleware, which stand before it, leave what it has set.
+    Place it last in ``MIDDLEWARE``. It keeps a policy that a view has set, and django-csp or
+    Django's own middleware, which come before it, keep the policy that it has set.
     """
 
     def process_response(
@@ -29,6 +29,6 @@ class PagePolicyMiddleware(MiddlewareMixin):
 
 
 def policy() -> str:
-    """The policy of the setting, as the header has it."""
+    """Return the setting's policy in the form of the header."""
     directives = app_settings.content_security_policy.items()
     return "; ".join(" ".join([name, *sources]) for name, sources in directives)

@@ -1,4 +1,4 @@
-"""The folder in a project for what the apps keep there in development, out of version control."""
+"""The folder in a project where the apps store development data, outside version control."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def make_data_folder(folder: Path) -> None:
-    """Make a folder. Git ignores one of our name; any other may hold things of the site's."""
+    """Create a folder. Git ignores one with our name; any other may contain the site's files."""
     is_new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     if is_new and folder.name == ".quickscale":

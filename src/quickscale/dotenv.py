@@ -1,4 +1,4 @@
-"""Writes a project's ``.env`` for one machine: ``python -m quickscale.dotenv``, in its folder."""
+"""Write a project's ``.env`` for one machine: run ``python -m quickscale.dotenv`` in its folder."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pathlib import Path
 
 
 def write_dotenv(folder: Path) -> Path:
-    """Make ``.env`` of ``.env.example``, with a secret key of its own; only the owner can read it.
+    """Create ``.env`` from ``.env.example`` with a new secret key; only its owner can read it.
 
     Raises:
-        FileExistsError: there is one; it is left as it is.
+        FileExistsError: ``.env`` already exists; it is not changed.
     """
     example = (folder / ".env.example").read_text(encoding="utf-8")
     key = f"SECRET_KEY={secrets.token_urlsafe(50)}"
@@ -26,6 +26,6 @@ if __name__ == "__main__":
     try:
         print(f"Wrote {write_dotenv(Path())}")  # noqa: T201
     except FileExistsError:
-        sys.exit("There is a .env already; it was left as it is.")
+        sys.exit("There is already a .env; it was not changed.")
     except FileNotFoundError:
         sys.exit("There is no .env.example here. Run this in the folder of manage.py.")

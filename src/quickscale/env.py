@@ -1,4 +1,4 @@
-"""The environment of a generated project: typed, and all problems told at once."""
+"""Read the environment of a generated project, with types, and report all problems at once."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ except ImportError as error:
 
 
 class Env(environs.Env):
-    """Reads the environment and ``.env`` below ``base_dir``.
+    """Read the environment and ``.env`` in ``base_dir``.
 
-    Every problem is kept until :meth:`seal`, which tells them all; a value that has one is ``None``
-    until then.
+    Problems are collected until :meth:`seal` reports all of them; until then, a value with a
+    problem is ``None``.
     """
 
     def __init__(self, base_dir: Path) -> None:
@@ -31,11 +31,11 @@ class Env(environs.Env):
         self.read_env(str(base_dir / ".env"), recurse=False)
 
     def database(self, name: str = "DATABASE_URL", *, debug: bool | None) -> dict[str, Any]:
-        """Django's ``DATABASES["default"]``, by the address in the variable.
+        """Return Django's ``DATABASES["default"]`` from the URL in the variable.
 
-        With ``debug`` it may be missing: then the embedded PostgreSQL keeps its data in
-        ``.quickscale/postgres`` below the project. Otherwise it is required, for what a container
-        keeps in its folder is gone with the next deployment.
+        With ``debug`` the variable is optional: the default is an embedded PostgreSQL with its data
+        in ``.quickscale/postgres`` in the project. Without ``debug`` it is required, because data
+        in a container's folder is lost at the next deployment.
         """
         if debug and not self.str(name, ""):
             own = embedded_url(self.base_dir / ".quickscale" / "postgres")
@@ -43,15 +43,15 @@ class Env(environs.Env):
         return dict(self.dj_db_url(name, conn_health_checks=True) or {})
 
     def admins(self, name: str = "ADMINS") -> list[Any]:
-        """Django's ``ADMINS``, from addresses with commas between them.
+        """Return Django's ``ADMINS`` from a comma-separated list of addresses.
 
-        Until Django 6.0 each is a pair of a name and an address.
+        Before Django 6.0, each entry is a pair of a name and an address.
         """
         addresses: list[str] = self.list(name, [])
         return addresses if django.VERSION >= (6, 0) else [("", each) for each in addresses]
 
     def email(self, *, debug: bool | None) -> dict[str, Any]:
-        """Django's settings for sending mail: ``MAILERS`` from Django 6.1 on, ``EMAIL_*`` before.
+        """Return Django's mail settings: ``MAILERS`` from Django 6.1 on, ``EMAIL_*`` before.
 
         With ``debug``, mails are printed unless ``EMAIL_HOST`` names a server.
         """
@@ -78,10 +78,10 @@ class Env(environs.Env):
         }
 
     def security(self, *, debug: bool | None) -> dict[str, Any]:
-        """Django's settings for HTTPS, cookies and proxies.
+        """Return Django's settings for HTTPS, cookies and proxies.
 
-        Without ``debug``, HTTPS is demanded, cookies are sent by HTTPS only, and browsers are told
-        to insist on it for this host.
+        Without ``debug``, HTTPS is required, cookies are sent over HTTPS only, and browsers are
+        told to use only HTTPS for this host.
         """
         proxy = self.bool("BEHIND_PROXY", False)
         return {
@@ -89,7 +89,7 @@ class Env(environs.Env):
             "CSRF_COOKIE_SECURE": not debug,
             "SESSION_COOKIE_SECURE": not debug,
             "SECURE_SSL_REDIRECT": not debug,
-            # Machines ask for them, inside the network.
+            # Machines inside the network request these URLs.
             "SECURE_REDIRECT_EXEMPT": ["^healthz$", "^readyz$"],
             "SECURE_PROXY_SSL_HEADER": ("HTTP_X_FORWARDED_PROTO", "https") if proxy else None,
             "SECURE_HSTS_SECONDS": self.int("SECURE_HSTS_SECONDS", 0 if debug else 3600),
@@ -99,7 +99,7 @@ class Env(environs.Env):
         }
 
     def stripe(self) -> dict[str, Any]:
-        """The settings of ``quickscale_stripe`` that differ between machines."""
+        """Return the settings of ``quickscale_stripe`` that differ between machines."""
         return {
             "QUICKSCALE_STRIPE_ENABLED": self.bool("STRIPE_ENABLED", True),
             "QUICKSCALE_STRIPE_LIVE_MODE": self.bool("STRIPE_LIVE_MODE", False),

@@ -4,7 +4,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 
 class MissingExtraError(ImproperlyConfigured):
-    """An optional dependency is needed and not installed; the message names the extra."""
+    """A required optional dependency is not installed; the message names the extra."""
 
     def __init__(self, need: str, extra: str, otherwise: str = "") -> None:
         self.extra = extra

@@ -1,4 +1,4 @@
-"""Filters that all apps share. They need django-filter, which the extras of the apps bring."""
+"""Filters that all apps share. They need django-filter, which the apps' extras install."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class SinceFilter(django_filters.DateFilter):  # type: ignore[misc]
-    """Rows from a day of the current time zone on, by a range that an index serves."""
+    """Filter rows from a day in the current time zone on, as a range that an index serves."""
 
     of_day, comparison, default_label = time.min, "gte", _("From")
 
@@ -30,6 +30,6 @@ class SinceFilter(django_filters.DateFilter):  # type: ignore[misc]
 
 
 class UntilFilter(SinceFilter):
-    """Rows up to a day of the current time zone, that day included."""
+    """Filter rows up to and including a day in the current time zone."""
 
     of_day, comparison, default_label = time.max, "lte", _("To")

@@ -1,6 +1,6 @@
-"""How numbers, credits, money and times read: in pages, mails, receipts and the admin.
+"""Format numbers, credits, money and times for pages, mails, receipts and the admin.
 
-Everything here returns plain text in the reader's language and time zone. In templates, use the
+All functions return plain text in the reader's language and time zone. In templates, use the
 filters of the same names after ``{% load quickscale %}``.
 """
 
@@ -28,7 +28,7 @@ _LETTER_BESIDE_DIGIT = re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
 
 
 def format_number(value: Decimal | int, *, signed: bool = False, min_places: int = 0) -> str:
-    """Format a number by Django's formats of the language, which a site can override.
+    """Format a number with Django's formats for the language, which a site can override.
 
     A fraction is never rounded and has no trailing zeros beyond ``min_places``. ``signed`` puts a
     plus sign before a positive number.
@@ -42,12 +42,12 @@ def format_credits(amount: Decimal | int, *, signed: bool = False) -> str:
 
 
 def plural_number(amount: Decimal | int) -> int:
-    """What the plural of a language goes by: a fraction reads like more than one."""
+    """Return the number that decides the plural form; a fraction counts as more than one."""
     return int(amount) if amount == int(amount) else 2
 
 
 def in_credits(amount: Decimal | int) -> str:
-    """Format a number of credits with its word: "1 credit", "2.5 credits"."""
+    """Format a number of credits with the word, such as "1 credit" or "2.5 credits"."""
     text = ngettext("%(amount)s credit", "%(amount)s credits", plural_number(amount))
     return text % {"amount": format_credits(amount)}
 
@@ -55,12 +55,12 @@ def in_credits(amount: Decimal | int) -> str:
 def format_money(amount: int | Decimal, currency: str, *, signed: bool = False) -> str:
     """Format minor units of a currency: 1250 and "usd" as "$12.50".
 
-    A fraction of a minor unit, such as the price of one credit, is shown in full. The position of
-    the currency is that of Unicode's CLDR; a code such as KWD stands apart from the number
+    A fraction of a minor unit, such as the price of one credit, is shown in full. Unicode's CLDR
+    decides the position of the currency, and separates a code such as KWD from the number
     (unicode.org/reports/tr35, currencySpacing).
 
     Raises:
-        MissingExtraError: Babel, which knows the currencies, is not installed.
+        MissingExtraError: Babel, which has the currencies, is not installed.
     """
     try:
         from babel.numbers import get_currency_precision, get_currency_symbol
@@ -86,7 +86,7 @@ def format_moment(moment: datetime) -> str:
     """Format a moment with the name of its time zone: "Nov. 28, 2026, 7:19 p.m. CET"."""
     local = timezone.localtime(moment)
     zone = format_date(local, "T")
-    # Zones without a name are called by their offset.
+    # Time zones without a name are shown by their offset.
     name = f"UTC{zone}".replace("-", MINUS) if zone[:1] in "+-" else zone
     return f"{date_format(local, 'DATETIME_FORMAT')} {name}"
 

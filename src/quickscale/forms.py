@@ -11,7 +11,7 @@ from quickscale.lookup import OwnerNotFoundError, find_owner
 
 
 class OwnerField(forms.CharField):
-    """The owner that a user's email address or the owner's primary key names."""
+    """A field for an owner, named by a user's email address or the owner's primary key."""
 
     def __init__(self, **options: Any) -> None:
         options.setdefault("label", _("Owner"))

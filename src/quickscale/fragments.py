@@ -1,4 +1,4 @@
-"""One URL for a page and for the fragment that HTMX swaps into it."""
+"""Serve a page and the fragment that HTMX swaps into it from one URL."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.views.generic.base import TemplateResponseMixin, View
 
 
 def wants_fragment(request: HttpRequest) -> bool:
-    """Whether HTMX asks for a part of a page, not for a page it shows in full."""
+    """Whether HTMX asks for a part of a page instead of a whole page."""
     headers = request.headers
     return (
         headers.get("HX-Request") == "true"
@@ -21,7 +21,7 @@ def wants_fragment(request: HttpRequest) -> bool:
 
 
 class FragmentMixin(TemplateResponseMixin, View):
-    """Renders ``fragment_name`` for an HTMX request and ``template_name`` for any other."""
+    """Render ``fragment_name`` for an HTMX request and ``template_name`` for any other."""
 
     fragment_name: str
 

@@ -1,7 +1,7 @@
-"""Links between the pages of our apps, also where their URLs begin with parameters of the site's.
+"""Links between the pages of our apps, even if their URLs start with parameters of the site.
 
-A site that mounts them below ``projects/<slug:project>/`` links them within the project that the
-request is in.
+If a site mounts the pages below ``projects/<slug:project>/``, they link to each other within the
+project of the request.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from django.views.generic import TemplateView
 
 
 def page_url(request: HttpRequest | None, name: str, /, **kwargs: Any) -> str:
-    """Reverse the URL of a page, with the parameters of the present page's URL that it takes.
+    """Reverse the URL of a page, reusing the parameters of the current page's URL that it takes.
 
-    As many as can be are used, by whichever instance of the app's URLs takes them; the instance
-    that the present page is in comes first. The page's own parameters are ``kwargs``.
+    It reuses as many parameters as any instance of the app's URLs takes; the current page's
+    instance is tried first. ``kwargs`` are the page's own parameters.
 
     Raises:
         NoReverseMatch: the site has no such page, or it takes other parameters.
@@ -36,7 +36,7 @@ def page_url(request: HttpRequest | None, name: str, /, **kwargs: Any) -> str:
 
 
 def _instances(name: str, present: str) -> Iterator[str]:
-    """The name in each instance of its app's URLs, the present one first."""
+    """Yield the name in each instance of its app's URLs, the current one first."""
     app, colon, rest = name.partition(":")
     instances = get_resolver().app_dict.get(app, [app])
     for instance in sorted(instances, key=lambda each: each != present):
@@ -44,7 +44,7 @@ def _instances(name: str, present: str) -> Iterator[str]:
 
 
 def has_page(name: str) -> bool:
-    """Whether the site has a URL of that name, whatever parameters it takes."""
+    """Whether the site has a URL with that name, whatever parameters it takes."""
     resolver: URLResolver = get_resolver()
     *namespaces, last = name.split(":")
     for namespace in namespaces:
@@ -56,7 +56,7 @@ def has_page(name: str) -> bool:
 
 
 class PageView(TemplateView):
-    """A page whose URL may begin with the site's parameters: its template has no such variables."""
+    """A page whose URL may start with the site's parameters, which are kept from its template."""
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         return self.render_to_response(self.get_context_data())

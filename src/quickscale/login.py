@@ -1,11 +1,11 @@
-"""Sessions that end: people sign in again, and come back to the page that they had before them.
+"""After a session ends, let people sign in again and return to the page they were on.
 
-Django sends them back to the URL that was refused. When HTMX asked for it, or a form was sent to
-it, that is not a page: the answer would be a fragment, or "405 Method Not Allowed". And HTMX
-follows a redirect unseen, so that the sign-in page would stand in the middle of the other.
+Django sends them back to the URL that was refused. If HTMX requested that URL or a form was sent to
+it, it is not a page: they would get a fragment or "405 Method Not Allowed". HTMX also follows
+redirects silently, so the sign-in page would appear inside the current page.
 
-The views of our apps use :class:`LoginRequiredMixin`; :class:`LoginRedirectMiddleware` does the
-same for a site's own, however they ask for a login.
+The views of our apps use :class:`LoginRequiredMixin`. :class:`LoginRedirectMiddleware` does the
+same for a site's own views, however they require a login.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")
 
 
 def redirect_to_login(request: HttpRequest) -> HttpResponse:
-    """Send a visitor to ``LOGIN_URL``, from where the way leads back to the page on the screen."""
+    """Redirect a visitor to ``LOGIN_URL``, which then leads back to the page on the screen."""
     return _lead_back(request, views.redirect_to_login(request.get_full_path()))
 
 
 class LoginRequiredMixin(mixins.LoginRequiredMixin):
-    """Django's, with the way back of :func:`redirect_to_login`."""
+    """Django's mixin, but with the redirect of :func:`redirect_to_login`."""
 
     request: HttpRequest
 
@@ -46,7 +46,7 @@ class LoginRequiredMixin(mixins.LoginRequiredMixin):
 
 
 class OwnerRequiredMixin(LoginRequiredMixin, View):
-    """Sets ``owner``, for whom the request acts; a user who acts for nobody gets a 403."""
+    """Set ``owner``, for whom the request acts; a user who acts for nobody gets a 403."""
 
     owner: Any
 
@@ -59,7 +59,7 @@ class OwnerRequiredMixin(LoginRequiredMixin, View):
 
 
 class LoginRedirectMiddleware(MiddlewareMixin):
-    """Gives redirects to the sign-in the way back of :func:`~quickscale.login.redirect_to_login`.
+    """Make redirects to the sign-in behave like :func:`~quickscale.login.redirect_to_login`.
 
     Place it after ``AuthenticationMiddleware``.
     """
@@ -73,10 +73,10 @@ class LoginRedirectMiddleware(MiddlewareMixin):
 
 
 def page_of(request: HttpRequest) -> str:
-    """Return the path of the page on the screen from which the request came, or an empty string.
+    """Return the path of the page on the screen that sent the request, or an empty string.
 
-    HTMX tells it, and for a form the browser, by ``Referer``; where it doesn't, the form's own
-    address is as good as any. Never an address of another site.
+    HTMX sends it in a header. For a form, the browser sends it as ``Referer``; without one, the
+    form's own URL is used. It is never a URL of another site.
     """
     if wants_fragment(request):
         page = request.headers.get("HX-Current-URL", "")
@@ -90,7 +90,7 @@ def page_of(request: HttpRequest) -> str:
 
 
 def _lead_back(request: HttpRequest, response: HttpResponseRedirect) -> HttpResponse:
-    """Change a redirect that asks for a login; leave any other alone."""
+    """Change a redirect to the login; return any other response unchanged."""
     target = urlsplit(response.url)
     query = QueryDict(target.query, mutable=True)
     back = query.get(REDIRECT_FIELD_NAME)

@@ -13,17 +13,17 @@ _MOST_NAMED = 10
 
 
 class OwnerNotFoundError(LookupError):
-    """No owner, or more than one, has that name; the message says so."""
+    """No owner or several owners have that name; the message says which."""
 
 
 def find_owner(name: str, *, using: str | None = None) -> Any:
     """Find the owner that a user's email address or the owner's primary key names.
 
-    A user stands for the owner that ``QUICKSCALE_OWNERS_OF_USER`` gives, such as a team. ``using``
-    is the database to look in; by default the router's choice.
+    A user stands for the owner that ``QUICKSCALE_OWNERS_OF_USER`` returns, such as a team.
+    ``using`` is the database to search, by default the router's choice.
 
     Raises:
-        OwnerNotFoundError: there is none, or several users have that address, or the user may act
+        OwnerNotFoundError: no owner matches, several users have that address, or the user may act
             for several owners.
     """
     if "@" not in name:

@@ -1,4 +1,4 @@
-"""The mails of all apps: a subject, a text and an HTML part, each from a template.
+"""Make the mails of all apps: a subject, a text and an HTML part, each from a template.
 
 The parts extend ``quickscale/email/base.txt`` and ``quickscale/email/base.html``.
 """
@@ -21,14 +21,14 @@ def make_mail(
     *,
     reply_to: Sequence[str] = (),
 ) -> EmailMultiAlternatives:
-    """Make a mail of ``<template>_subject.txt``, ``_message.txt`` and ``_message.html``.
+    """Make a mail from ``<template>_subject.txt``, ``_message.txt`` and ``_message.html``.
 
-    The templates find ``brand_name`` beside what ``context`` has.
+    The templates get ``brand_name`` in addition to ``context``.
     """
     context = {"brand_name": brand_name(), **context}
     subject = render_to_string(f"{template}_subject.txt", context)
     message = EmailMultiAlternatives(
-        subject=" ".join(subject.split()),  # A header has one line, whatever the values have.
+        subject=" ".join(subject.split()),  # A header has one line, even if the values have more.
         body=render_to_string(f"{template}_message.txt", context),
         from_email=from_email(),
         to=to,

@@ -17,19 +17,19 @@ def register(names: Iterable[str], render: Render) -> None:
     """Register an app's mails; call it from the app's ``ready()``.
 
     Args:
-        names: what the templates' names begin with, such as ``"account/email/login_code"``.
-        render: makes the mail of that name from sample data, which must not need the database.
+        names: the prefixes of the templates' names, such as ``"account/email/login_code"``.
+        render: makes the mail with that name from sample data, which must not need the database.
     """
     _renders.update(dict.fromkeys(names, render))
 
 
 def names() -> list[str]:
-    """The names of all mails, in the order in which they were registered."""
+    """Return the names of all mails in the order of their registration."""
     return list(_renders)
 
 
 def render(request: HttpRequest, name: str) -> EmailMultiAlternatives:
-    """Make the mail of that name from sample data.
+    """Make the mail with that name from sample data.
 
     Raises:
         KeyError: no app has such a mail.

@@ -1,4 +1,4 @@
-"""What the management commands of all apps share."""
+"""Code that the management commands of all apps share."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ T = TypeVar("T")
 
 
 class ReportingCommand(BaseCommand):
-    """A command whose outcome people and programs can read.
+    """A command whose result people and programs can read.
 
-    With ``--json`` it writes one JSON document to standard output, and nothing else there. It ends
-    with status 0, or with 1 when it could not do its work or when what it checks is wrong.
+    With ``--json`` it writes one JSON document, and nothing else, to standard output. Its exit
+    status is 0, or 1 if it could not do its work or a check found something wrong.
     """
 
     has_dry_run: ClassVar[bool] = False
     database_help: ClassVar[str] = ""
-    """What ``--database`` chooses; without this text, the command has no such option."""
+    """The help text of ``--database``; without it, the command has no such option."""
 
     as_json = False
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--json", action="store_true", help="answer in JSON")
+        parser.add_argument("--json", action="store_true", help="write the result as JSON")
         if self.has_dry_run:
             parser.add_argument(
-                "--dry-run", action="store_true", help="show what would happen, write nothing"
+                "--dry-run", action="store_true", help="show what would happen, but write nothing"
             )
         if self.database_help:
             parser.add_argument(
@@ -45,7 +45,7 @@ class ReportingCommand(BaseCommand):
         return super().execute(*args, **options)
 
     def answer(self, data: Any, text: str) -> None:
-        """Write the outcome: ``data`` as JSON where that was asked for, else ``text``."""
+        """Write the result: ``data`` as JSON if requested, otherwise ``text``."""
         if self.as_json:
             self.stdout.write(json.dumps(data, cls=DjangoJSONEncoder, indent=2))
         else:
@@ -57,7 +57,7 @@ class ReportingCommand(BaseCommand):
             self.stdout.write(text)
 
     def progress(self, items: Sequence[T]) -> Iterator[T]:
-        """Yield the items, and show a count on the terminal while they are worked on."""
+        """Yield the items, and show a count on the terminal while they are processed."""
         for number, item in enumerate(items, start=1):
             self.report(f"{number}/{len(items)}")
             yield item
@@ -65,7 +65,7 @@ class ReportingCommand(BaseCommand):
             self.report("\n")
 
     def report(self, progress: str) -> None:
-        """Show on the terminal how far the work is, in place of what was shown before."""
+        """Show the progress on the terminal, replacing what was shown before."""
         if self.stderr.isatty():
             self.stderr.write(f"\r{progress}", ending="")
             self.stderr.flush()

@@ -15,9 +15,9 @@ __all__ = ["LoginRedirectMiddleware", "MethodNotAllowedMiddleware"]
 
 
 class MethodNotAllowedMiddleware(MiddlewareMixin):
-    """Renders the site's template ``405.html``, where Django sends an empty page.
+    """Render the site's template ``405.html`` where Django sends an empty page.
 
-    Django has a handler for 400, 403, 404 and 500, and none for a URL that takes no GET.
+    Django has handlers for 400, 403, 404 and 500, but none for a URL that does not allow GET.
     """
 
     def process_response(

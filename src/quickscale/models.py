@@ -1,1 +1,1 @@
-"""Empty: the foundation has no models, but Django sends ``post_migrate`` only to apps with this."""
+"""The foundation has no models, but Django sends ``post_migrate`` only to apps with this module."""

@@ -1,6 +1,6 @@
 """The kinds of notifications that the apps send. Each app registers its own.
 
-Nothing sends them yet; the app that does reads :data:`kinds`.
+Nothing sends them yet. The app that does will read :data:`kinds`.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ class Kind:
     """One kind of notification, which people can switch on and off for each channel.
 
     Args:
-        name: never changes, and begins with the app's subject, such as ``"credits.low"``.
-        label: what people read.
+        name: never changes, and starts with the app's subject, such as ``"credits.low"``.
+        label: the text that people read.
         channels: where it can be sent: the list in the app, or a mail.
         opt_in: the channels that are off until a person switches them on.
-        mandatory: whether nobody can switch it off, as for security and receipts.
+        mandatory: whether people can't switch it off, as with security notices and receipts.
         digestible: whether it may wait for a daily or weekly mail.
-        cooldown: the shortest time between two of the kind to one person.
+        cooldown: the shortest time between two notifications of this kind to one person.
 
     Raises:
         ValueError: ``opt_in`` has a channel that ``channels`` lacks.

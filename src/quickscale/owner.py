@@ -1,6 +1,6 @@
-"""Who owns credits and pays: the user, or any model that ``QUICKSCALE_OWNER_MODEL`` names.
+"""The owner of credits, who pays: the user, or any model that ``QUICKSCALE_OWNER_MODEL`` names.
 
-Set it before the first ``migrate``: the foreign keys are created by then (see
+Set it before the first ``migrate``, which creates the foreign keys (see
 ``quickscale.checks.check_owner``).
 """
 
@@ -18,20 +18,20 @@ from django.http import HttpRequest
 
 from quickscale.conf import app_settings
 
-#: An owner is about to be forgotten. Sent with ``owner``, for apps to erase what names them.
+#: An owner is about to be forgotten. Sent with ``owner``, so that apps can erase personal data.
 forgetting_owner = Signal()
 
 
 def owner_model_name() -> str:
-    """``"app_label.Model"`` of the owner; ``AUTH_USER_MODEL`` unless the site sets another."""
+    """Return the owner model as ``"app_label.Model"``, by default ``AUTH_USER_MODEL``."""
     return app_settings.owner_model
 
 
 def get_owner_model() -> type[models.Model]:
-    """The owner's model class.
+    """Return the owner's model class.
 
     Raises:
-        ImproperlyConfigured: ``QUICKSCALE_OWNER_MODEL`` names no installed model.
+        ImproperlyConfigured: ``QUICKSCALE_OWNER_MODEL`` does not name an installed model.
     """
     name = owner_model_name()
     try:
@@ -43,44 +43,44 @@ def get_owner_model() -> type[models.Model]:
 
 
 def owner_dependency() -> SwappableTuple:
-    """What a migration with a key to the owner depends on."""
+    """Return the dependency of a migration with a foreign key to the owner."""
     return migrations.swappable_dependency(owner_model_name())
 
 
 def get_owner(request: HttpRequest) -> Any:
-    """The owner that a request acts for, by the hook ``QUICKSCALE_GET_OWNER(*, request)``.
+    """Return the owner that a request acts for, from the hook ``QUICKSCALE_GET_OWNER``.
 
-    Returns an instance of the owner model, or ``None`` for a visitor who acts for nobody.
+    The result is an instance of the owner model, or ``None`` for a visitor who acts for nobody.
     """
     return app_settings.get_owner(request=request)
 
 
 def request_user(*, request: HttpRequest) -> Any:
-    """The default of ``QUICKSCALE_GET_OWNER``: the user who is logged in."""
+    """Return the user who is logged in; the default of ``QUICKSCALE_GET_OWNER``."""
     return request.user if request.user.is_authenticated else None
 
 
 def owners_of_user(user: Any) -> list[Any]:
-    """The owners that a user may act for, by the hook ``QUICKSCALE_OWNERS_OF_USER(*, user)``."""
+    """Return the owners that a user may act for, from the hook ``QUICKSCALE_OWNERS_OF_USER``."""
     return list(app_settings.owners_of_user(user=user))
 
 
 def user_itself(*, user: Any) -> list[Any]:
-    """The default of ``QUICKSCALE_OWNERS_OF_USER``: the user, where users are the owners."""
+    """Return the user if users are owners; the default of ``QUICKSCALE_OWNERS_OF_USER``."""
     return [user] if isinstance(user, get_owner_model()) else []
 
 
 def forget_owner(owner: Any) -> None:
-    """Delete an owner, and with them what names them in the tables of our apps.
+    """Delete an owner and their personal data in the tables of our apps.
 
-    ``owner.delete()`` alone keeps who they were with the journal of their credits, and their
-    address as Stripe has it. This keeps neither; receipts stay as they were given out, for the law
-    asks for them. Running subscriptions end first, and the customer at Stripe is deleted.
+    ``owner.delete()`` alone keeps the owner's name with the journal of their credits, and the
+    email address that Stripe has. This function erases both. Receipts stay as issued, because the
+    law requires them. Active subscriptions are ended first, and the customer at Stripe is deleted.
 
     Raises:
-        ProtectedError: rows of the site's own keep the owner; nothing has happened.
-        Exception: an app can't let go of the owner, such as when Stripe is out of reach. The owner
-            is still there; try again.
+        ProtectedError: the site's own rows protect the owner; nothing has changed.
+        Exception: an app can't forget the owner, for example because Stripe is unreachable. The
+            owner still exists; try again.
     """
     using = router.db_for_write(type(owner), instance=owner)
     Collector(using=using, origin=owner).collect([owner])
@@ -89,7 +89,7 @@ def forget_owner(owner: Any) -> None:
 
 
 def owner_email(owner: Any) -> str:
-    """The address for mails to an owner: its ``email``, or ``get_email()``; else empty."""
+    """Return an owner's email address from ``email`` or ``get_email()``, or an empty string."""
     if hasattr(owner, "get_email"):
         return str(owner.get_email())
     return str(getattr(owner, "email", "") or "")

@@ -1,7 +1,7 @@
-"""The owner model is fixed by the first migrate: what a later setting would mix up is refused.
+"""Refuse to work if the owner model is not the one of the first ``migrate``.
 
-Django says nothing when ``QUICKSCALE_OWNER_MODEL`` changes after that. The database's key still
-refers to the old model, and the team number 7 would be given what the user number 7 owns.
+Django does not report it if ``QUICKSCALE_OWNER_MODEL`` changes after that. The database's key still
+refers to the old model, so team number 7 would get what user number 7 owns.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from django.db.models.signals import post_migrate
 
 from quickscale.owner import get_owner_model, owner_model_name
 
-# What the key refers to, and whether that is the owner's table. A partition's key is its parent's.
+# The table that the key refers to, and whether it is the owner's. A partition has its parent's key.
 KEY_TO_OWNER = """
     SELECT confrelid::regclass::text, confrelid IS NOT DISTINCT FROM to_regclass(%s)
       FROM pg_constraint JOIN pg_attribute ON attrelid = conrelid AND conkey = ARRAY[attnum]
@@ -28,7 +28,7 @@ _problems: dict[tuple[str, str], str] = {}
 
 
 def watch(model: type[models.Model]) -> None:
-    """Look at the key of ``model`` when the process first connects to a database that has it."""
+    """Check the key of ``model`` when the process first connects to a database that has it."""
 
     def connected(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
         if (model._meta.label, connection.alias) not in _problems:
@@ -43,9 +43,9 @@ def watch(model: type[models.Model]) -> None:
 
 
 def owner_key_problem(model: type[models.Model], connection: BaseDatabaseWrapper) -> str | None:
-    """Say that the key refers to another table than the setting's; empty when it does not.
+    """Return a message if the key refers to another table than the setting's, otherwise "".
 
-    ``None`` where there is no such key.
+    The result is ``None`` if there is no such key.
     """
     if connection.vendor != "postgresql":
         return None
@@ -60,13 +60,13 @@ def owner_key_problem(model: type[models.Model], connection: BaseDatabaseWrapper
     if is_right:
         return ""
     return (
-        f"{table}.owner_id refers to the table {actual}, and "
+        f"{table}.owner_id refers to the table {actual}, but "
         f"QUICKSCALE_OWNER_MODEL is {owner_model_name()} (table {expected})."
     )
 
 
 def require_owner_key(model: type[models.Model], using: str) -> None:
-    """Refuse to look for an owner's rows by a key that was made for another owner model.
+    """Refuse to find an owner's rows by a key that was created for another owner model.
 
     Raises:
         ImproperlyConfigured: the database was migrated for another ``QUICKSCALE_OWNER_MODEL``.
@@ -74,7 +74,7 @@ def require_owner_key(model: type[models.Model], using: str) -> None:
     key = model._meta.label, using
     if key not in _problems:
         connections[using].ensure_connection()
-    # The table may have got another name since: a problem is looked for once more.
+    # The table may have been renamed since, so look for the problem again.
     if _problems.get(key, "unknown") and (problem := _look(model, connections[using])):
         raise ImproperlyConfigured(problem)
 

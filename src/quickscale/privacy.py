@@ -1,6 +1,6 @@
-"""Where the apps keep personal data. Each app registers its tables.
+"""The tables with personal data. Each app registers its own.
 
-Nothing reads them yet; the app that answers requests for a copy or for erasure reads
+Nothing reads them yet. The app that handles requests for a copy or for erasure will read
 :data:`tables`.
 """
 
@@ -25,13 +25,13 @@ class Erase(Protocol):
 
 @dataclass(frozen=True)
 class PersonalData:
-    """What a table holds of a person, and what happens to it when they leave.
+    """A table's personal data, and what happens to it when the person leaves.
 
     Args:
         name: the model, as ``"app_label.Model"``.
-        export: ``export(*, user)`` returns a mapping for each row that is the user's.
-        erase: ``erase(*, user)`` removes what names the user.
-        keep: why the rows stay, where they do; people read it before they leave.
+        export: ``export(*, user)`` returns a mapping for each of the user's rows.
+        erase: ``erase(*, user)`` removes what identifies the user.
+        keep: the reason if the rows stay; people read it before they leave.
 
     Raises:
         ValueError: neither ``erase`` nor ``keep`` is given.

@@ -13,9 +13,9 @@ HTML = {"text/html", "application/xhtml+xml"}
 
 
 def wants_problem(request: HttpRequest) -> bool:
-    """Whether a program asks, by ``Accept``: one that names no HTML, or prefers JSON to it.
+    """Whether ``Accept`` comes from a program: it lacks HTML, or prefers JSON to it.
 
-    Browsers name HTML. A request without ``Accept`` gets a page, as in the rest of Django.
+    Browsers accept HTML. A request without ``Accept`` gets a page, as elsewhere in Django.
     """
     if "Accept" not in request.headers or wants_fragment(request):
         return False
@@ -27,12 +27,12 @@ def wants_problem(request: HttpRequest) -> bool:
 
 
 def problem(status: int, code: str, detail: str, **members: Any) -> JsonResponse:
-    """An answer of ``application/problem+json``.
+    """Return a response of type ``application/problem+json``.
 
     Args:
-        code: what went wrong, for programs; it never changes.
+        code: a code for programs that says what went wrong; it never changes.
         detail: the same in words.
-        members: further figures; numbers of credits as text.
+        members: more data; numbers of credits are text.
     """
     body = {"title": HTTPStatus(status).phrase, "status": status, "code": code, "detail": detail}
     return JsonResponse(body | members, status=status, content_type="application/problem+json")

@@ -1,9 +1,9 @@
-"""What a new project's settings take from the package, so that an upgrade can add to it.
+"""Values that a new project's settings take from the package, so that an upgrade can add to them.
 
-Each function has the name of its setting and returns plain values, which a site may change like any
-others. Functions that return a list take entries to add, and names to leave out, ``without``. An
-entry that is listed here has its place in the order of the list; all others keep the order in which
-they are given. A name in ``without`` that is not listed here raises ``ImproperlyConfigured``.
+Each function is named after its setting and returns plain values that a site can change like any
+others. Functions that return a list take entries to add, and in ``without`` the names to leave out.
+Entries that are listed here keep the order of the list, and all others the order in which they are
+given. A name in ``without`` that is not listed here raises ``ImproperlyConfigured``.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ APPS = (
 """The apps that :func:`installed_apps` knows, in their order."""
 
 DEVELOPMENT_APPS = frozenset({"quickscale_credits.samples", "quickscale_stripe_sandbox"})
-"""The apps that a project has only with ``debug``."""
+"""The apps that a project has only if ``debug`` is on."""
 
 OPTIONAL_APPS = frozenset({"allauth.mfa", "allauth.socialaccount"})
-"""The apps that a project has only where it adds them."""
+"""The apps that a project has only if it adds them."""
 
 MIDDLEWARE = {
     "django.middleware.security.SecurityMiddleware": None,
@@ -65,10 +65,10 @@ MIDDLEWARE = {
     "allauth.account.middleware.AccountMiddleware": "allauth.account",
     "quickscale_accounts.middleware.HtmxFormsMiddleware": "quickscale_accounts",
 }
-"""The middleware that :func:`middleware` knows, in its order, and the app that each belongs to."""
+"""The middleware that :func:`middleware` knows, in order, with the app that each belongs to."""
 
 OPTIONAL_MIDDLEWARE = frozenset({"django.middleware.locale.LocaleMiddleware"})
-"""The middleware that a project has only where it adds it."""
+"""The middleware that a project has only if it adds it."""
 
 CONTEXT_PROCESSORS = {
     "django.template.context_processors.request": None,
@@ -94,10 +94,10 @@ SILENCED_SYSTEM_CHECKS = (
 def installed_apps(
     *additions: str, without: Iterable[str] = (), debug: bool | None = False
 ) -> list[str]:
-    """The site's own apps, whose templates come first, and then those of a project.
+    """Return the site's own apps, whose templates come first, and then the apps of a project.
 
-    Further apps of Django and of allauth come last, so that our templates replace theirs. With
-    ``quickscale_accounts``, the admin is the one behind the site's sign-in.
+    Added apps of Django and allauth come last, so that our templates replace theirs. With
+    ``quickscale_accounts``, the admin uses the site's sign-in.
     """
     left_out = OPTIONAL_APPS if debug else OPTIONAL_APPS | DEVELOPMENT_APPS
     ours = [app for app in APPS if app not in left_out]
@@ -113,7 +113,7 @@ def installed_apps(
 def middleware(
     installed_apps: Iterable[str], *additions: str, without: Iterable[str] = ()
 ) -> list[str]:
-    """The middleware of Django and of the installed apps, and then the site's own."""
+    """Return the middleware of Django and of the installed apps, and then the site's own."""
     needed = _needed(MIDDLEWARE, installed_apps)
     ours = [name for name in needed if name not in OPTIONAL_MIDDLEWARE]
     return _compose(MIDDLEWARE, ours, additions, without)
@@ -122,7 +122,7 @@ def middleware(
 def context_processors(
     installed_apps: Iterable[str], *additions: str, without: Iterable[str] = ()
 ) -> list[str]:
-    """The context processors of the installed apps, for ``TEMPLATES``, and then the site's own."""
+    """Return the context processors of the installed apps, and then the site's own."""
     ours = _needed(CONTEXT_PROCESSORS, installed_apps)
     return _compose(CONTEXT_PROCESSORS, ours, additions, without)
 
@@ -130,19 +130,19 @@ def context_processors(
 def authentication_backends(
     installed_apps: Iterable[str], *additions: str, without: Iterable[str] = ()
 ) -> list[str]:
-    """Django's backend, allauth's where it is installed, and then the site's own."""
+    """Return Django's backend, allauth's if it is installed, and then the site's own."""
     ours = _needed(AUTHENTICATION_BACKENDS, installed_apps)
     return _compose(AUTHENTICATION_BACKENDS, ours, additions, without)
 
 
 def auth_password_validators(*additions: str, without: Iterable[str] = ()) -> list[dict[str, Any]]:
-    """Django's four validators, and then the site's own. One with ``OPTIONS`` can be appended."""
+    """Return Django's four validators and the site's own. You can append one with ``OPTIONS``."""
     names = _compose(PASSWORD_VALIDATORS, PASSWORD_VALIDATORS, additions, without)
     return [{"NAME": name} for name in names]
 
 
 def silenced_system_checks(*additions: str, without: Iterable[str] = ()) -> list[str]:
-    """The checks that ask for HSTS beyond the site's own host, which the owner has to decide."""
+    """Return the checks that ask for HSTS beyond the site's own host, which you have to decide."""
     return _compose(SILENCED_SYSTEM_CHECKS, SILENCED_SYSTEM_CHECKS, additions, without)
 
 
@@ -152,11 +152,11 @@ def content_security_policy(
     without: Iterable[str] = (),
     stripe_api_base: str | None = "",
 ) -> dict[str, Any]:
-    """The policy that our pages need, in the form of django-csp.
+    """Return the policy that our pages need, in the form of django-csp.
 
-    ``additions`` has further sources for a directive, such as
-    ``{"img-src": ["https://images.example.com"]}``. A directive that the policy doesn't have begins
-    with the sources of ``default-src`` if it would replace them. ``without`` leaves out directives.
+    ``additions`` has more sources for directives, such as
+    ``{"img-src": ["https://images.example.com"]}``. A directive that the policy lacks starts with
+    the sources of ``default-src`` if it would replace them. ``without`` leaves out directives.
     Forms may also lead to the payment pages at ``stripe_api_base``.
     """
     names = _compose(PAGE_POLICY, PAGE_POLICY, (), without)
@@ -172,7 +172,7 @@ def content_security_policy(
 
 
 def account_settings(installed_apps: Iterable[str]) -> dict[str, Any]:
-    """The settings of allauth with which people sign up and in with an email address."""
+    """Return the allauth settings for signing up and in with an email address."""
     found: dict[str, Any] = {
         "LOGIN_URL": "account_login",
         "LOGIN_REDIRECT_URL": "/dashboard/",
@@ -190,7 +190,7 @@ def account_settings(installed_apps: Iterable[str]) -> dict[str, Any]:
 
 
 def caches() -> dict[str, Any]:
-    """A cache in the database, for all processes share it: rate limits are counted in it."""
+    """Return a database cache, because all processes must share it to count rate limits."""
     return {
         "default": {
             "BACKEND": "django.core.cache.backends.db.DatabaseCache",
@@ -201,7 +201,7 @@ def caches() -> dict[str, Any]:
 
 
 def storages(installed_apps: Iterable[str], *, debug: bool | None) -> dict[str, Any]:
-    """Uploads in ``MEDIA_ROOT``; static files get hashed names unless ``debug`` is on."""
+    """Store uploads in ``MEDIA_ROOT``; static files get hashed names unless ``debug`` is on."""
     static = "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"
     if debug:
         static = "django.contrib.staticfiles.storage.StaticFilesStorage"
@@ -214,7 +214,7 @@ def storages(installed_apps: Iterable[str], *, debug: bool | None) -> dict[str, 
 
 
 def logging(*, debug: bool | None) -> dict[str, Any]:
-    """The log on the console, where whatever runs the site collects it.
+    """Log to the console, from which the platform that runs the site collects the output.
 
     Unless ``debug`` is on, errors are also sent to ``ADMINS``.
     """
@@ -234,7 +234,7 @@ def logging(*, debug: bool | None) -> dict[str, Any]:
 
 
 def _needed(known: Mapping[str, str | None], installed_apps: Iterable[str]) -> list[str]:
-    """The entries whose app is installed, or which belong to none."""
+    """Return the entries that belong to an installed app or to none."""
     apps = {None, *(app.partition(".apps.")[0] for app in installed_apps)}
     return [name for name, app in known.items() if app in apps]
 

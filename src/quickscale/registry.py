@@ -1,4 +1,4 @@
-"""What the apps declare for one another, by name."""
+"""A registry of named entries that the apps declare for one another."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EntryT = TypeVar("EntryT", bound=Named)
 
 
 class Registry(Generic[EntryT]):
-    """Entries with unique names, in the order in which they were registered.
+    """Entries with unique names, in the order of their registration.
 
     An app registers its own in ``AppConfig.ready()``.
     """
@@ -27,7 +27,7 @@ class Registry(Generic[EntryT]):
         self._entries: dict[str, EntryT] = {}
 
     def register(self, *entries: EntryT) -> None:
-        """Add entries; the same entry again changes nothing.
+        """Add entries; adding the same entry again changes nothing.
 
         Raises:
             ImproperlyConfigured: another entry has that name.
@@ -47,10 +47,10 @@ class Registry(Generic[EntryT]):
             self._entries = before
 
     def get(self, name: str) -> EntryT:
-        """Return the entry of that name.
+        """Return the entry with that name.
 
         Raises:
-            KeyError: nobody has registered it.
+            KeyError: no app has registered it.
         """
         return self._entries[name]
 

@@ -1,7 +1,7 @@
-"""Encryption of what the database keeps and nobody should read there, such as a webhook's secret.
+"""Encrypt values that nobody should be able to read in the database, such as a webhook's secret.
 
-The keys are those of ``QUICKSCALE_ENCRYPTION_KEYS``, else they are derived from ``SECRET_KEY`` and
-``SECRET_KEY_FALLBACKS``. The first key encrypts; every key decrypts.
+The keys come from ``QUICKSCALE_ENCRYPTION_KEYS``; without it, they are derived from ``SECRET_KEY``
+and ``SECRET_KEY_FALLBACKS``. The first key encrypts; every key decrypts.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ class DecryptionError(ValueError):
 
 
 def encrypt(text: str) -> str:
-    """Encrypt a text with the first key. The same text gives another value each time."""
+    """Encrypt a text with the first key. The result differs each time, even for the same text."""
     return PREFIX + _fernet().encrypt(text.encode()).decode()
 
 
 def decrypt(value: str) -> str:
-    """Return the text that :func:`encrypt` was given.
+    """Return the text that was passed to :func:`encrypt`.
 
     Raises:
-        DecryptionError: no key fits, or the value is a clear text (see :func:`is_encrypted`).
+        DecryptionError: no key fits, or the value is plain text (see :func:`is_encrypted`).
     """
     token = _token(value)
     try:
@@ -46,10 +46,10 @@ def decrypt(value: str) -> str:
 
 
 def rotate(value: str) -> str:
-    """Encrypt a value anew with the first key, so that the older keys are not needed for it.
+    """Encrypt a value again with the first key, so that it no longer needs the older keys.
 
     Raises:
-        DecryptionError: as :func:`decrypt`.
+        DecryptionError: see :func:`decrypt`.
     """
     token = _token(value)
     try:
@@ -59,7 +59,7 @@ def rotate(value: str) -> str:
 
 
 def is_encrypted(value: str) -> bool:
-    """Whether :func:`encrypt` made the value: an app may find texts from before it encrypted."""
+    """Whether :func:`encrypt` made the value; older texts of an app may not be encrypted."""
     return value.startswith(PREFIX)
 
 

@@ -33,7 +33,7 @@ def check_engine(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
 def check_owner_model(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """Check that the owner model exists.
 
-    quickscale_credits.E002: ``QUICKSCALE_OWNER_MODEL`` names no installed model.
+    quickscale_credits.E002: ``QUICKSCALE_OWNER_MODEL`` does not name an installed model.
     """
     return checks.check_owner_model("quickscale_credits.E002")
 

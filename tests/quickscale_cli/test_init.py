@@ -213,7 +213,7 @@ def test_another_machine_makes_its_own_env_and_never_overwrites_one(folder):
     refused = dotenv(project)
     assert (refused.returncode, refused.stderr) == (
         1,
-        "There is a .env already; it was left as it is.\n",
+        "There is already a .env; it was not changed.\n",
     )
     assert (project / ".env").read_text() == first
 

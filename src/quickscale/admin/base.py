@@ -1,4 +1,4 @@
-"""Django's admin classes with type parameters, which they have for type checkers only."""
+"""Django's admin classes with type parameters, which exist for type checkers only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How rows read in Django's admin: times with their zone, codes as words, nothing out of sight."""
+"""Make rows readable in Django's admin: times with their zone, codes as words, nothing cut off."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from quickscale.formats import format_credits, format_moment, format_money
 
 
 class RoomMixin:
-    """A style sheet that gives long titles and wide lists room."""
+    """Add a style sheet that gives long titles and wide lists more room."""
 
     class Media:
         css: ClassVar[dict[str, list[str]]] = {"all": ["quickscale/admin.css"]}
 
 
 class ReadOnlyMixin(Mixin):
-    """Rows that are looked at here and changed elsewhere. Times show their zone."""
+    """Make rows read-only in the admin. Times show their zone."""
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -45,7 +45,7 @@ class ReadOnlyMixin(Mixin):
 
     @cached_property
     def _columns(self) -> list[Any]:
-        """What a row's page shows."""
+        """Return the columns that a row's page shows."""
         return readable(self.model, self.fields or ())
 
 
@@ -60,7 +60,7 @@ def moment(field: str, description: Any) -> Column:
         value = getattr(row, field)
         return format_moment(value) if value else None
 
-    column.__name__ = "moment"  # its cells have the class "field-moment"
+    column.__name__ = "moment"  # gives its cells the class "field-moment"
     return column
 
 
@@ -102,7 +102,7 @@ def in_words(code: str) -> str:
 
 
 class WordsFilter(admin.AllValuesFieldListFilter):
-    """The filter of a field whose values are such codes."""
+    """A filter for a field whose values are codes."""
 
     def choices(self, changelist: Any) -> Iterator[Any]:
         """Show the codes in words."""
@@ -111,7 +111,7 @@ class WordsFilter(admin.AllValuesFieldListFilter):
 
 
 def readable(model: type[models.Model], names: Iterable[Any]) -> list[Any]:
-    """Put a readable column in place of the name of each field that holds a time."""
+    """Replace the name of each field that holds a time with a readable column."""
     return [_readable(model, name) for name in names]
 
 

@@ -1,4 +1,4 @@
-"""Work on many rows, a few with each request, so that a page can show how far it is."""
+"""Process many rows, a few per request, so that a page can show the progress."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ SESSION_KEY = "quickscale_job"
 
 @dataclass
 class Job:
-    """The rows that something is done to, kept in the session of the person who does it.
+    """The rows to process, stored in the session of the person who started the job.
 
     Attributes:
-        id: stands in addresses, and can be part of an idempotency key.
-        kind: what is done.
+        id: appears in URLs and can be part of an idempotency key.
+        kind: the kind of work.
         keys: the primary keys of the rows, as text.
-        data: what else the work needs, as JSON can hold it.
+        data: anything else that the work needs, as JSON can hold it.
     """
 
     id: str
@@ -41,7 +41,7 @@ class Job:
 
     @classmethod
     def load(cls, session: SessionBase, kind: str, job_id: Any) -> Job | None:
-        """The job of that kind and id, when it is the session's last one."""
+        """Return the job with that kind and id if it is the session's last one."""
         kept = session.get(SESSION_KEY)
         found = cls(**kept) if kept else None
         return found if found and (found.kind, found.id) == (kind, str(job_id)) else None
@@ -51,7 +51,7 @@ class Job:
 
 
 class JobsMixin(PagesMixin):
-    """The page of a job."""
+    """Add the page of a job."""
 
     def job_page(
         self,
@@ -63,13 +63,13 @@ class JobsMixin(PagesMixin):
         at_once: int,
         question: Any = "",
     ) -> HttpResponse:
-        """Show how far a job is; each POST works on the next rows.
+        """Show the progress of a job; each POST processes the next rows.
 
         Args:
-            run: works on the rows of some keys, and returns how many of them are done with. After
-                0, the page waits until the person tries again.
-            at_once: how many rows a request works on.
-            question: asked before the first row; without one, the page begins by itself.
+            run: processes the rows with some keys, and returns how many are finished. After 0, the
+                page waits until the person tries again.
+            at_once: how many rows a request processes.
+            question: asked before the first row; without one, the page starts by itself.
         """
         total, done, goes_on = len(job.keys), 0, not question
         if request.method == "POST":
@@ -88,6 +88,6 @@ class JobsMixin(PagesMixin):
         )
 
     def without_job(self, request: HttpRequest) -> HttpResponse:
-        """The answer where :meth:`Job.load` finds nothing."""
+        """Return the response for when :meth:`Job.load` finds nothing."""
         messages.error(request, _("Please select the rows again."))
         return self.to_page("changelist")

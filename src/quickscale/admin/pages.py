@@ -1,4 +1,4 @@
-"""Pages of a model's admin beside Django's own."""
+"""Add pages to a model's admin besides Django's own."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from quickscale.admin.base import Mixin
 
 
 class PagesMixin(Mixin):
-    """Makes pages that stand in ``admin/quickscale/base.html``."""
+    """Add pages that extend ``admin/quickscale/base.html``."""
 
     def url(
         self, route: str, view: Callable[..., HttpResponse], name: str, **kwargs: Any
     ) -> URLPattern:
-        """A URL for staff; ``kwargs`` go to the view."""
+        """Return a URL pattern for staff; ``kwargs`` are passed to the view."""
         return path(route, self.admin_site.admin_view(view), kwargs, name=self._full_name(name))
 
     def page(
@@ -31,7 +31,7 @@ class PagesMixin(Mixin):
         original: models.Model | None = None,
         **context: Any,
     ) -> TemplateResponse:
-        """Render a page. ``original`` is the row that it is about, where there is one."""
+        """Render a page. ``original`` is the row that it is about, if there is one."""
         common = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -41,11 +41,11 @@ class PagesMixin(Mixin):
         return TemplateResponse(request, template, {**common, **context})
 
     def page_url(self, name: str, *args: Any) -> str:
-        """The address of a page of this model: ours, ``changelist`` or ``change``."""
+        """Return the URL of a page of this model: one of ours, ``changelist`` or ``change``."""
         return reverse(f"admin:{self._full_name(name)}", args=args)
 
     def to_page(self, name: str, *args: Any) -> HttpResponseRedirect:
-        """Redirect to the page that :meth:`page_url` gives."""
+        """Redirect to the page whose URL :meth:`page_url` returns."""
         return HttpResponseRedirect(self.page_url(name, *args))
 
     def _full_name(self, name: str) -> str:

@@ -1,4 +1,4 @@
-"""How the admin of our apps finds the rows of an owner."""
+"""Find the rows of an owner in the admin of our apps."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from quickscale.owner import get_owner_model
 
 
 class OwnerSearchMixin(Mixin):
-    """Rows that are found by their owner, too.
+    """Search rows also by their owner.
 
-    ``owner_prefix`` leads from the model to the owner, such as ``"account__owner__"``; empty, no
-    owner is searched.
+    ``owner_prefix`` leads from the model to the owner, such as ``"account__owner__"``. If it is
+    empty, owners are not searched.
     """
 
     owner_prefix = ""
@@ -26,13 +26,13 @@ class OwnerSearchMixin(Mixin):
 
 
 def owner_search_fields(prefix: str) -> list[str]:
-    """What an admin searches for owners by.
+    """Return the fields in which an admin searches for owners.
 
-    What the owner's own admin searches, such as the addresses of a team's members; without one,
-    the texts of theirs that people know. And the key.
+    These are the search fields of the owner's own admin, such as the addresses of a team's members,
+    or without such an admin the owner's texts that people know, and always the key.
 
     Args:
-        prefix: the way from the searched model to the owner, such as ``"account__owner__"``.
+        prefix: the path from the searched model to the owner, such as ``"account__owner__"``.
     """
     owner = get_owner_model()
     if admin.site.is_registered(owner):
@@ -51,6 +51,6 @@ def owner_search_fields(prefix: str) -> list[str]:
 
 
 def _behind(prefix: str, field: str) -> str:
-    """A search field of an admin, which may begin with how it is compared."""
+    """Prefix an admin's search field, which may start with the kind of comparison."""
     how = field[0] if field[0] in "^=@" else ""
     return f"{how}{prefix}{field.removeprefix(how)}"

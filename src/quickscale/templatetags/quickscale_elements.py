@@ -1,6 +1,6 @@
-"""``{% load quickscale_elements %}``: what our pages are made of.
+"""``{% load quickscale_elements %}``: the elements that our pages are made of.
 
-An element is a small template, such as a button. It alone knows the classes of a CSS framework::
+An element is a small template, such as a button. Only elements use the classes of a CSS framework::
 
     {% element "card" title=_("Balance") id="balance" %}
       <p>…</p>
@@ -55,9 +55,9 @@ KINDS: list[tuple[tuple[type[forms.Widget], ...], str]] = [
 def element(parser: Parser, token: Token) -> ElementNode:
     """Render an element: ``{% element "name" argument=value … %} … {% endelement %}``.
 
-    Its template finds the arguments in ``attrs``, those that are HTML attributes ready to be
-    written in ``html`` (``hx_get=url`` as ``hx-get="…"``), and what is in it in ``slots.default``
-    and in one variable of ``slots`` for each ``{% slot name %}``.
+    Its template gets the arguments in ``attrs``. ``html`` has those that are HTML attributes, ready
+    to be written (``hx_get=url`` as ``hx-get="…"``). The content is in ``slots.default``, and that
+    of each ``{% slot name %}`` in a variable of ``slots``.
     """
     tag, *bits = token.split_contents()
     name = bits.pop(0).strip("\"'") if bits else ""
@@ -71,9 +71,9 @@ def element(parser: Parser, token: Token) -> ElementNode:
 
 @register.tag
 def slot(parser: Parser, token: Token) -> SlotNode:
-    """Right inside an element, what stands at a place of it: ``{% slot aside %}…{% endslot %}``.
+    """Directly inside an element, fill one of its slots: ``{% slot aside %}…{% endslot %}``.
 
-    In the template of an element, that place, with what stands there if the element has nothing.
+    In an element's template, mark the position of the slot, with its default content.
     """
     _tag, *bits = token.split_contents()
     nodes = parser.parse(("endslot",))
@@ -113,7 +113,7 @@ class ElementNode(Node):
 
 
 def element_template(name: str, context: Context) -> Template:
-    """The site's own template of an element, else that of its look, else the plain one."""
+    """Return an element's template: the site's own, else that of the look, else the plain one."""
     found: dict[str, Template] = _page_state(context).setdefault(ElementNode, {})
     if name not in found:
         folders = ("", f"{app_settings.elements}/", "plain/")
@@ -123,13 +123,13 @@ def element_template(name: str, context: Context) -> Template:
 
 
 def _page_state(context: Context) -> dict[Any, Any]:
-    """What lasts while a page is rendered, with all that it includes."""
+    """Return a state that lasts while a page, with all that it includes, is rendered."""
     state: Any = context.render_context.dicts[0]
     return state  # type: ignore[no-any-return]
 
 
 def html_attributes(attrs: Mapping[str, Any]) -> SafeString:
-    """The arguments that are HTML attributes, as they are written into a tag."""
+    """Return the arguments that are HTML attributes, ready to be written into a tag."""
     return flatatt(
         {
             name.replace("_", "-"): _attribute_value(name, value)
@@ -144,13 +144,13 @@ def _attribute_value(name: str, value: Any) -> Any:
         return str(value).lower() if name.startswith("aria_") else value
     if value is None:
         return None
-    # Text that is safe in a page, such as a translation, may have quotes.
+    # Text that is safe in a page, such as a translation, may contain quotes.
     return mark_safe(conditional_escape(value).replace('"', "&quot;"))  # noqa: S308  escaped here
 
 
 @register.simple_tag(takes_context=True)
 def quickscale_styles(context: Context) -> SafeString:
-    """The style sheets of the elements, once on a page."""
+    """Output the style sheets of the elements, once per page."""
     state = _page_state(context)
     if quickscale_styles in state:
         return SafeString()
@@ -160,7 +160,7 @@ def quickscale_styles(context: Context) -> SafeString:
 
 @register.simple_tag(takes_context=True)
 def unread_messages(context: Context) -> list[Message]:
-    """The messages of Django that the page has not shown so far, and won't show again."""
+    """Return the Django messages that the page has not shown yet, and mark them as shown."""
     request: HttpRequest | None = context.get("request")
     messages = get_messages(request) if request else None
     if not messages or getattr(messages, "used", False):
@@ -172,17 +172,17 @@ def unread_messages(context: Context) -> list[Message]:
 
 @register.filter
 def widget_kind(field: BoundField) -> str:
-    """What people see of a field: ``input``, ``textarea``, ``select``, ``checkbox`` or
-    ``choices``; empty for a widget of the site's own."""
+    """Return what people see of a field: ``input``, ``textarea``, ``select``, ``checkbox`` or
+    ``choices``, or an empty string for the site's own widgets."""
     widget = field.field.widget
     return next((kind for types, kind in KINDS if isinstance(widget, types)), "")
 
 
 @register.simple_tag
 def widget(field: BoundField, **attrs: str) -> SafeString:
-    """A field's control with more attributes; a class is added to those it has.
+    """Output a field's control with more attributes; a class is added to its classes.
 
-    The first wrong field of a form takes the focus.
+    The first invalid field of a form gets the focus.
     """
     own = field.field.widget.attrs.get("class", "")
     attrs["class"] = " ".join([*own.split(), *attrs.get("class", "").split()])
@@ -197,7 +197,7 @@ def widget(field: BoundField, **attrs: str) -> SafeString:
 
 @register.simple_tag
 def page_links(page: Any, url: str = "", query: str = "") -> dict[str, str]:
-    """The addresses of the ``previous`` and the ``next`` page of a list; empty where none is.
+    """Return the URLs of the ``previous`` and ``next`` page of a list, or empty strings.
 
     ``page`` is Django's, or one whose ``previous`` and ``next`` are query strings.
     """

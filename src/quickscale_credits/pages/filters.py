@@ -81,9 +81,7 @@ class HistoryFilter(django_filters.FilterSet):  # type: ignore[misc]
     ) -> QuerySet[CreditTransaction]:
         of_type = CreditAllocation.objects.filter(
             transaction=OuterRef("pk"),
-            lot__account=OuterRef(
-                "account"
-            ),  # so PostgreSQL need not read the lots of other accounts
+            lot__account=OuterRef("account"),  # saves reading the lots of other accounts
             lot__credit_type=value,
         )
         return entries.filter(Exists(of_type))
