@@ -1,4 +1,4 @@
-"""What QuickScale changes in allauth's account flows. Name it in ``ACCOUNT_ADAPTER``."""
+"""QuickScale's changes to allauth's account flows. Name the adapter in ``ACCOUNT_ADAPTER``."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ UNKNOWN_ADDRESS = "0.0.0.0"  # noqa: S104  the standard's "unspecified"; allauth
 
 
 def lockout_minutes() -> int:
-    """Return the longest time that a sign-in may be refused for, by ``ACCOUNT_RATE_LIMITS``.
+    """Return the longest time that ``ACCOUNT_RATE_LIMITS`` can refuse a sign-in.
 
-    allauth does not tell how much of it is left.
+    allauth does not say how much of it is left.
     """
     seconds = {"s": 1, "m": 60, "h": 3600, "d": 86400}
     rates = allauth_settings.RATE_LIMITS["login_failed"].split(",")  # such as 10/m/ip, 5/5m/key
@@ -46,7 +46,7 @@ def lockout_minutes() -> int:
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no types
-    """Asks the sign-up hook, and puts the site's brand on every mail."""
+    """Call the sign-up hook, and put the site's brand on every mail."""
 
     _may_fail = False
 
@@ -56,9 +56,9 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
     def save_user(
         self, request: HttpRequest, user: AbstractBaseUser, form: BaseForm, commit: bool = True
     ) -> AbstractBaseUser:
-        """As allauth does; of two sign-ups at once with one address, the later changes nothing.
+        """Do as allauth does, but if two sign-ups use one address, the later changes nothing.
 
-        It is answered like the first, as by a button that was pressed twice.
+        It gets the same response as the first, like a button that was pressed twice.
         """
         try:
             with transaction.atomic():
@@ -69,15 +69,15 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
         return saved
 
     def send_account_already_exists_mail(self, email: str) -> None:
-        """As allauth does, in the time that a sign-up takes: most of that hashes the password.
+        """Do as allauth does, but take as long as a sign-up, which mostly hashes the password.
 
-        Otherwise a quick answer would tell that the address has an account.
+        Otherwise, a quick response would reveal that the address has an account.
         """
         make_password(email)
         super().send_account_already_exists_mail(email)
 
     def get_client_ip(self, request: HttpRequest) -> str:
-        """What rate limits count by; visitors whose address is unknown share one limit."""
+        """Return the key of the rate limits; visitors with an unknown address share one limit."""
         return client_address(request) or UNKNOWN_ADDRESS
 
     def send_notification_mail(
@@ -87,7 +87,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
         context: dict[str, Any] | None = None,
         email: str | None = None,
     ) -> None:
-        """As allauth does; ``ip`` is ``None`` when the address is unknown."""
+        """Do as allauth does, but with ``None`` for ``ip`` if the address is unknown."""
         context = {"ip": client_address(self.request), **(context or {})}
         self._may_fail = True
         try:
@@ -96,15 +96,16 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
             self._may_fail = False
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
-        """As allauth does; a mail that can't be sent is logged, and the person can ask for another.
+        """Do as allauth does, but log a mail that can't be sent, and let people ask for another.
 
-        Without a mail server a sign-up would be an error page for an account that was made. The
-        person is told, and led back to the form, or after a sign-up to the sign-in, which sends the
-        link again. A notice that fails is only logged, because what it reports is done.
+        Otherwise, a sign-up without a mail server would end in an error page although the account
+        was created. A message tells the person, who goes back to the form, or after a sign-up to
+        the sign-in, which sends the link again. A failed notice is only logged, because the action
+        that it reports is done.
         """
         try:
             super().send_mail(template_prefix, email, context)
-        except OSError as error:  # as smtplib's errors and those of most services are
+        except OSError as error:  # the base of smtplib's errors and those of most services
             logger.exception("The mail %s could not be sent.", template_prefix)
             if self._may_fail:
                 return
@@ -124,7 +125,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
         return HttpResponseRedirect(page)
 
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
-        """As allauth does, but the answer to too many wrong passwords is the page ``429.html``."""
+        """Do as allauth does, but show the page ``429.html`` after too many wrong passwords."""
         try:
             super().pre_authenticate(request, **credentials)
         except ValidationError as error:
@@ -132,11 +133,11 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
             raise ImmediateHttpResponse(ratelimit.respond_429(request)) from error
 
     def get_from_email(self) -> str:
-        """The sender of all of this site's mails."""
+        """Return the sender of all of this site's mails."""
         return from_email()
 
     def format_email_subject(self, subject: str) -> str:
-        """Without a prefix, unless ``ACCOUNT_EMAIL_SUBJECT_PREFIX`` sets one."""
+        """Use no prefix unless ``ACCOUNT_EMAIL_SUBJECT_PREFIX`` sets one."""
         return f"{allauth_settings.EMAIL_SUBJECT_PREFIX or ''}{subject}"
 
     def render_mail(
@@ -146,7 +147,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
         context: dict[str, Any],
         headers: dict[str, str] | None = None,
     ) -> EmailMessage:
-        """As allauth does, with ``brand_name`` and ``site_url`` in the templates' context."""
+        """Do as allauth does, with ``brand_name`` and ``site_url`` in the templates' context."""
         site_url = self.request.build_absolute_uri("/") if self.request else ""
         context = {"brand_name": brand_name(), "site_url": site_url, **context}
         message: EmailMessage = super().render_mail(template_prefix, email, context, headers)

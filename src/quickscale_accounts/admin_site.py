@@ -18,9 +18,9 @@ from quickscale.brand import brand_name
 class AdminSite(admin.AdminSite):
     """An admin site without a sign-in form of its own, named after the brand.
 
-    Visitors are sent to ``LOGIN_URL`` and back, so that rate limits, two-factor authentication and
-    whatever else guards it guard the admin, too. A user who isn't staff is refused (403): Django's
-    form would let such a user sign in as somebody else, past all of that.
+    Visitors are sent to ``LOGIN_URL`` and back, so its rate limits, two-factor authentication and
+    other protections also protect the admin. A user who isn't staff is refused (403), because
+    Django's form would let such a user bypass all of that and sign in as somebody else.
     """
 
     site_header = lazy(brand_name, str)()

@@ -19,7 +19,7 @@ class AccountsConfig(AppConfig):
 
 
 class AdminConfig(admin_apps.AdminConfig):
-    """Stands in ``INSTALLED_APPS`` for ``"django.contrib.admin"``: staff sign in as all others do.
+    """Replaces ``"django.contrib.admin"`` in ``INSTALLED_APPS``: staff sign in like everyone else.
 
     ``admin.site`` is then an :class:`~quickscale_accounts.admin_site.AdminSite`.
     """

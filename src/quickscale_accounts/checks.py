@@ -1,4 +1,4 @@
-"""System checks: allauth's settings must say what QuickScale's pages and mails are made for."""
+"""System checks that allauth's settings fit QuickScale's pages and mails."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
 
 @register(Tags.security)
 def check_email_login(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Check that people sign up and in with an email address and nothing else.
+    """Check that people sign up and sign in with an email address only.
 
     quickscale_accounts.E001: ``ACCOUNT_LOGIN_METHODS`` is not ``{"email"}``.
     quickscale_accounts.E002: ``ACCOUNT_SIGNUP_FIELDS`` asks for a username, or does not require
@@ -45,7 +45,7 @@ def check_email_login(app_configs: Sequence[AppConfig] | None, **kwargs: Any) ->
     if set(account_settings.LOGIN_METHODS) != {account_settings.LoginMethod.EMAIL}:
         messages.append(
             Error(
-                "ACCOUNT_LOGIN_METHODS lets people sign in with something else than an email "
+                "ACCOUNT_LOGIN_METHODS lets people sign in with something other than an email "
                 "address.",
                 hint='Set ACCOUNT_LOGIN_METHODS = {"email"}.',
                 id="quickscale_accounts.E001",
@@ -64,7 +64,7 @@ def check_email_login(app_configs: Sequence[AppConfig] | None, **kwargs: Any) ->
     if username_field and not _user_has(username_field):
         messages.append(
             Error(
-                f"ACCOUNT_USER_MODEL_USERNAME_FIELD is {username_field!r}, and "
+                f"ACCOUNT_USER_MODEL_USERNAME_FIELD is {username_field!r}, but "
                 f"{settings.AUTH_USER_MODEL} has no such field.",
                 hint="Set ACCOUNT_USER_MODEL_USERNAME_FIELD = None.",
                 id="quickscale_accounts.E003",
@@ -83,14 +83,14 @@ def check_email_login(app_configs: Sequence[AppConfig] | None, **kwargs: Any) ->
 
 @register(Tags.security)
 def check_protection(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Check that no setting gives up something that protects people's accounts.
+    """Check that no setting weakens the protection of people's accounts.
 
     quickscale_accounts.W001: Verification of addresses is not mandatory (nor optional with
         ``DEBUG``).
     quickscale_accounts.W002: ``ACCOUNT_PREVENT_ENUMERATION`` is off.
     quickscale_accounts.W003: ``AUTH_PASSWORD_VALIDATORS`` is empty.
-    quickscale_accounts.W009: ``ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS`` is off, so that the time of a
-        reset tells who has an account.
+    quickscale_accounts.W009: ``ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS`` is off, so the time that a reset
+        takes reveals who has an account.
     """
     messages: list[CheckMessage] = []
     methods = account_settings.EmailVerificationMethod
@@ -101,7 +101,7 @@ def check_protection(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> 
         messages.append(
             CheckWarning(
                 f"ACCOUNT_EMAIL_VERIFICATION is {verification.value!r}: people can use the site "
-                "with an address that is not theirs.",
+                "with somebody else's address.",
                 hint='Set ACCOUNT_EMAIL_VERIFICATION = "mandatory"; "optional" is fine with DEBUG.',
                 id="quickscale_accounts.W001",
             )
@@ -118,7 +118,7 @@ def check_protection(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> 
         messages.append(
             CheckWarning(
                 "ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS is off: a reset takes longer for an address that "
-                "has an account, because only then is a mail sent.",
+                "has an account, because a mail is sent only then.",
                 hint="Remove the setting; allauth's default is on.",
                 id="quickscale_accounts.W009",
             )
@@ -126,8 +126,8 @@ def check_protection(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> 
     if not settings.AUTH_PASSWORD_VALIDATORS:
         messages.append(
             CheckWarning(
-                "AUTH_PASSWORD_VALIDATORS is empty: any password of six characters will do.",
-                hint="Take the list that Django's startproject writes.",
+                "AUTH_PASSWORD_VALIDATORS is empty: any password of six characters is accepted.",
+                hint="Use the list that Django's startproject writes.",
                 id="quickscale_accounts.W003",
             )
         )
@@ -138,9 +138,9 @@ def check_protection(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> 
 def check_allauth_version(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """Check that the installed allauth has no known holes.
+    """Check that the installed allauth has no known security problems.
 
-    quickscale_accounts.W008: The installed allauth runs, but has known faults in rate limits
+    quickscale_accounts.W008: The installed allauth works, but has known faults in rate limits
         and two-factor authentication.
     """
     installed = metadata.version("django-allauth")
@@ -164,8 +164,8 @@ def check_doors(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[
     """
     return [
         CheckWarning(
-            f"{path} signs people in past allauth: without its rate limits, and with a password "
-            "alone where two-factor authentication is on.",
+            f"{path} bypasses allauth: people sign in without its rate limits, and with a password "
+            "alone even if two-factor authentication is on.",
             hint=(
                 'The admin: put "quickscale_accounts.apps.AdminConfig" in INSTALLED_APPS for '
                 '"django.contrib.admin", or make a site of your own a subclass of '
@@ -186,13 +186,13 @@ def check_users(
 ) -> list[CheckMessage]:
     """Check that existing users can sign in with an email address.
 
-    quickscale_accounts.W011: Users have no email address, one with capitals, or one that
-        another user has, too. ``manage.py prepare_users --dry-run`` lists them.
+    quickscale_accounts.W011: Some users have no email address, one with capitals, or one that
+        another user also has. ``manage.py prepare_users --dry-run`` lists them.
     """
     user_model = get_user_model()
     alias = router.db_for_read(user_model)
     if issubclass(user_model, AbstractEmailUser) or alias not in (databases or ()):
-        return []  # the database itself sees to an AbstractEmailUser's address
+        return []  # the database itself checks the address of an AbstractEmailUser
     tables = connections[alias].introspection.table_names()
     if not {user_model._meta.db_table, EmailAddress._meta.db_table} <= set(tables):
         return []  # before the first migrate
@@ -203,8 +203,8 @@ def check_users(
     return [
         CheckWarning(
             f"{locked_out} of {found.users} users can't sign in with an email address: it is "
-            "missing, has capitals, or is another user's, too.",
-            hint="manage.py prepare_users --dry-run lists them; without it, capitals are mended.",
+            "missing, has capitals, or also belongs to another user.",
+            hint="manage.py prepare_users --dry-run lists them; prepare_users corrects capitals.",
             id="quickscale_accounts.W011",
         )
     ]
@@ -214,18 +214,17 @@ def check_users(
 def check_wiring(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """Check that our templates, adapters and hooks have an effect.
 
-    quickscale_accounts.E004: An allauth app stands before ``quickscale_accounts`` in
+    quickscale_accounts.E004: An allauth app comes before ``quickscale_accounts`` in
         ``INSTALLED_APPS``.
-    quickscale_accounts.E006: ``QUICKSCALE_ACCOUNTS_SIGNUP_ALLOWED`` names nothing that can be
-        called.
+    quickscale_accounts.E006: ``QUICKSCALE_ACCOUNTS_SIGNUP_ALLOWED`` does not name a callable.
     quickscale_accounts.E007: Social login is on without ``allauth.socialaccount``.
     quickscale_accounts.W004: ``ACCOUNT_ADAPTER`` is not a subclass of ours.
-    quickscale_accounts.W005: ``ACCOUNT_SIGNUP_FORM_HONEYPOT_FIELD`` hides its field by an
+    quickscale_accounts.W005: ``ACCOUNT_SIGNUP_FORM_HONEYPOT_FIELD`` hides its field with an
         inline style.
     quickscale_accounts.W006: allauth's settings for proxies have no effect; set
         ``QUICKSCALE_TRUSTED_PROXY_COUNT``.
-    quickscale_accounts.W010: Social login is on, though ``QUICKSCALE_ACCOUNTS_SOCIAL_LOGIN`` is
-        off: ``SOCIALACCOUNT_ADAPTER`` is not a subclass of ours.
+    quickscale_accounts.W010: Social login is on although ``QUICKSCALE_ACCOUNTS_SOCIAL_LOGIN`` is
+        off, because ``SOCIALACCOUNT_ADAPTER`` is not a subclass of ours.
     """
     messages: list[CheckMessage] = []
     order = [config.name for config in apps.get_app_configs()]
@@ -235,8 +234,8 @@ def check_wiring(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
     ):
         messages.append(
             Error(
-                "allauth stands before quickscale_accounts in INSTALLED_APPS, so that its bare "
-                "templates win.",
+                "allauth comes before quickscale_accounts in INSTALLED_APPS, so its plain "
+                "templates are used.",
                 hint='Move "quickscale_accounts" above every "allauth" app.',
                 id="quickscale_accounts.E004",
             )
@@ -254,7 +253,7 @@ def check_wiring(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
         messages.append(
             CheckWarning(
                 "ALLAUTH_TRUSTED_PROXY_COUNT and ALLAUTH_TRUSTED_CLIENT_IP_HEADER have no effect: "
-                "QuickScale's adapter reads the visitor's address as every other app does.",
+                "QuickScale's adapter reads the visitor's address like every other app.",
                 hint="Set QUICKSCALE_TRUSTED_PROXY_COUNT instead.",
                 id="quickscale_accounts.W006",
             )
@@ -262,8 +261,8 @@ def check_wiring(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
     if account_settings.SIGNUP_FORM_HONEYPOT_FIELD:
         messages.append(
             CheckWarning(
-                "ACCOUNT_SIGNUP_FORM_HONEYPOT_FIELD hides its field by an inline style, which a "
-                "strict Content-Security-Policy forbids: people would see it and be turned away.",
+                "ACCOUNT_SIGNUP_FORM_HONEYPOT_FIELD hides its field with an inline style, which a "
+                "strict Content-Security-Policy forbids: people would see it and be refused.",
                 hint="Remove the setting.",
                 id="quickscale_accounts.W005",
             )
@@ -287,7 +286,7 @@ def _check_social_login() -> list[CheckMessage]:
             return []
         return [
             Error(
-                "QUICKSCALE_ACCOUNTS_SOCIAL_LOGIN is on, and allauth.socialaccount is not in "
+                "QUICKSCALE_ACCOUNTS_SOCIAL_LOGIN is on, but allauth.socialaccount is not in "
                 "INSTALLED_APPS.",
                 hint='Add "allauth.socialaccount" and the apps of the providers.',
                 id="quickscale_accounts.E007",
@@ -304,7 +303,7 @@ def _check_social_login() -> list[CheckMessage]:
             "QUICKSCALE_ACCOUNTS_SOCIAL_LOGIN is off, but social login is on: "
             "SOCIALACCOUNT_ADAPTER is not a subclass of QuickScale's, which would switch it off.",
             hint=(
-                "Set QUICKSCALE_ACCOUNTS_SOCIAL_LOGIN = True to go on as you are. To switch it "
+                "Set QUICKSCALE_ACCOUNTS_SOCIAL_LOGIN = True to keep social login. To switch it "
                 "off, let your adapter inherit from "
                 "quickscale_accounts.social.SocialAccountAdapter."
             ),

@@ -10,11 +10,11 @@ class AccountsSettings(AppSettings):
 
     @property
     def signup_allowed(self) -> Callable[..., bool]:
-        """Dotted path to ``hook(*, request) -> bool``: whether this visitor may sign up, by form or
-        by a social account.
+        """Dotted path to ``hook(*, request) -> bool``, which returns whether this visitor may sign
+        up, by form or with a social account.
 
-        Keep it quick: the navigation calls it for every page that a visitor sees. Default:
-        ``"quickscale_accounts.hooks.signup_allowed"``, which lets everyone.
+        It must be quick, because the navigation calls it for every page that a visitor sees.
+        Default: ``"quickscale_accounts.hooks.signup_allowed"``, which lets everyone sign up.
         """
         return self._hook("SIGNUP_ALLOWED", "quickscale_accounts.hooks.signup_allowed")
 

@@ -1,4 +1,4 @@
-"""The ways into a site that go past allauth: sign-in forms of Django's own that a URL leads to."""
+"""Find the ways into a site that bypass allauth: mounted sign-in forms of Django itself."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 
 class _Customer(AnonymousUser):
-    """Somebody who is signed in and no staff, without a row in the database."""
+    """A signed-in user who isn't staff, without a row in the database."""
 
     is_authenticated = True  # type: ignore[assignment]
 
@@ -21,8 +21,8 @@ class _Customer(AnonymousUser):
 def unguarded_logins() -> list[str]:
     """Return the paths of mounted sign-in forms without rate limits and two-factor authentication.
 
-    An admin site is seen as its URLs have it: what was set on ``admin.site.login`` after
-    ``admin.site.urls`` was read has no effect.
+    An admin site is judged by its URLs. Setting ``admin.site.login`` after ``admin.site.urls`` was
+    read has no effect.
     """
     return sorted(set(_walk(get_resolver(), "/", in_admin=False)))
 
@@ -44,10 +44,10 @@ def _is_django_login(entry: URLPattern) -> bool:
 
 
 def _shows_a_form(login: Callable[..., Any]) -> bool:
-    """Whether an admin site's sign-in asks a visitor, or somebody who isn't staff, for a password.
+    """Whether an admin site's sign-in asks a visitor, or a user who isn't staff, for a password.
 
-    ``login_required`` around it sends visitors away; but who is signed in may sign in once more,
-    as somebody else.
+    ``login_required`` around it redirects visitors, but a signed-in user could sign in again as
+    somebody else.
     """
     if getattr(login, "__func__", None) is AdminSite.login:
         return True
@@ -58,6 +58,6 @@ def _shows_a_form(login: Callable[..., Any]) -> bool:
         try:
             if login(request).status_code == 200:
                 return True
-        except Exception:  # noqa: S112  a site's own code, which may want more of a request
+        except Exception:  # noqa: S112  a site's own code, which may need more of a request
             continue
     return False

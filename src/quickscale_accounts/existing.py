@@ -1,6 +1,6 @@
-"""Users who were there before these apps: who could not sign in with an email address, and why.
+"""Find existing users who can't sign in with an email address, and prepare them for it.
 
-allauth looks addresses up in lower case, and lets people in whose address is verified.
+allauth looks up addresses in lower case, and lets only people with a verified address in.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ ROWS_AT_ONCE = 1000
 
 @dataclass(frozen=True)
 class Survey:
-    """What stands between a site's users and signing in with an email address."""
+    """What keeps a site's users from signing in with an email address."""
 
     users: int
     rewritten: int
-    """Users whose address has capitals or spaces around it, which lower case mends."""
+    """The number of users whose address has capitals, or spaces around it, and can be corrected."""
     unconfirmed: int
-    """Users who have to confirm their address at the next sign-in, with an address of their own."""
+    """The number of users who have to confirm their own address at the next sign-in."""
     without_address: list[Any]
-    """Keys of the users who have no address."""
+    """The keys of the users who have no address."""
     shared: dict[str, list[Any]]
-    """Addresses that several users have, and the users' keys."""
+    """The addresses that several users have, with the users' keys."""
 
     @property
     def needs_a_person(self) -> bool:
@@ -54,12 +54,12 @@ def survey(using: str | None = None) -> Survey:
 
 
 def prepare(using: str | None = None, *, mark_verified: bool = False) -> Survey:
-    """Mend what can be mended without a decision, and return what was found before.
+    """Correct what can be corrected without a decision, and return what was found before.
 
-    Addresses are put into lower case, unless several users have the same one then. With
-    ``mark_verified`` every address that only one user has counts as confirmed: say so only when the
-    site has had it confirmed before, for an address that is somebody else's opens the account to
-    them.
+    Addresses are converted to lower case unless several users would then have the same one. With
+    ``mark_verified``, every address that only one user has counts as confirmed. Use it only if the
+    site has already had the addresses confirmed, because an address that belongs to somebody else
+    gives them access to the account.
     """
     using = using or get_user_model()._base_manager.db
     with transaction.atomic(using=using):
@@ -94,7 +94,7 @@ def _confirm(using: str, unconfirmed: QuerySet[Any]) -> None:
 
 
 def _users(using: str | None) -> QuerySet[Any]:
-    """All users, each with an ``address`` as allauth looks it up."""
+    """Return all users, each with an ``address`` as allauth looks it up."""
     users = get_user_model()._base_manager.using(using)
     address = Lower(Trim(Coalesce(F(_email_field()), Value(""))))
     return users.annotate(address=address)
@@ -110,7 +110,7 @@ def _sharing(users: QuerySet[Any]) -> QuerySet[Any]:
 
 
 def _alone(users: QuerySet[Any]) -> QuerySet[Any]:
-    """Users with an address that nobody else has."""
+    """Return the users with an address that nobody else has."""
     return users.exclude(address="").exclude(pk__in=_sharing(users).values("pk"))
 
 

@@ -6,5 +6,5 @@ from django.http import HttpRequest
 
 
 def signup_allowed(*, request: HttpRequest) -> bool:
-    """The default of ``QUICKSCALE_ACCOUNTS_SIGNUP_ALLOWED``: everyone may sign up."""
+    """Let everyone sign up; the default of ``QUICKSCALE_ACCOUNTS_SIGNUP_ALLOWED``."""
     return True

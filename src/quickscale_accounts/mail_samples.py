@@ -1,4 +1,4 @@
-"""Sample data for every mail, so that a template can be seen without making it happen."""
+"""Sample data for every mail, so that templates can be previewed without triggering the mails."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ SAMPLES = [
     "login_code",
     "password_reset_code",
 ]
-"""Names of the mails below ``account/email/``, in the order in which they are shown."""
+"""The names of the mails below ``account/email/``, in the order in which they are shown."""
 
 
 def sample_context(request: HttpRequest) -> dict[str, Any]:
-    """What allauth gives to its mails, all of it at once. Nothing here works or is saved."""
+    """Return all the variables that allauth passes to its mails. Nothing here works or is saved."""
     user_model = get_user_model()
     email = "ann@example.com"
     site_url = request.build_absolute_uri("/")
@@ -52,7 +52,7 @@ def sample_context(request: HttpRequest) -> dict[str, Any]:
 
 
 def render_sample(request: HttpRequest, name: str) -> EmailMultiAlternatives:
-    """One of the mails below ``account/email/``, as allauth makes it."""
+    """Render one of the mails below ``account/email/`` as allauth does."""
     message: EmailMultiAlternatives = get_adapter(request).render_mail(
         name, "ann@example.com", sample_context(request)
     )

@@ -1,4 +1,4 @@
-"""Lets HTMX send the account forms, which it could not do alone: it follows redirects unseen."""
+"""Let HTMX send the account forms, although it follows redirects silently."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ PAGE_ID = "account-page"
 
 
 class HtmxFormsMiddleware(MiddlewareMixin):
-    """Put it last in ``MIDDLEWARE``; without it the forms are plain forms.
+    """Let HTMX send the forms; place it last in ``MIDDLEWARE``. Without it, they are plain forms.
 
     A form that HTMX sent shows its errors in place. Where a plain form would be redirected, the
-    browser is told to load that page in full, because it may need other assets, and because
-    messages for the reader would be lost in a page that is fetched but not shown.
+    browser is told to load the page in full, because the page may need other assets, and because
+    messages would be lost in a page that is fetched but not shown.
     """
 
     def process_request(self, request: HttpRequest) -> None:

@@ -1,4 +1,4 @@
-"""Social login, off until ``QUICKSCALE_ACCOUNTS_SOCIAL_LOGIN``. For ``SOCIALACCOUNT_ADAPTER``."""
+"""The ``SOCIALACCOUNT_ADAPTER``. Social login is off until ``QUICKSCALE_ACCOUNTS_SOCIAL_LOGIN``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from quickscale_accounts.conf import app_settings
 
 
 class SocialAccountAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  # no types
-    """Hides every provider and answers 404 for its URLs while social login is off."""
+    """Hide every provider, and return 404 for its URLs, while social login is off."""
 
     def list_providers(self, request: HttpRequest) -> list[Any]:
         return super().list_providers(request) if app_settings.social_login else []

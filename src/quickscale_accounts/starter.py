@@ -1,4 +1,4 @@
-"""The users that a developer signs in with on a new site."""
+"""The users with whom a developer signs in to a new site."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ STARTER_USERS = (
 
 @transaction.atomic
 def create_starter_users() -> list[tuple[str, bool]]:
-    """Make those of :data:`STARTER_USERS` that are missing, each with a verified address.
+    """Create the missing users of :data:`STARTER_USERS`, each with a verified address.
 
-    Returns an (email address, whether it was made now) pair for each. A user who exists keeps
-    the password.
+    Returns a pair for each user: the email address, and whether the user was created now. An
+    existing user keeps the password.
 
     Raises:
-        ImproperlyConfigured: ``DEBUG`` is off; everybody knows these passwords.
+        ImproperlyConfigured: ``DEBUG`` is off; these passwords are well known.
     """
     if not settings.DEBUG:
         raise ImproperlyConfigured("Starter users have well-known passwords: DEBUG must be on.")

@@ -1,4 +1,4 @@
-"""The user who has an email address and no username. The project owns the concrete model.
+"""A user with an email address and no username. The project owns the concrete model.
 
 ::
 
@@ -28,11 +28,11 @@ class EmailUserManager(BaseUserManager[UserT]):
 
     @classmethod
     def normalize_email(cls, email: str | None) -> str:
-        """Lower case, as allauth keeps addresses; no provider tells them apart by case."""
+        """Convert to lower case, as allauth stores addresses; no provider is case-sensitive."""
         return (email or "").strip().lower()
 
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> UserT:
-        """Make a user; without a password the user can't log in with one.
+        """Create a user; without a password, the user can't log in with one.
 
         Raises:
             ValueError: the email address is empty.
@@ -46,10 +46,10 @@ class EmailUserManager(BaseUserManager[UserT]):
         return user
 
     def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> UserT:
-        """Make a user who may do everything, in the admin site too.
+        """Create a user who may do everything, also in the admin site.
 
-        The address counts as verified: who can make superusers has proven enough, and no mail
-        needs to arrive before the first one signs in.
+        The address counts as verified, so that the first superuser can sign in before any mail
+        arrives. Anyone who can create superusers has proven enough.
         """
         fields |= {"is_staff": True, "is_superuser": True}
         user = self.create_user(email, password, **fields)
@@ -69,10 +69,10 @@ class EmailUserManager(BaseUserManager[UserT]):
 
 
 class AbstractEmailUser(AbstractBaseUser, PermissionsMixin):
-    """A user known by an email address, unique without regard to case.
+    """A user with an email address that is unique regardless of case.
 
-    Forms, the manager and ``save()`` put the address in lower case, and the database refuses any
-    other, so that no two differ by case only and a lookup needs no ``iexact``.
+    Forms, the manager and ``save()`` convert the address to lower case, and the database refuses
+    any other. So no two addresses differ only by case, and a lookup needs no ``iexact``.
     """
 
     email = models.EmailField(

@@ -15,7 +15,7 @@ from quickscale.login import LoginRequiredMixin
 
 
 class OverviewView(LoginRequiredMixin, TemplateView):
-    """The user's own account: addresses and password, with links to change them."""
+    """The user's own account: address and password, with links to change them."""
 
     template_name = "quickscale_accounts/overview.html"
 
@@ -27,7 +27,7 @@ class OverviewView(LoginRequiredMixin, TemplateView):
 
 
 class MailSamplesView(TemplateView):
-    """Development only: every mail of every app, filled with sample data."""
+    """Every mail of every app with sample data; in development only."""
 
     template_name = "quickscale_accounts/mail_samples.html"
 
@@ -42,7 +42,7 @@ class MailSamplesView(TemplateView):
 
 
 class MailSampleView(View):
-    """Development only: the HTML part of one mail, for a frame of :class:`MailSamplesView`."""
+    """The HTML part of one mail, for a frame of :class:`MailSamplesView`; in development only."""
 
     @method_decorator(xframe_options_sameorigin)
     def get(self, request: HttpRequest, name: str) -> HttpResponse:
@@ -50,7 +50,7 @@ class MailSampleView(View):
             raise Http404
         html, _mimetype = mail_samples.render(request, name).alternatives[0]
         response = HttpResponse(str(html))
-        # A mail has its style inline, which the site's own policy would forbid.
+        # A mail has inline styles, which the site's own policy would forbid.
         response["Content-Security-Policy"] = (
             "default-src 'none'; style-src 'unsafe-inline'; img-src *; frame-ancestors 'self'"
         )

@@ -21,7 +21,7 @@ CSP = {
 
 
 def check_apps(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[checks.CheckMessage]:
-    """Check that HTMX is there.
+    """Check that HTMX is installed.
 
     quickscale_dashboard.E001: ``django_htmx`` is not installed.
     """
@@ -29,7 +29,7 @@ def check_apps(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[c
         return []
     return [
         checks.Error(
-            "The dashboard's pages load HTMX from django-htmx, which is not installed.",
+            "The dashboard's pages use HTMX from django-htmx, which is not installed.",
             hint='Add "django_htmx" to INSTALLED_APPS.',
             id="quickscale_dashboard.E001",
         )
@@ -50,7 +50,7 @@ def check_middleware(
         return []
     return [
         checks.Error(
-            "HtmxMessagesMiddleware reads messages, and MessageMiddleware is not before it.",
+            "HtmxMessagesMiddleware reads messages, but MessageMiddleware is not before it.",
             hint=f"Place {HTMX_MESSAGES} after {MESSAGES} in MIDDLEWARE.",
             id="quickscale_dashboard.E003",
         )
@@ -58,7 +58,7 @@ def check_middleware(
 
 
 def check_csp(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[checks.CheckMessage]:
-    """Check that a policy is sent.
+    """Check that a Content-Security-Policy is sent.
 
     quickscale_dashboard.W001: No Content-Security-Policy is sent.
     """
@@ -79,7 +79,7 @@ def check_csp(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[ch
 def check_contact_email(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> list[checks.CheckMessage]:
-    """Check that the contact form's mails have a reader.
+    """Check that somebody reads the contact form's mails.
 
     quickscale_dashboard.W002: ``QUICKSCALE_DASHBOARD_CONTACT_EMAIL`` is not set.
     """
@@ -97,7 +97,7 @@ def check_contact_email(
 def check_navigation(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> list[checks.CheckMessage]:
-    """Check that every navigation entry leads somewhere.
+    """Check that every navigation entry has a page.
 
     quickscale_dashboard.W003: A navigation entry's URL is not mounted.
     """
@@ -108,7 +108,7 @@ def check_navigation(
         messages.append(
             checks.Warning(
                 f"The navigation leaves out {item.label}: no URL has the name {item.url_name}.",
-                hint="Mount the app's URLs in the site's URLconf, or leave it so.",
+                hint="Mount the app's URLs in the site's URLconf, or ignore this if it is right.",
                 id="quickscale_dashboard.W003",
             )
         )

@@ -10,19 +10,20 @@ class DashboardSettings(AppSettings):
 
     @property
     def logo(self) -> str:
-        """Path below ``STATIC_URL`` of a square picture, shown beside the brand's name and as the
+        """Path below ``STATIC_URL`` of a square image, shown beside the brand's name and as the
         page's icon; empty for QuickScale's own. Default: ``""``."""
         return self._get("LOGO", "")
 
     @property
     def contact_email(self) -> str:
-        """Where the contact form's mails go. Default: ``DEFAULT_FROM_EMAIL``."""
+        """The address that gets the contact form's mails. Default: ``DEFAULT_FROM_EMAIL``."""
         return self._get("CONTACT_EMAIL", settings.DEFAULT_FROM_EMAIL)
 
     @property
     def contact_limit(self) -> int:
-        """How many mails one client (by :func:`quickscale.clients.client_network`) may send by the
-        contact form in an hour, counted in Django's cache. Default: ``5``."""
+        """How many mails one client may send with the contact form in an hour. Clients are told
+        apart by :func:`quickscale.clients.client_network`, and the count is in Django's cache.
+        Default: ``5``."""
         return self._get("CONTACT_LIMIT", 5)
 
 

@@ -14,9 +14,9 @@ TEMPLATE = "quickscale_dashboard/email/contact"
 
 
 def make_contact_mail(*, name: str, email: str, message: str) -> EmailMultiAlternatives:
-    """Make a mail of what a visitor wrote, to ``QUICKSCALE_DASHBOARD_CONTACT_EMAIL``.
+    """Make a mail with a visitor's message to ``QUICKSCALE_DASHBOARD_CONTACT_EMAIL``.
 
-    A reply reaches the visitor.
+    Replies go to the visitor.
     """
     context = {"name": name, "email": email, "message": message}
     return make_mail(TEMPLATE, [app_settings.contact_email], context, reply_to=[email])
@@ -27,9 +27,9 @@ def render_sample(request: HttpRequest, name: str) -> EmailMultiAlternatives:
 
 
 def may_send(network: str) -> bool:
-    """Take one of a network's ``CONTACT_LIMIT`` places for an hour; false when none is free.
+    """Take one of a network's ``CONTACT_LIMIT`` slots for an hour; return false if none is free.
 
-    A place is taken by ``add``, which lets only one of several processes have it.
+    ``add`` takes the slot, because it succeeds in only one of several processes.
     """
     key = f"quickscale_dashboard.contact.{network}"
     return any(cache.add(f"{key}.{n}", True, HOUR) for n in range(app_settings.contact_limit))

@@ -14,7 +14,7 @@ class ContactForm(forms.Form):
     message = forms.CharField(
         label=_("Message"), max_length=5000, widget=forms.Textarea({"rows": 8})
     )
-    # People cannot see or reach this field; programs that fill in every field give themselves away.
+    # People can't see or reach this field; bots that fill in every field give themselves away.
     company_url = forms.CharField(
         label=_("Leave this empty"),
         required=False,

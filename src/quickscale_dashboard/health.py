@@ -1,4 +1,4 @@
-"""What a supervisor asks: is the process alive, and may it be given requests?"""
+"""Health checks for a supervisor: is the process alive, and can it handle requests?"""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ logger = logging.getLogger(__name__)
 
 
 def readiness() -> dict[str, str]:
-    """The state of what each request needs, by name: ``"ok"``, or why it is not."""
+    """Return the state of what every request needs, by name: ``"ok"``, or what is wrong."""
     connection = connections["default"]
     try:
         executor = MigrationExecutor(connection)

@@ -11,10 +11,10 @@ from quickscale.fragments import wants_fragment
 
 
 class HtmxMessagesMiddleware:
-    """Shows Django's messages at once when HTMX swaps a fragment, by an out-of-band swap.
+    """Show Django's messages at once when HTMX swaps a fragment, with an out-of-band swap.
 
-    Place it after ``MessageMiddleware``. Without it, and on a page that is not in the shell, the
-    messages appear on the next full page.
+    Place it after ``MessageMiddleware``. Without it, and on pages outside the shell, the messages
+    appear on the next full page.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:

@@ -1,6 +1,6 @@
-"""What other apps add to the dashboard, from a module ``dashboard.py`` of their own.
+"""Entries that other apps add to the dashboard in a module ``dashboard.py``.
 
-Django's autodiscovery loads that module of every installed app when the dashboard is installed::
+If the dashboard is installed, Django's autodiscovery loads that module of every installed app::
 
     register(NavItem(_("Credits"), "quickscale_credits:history", order=20))
     register(Panel("balance", "quickscale_credits/_balance_panel.html", balance_context))
@@ -21,25 +21,25 @@ Text: TypeAlias = "str | Promise"
 
 
 def logged_in(request: HttpRequest) -> bool:
-    """Access for everyone who is signed in."""
+    """Allow everyone who is signed in."""
     return request.user.is_authenticated
 
 
 def staff(request: HttpRequest) -> bool:
-    """Access for active staff."""
+    """Allow active staff."""
     return request.user.is_active and request.user.is_staff
 
 
 def everyone(request: HttpRequest) -> bool:
-    """Access for all, visitors included."""
+    """Allow everyone, including visitors."""
     return True
 
 
 @dataclass(frozen=True)
 class NavItem:
-    """A link in the shell: ``main`` is the bar, ``account`` the user's menu, ``staff`` support.
+    """A link in the shell: in the bar (``main``), the user's menu (``account``) or for ``staff``.
 
-    ``optional`` is for a URL that a site may well leave out: no check reports it.
+    ``optional`` is for a URL that a site need not mount; no check reports that it is missing.
     """
 
     label: Text
@@ -54,8 +54,9 @@ class NavItem:
 class Panel:
     """A box on a dashboard page.
 
-    ``context(request)`` returns the template's variables. ``columns`` of 12 on a desktop; on a
-    phone every panel has the full width. ``page`` is the customer's home or the staff's.
+    ``context(request)`` returns the template's variables. ``columns`` is the width in twelfths on a
+    desktop; on a phone, every panel has the full width. ``page`` is the home page of customers or
+    of staff.
     """
 
     name: str
@@ -71,14 +72,14 @@ _items: list[NavItem | Panel] = []
 
 
 def register(item: NavItem | Panel) -> None:
-    """Add an entry; the same entry again changes nothing."""
+    """Add an entry; adding the same entry again changes nothing."""
     if item not in _items:
         _items.append(item)
 
 
 @contextmanager
 def register_temporarily(*items: NavItem | Panel) -> Iterator[None]:
-    """For tests: the entries are there inside the ``with`` block only."""
+    """Add entries inside the ``with`` block only, for tests."""
     for item in items:
         register(item)
     try:
@@ -89,17 +90,17 @@ def register_temporarily(*items: NavItem | Panel) -> Iterator[None]:
 
 
 def nav_items(request: HttpRequest, section: str) -> list[NavItem]:
-    """The entries of a section that this request may see, in order."""
+    """Return the entries of a section that this request may see, in order."""
     found = (i for i in _items if isinstance(i, NavItem) and i.section == section)
     return sorted((i for i in found if i.access(request)), key=lambda i: i.order)
 
 
 def all_nav_items() -> list[NavItem]:
-    """Every entry of every section, whoever may see it."""
+    """Return every entry of every section, whoever may see it."""
     return [item for item in _items if isinstance(item, NavItem)]
 
 
 def panels(request: HttpRequest, page: str) -> list[Panel]:
-    """The panels of a page that this request may see, in order."""
+    """Return the panels of a page that this request may see, in order."""
     found = (i for i in _items if isinstance(i, Panel) and i.page == page)
     return sorted((i for i in found if i.access(request)), key=lambda i: i.order)

@@ -1,4 +1,4 @@
-"""The customer's home. ``urls_public.py`` and ``urls_health.py`` have what else a site may want."""
+"""URLs of the customer's home. ``urls_public.py`` and ``urls_health.py`` have optional pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a supervisor asks for."""
+"""Health checks for a supervisor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pages for everybody, for a site that has none of its own."""
+"""Public pages for a site that has none of its own."""
 
 from __future__ import annotations
 

@@ -24,13 +24,13 @@ logger = logging.getLogger(__name__)
 
 
 class HomeView(PageView):
-    """The public first page."""
+    """The public home page."""
 
     template_name = "quickscale_dashboard/home.html"
 
 
 class AboutView(PageView):
-    """What the site is about."""
+    """The page that says what the site is about."""
 
     template_name = "quickscale_dashboard/about.html"
 
@@ -50,14 +50,16 @@ class ContactView(FormView):  # type: ignore[type-arg]
     def form_valid(self, form: ContactForm) -> HttpResponse:
         if not form.is_spam:
             if not may_send(client_network(self.request)):
-                form.add_error(None, _("That is many messages in a short time. Try again later."))
+                form.add_error(
+                    None, _("You have sent many messages in a short time. Please try again later.")
+                )
                 return self.render_to_response(self.get_context_data(form=form), status=429)
             fields = form.cleaned_data
             try:
                 make_contact_mail(
                     name=fields["name"], email=fields["email"], message=fields["message"]
                 ).send()
-            except OSError:  # as smtplib's errors and those of most services are
+            except OSError:  # the base of smtplib's errors and those of most services
                 logger.exception("A message of the contact form could not be sent.")
                 form.add_error(None, _("We could not send your message. Please try again later."))
                 return self.render_to_response(self.get_context_data(form=form), status=503)
@@ -66,7 +68,7 @@ class ContactView(FormView):  # type: ignore[type-arg]
 
 
 class FaviconView(RedirectView):
-    """The icon for pages that name none: the admin, error pages of a server, other sites' links."""
+    """The icon for pages that name none: the admin, a server's error pages, other sites' links."""
 
     def get_redirect_url(self, *args: Any, **kwargs: Any) -> str:
         return static(app_settings.logo or "quickscale_dashboard/mark.svg")
@@ -82,7 +84,7 @@ class DashboardView(LoginRequiredMixin, PageView):
 
 
 class PanelView(LoginRequiredMixin, PageView):
-    """One panel alone, which HTMX puts in place of the old one."""
+    """A single panel, which HTMX swaps in place of the old one."""
 
     template_name = "quickscale_dashboard/_panel.html"
 
@@ -95,7 +97,7 @@ class PanelView(LoginRequiredMixin, PageView):
 
 @method_decorator(never_cache, name="dispatch")
 class HealthView(View):
-    """200 while the process lives; asks nothing else."""
+    """Return 200 while the process is alive, without any other check."""
 
     def get(self, request: HttpRequest) -> HttpResponse:
         return HttpResponse("ok", content_type="text/plain")
@@ -103,7 +105,7 @@ class HealthView(View):
 
 @method_decorator(never_cache, name="dispatch")
 class ReadinessView(View):
-    """200, or 503 while the database is away or migrations are pending; JSON."""
+    """Return JSON with 200, or 503 while the database is down or migrations are pending."""
 
     def get(self, request: HttpRequest) -> HttpResponse:
         states = readiness()

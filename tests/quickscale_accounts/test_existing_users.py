@@ -68,9 +68,9 @@ def test_a_dry_run_counts_and_writes_nothing(add, client):
     out, error = run("--dry-run")
     assert out.splitlines() == [
         "5 users.",
-        "1 addresses would be put into lower case.",
-        "1 users confirm their address by a mail at the next sign-in "
-        "(--mark-verified takes the addresses as confirmed).",
+        "1 addresses would be converted to lower case.",
+        "1 users will confirm their address by mail at the next sign-in "
+        "(--mark-verified treats the addresses as confirmed).",
         f"1 users have no address: {blank}",
         f"2 users have the address ann@example.com: {ann}, {other_ann}",
     ]
@@ -83,14 +83,16 @@ def test_a_dry_run_counts_and_writes_nothing(add, client):
 def test_who_was_locked_out_signs_in_afterwards(add, client):
     add("Bob@Example.org", " carol@example.com ")
     assert run("--mark-verified") == (
-        "2 users.\n2 addresses were put into lower case.\n2 addresses were marked as confirmed.\n",
+        "2 users.\n2 addresses were converted to lower case.\n"
+        "2 addresses were marked as confirmed.\n",
         "",
     )
     assert signs_in(client, "bob@example.org")
     client.session.flush()
     assert signs_in(client, "Carol@example.com")
     assert run("--mark-verified")[0] == (
-        "2 users.\n0 addresses were put into lower case.\n0 addresses were marked as confirmed.\n"
+        "2 users.\n0 addresses were converted to lower case.\n"
+        "0 addresses were marked as confirmed.\n"
     )
 
 

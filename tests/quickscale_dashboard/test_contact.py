@@ -61,7 +61,7 @@ def test_who_fills_in_the_hidden_field_is_thanked_and_not_sent(client: Client) -
     assert mail.outbox == []
 
 
-def test_one_address_may_send_so_many_in_an_hour(client: Client, settings: Settings) -> None:
+def test_one_address_may_send_a_few_in_an_hour(client: Client, settings: Settings) -> None:
     settings.QUICKSCALE_DASHBOARD_CONTACT_LIMIT = 2
     statuses = [client.post("/contact/", MESSAGE).status_code for _ in range(3)]
     assert statuses == [302, 302, 429]
@@ -69,7 +69,7 @@ def test_one_address_may_send_so_many_in_an_hour(client: Client, settings: Setti
     elsewhere = client.post("/contact/", MESSAGE, REMOTE_ADDR="192.0.2.9")
     assert elsewhere.status_code == 302
     refused = client.post("/contact/", MESSAGE)
-    assert "Try again later" in refused.text
+    assert "Please try again later" in refused.text
     assert "Is there an &lt;API&gt;?" in refused.text
 
 

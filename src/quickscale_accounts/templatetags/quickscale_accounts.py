@@ -33,7 +33,7 @@ ACCOUNT_PAGES: dict[str, str | Promise] = {
 
 @register.simple_tag(takes_context=True)
 def account_tabs(context: Context) -> list[Tab]:
-    """The pages of a user's own account that the site has mounted and switched on."""
+    """Return the pages of a user's own account that the site has mounted and switched on."""
     return [
         Tab(label, url, current=url == context["request"].path)
         for name, label in ACCOUNT_PAGES.items()
@@ -51,12 +51,12 @@ def _reverse_or_empty(url_name: str) -> str:
 
 @register.filter
 def is_new_password(field: BoundField) -> bool:
-    """Whether a person chooses a password here (and not when it is typed again)."""
+    """Whether a person chooses a password in this field, not whether it is typed again."""
     return field.name == "password1"
 
 
 @register.filter
 def without_placeholder(field: BoundField) -> BoundField:
-    """The field without its placeholder: those of allauth only repeat the label."""
+    """Return the field without its placeholder, because allauth's only repeat the label."""
     field.field.widget.attrs.pop("placeholder", None)
     return field

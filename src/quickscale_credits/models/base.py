@@ -1,4 +1,4 @@
-"""What the ledger's models share."""
+"""Fields and a base class that the ledger's models share."""
 
 from __future__ import annotations
 
@@ -36,19 +36,19 @@ class LedgerModel(models.Model):
 
 
 def credits_field(name: Any = None, **options: Any) -> models.DecimalField[Decimal, Decimal]:
-    """A field for credits, which have 4 places."""
+    """Return a field for credits, which have 4 places."""
     return models.DecimalField(name, max_digits=DIGITS, decimal_places=PLACES, **options)
 
 
 def credits_sum_field(name: Any = None, **options: Any) -> models.DecimalField[Decimal, Decimal]:
-    """A field for credits that begins at zero and is kept by the ledger's functions."""
+    """Return a field for credits that starts at zero and that the ledger's functions update."""
     return credits_field(name, default=Decimal(0), db_default=0, **options)
 
 
 def account_key(
     related_name: str = "+", **options: Any
 ) -> models.ForeignKey[CreditAccount, CreditAccount]:
-    """The account of a row. Its index is the one of the table's own order."""
+    """Return a key to the account of a row, without an index, because the table has its own."""
     return models.ForeignKey(
         "quickscale_credits.CreditAccount",
         models.PROTECT,
@@ -60,7 +60,7 @@ def account_key(
 
 
 def actor_key() -> models.ForeignKey[Any, Any]:
-    """The user who did it. A user who is deleted leaves the row as it is."""
+    """Return a key to the user who did something. Deleting the user keeps the row."""
     return models.ForeignKey(
         settings.AUTH_USER_MODEL,
         models.SET_NULL,

@@ -1,4 +1,4 @@
-"""Template tags, so that the shell needs no context processor in the site's settings."""
+"""Template tags of the shell, which therefore needs no context processor in the settings."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ register = template.Library()
 
 @dataclass(frozen=True)
 class Link:
-    """A navigation entry as the shell draws it.
+    """A navigation entry as the shell renders it.
 
-    ``current`` is the value of ``aria-current``: ``page``, ``true`` for a page below, or empty.
+    ``current`` is the value of ``aria-current``: ``page``, ``true`` for a subpage, or empty.
     """
 
     label: registry.Text
@@ -33,15 +33,15 @@ class Link:
 
 @register.simple_tag
 def dashboard_settings() -> DashboardSettings:
-    """The ``QUICKSCALE_DASHBOARD_*`` settings, with defaults."""
+    """Return the ``QUICKSCALE_DASHBOARD_*`` settings with their defaults."""
     return app_settings
 
 
 @register.simple_tag
 def htmx() -> SafeString:
-    """The script of HTMX, without the one that django-htmx adds with ``DEBUG``.
+    """Output the HTMX script without the one that django-htmx adds if ``DEBUG`` is on.
 
-    That one evaluates text as code, which a Content-Security-Policy forbids.
+    That script evaluates text as code, which the Content-Security-Policy forbids.
     """
     script, end, _rest = htmx_script().partition("</script>")
     return SafeString(script + end)
@@ -49,10 +49,10 @@ def htmx() -> SafeString:
 
 @register.simple_tag(takes_context=True)
 def dashboard_nav(context: Context, section: str) -> list[Link]:
-    """The links of a section that the visitor may see.
+    """Return the links of a section that the visitor may see.
 
-    Entries whose URL the site has not mounted are left out (see check W003). A page belongs to one
-    entry of all sections, the nearest above it: what is in the user's menu marks nothing in the
+    Entries whose URL is not mounted are left out (see check W003). Each page belongs to a single
+    entry of all sections, its nearest parent, so a page of the user's menu marks nothing in the
     bar. An error page that is rendered before the user is known has no entries.
     """
     request: HttpRequest | None = context.get("request")
@@ -70,7 +70,7 @@ def dashboard_nav(context: Context, section: str) -> list[Link]:
 
 @register.simple_tag(takes_context=True)
 def render_panel(context: Context, panel: registry.Panel) -> SafeString:
-    """A panel's template with the variables that its app gives it."""
+    """Render a panel's template with the variables from its app."""
     request: HttpRequest = context["request"]
     return render_to_string(panel.template_name, dict(panel.context(request)), request)
 

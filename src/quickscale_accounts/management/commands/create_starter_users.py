@@ -9,7 +9,7 @@ from quickscale_accounts.starter import create_starter_users
 
 
 class Command(BaseCommand):
-    help = "Creates user@test.com and admin@test.com for development; refused when DEBUG is off."
+    help = "Create user@test.com and admin@test.com for development; refused if DEBUG is off."
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:

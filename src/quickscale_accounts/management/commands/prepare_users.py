@@ -13,18 +13,18 @@ SHOWN = 20
 
 class Command(ReportingCommand):
     help = (
-        "Prepares the users that a site has for signing in with an email address. "
-        "Status 1 when something is left that only a person can decide."
+        "Prepare a site's existing users for signing in with an email address. "
+        "The exit status is 1 if something is left that only a person can decide."
     )
     has_dry_run = True
-    database_help = "where the users are"
+    database_help = "the database of the users"
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         parser.add_argument(
             "--mark-verified",
             action="store_true",
-            help="take every address that only one user has as confirmed",
+            help="treat every address that only one user has as confirmed",
         )
 
     def handle(
@@ -43,15 +43,15 @@ class Command(ReportingCommand):
 
 
 def lines(found: Survey, *, dry_run: bool, verified: bool) -> list[str]:
-    """Say in sentences what was found, and what became of it."""
+    """Return sentences that say what was found and what was done."""
     done = "would be" if dry_run else "were"
     told = [
         f"{found.users} users.",
-        f"{found.rewritten} addresses {done} put into lower case.",
+        f"{found.rewritten} addresses {done} converted to lower case.",
         f"{found.unconfirmed} addresses {done} marked as confirmed."
         if verified
-        else f"{found.unconfirmed} users confirm their address by a mail at the next sign-in "
-        "(--mark-verified takes the addresses as confirmed).",
+        else f"{found.unconfirmed} users will confirm their address by mail at the next sign-in "
+        "(--mark-verified treats the addresses as confirmed).",
     ]
     if found.without_address:
         keys = ", ".join(map(str, found.without_address[:SHOWN]))

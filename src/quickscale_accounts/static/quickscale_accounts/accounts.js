@@ -1,13 +1,13 @@
 "use strict";
 
-// HTMX swaps no error in by itself; the page that says "too many attempts" must be seen.
+// By default HTMX does not swap in an error, but people must see the page "too many attempts".
 document.addEventListener("htmx:beforeSwap", (event) => {
   if (event.detail.xhr.status === 429) {
     event.detail.shouldSwap = true;
   }
 });
 
-// Bits that a guesser has to try, at most: alphabet and length, where repeats count for less.
+// The most bits that an attacker has to guess, by alphabet and length; repeats count for less.
 function passwordBits(password) {
   const alphabets = [/[a-z]/, /[A-Z]/, /[0-9]/, /[^a-zA-Z0-9]/];
   const sizes = [26, 26, 10, 33];

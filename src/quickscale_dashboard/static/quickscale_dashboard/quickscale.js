@@ -12,7 +12,7 @@ document.addEventListener("alpine:init", () => {
       }
     },
     leave(event) {
-      // Without a related target the focus left the window, or a click met nothing to focus.
+      // Without a related target, the focus left the window, or a click hit nothing focusable.
       if (event.relatedTarget && !this.$root.contains(event.relatedTarget)) {
         this.close();
       }
@@ -46,7 +46,7 @@ document.addEventListener("alpine:init", () => {
     },
   }));
 
-  // The choices follow one another; "auto" is the absence of a choice, see theme.js.
+  // The button cycles through the choices; "auto" is the absence of a choice, see theme.js.
   const THEMES = ["auto", "light", "dark"];
 
   Alpine.data("theme", () => ({
@@ -62,7 +62,7 @@ document.addEventListener("alpine:init", () => {
       try {
         localStorage.setItem("quickscale-theme", this.current);
       } catch {
-        // The choice then holds for this page only.
+        // Then the choice applies to this page only.
       }
     },
     get auto() {
@@ -77,7 +77,7 @@ document.addEventListener("alpine:init", () => {
   }));
 });
 
-// A request that fails would otherwise leave the page as if nothing had been asked.
+// Otherwise a failed request would leave the page as if nothing had happened.
 for (const name of ["htmx:responseError", "htmx:sendError", "htmx:timeout"]) {
   document.addEventListener(name, () => {
     const template = document.getElementById("request-failed");
@@ -88,7 +88,7 @@ for (const name of ["htmx:responseError", "htmx:sendError", "htmx:timeout"]) {
   });
 }
 
-// Screen readers hear a text that is put into a region which was there before.
+// Screen readers announce a text only if its region existed before.
 function announce(text) {
   const region = document.getElementById("announcement");
   if (region && region.textContent !== text) {
@@ -96,7 +96,7 @@ function announce(text) {
   }
 }
 
-// A swap takes the focus away with the element that had it, and a button that waits loses it.
+// A swap removes the focused element and its focus, and a disabled button loses the focus, too.
 const regionsWithFocus = new Set();
 
 document.addEventListener("htmx:beforeRequest", ({ detail: { elt, target } }) => {
@@ -125,8 +125,8 @@ document.addEventListener("htmx:afterSettle", ({ detail: { target } }) => {
   }
 });
 
-// When the session has ended, what was typed into a form is kept in this tab until its page is shown
-// again, and given back to the same person only.
+// When the session has ended, the text typed into a form is kept in this tab until its page is shown
+// again, and is restored for the same person only.
 const DRAFT = "quickscale-draft";
 const TYPED = "textarea, select, input:not([type=hidden], [type=password], [type=file], [type=checkbox], [type=radio])";
 
@@ -141,7 +141,7 @@ document.addEventListener("session-ended", (event) => {
   try {
     sessionStorage.setItem(DRAFT, JSON.stringify(draft));
   } catch {
-    // Then it has to be typed again.
+    // Then the text has to be typed again.
   }
 });
 
