@@ -51,7 +51,7 @@ def check_owner_model(app_configs: Sequence[AppConfig] | None, **kwargs: Any) ->
 
 @register(Tags.models)
 def check_owner_email(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Check that Stripe and our mails can know the owners' addresses.
+    """Check that owners have an address for Stripe and for our mails.
 
     quickscale_stripe.W005: The owner model has neither ``email`` nor ``get_email()``.
     """
@@ -63,8 +63,8 @@ def check_owner_email(app_configs: Sequence[AppConfig] | None, **kwargs: Any) ->
         return []
     return [
         CheckWarning(
-            f"{owner._meta.label} has no address: its customers at Stripe have none, and no mail "
-            "reaches whoever pays.",
+            f"{owner._meta.label} has no e-mail address: its customers at Stripe get none, and no "
+            "mail reaches the person who pays.",
             hint="Give it a field or a property email, or a method get_email().",
             id="quickscale_stripe.W005",
         )
@@ -86,10 +86,10 @@ def check_owner_key(
 
 @register(Tags.security)
 def check_keys(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Check that the keys are of the site's mode, and that there is a webhook secret.
+    """Check that the keys belong to the site's mode, and that a webhook secret is set.
 
-    quickscale_stripe.E004: The secret key is of the other mode.
-    quickscale_stripe.E005: The public key is of the other mode.
+    quickscale_stripe.E004: The secret key belongs to the other mode.
+    quickscale_stripe.E005: The public key belongs to the other mode.
     quickscale_stripe.W001: There is no webhook secret, so every event is refused.
     """
     if not payments_are_on() or app_settings.client:
@@ -113,7 +113,7 @@ def check_keys(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[C
     if not app_settings.webhook_secret:
         found.append(
             CheckWarning(
-                "QUICKSCALE_STRIPE_WEBHOOK_SECRET is empty, so every event of Stripe is refused.",
+                "QUICKSCALE_STRIPE_WEBHOOK_SECRET is empty, so every event from Stripe is refused.",
                 hint="manage.py create_webhook_endpoint makes an endpoint and prints its secret.",
                 id="quickscale_stripe.W001",
             )
@@ -129,7 +129,7 @@ def check_endpoint_version(
 ) -> list[CheckMessage]:
     """Check that events come in the SDK's API version.
 
-    quickscale_stripe.W002: The latest event came in another API version than the SDK's.
+    quickscale_stripe.W002: The latest event came in an API version other than the SDK's.
     """
     found: list[CheckMessage] = []
     for alias in databases or ():
@@ -279,7 +279,7 @@ def check_staff(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[
 
 @register
 def check_fulfilment(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Check the class that says what payments bring.
+    """Check the class that delivers what was paid for.
 
     quickscale_stripe.E007: ``QUICKSCALE_STRIPE_FULFILMENT`` can't be imported, or is not a
         subclass of ``Fulfilment``.
@@ -295,7 +295,7 @@ def check_fulfilment(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> 
 def check_policies(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """Check the policies.
 
-    quickscale_stripe.E008: A policy, of plan changes or of subscriptions that end, is unknown.
+    quickscale_stripe.E008: The policy for plan changes or for subscriptions that end is unknown.
     """
     return [
         Error(
@@ -336,7 +336,7 @@ def check_mails(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[
     return [
         Error(
             f"QUICKSCALE_STRIPE_MAILS names {name!r}.",
-            hint=f"Use some of {', '.join(MAILS)}.",
+            hint=f"Choose from {', '.join(MAILS)}.",
             id="quickscale_stripe.E010",
         )
         for name in app_settings.mails
@@ -346,7 +346,7 @@ def check_mails(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[
 
 @register
 def check_tasks(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Check that Django has tasks where events are handled by them.
+    """Check that Django has tasks when they are to handle events.
 
     quickscale_stripe.E011: ``QUICKSCALE_STRIPE_WEBHOOK_TASKS`` is on, and Django is older than
         6.0.
@@ -356,7 +356,7 @@ def check_tasks(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[
     return [
         Error(
             "QUICKSCALE_STRIPE_WEBHOOK_TASKS needs Django 6.0.",
-            hint="Upgrade Django, or switch it off: events are then handled in Stripe's request.",
+            hint="Upgrade Django, or switch it off to handle events in Stripe's request.",
             id="quickscale_stripe.E011",
         )
     ]

@@ -32,9 +32,10 @@ _stand_ins: list[_StandIn] = []
 
 @contextmanager
 def using(http_client: stripe.HTTPClient, *, webhook_secret: str = "") -> Iterator[None]:
-    """Send what the site asks Stripe within the block to ``http_client``, in all threads.
+    """Send the site's requests to Stripe to ``http_client`` within the block, in all threads.
 
-    For tests. The site needs no key meanwhile, and ``QUICKSCALE_STRIPE_API_BASE`` is ignored.
+    For tests. The site needs no key within the block, and ``QUICKSCALE_STRIPE_API_BASE`` is
+    ignored.
 
     Args:
         http_client: such as ``quickscale_stripe_sandbox.SandboxHTTPClient(sandbox)``.
@@ -55,13 +56,13 @@ def has_stand_in() -> bool:
 
 
 def webhook_secrets() -> list[str]:
-    """The secrets with which an event may be signed."""
+    """The secrets that may sign an event."""
     of_stand_ins = [one.webhook_secret for one in _stand_ins if one.webhook_secret]
     return of_stand_ins[-1:] or app_settings.webhook_secret
 
 
 def payments_are_on() -> bool:
-    """Whether the site can take payments: switched on, and with a key or a stand-in."""
+    """Whether payments are switched on, and the site has a key or a stand-in."""
     has_access = app_settings.secret_key or app_settings.client or _stand_ins
     return app_settings.enabled and bool(has_access)
 
@@ -73,7 +74,7 @@ def sends_live_key_in_clear() -> bool:
 
 
 def get_client() -> stripe.StripeClient:
-    """A client with the site's key, address, time-outs and retries.
+    """Return a client with the site's key, address, time-outs and retries.
 
     Raises:
         PaymentsOffError: the site has no keys, payments are switched off, or a live key would be
@@ -98,10 +99,11 @@ def get_client() -> stripe.StripeClient:
 
 @contextmanager
 def reading_only() -> Iterator[None]:
-    """Let the clients that are got within the block refuse requests that change something.
+    """Make clients from :func:`get_client` refuse, within the block, requests that change
+    something.
 
     Raises:
-        WouldWriteError: within the block, at such a request.
+        WouldWriteError: within the block, on such a request.
     """
     token = _reads_only.set(True)
     try:
@@ -111,7 +113,7 @@ def reading_only() -> Iterator[None]:
 
 
 class _ReadingHTTPClient(stripe.HTTPClient):
-    """Sends on what only reads."""
+    """Passes on only the requests that read."""
 
     name = "reading"
 
@@ -132,7 +134,7 @@ class _ReadingHTTPClient(stripe.HTTPClient):
 def _stripe_client(
     key: str, api_base: str, timeout: tuple[float, float], retries: int, reads_only: bool
 ) -> stripe.StripeClient:
-    """Kept while the settings stay the same, so that connections are used again."""
+    """Cached for the same settings, so that connections are reused."""
     return stripe.StripeClient(
         key,
         base_addresses={"api": api_base, "files": api_base} if api_base else None,

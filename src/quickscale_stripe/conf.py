@@ -33,11 +33,11 @@ class StripeSettings(AppSettings):
         parts = value.split(separator) if isinstance(value, str) else value
         return [part.strip() for part in parts if part.strip()]
 
-    # Keys and where Stripe is
+    # Keys and Stripe's address
 
     @property
     def enabled(self) -> bool:
-        """Whether the site takes payments, given that a key (or the sandbox) is there. Default:
+        """Whether the site takes payments, provided that it has a key or the sandbox. Default:
         ``True``."""
         return self._get("ENABLED", True)
 
@@ -45,14 +45,14 @@ class StripeSettings(AppSettings):
     def live_mode(self) -> bool:
         """``True`` takes real money and needs live keys; ``False`` needs test keys.
 
-        Objects and events of the other mode are kept apart: they are neither shown nor credited.
+        Objects and events of the other mode are neither shown nor credited.
         Default: ``False``.
         """
         return self._get("LIVE_MODE", False)
 
     @property
     def public_key(self) -> str:
-        """The publishable key, ``pk_...``, for sites that put Stripe's scripts on own pages.
+        """The publishable key, ``pk_...``, for sites that use Stripe's scripts on their own pages.
         Default: ``""``."""
         return self._get("PUBLIC_KEY", "")
 
@@ -66,7 +66,8 @@ class StripeSettings(AppSettings):
     def webhook_secret(self) -> list[str]:
         """The endpoints' signing secrets, ``whsec_...``: a list, or a text with commas.
 
-        Several while a secret is rotated: a signature by any of them is accepted. Default: ``""``.
+        Give several while you rotate a secret: a signature by any of them is accepted. Default:
+        ``""``.
         """
         return self._list("WEBHOOK_SECRET")
 
@@ -82,12 +83,12 @@ class StripeSettings(AppSettings):
 
     @property
     def read_timeout(self) -> float:
-        """Seconds to wait for each answer of Stripe. Default: ``20.0``."""
+        """Seconds to wait for each response from Stripe. Default: ``20.0``."""
         return self._get("READ_TIMEOUT", 20.0)
 
     @property
     def max_network_retries(self) -> int:
-        """How often a request without an answer is repeated, with the same key. Default: ``2``."""
+        """How often a request without a response is repeated, with the same key. Default: ``2``."""
         return self._get("MAX_NETWORK_RETRIES", 2)
 
     @property
@@ -101,11 +102,11 @@ class StripeSettings(AppSettings):
 
     @property
     def adopt_by_email(self) -> bool:
-        """Whether an owner's first purchase takes the customer that Stripe has by that address.
+        """Whether an owner's first purchase adopts the Stripe customer with the owner's address.
 
         Somebody who signs up with another person's address would then see that person's cards and
         invoices in the Billing Portal. Switch it on only where addresses are verified before
-        anybody may buy. Default: ``False``.
+        anybody can buy. Default: ``False``.
         """
         return self._get("ADOPT_BY_EMAIL", False)
 
@@ -113,24 +114,24 @@ class StripeSettings(AppSettings):
     def catalogue(self) -> str:
         """The name of this site's catalogue on an account that several sites share.
 
-        With a name, only prices whose metadata ``catalogue`` (the product's counts too) are that
-        name are this site's. Empty: those that say how many ``credits`` they bring, and have no
-        ``catalogue``. Run ``sync_products`` after a change. Default: ``""``.
+        With a name, this site's prices are those with that name in the metadata ``catalogue`` of
+        the price or its product. Without one, they are those that have ``credits`` and no
+        ``catalogue`` in their metadata. Run ``sync_products`` after a change. Default: ``""``.
         """
         return self._get("CATALOGUE", "")
 
     @property
     def success_url(self) -> str:
-        """Where Stripe sends the buyer after a payment; empty for the app's own page.
+        """The path or address to which Stripe sends the buyer after a payment; empty for our own.
 
-        A path or an address. ``session_id={CHECKOUT_SESSION_ID}`` is added to its query, and the
-        page should call :func:`quickscale_stripe.billing.sessions.sync`. Default: ``""``.
+        ``session_id={CHECKOUT_SESSION_ID}`` is added to its query, and the page should call
+        :func:`quickscale_stripe.billing.sessions.sync`. Default: ``""``.
         """
         return self._get("SUCCESS_URL", "")
 
     @property
     def cancel_url(self) -> str:
-        """Where Stripe sends a buyer who goes back; empty for our own page. Default: ``""``."""
+        """Like ``success_url``, for a buyer who goes back without paying. Default: ``""``."""
         return self._get("CANCEL_URL", "")
 
     @property
@@ -155,15 +156,15 @@ class StripeSettings(AppSettings):
 
     @property
     def tax_id_collection(self) -> bool:
-        """Whether Checkout asks businesses for their tax id. Default: ``False``."""
+        """Whether Checkout asks businesses for their tax ID. Default: ``False``."""
         return self._get("TAX_ID_COLLECTION", False)
 
     # Receipts
 
     @property
     def seller_name(self) -> str:
-        """Who receipts are from, such as a company; empty for ``QUICKSCALE_BRAND_NAME``. Default:
-        ``""``."""
+        """The seller's name on receipts, such as a company's; empty for ``QUICKSCALE_BRAND_NAME``.
+        Default: ``""``."""
         return self._get("SELLER_NAME", "")
 
     @property
@@ -181,8 +182,8 @@ class StripeSettings(AppSettings):
     def receipt_fonts(self) -> list[str]:
         """Paths of TrueType or OpenType fonts for PDF receipts.
 
-        They draw what the package's font lacks, such as Chinese, Japanese and Korean names. A
-        character is drawn by the first font that has it.
+        They draw the characters that the package's font lacks, such as Chinese, Japanese and Korean
+        ones. The first font that has a character draws it.
         Default: ``[]``.
         """
         paths: Sequence[Any] = self._get("RECEIPT_FONTS", [])
@@ -192,26 +193,26 @@ class StripeSettings(AppSettings):
 
     @property
     def plan_change_policy(self) -> str:
-        """What becomes of a period's left-over credits when an upgrade was paid.
+        """What happens to a period's left-over credits when an upgrade is paid.
 
-        ``"convert"`` makes them pay-as-you-go, in the share that was paid of a whole period;
-        ``"rollover"`` lets them live until the new plan's period ends, ``"keep"`` leaves them until
-        their own end, and ``"expire"`` takes them away. Default: ``"convert"``.
+        ``"convert"`` makes them permanent, in proportion to the share of a whole period that was
+        paid. ``"rollover"`` keeps them until the new plan's period ends, ``"keep"`` until their own
+        end, and ``"expire"`` takes them away. Default: ``"convert"``.
         """
         return self._get("PLAN_CHANGE_POLICY", "convert")
 
     @property
     def plan_change_cap(self) -> int | None:
-        """How many credits of each period are converted or rolled over at most; ``None`` for all.
+        """The most credits of each period that are converted or rolled over; ``None`` for all.
         Default: ``None``."""
         return self._get("PLAN_CHANGE_CAP", None)
 
     @property
     def ended_policy(self) -> str:
-        """What becomes of the credits of a subscription that ends before its paid period does.
+        """What happens to the credits of a subscription that ends before its paid period does.
 
-        ``"keep"`` leaves them until that period's end, future months included, because they were
-        paid for; ``"expire"`` takes away what is left. Default: ``"keep"``.
+        ``"keep"`` leaves them until that period ends, including those of future months, because
+        they were paid for; ``"expire"`` takes away what is left. Default: ``"keep"``.
         """
         return self._get("ENDED_POLICY", "keep")
 
@@ -219,7 +220,7 @@ class StripeSettings(AppSettings):
 
     @property
     def webhook_tolerance(self) -> int:
-        """The greatest age of a signature in seconds, as Stripe advises. Default: ``300``."""
+        """The greatest age of a signature in seconds. Default: ``300``, which Stripe advises."""
         return self._get("WEBHOOK_TOLERANCE", 300)
 
     @property
@@ -243,10 +244,10 @@ class StripeSettings(AppSettings):
 
     @property
     def webhook_tasks(self) -> bool:
-        """Whether events are handled by Django's tasks and not in Stripe's request.
+        """Whether Django's tasks handle events, instead of Stripe's request.
 
-        For Django 6.0 and later, with a backend in ``TASKS`` whose workers run. Stripe is then
-        answered before the event is handled, so run ``replay_events --due`` for what fails.
+        This needs Django 6.0 and a backend in ``TASKS`` whose workers run. Stripe gets its response
+        before the event is handled, so run ``replay_events --due`` to retry what fails.
         Default: ``False``.
         """
         return self._get("WEBHOOK_TASKS", False)
@@ -267,7 +268,7 @@ class StripeSettings(AppSettings):
     def event_retention_days(self) -> int | None:
         """Days for which the payloads of events are kept, as at Stripe; ``None`` for ever.
 
-        The rows stay, so that an event that comes again is known. Default: ``30``.
+        The rows stay, so that an event that arrives again is recognised. Default: ``30``.
         """
         return self._get("EVENT_RETENTION_DAYS", 30)
 
@@ -280,8 +281,8 @@ class StripeSettings(AppSettings):
 
     @property
     def staff_emails(self) -> list[str]:
-        """Who is notified of disputes and trouble: a list, or a text with commas. Default: Django's
-        ``MANAGERS``, else its ``ADMINS``."""
+        """The addresses that are notified of disputes and problems: a list, or a text with commas.
+        Default: Django's ``MANAGERS``, else its ``ADMINS``."""
         return self._list("STAFF_EMAILS")
 
     # Pages
@@ -295,14 +296,14 @@ class StripeSettings(AppSettings):
 
     @property
     def fulfilment(self) -> Fulfilment:
-        """What payments bring, and what refunds take: the dotted path of a subclass of
+        """What payments deliver and refunds take back: the dotted path of a subclass of
         :class:`quickscale_stripe.fulfilment.Fulfilment`.
 
         Default: ``"quickscale_stripe.contrib.credits.CreditsFulfilment"`` where
-        ``quickscale_credits`` is installed, else ``Fulfilment`` itself, which brings nothing.
+        ``quickscale_credits`` is installed, else ``Fulfilment`` itself, which delivers nothing.
 
         Raises:
-            ImproperlyConfigured: it can't be imported, or isn't such a class.
+            ImproperlyConfigured: it can't be imported, or isn't such a subclass.
         """
         has_credits = apps.is_installed("quickscale_credits")
         default = "contrib.credits.CreditsFulfilment" if has_credits else "fulfilment.Fulfilment"

@@ -1,4 +1,4 @@
-"""What the dashboard shows of payments; loaded only where the dashboard is installed."""
+"""The dashboard's parts about payments; loaded only where the dashboard is installed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can go wrong with payments, in the words of this app.
+"""The errors of this app.
 
 Views show a page for every :class:`PaymentsError`; the SDK's own errors never leave the app.
 """
@@ -24,33 +24,35 @@ class PaymentsOffError(PaymentsError):
 
 
 class NotForSaleError(PaymentsError):
-    """The price is not offered: inactive, of the other mode, or outside the allowed amounts."""
+    """The price is not offered: it is inactive, of the other mode, or outside the allowed
+    amounts."""
 
 
 class MayNotBuyError(PaymentsError):
-    """Nothing is sold to the owner; the message says why."""
+    """The owner may not buy; the message says why."""
 
 
 class PreviewExpiredError(PaymentsError):
-    """The preview of a plan change is forged, of another change, or no longer true."""
+    """The preview is forged, is for another plan change, or is out of date."""
 
 
 class AlreadySubscribedError(PaymentsError):
-    """The owner has a subscription, which is to be changed and not doubled."""
+    """The owner has a subscription already; change it instead of adding another."""
 
 
 class SubscriptionEndsError(PaymentsError):
-    """The subscription is cancelled; only one that goes on can change its plan."""
+    """The subscription is cancelled; only one that renews can change its plan."""
 
 
 class StripeUnavailableError(PaymentsError):
-    """Stripe did not answer, was too slow or asked to slow down; the same call may work later."""
+    """Stripe did not respond, was too slow or asked us to slow down; the same call may work
+    later."""
 
 
 class StripeRefusedError(PaymentsError):
     """Stripe refused the request or the key.
 
-    ``code`` and ``param`` are Stripe's, as in ``resource_missing`` and ``customer``; or empty.
+    ``code`` and ``param`` are Stripe's, such as ``resource_missing`` and ``customer``, or empty.
     """
 
     def __init__(self, message: str, *, code: str = "", param: str = "") -> None:
@@ -60,15 +62,15 @@ class StripeRefusedError(PaymentsError):
 
     @property
     def is_missing(self) -> bool:
-        """Stripe doesn't know the object: it is deleted, or of another account.
+        """Whether Stripe doesn't know the object: it is deleted, or belongs to another account.
 
-        Of an object of the other mode Stripe says so, and the key is what is wrong.
+        An object of the other mode isn't missing: Stripe says so, and the key is wrong.
         """
         return self.code == "resource_missing" and "similar object exists" not in str(self)
 
 
 class NotEditableError(PaymentsError):
-    """The price has parts that only Stripe's own pages edit."""
+    """The price has parts that can only be edited in Stripe's dashboard."""
 
 
 class NotAdoptableError(PaymentsError):
@@ -76,19 +78,19 @@ class NotAdoptableError(PaymentsError):
 
 
 class WouldWriteError(PaymentsError):
-    """A dry run came to a request that would change something at Stripe."""
+    """A dry run reached a request that would change something at Stripe."""
 
 
 class NotRefundableError(PaymentsError):
-    """The payment isn't paid, or less than the amount is left of it."""
+    """The payment isn't paid, or less of it is left than the amount."""
 
 
 class HookFailedError(PaymentsError):
-    """A hook failed; what Stripe told is written, and is to be kept."""
+    """A hook failed. What Stripe reported is written; commit it."""
 
 
 class FulfilmentFailedError(HookFailedError):
-    """A hook failed for ``payment``, which has ``fulfilment_error``."""
+    """A hook failed for ``payment``; its ``fulfilment_error`` says why."""
 
     def __init__(self, payment: Payment) -> None:
         super().__init__(f"Payment {payment.pk} ({payment}): {payment.fulfilment_error}")
@@ -100,16 +102,16 @@ class InvalidWebhookError(PaymentsError):
 
 
 class NotOursError(PaymentsError):
-    """The object concerns nobody here: it belongs to another site on the account, for example."""
+    """The object is not this site's: it belongs to another site on the account, for example."""
 
 
 class NotYetKnownError(PaymentsError):
-    """An event is about something of ours that another event will bring; try again later."""
+    """An event is about an object of ours that a later event will bring; try again later."""
 
 
 @contextmanager
 def stripe_errors() -> Iterator[None]:
-    """Raise the SDK's errors inside the block as this app's."""
+    """Raise errors of the SDK inside the block as this app's errors."""
     try:
         yield
     except (stripe.APIConnectionError, stripe.RateLimitError) as error:

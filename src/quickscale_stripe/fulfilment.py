@@ -1,4 +1,4 @@
-"""What payments bring, and what refunds take: the class that a site subclasses.
+"""What payments deliver and refunds take back: the class that a site subclasses.
 
 ``QUICKSCALE_STRIPE_FULFILMENT`` names the class. Where ``quickscale_credits`` is installed it is
 :class:`quickscale_stripe.contrib.credits.CreditsFulfilment`, else :class:`Fulfilment`.
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 class Fulfilment:
-    """Brings nothing; the base of all others.
+    """The base class, which delivers nothing.
 
-    Methods that write run inside the transaction that records the payment, so what they write is
-    kept or lost with it. They must not call the network, and must change nothing when they are
-    called again with the same key. An instance is made for each call.
+    Methods that write run inside the transaction that records the payment, so both are committed
+    or neither is. They must not use the network, and must change nothing when they are called
+    again with the same key. Each call gets a new instance.
     """
 
     def fulfil(
@@ -35,13 +35,13 @@ class Fulfilment:
         """Deliver what was paid for.
 
         Args:
-            owner: who paid.
+            owner: the owner who paid.
             payment: the paid payment, locked.
-            price: what was bought; ``None`` for a price that Stripe no longer has.
-            amount: the credits that were promised for it, 0 or more.
-            source: (kind, id), the same each time for the same money: ``("checkout", session)`` or
+            price: the price that was bought; ``None`` if Stripe no longer has it.
+            amount: the credits that the price promised, 0 or more.
+            source: (kind, id), always the same for the same money: ``("checkout", session)`` or
                 ``("invoice", "<invoice>:<line>")``.
-            period: start and end of the time that was paid; ``None`` for a one-time purchase.
+            period: start and end of the time that was paid for; ``None`` for a one-time purchase.
         """
 
     def change_plan(
@@ -53,52 +53,53 @@ class Fulfilment:
         returned: Decimal,
         paid_share: Decimal,
     ) -> Decimal | None:
-        """Decide on a period's credits when its plan was changed.
+        """Decide what happens to a period's credits when its plan is changed.
 
-        Called before :meth:`fulfil`, for changes that cost money and for those that give some back
-        (a cheaper plan at once, in Stripe's portal).
+        Called before :meth:`fulfil`, for changes that cost money and for those that return some,
+        such as an immediate change to a cheaper plan in Stripe's portal.
 
         Args:
-            payment: the payment of the change, locked; its ``credits`` are what the change brings.
-            before: the paid payments that the same period had before.
-            excess: above 0 when money was given back: how many credits more the period brought
-                than its money is now for. They are to be taken back.
-            returned: how many may be taken back at most of credits that have not begun; the new
-                plan's come in their place.
-            paid_share: how much of what the new plan costs more in a whole period was paid, from 0
-                to 1; less than 1 late in the period, or with a discount.
+            payment: the payment for the change, locked; its ``credits`` are those that the change
+                brings.
+            before: the earlier paid payments for the same period.
+            excess: the credits to take back because money was returned: the period brought this
+                many more than the rest of its money paid for. Otherwise 0.
+            returned: the most credits that may be taken back from those that have not begun; the
+                new plan's replace them.
+            paid_share: the share that was paid of what the new plan costs more in a whole period,
+                from 0 to 1; less than 1 late in the period, or with a discount.
 
         Returns:
-            how many were taken back; ``None`` for the excess.
+            how many credits were taken back; ``None`` means ``excess``.
         """
         return None
 
     def left_over(self, *, payments: list[Payment]) -> Decimal | None:
-        """What can still be used of the payments' credits, for the preview of a change of plan.
+        """Return how many of the payments' credits can still be used, for a plan change's preview.
 
-        The page says what becomes of it by ``QUICKSCALE_STRIPE_PLAN_CHANGE_POLICY``. ``None``
-        leaves that out: return it from a class whose :meth:`change_plan` follows no such policy.
+        The page says what ``QUICKSCALE_STRIPE_PLAN_CHANGE_POLICY`` will do with them. Return
+        ``None`` to leave that out, if :meth:`change_plan` does not follow the policy.
         """
         return None
 
     def end_subscription(self, *, subscription: Subscription, key: str) -> None:
-        """Decide on what is left of a subscription's credits when it has ended.
+        """Decide what happens to a subscription's remaining credits when it has ended.
 
-        Called each time that the ended subscription, or an invoice of it, is read from Stripe, so
-        that a late payment is covered too.
+        Called each time that the ended subscription, or one of its invoices, is read from Stripe,
+        so a late payment is covered too.
 
         Args:
-            subscription: has ended, for whatever reason; see its ``ended_at``.
-            key: the same each time: ``subscription:<id>:ended``.
+            subscription: the subscription, which ended at its ``ended_at`` for whatever reason.
+            key: always ``subscription:<id>:ended``.
         """
 
     def revoke(self, *, payment: Payment, amount: Decimal, key: str, reason: str) -> None:
-        """Take back what a payment brought, for a refund or a dispute.
+        """Take back what a payment delivered, for a refund or a dispute.
 
         Args:
             payment: the payment, locked.
             amount: how many of its credits to take back, above 0.
-            key: the same each time for the same fact, such as ``refund:re_123``.
+            key: always the same for the same refund or dispute, such as ``refund:re_123``.
             reason: a sentence for the history.
         """
 
@@ -109,12 +110,12 @@ class Fulfilment:
         """
 
     def refusal(self, *, owner: Any) -> str:
-        """Why nothing may be sold to the owner, in words for people; empty to sell.
+        """Return why the owner may not buy, in words for people; empty if they may.
 
-        Asked before a Checkout is opened.
+        Called before a Checkout is opened.
         """
         return ""
 
     def balance(self, *, owner: Any) -> Decimal | None:
-        """The owner's balance for the page after a purchase; ``None`` shows no balance."""
+        """Return the balance for the page after a purchase; ``None`` shows no balance."""
         return None

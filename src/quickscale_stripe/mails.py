@@ -1,8 +1,8 @@
-"""Mails about payments: to who pays, and to the site's staff.
+"""Mails about payments to customers and to the site's staff.
 
-Each is sent once what it tells is committed, and may be lost with a process that dies just then:
-the pages and the admin tell the same. What is older than :data:`FRESH` is told to nobody, so a
-reconciliation of last year's payments stays quiet.
+Each is sent after its news is committed. It is lost if the process dies just then, but the pages
+and the admin show the same. News older than :data:`FRESH` is not mailed, so a reconciliation of
+last year's payments stays quiet.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def confirm_purchase(payment: Payment, **kwargs: Any) -> None:
 
 @receiver(signals.payment_failed)
 def tell_of_failure(payment: Payment, **kwargs: Any) -> None:
-    """An invoice's mail leads to Stripe's page of it, where it can be paid or confirmed."""
+    """The mail about an invoice links to its page at Stripe, where it can be paid or confirmed."""
     if payment.status == Payment.Status.FAILED and _is_fresh(payment.created_at):
         _send("payment_failed", [owner_email(payment.owner)], payment=payment)
 
@@ -61,7 +61,7 @@ def report_invoice(invoice_id: str, problem: str, owner: Any, **kwargs: Any) -> 
 
 @receiver(signals.fulfilment_failed)
 def report_fulfilment(payment: Payment, **kwargs: Any) -> None:
-    """Once for each payment until a hook has run: the event's retries tell nobody more."""
+    """Mail once for each payment until the hook succeeds; the event's retries add nothing new."""
     _send("fulfilment_failed", staff(), payment=payment)
 
 
@@ -72,14 +72,14 @@ def report_event(event: StripeEvent, **kwargs: Any) -> None:
 
 @receiver(signals.catalogue_problem)
 def report_metadata(price: StripePrice, **kwargs: Any) -> None:
-    """Once for each text that can't be read."""
+    """Mail once for each text that can't be read."""
     found = metadata.problems(price.metadata_errors)
     _send("catalogue_problem", staff(), price=price, problems=found)
 
 
 @receiver(signals.payment_succeeded)
 def report_missing_credits(payment: Payment, **kwargs: Any) -> None:
-    """A paid plan brings credits, unless its metadata say explicitly that it brings 0."""
+    """A paid plan brings credits, unless its metadata explicitly says 0."""
     is_plan = payment.kind == Payment.Kind.SUBSCRIPTION and payment.total > 0
     if is_plan and not payment.credits and not _brings_none_on_purpose(payment.price):
         _send("missing_credits", staff(), payment=payment, price=payment.price)
@@ -96,14 +96,14 @@ def _is_fresh(moment: datetime) -> bool:
 
 
 def staff() -> list[str]:
-    """``STAFF_EMAILS``, else Django's ``MANAGERS`` or ``ADMINS``; these may be (name, address)."""
+    """Return ``STAFF_EMAILS``, else ``MANAGERS`` or ``ADMINS``, which may hold (name, address)."""
     others = settings.MANAGERS or settings.ADMINS
     named = [one if isinstance(one, str) else one[1] for one in others]
     return app_settings.staff_emails or named
 
 
 def _send(name: str, to: list[str], **context: Any) -> None:
-    """Send the mail of that name, unless ``MAILS`` leaves it out or nobody is to get it."""
+    """Send the mail of that name, unless ``MAILS`` leaves it out or it has no recipient."""
     recipients = [address for address in to if address]
     if name in app_settings.mails and recipients:
         make_mail(f"{PREFIX}{name}", recipients, context).send()

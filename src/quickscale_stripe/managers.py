@@ -23,7 +23,7 @@ RowsT = TypeVar("RowsT", bound="models.QuerySet[Any]")
 
 
 def _owned(rows: RowsT, owner: Any) -> RowsT:
-    """The owner's rows of the site's mode; those of deleted owners are nobody's."""
+    """The owner's rows of the site's mode. Rows of deleted owners belong to nobody."""
     if owner is None:
         return rows.none()
     _require_key(rows)
@@ -38,18 +38,18 @@ def _require_key(rows: models.QuerySet[Any]) -> None:
 
 class StripeCustomerQuerySet(models.QuerySet["StripeCustomer"]):
     def for_owner(self, owner: Any) -> StripeCustomerQuerySet:
-        """The owner's customer, of either mode; those of deleted owners are nobody's."""
+        """The owner's customer, of either mode. Customers of deleted owners belong to nobody."""
         if owner is None:
             return self.none()
         _require_key(self)
         return self.filter(owner=owner)
 
     def known_as(self, stripe_id: str) -> StripeCustomerQuerySet:
-        """Those that have, or had, this id at Stripe."""
+        """Customers that have, or had, this id at Stripe."""
         return self.filter(Q(stripe_id=stripe_id) | Q(former_ids__contains=[stripe_id]))
 
     def usable(self) -> StripeCustomerQuerySet:
-        """Those of the site's mode that Stripe has."""
+        """Customers of the site's mode that exist at Stripe."""
         return self.filter(
             stripe_id__isnull=False, deleted_at=None, livemode=app_settings.live_mode
         )
@@ -59,10 +59,10 @@ class StripePriceQuerySet(models.QuerySet["StripePrice"]):
     def offered(self, *, owner: Any = None) -> StripePriceQuerySet:
         """Prices on sale now, in display order, with their products.
 
-        On sale are this site's active per-unit prices of active products, of the site's mode, and
-        within ``MIN_PURCHASE`` and ``MAX_PURCHASE``. An ``owner`` who has a subscription is
-        offered its currency only, for Stripe takes one currency of a customer at a time. Pages,
-        forms, checkout and changes of plan all ask here.
+        They are this site's active per-unit prices of active products, in the site's mode, and
+        within ``MIN_PURCHASE`` and ``MAX_PURCHASE``. An ``owner`` who has a subscription is offered
+        only its currency, because Stripe bills a customer in one currency at a time. Pages, forms,
+        checkout and plan changes all use this method.
         """
         prices = self.filter(
             for_sale=True,
@@ -100,14 +100,15 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
         return _owned(self, owner)
 
     def live(self) -> SubscriptionQuerySet:
-        """Those that have not ended, whatever their payment status, newest first."""
+        """Subscriptions that have not ended, whatever their payment status, newest first."""
         ended = [self.model.Status.CANCELED, self.model.Status.INCOMPLETE_EXPIRED]
         return self.exclude(status__in=ended).order_by("-created_at", "-id")
 
 
 class PaymentQuerySet(models.QuerySet["Payment"]):
     def for_owner(self, owner: Any) -> PaymentQuerySet:
-        """The owner's payments of the site's mode, newest first, with what a list shows."""
+        """The owner's payments of the site's mode, newest first, with the related rows of a
+        list."""
         return _owned(self, owner).select_related("price__product").order_by("-created_at", "-id")
 
     def paid(self) -> PaymentQuerySet:
@@ -123,5 +124,5 @@ class StripeEventQuerySet(models.QuerySet["StripeEvent"]):
         ).order_by("created_at", "id")
 
     def finished(self) -> StripeEventQuerySet:
-        """Events that are not processed again by themselves."""
+        """Events that are not retried automatically."""
         return self.exclude(status__in=[self.model.Status.RECEIVED, self.model.Status.FAILED])

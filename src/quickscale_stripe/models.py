@@ -1,6 +1,6 @@
-"""What this site keeps of Stripe's objects: enough to show, to search and to decide.
+"""This site's copies of Stripe's objects: enough to show, to search and to decide.
 
-Stripe is the source of truth; every row but an event's is rewritten from a fresh fetch. Amounts
+Stripe is the source of truth: every row except an event's is rewritten from a fresh fetch. Amounts
 are integers of the currency's minor unit as Stripe counts them (docs.stripe.com/currencies).
 """
 
@@ -40,14 +40,14 @@ def credits_field(name: Any, **options: Any) -> models.DecimalField[Decimal, Dec
 
 
 class OwnedModel(models.Model):
-    """A row of an owner, which outlives them."""
+    """A row that belongs to an owner and outlives them."""
 
     class Meta:
         abstract = True
 
     @property
     def owner_name(self) -> str:
-        """Who it is, for people."""
+        """The owner's name, for people."""
         owner = self.owner  # type: ignore[attr-defined]
         return str(_("Deleted owner")) if owner is None else str(owner)
 
@@ -55,13 +55,13 @@ class OwnedModel(models.Model):
 class StripeCustomer(OwnedModel):
     """The owner's customer at Stripe.
 
-    ``email`` and ``name`` are as Stripe has them, where the customer may change them; what was
-    sent last tells whether the owner's own changed since. ``reference`` goes into the metadata of
-    all that is made for the owner, so that it is known as this site's even when another site
-    shares the Stripe account or the customer is deleted. ``former_ids`` are those of customers
-    that were deleted or are of the other mode, for what was made for them and tells only the id.
-    ``payment_method`` is what the next invoice is charged to, and ``default_payment_method_id`` the
-    customer's own default (``quickscale_stripe.billing.payment_methods``).
+    ``email`` and ``name`` are Stripe's, where the customer can change them. What was last sent
+    shows whether the owner's own have changed since. ``reference`` goes into the metadata of
+    everything that is made for the owner. It identifies this site's objects even when another site
+    shares the Stripe account, or when the customer is deleted. ``former_ids`` are the ids of
+    customers that were deleted or belong to the other mode; some of their objects name only the id.
+    ``payment_method`` is what the next invoice is charged to, and ``default_payment_method_id`` is
+    the customer's own default (``quickscale_stripe.billing.payment_methods``).
     """
 
     owner = models.OneToOneField(
@@ -105,11 +105,11 @@ class StripeCustomer(OwnedModel):
         return self.stripe_id is not None and self.deleted_at is None
 
     def was_sent(self, email: str, name: str) -> bool:
-        """Whether these are what Stripe was last sent."""
+        """Whether this is what was last sent to Stripe."""
         return (self.sent_email, self.sent_name) == (email, name)
 
     def attach(self, stripe_id: str, *, livemode: bool) -> None:
-        """Set another customer of Stripe's as the owner's; the caller saves."""
+        """Make this Stripe customer the owner's; the caller saves."""
         if self.stripe_id:
             self.former_ids.append(self.stripe_id)
         self.stripe_id, self.livemode, self.deleted_at = stripe_id, livemode, None
@@ -124,7 +124,7 @@ class StripeCustomer(OwnedModel):
 class StripeProduct(models.Model):
     """A product of the catalogue.
 
-    ``metadata_errors`` has the texts of its metadata that can't be read, by their key.
+    ``metadata_errors`` maps each metadata key that can't be read to its text.
     """
 
     stripe_id = stripe_id_field()
@@ -154,13 +154,13 @@ class StripeProduct(models.Model):
 
 
 class StripePrice(models.Model):
-    """A price of a product: once, or for each interval.
+    """A price of a product, paid once or for each interval.
 
-    ``lookup_key`` is a name that the site gives, which another price may take over at Stripe.
+    ``lookup_key`` is a name that the site gives; another price may take it over at Stripe.
     ``unit_amount`` is ``None`` for tiers and for amounts that the buyer chooses; these are not
-    offered. ``credits``, ``credits_interval`` and ``display_order`` are what the metadata said when
-    they could last be read, and ``metadata_errors`` has what can't be read now, by its key.
-    ``for_sale`` tells whether the metadata mark the price as this site's
+    offered. ``credits``, ``credits_interval`` and ``display_order`` come from the metadata that
+    could last be read, and ``metadata_errors`` maps the keys that can't be read now to their texts.
+    ``for_sale`` says whether the metadata marks the price as this site's
     (:mod:`quickscale_stripe.catalogue.metadata`).
     """
 
@@ -228,29 +228,29 @@ class StripePrice(models.Model):
 
     @property
     def days(self) -> int:
-        """About how long an interval is, to compare prices; 0 for a one-time price."""
+        """The approximate length of the interval, to compare prices; 0 for a one-time price."""
         return {"day": 1, "week": 7, "month": 30, "year": 365, "": 0}[self.interval] * (
             self.interval_count
         )
 
     @property
     def credits_come_monthly(self) -> bool:
-        """Whether a period's credits come in monthly parts."""
+        """Whether the credits of a period are paid out in monthly parts."""
         return self.credits_interval == self.CreditsInterval.MONTH
 
     @property
     def price_per_credit(self) -> Decimal | None:
-        """Minor units for one credit, exact; ``None`` without an amount or without credits."""
+        """Minor units per credit, exact; ``None`` without an amount or without credits."""
         if self.unit_amount is None or not self.credits:
             return None
         return Decimal(self.unit_amount) / self.credits
 
 
 class Subscription(OwnedModel):
-    """A subscription as Stripe has it; ``price`` and the period are those of its plan's item.
+    """A subscription as Stripe has it; ``price`` and the period come from its plan's item.
 
-    ``cancel_at`` is when it ends, however it was cancelled: Stripe keeps that as a moment or as
-    "with the period". ``mrr`` is what it brings each month, in minor units
+    ``cancel_at`` is when it ends, however it was cancelled: Stripe stores either a time or "at the
+    end of the period". ``mrr`` is the revenue that it brings each month, in minor units
     (``quickscale_stripe.billing.movements``).
     """
 
@@ -290,7 +290,7 @@ class Subscription(OwnedModel):
     current_period_start = models.DateTimeField(_("period begins"), null=True)
     current_period_end = models.DateTimeField(_("period ends"), null=True)
     trial_end = models.DateTimeField(_("trial ends"), null=True, blank=True)
-    cancel_at = models.DateTimeField(_("to end at"), null=True, blank=True)
+    cancel_at = models.DateTimeField(_("ends at"), null=True, blank=True)
     canceled_at = models.DateTimeField(_("cancelled"), null=True, blank=True)
     ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
     end_reason = models.CharField(_("why it ends"), max_length=64, choices=EndReason, blank=True)
@@ -300,9 +300,9 @@ class Subscription(OwnedModel):
         null=True,
         blank=True,
         related_name="+",
-        verbose_name=_("price to come"),
+        verbose_name=_("next price"),
     )
-    pending_at = models.DateTimeField(_("price to come from"), null=True, blank=True)
+    pending_at = models.DateTimeField(_("next price from"), null=True, blank=True)
     schedule_id = models.CharField(_("schedule"), max_length=255, blank=True)
     mrr = models.DecimalField(
         _("monthly revenue"), max_digits=19, decimal_places=4, default=Decimal(0)
@@ -332,9 +332,9 @@ class Subscription(OwnedModel):
 
 
 class MrrMovement(models.Model):
-    """A change of what a subscription brings each month, in minor units; rows never change.
+    """A change of a subscription's monthly revenue, in minor units; rows never change.
 
-    ``kind`` is told by customer, over all subscriptions in the currency.
+    ``kind`` is decided by customer, over all subscriptions in the currency.
     """
 
     class Kind(models.TextChoices):
@@ -380,16 +380,16 @@ class MrrMovement(models.Model):
 
 
 class Payment(OwnedModel):
-    """One payment of an owner: a Checkout of its own, or an invoice.
+    """One payment by an owner: a one-time Checkout, or an invoice.
 
-    ``amount`` is the money that moved, or is to move, through Stripe: the sum of its charges once
-    it is paid. ``total`` is what was billed; the rest of it was paid from the customer's balance,
-    taken off by a credit note, or paid outside Stripe; see
+    ``amount`` is the money that moved, or will move, through Stripe: the sum of its charges once
+    it is paid. ``total`` is what was billed. The rest was paid from the customer's balance,
+    deducted by a credit note, or paid outside Stripe; see
     ``quickscale_stripe.receipts.receipt.settled``.
-    ``credits`` is what the payment brings once it is paid; ``fulfilled_at`` is set when the hook
-    has run, and ``fulfilment_error`` while a hook fails. ``credits_taken`` is what a change of plan
-    took back of what its period had brought.
-    ``receipt_details`` are lines, discount and buyer as Stripe had them when it was paid
+    ``credits`` is what the payment brings once it is paid. ``fulfilled_at`` is set when the hook
+    has run, and ``fulfilment_error`` while a hook fails. ``credits_taken`` is how much of the
+    period's credits a plan change took back.
+    ``receipt_details`` holds lines, discount and buyer as Stripe had them when it was paid
     (``quickscale_stripe.receipts.receipt``).
     """
 
@@ -451,12 +451,12 @@ class Payment(OwnedModel):
     receipt_url = models.URLField(_("Stripe's receipt"), max_length=2048, blank=True)
     invoice_url = models.URLField(_("Stripe's invoice"), max_length=2048, blank=True)
     invoice_pdf = models.URLField(_("invoice as PDF"), max_length=2048, blank=True)
-    failure_message = models.TextField(_("reason of the failure"), blank=True)
+    failure_message = models.TextField(_("reason for the failure"), blank=True)
     livemode = models.BooleanField(_("live mode"), default=False)
     created_at = models.DateTimeField(_("created"))
     paid_at = models.DateTimeField(_("paid"), null=True, blank=True)
     fulfilled_at = models.DateTimeField(_("fulfilled"), null=True, blank=True)
-    fulfilment_error = models.TextField(_("failure of a hook"), blank=True)
+    fulfilment_error = models.TextField(_("hook failure"), blank=True)
 
     objects: ClassVar[PaymentQuerySet] = PaymentQuerySet.as_manager()  # type: ignore[assignment]
 
@@ -489,28 +489,28 @@ class Payment(OwnedModel):
 
     @property
     def title(self) -> str:
-        """What it is for, as people read it."""
+        """What the payment is for, in words for people."""
         return self.description or str(self.get_kind_display())
 
     @property
     def is_paid(self) -> bool:
-        """The money came in, whether or not some was given back since."""
+        """Whether the money came in, even if some was returned since."""
         return self.paid_at is not None
 
     @property
     def is_late(self) -> bool:
-        """It is paid, and what it brings isn't there, for a hook failed."""
+        """Whether it is paid but not delivered, because a hook failed."""
         return bool(self.fulfilment_error) and self.fulfilled_at is None
 
     @property
     def amount_left(self) -> int:
-        """The money, in minor units, that neither refunds nor disputes took."""
+        """The money that neither refunds nor disputes took back, in minor units."""
         return self.amount - self.amount_refunded - self.amount_disputed if self.is_paid else 0
 
     def mark_paid(self, at: datetime) -> None:
-        """Set what a paid payment has, once: time and receipt number.
+        """Set the time and the receipt number of a paid payment, once.
 
-        The number is made of the row's own, so it is unique without a counter to lock.
+        The receipt number contains the row's id, so it is unique without a counter to lock.
         """
         if self.paid_at is None:
             self.paid_at = at
@@ -518,7 +518,7 @@ class Payment(OwnedModel):
             self.failure_message = ""
 
     def set_status(self) -> None:
-        """Set the status of a paid payment by what went back; of others, Stripe's tries decide."""
+        """Set a paid payment's status by the money that went back. Stripe decides the others'."""
         if not self.is_paid:
             return
         if self.amount_disputed:
@@ -532,9 +532,9 @@ class Payment(OwnedModel):
 
 
 class Charge(models.Model):
-    """What a payment intent paid of a payment; 0 while it tries.
+    """A payment intent's part of a payment; its amount is 0 until it succeeds.
 
-    Most payments have one. An invoice may be paid by several, in parts.
+    Most payments have one. Several may pay an invoice, in parts.
     """
 
     payment = models.ForeignKey(
@@ -558,9 +558,9 @@ class Charge(models.Model):
 
 
 class Refund(models.Model):
-    """A refund of a payment; ``credits_revoked`` is what it claims of the payment's credits.
+    """A refund of a payment; ``credits_revoked`` is how many of the payment's credits it claims.
 
-    ``reference`` names one that was made here: it may be of several charges.
+    ``reference`` names a refund that was made here. It may cover several charges.
     """
 
     class Status(models.TextChoices):
@@ -579,7 +579,7 @@ class Refund(models.Model):
     currency = models.CharField(_("currency"), max_length=3)
     status = models.CharField(_("status"), max_length=16, choices=Status)
     reason = models.CharField(_("reason"), max_length=64, blank=True)
-    failure_reason = models.CharField(_("reason of the failure"), max_length=255, blank=True)
+    failure_reason = models.CharField(_("reason for the failure"), max_length=255, blank=True)
     reference = models.CharField(_("reference"), max_length=255, blank=True, editable=False)
     credits_revoked = credits_field(_("credits revoked"), default=Decimal(0))
     created_at = models.DateTimeField(_("created"))
@@ -598,15 +598,15 @@ class Refund(models.Model):
 
     @property
     def key(self) -> str:
-        """What the hooks know it by."""
+        """The key that hooks get for it."""
         return f"refund:{self.stripe_id}"
 
 
 class Dispute(models.Model):
     """A dispute of a payment.
 
-    ``is_withdrawn`` while Stripe has taken the money back, and ``credits_revoked`` with it.
-    ``withdrawals`` counts how often that took credits: after an appeal it may be again.
+    ``is_withdrawn`` is set while Stripe has taken the money back, and ``credits_revoked`` with it.
+    ``withdrawals`` counts how often that took credits: an appeal may cause it again.
     """
 
     stripe_id = stripe_id_field()
@@ -630,7 +630,7 @@ class Dispute(models.Model):
         verbose_name_plural = _("disputes")
 
     def __str__(self) -> str:
-        return str(_("Dispute of %s")) % format_money(self.amount, self.currency)
+        return str(_("Dispute over %s")) % format_money(self.amount, self.currency)
 
     @property
     def takes_money(self) -> bool:
@@ -638,7 +638,7 @@ class Dispute(models.Model):
 
     @property
     def key(self) -> str:
-        """What the hooks know the latest withdrawal by: an appeal may take the money again."""
+        """The key that hooks get for the latest withdrawal; an appeal may cause another."""
         key = f"dispute:{self.stripe_id}:withdrawn"
         return key if self.withdrawals == 1 else f"{key}:{self.withdrawals}"
 
@@ -646,16 +646,16 @@ class Dispute(models.Model):
 class StripeEvent(models.Model):
     """An event in the inbox.
 
-    ``object_id`` is what a handler fetches. The payload is a record: ``None`` for events that are
-    ignored, which may be about strangers, and for others after ``EVENT_RETENTION_DAYS``.
-    ``account`` is the connected account that it happened on. ``error`` says why an
-    ignored event is ignored.
+    ``object_id`` is what a handler fetches. The payload is only a record: it is ``None`` for
+    ignored events, which may be about strangers, and for others after ``EVENT_RETENTION_DAYS``.
+    ``account`` is the connected account that the event happened on. ``error`` also says why an
+    event was ignored.
     """
 
     class Status(models.TextChoices):
         RECEIVED = "received", _("Received")
         PROCESSED = "processed", _("Processed")
-        FAILED = "failed", _("Failed, to be retried")
+        FAILED = "failed", _("Failed, will be retried")
         IGNORED = "ignored", _("Ignored")
         DEAD = "dead", _("Dead")
 
@@ -667,7 +667,7 @@ class StripeEvent(models.Model):
         max_length=255,
         blank=True,
         db_index=True,
-        help_text=_("The event of the older format that tells the same; on thin events."),
+        help_text=_("The event of the older format that reports the same; only on thin events."),
     )
     account = models.CharField(_("connected account"), max_length=255, blank=True)
     api_version = models.CharField(_("API version"), max_length=64, blank=True)

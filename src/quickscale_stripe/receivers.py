@@ -1,4 +1,4 @@
-"""What this app hears of the site's own models."""
+"""Receivers for signals of the site's own models."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ def owner_saved(
     update_fields: frozenset[str] | None,
     **kwargs: Any,
 ) -> None:
-    """Send an owner's new address or name to Stripe, once it is committed."""
+    """Send an owner's new address or name to Stripe after commit."""
     is_sign_in = update_fields == frozenset({"last_login"})
     if not (created or raw or is_sign_in) and customers.is_behind(instance):
         transaction.on_commit(partial(_follow, instance), using=using, robust=True)
 
 
 def end_subscriptions(instance: Any, **kwargs: Any) -> None:
-    """Nobody pays on for an owner who is deleted: what runs at Stripe ends first.
+    """End an owner's subscriptions at Stripe before the owner is deleted.
 
     Raises:
-        PaymentsError: Stripe can't be asked; the owner isn't deleted.
+        PaymentsError: Stripe can't be reached; the owner isn't deleted.
     """
     for subscription in Subscription.objects.for_owner(instance).live():
         subscriptions.cancel_now(subscription)
 
 
 def forget_customer(owner: Any, **kwargs: Any) -> None:
-    """Delete the customer at Stripe, and what names them here."""
+    """Delete the customer at Stripe, and what identifies them here."""
     end_subscriptions(owner)
     customers.erase(owner)
 

@@ -1,4 +1,4 @@
-"""Sent after commit, to whoever wants to tell people; nothing depends on a receiver."""
+"""Signals, sent after commit. Nothing depends on a receiver."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from django.dispatch import Signal
 
 #: A payment came in. Sent with ``payment``.
 payment_succeeded = Signal()
-#: A bank or a card refused, or wants to be asked. Sent with ``payment``.
+#: A bank or a card refused a payment, or asks for confirmation. Sent with ``payment``.
 payment_failed = Signal()
 #: Money went back, in whole or in part. Sent with ``payment``.
 payment_refunded = Signal()
 #: A hook failed. Sent with ``payment``, whose ``fulfilment_error`` is new.
 fulfilment_failed = Signal()
-#: A subscription is new or was changed. Sent with ``subscription`` and ``previous_status``, which
+#: A subscription is new or has changed. Sent with ``subscription`` and ``previous_status``, which
 #: is empty for a new one.
 subscription_changed = Signal()
 #: A dispute is new, or its status changed. Sent with ``dispute`` and ``previous_status``.
@@ -31,5 +31,5 @@ catalogue_problem = Signal()
 
 
 def send_after_commit(signal: Signal, sender: type, **facts: Any) -> None:
-    """Send once the running transaction is committed; a receiver's error is only logged."""
+    """Send after the current transaction commits; a receiver's error is only logged."""
     transaction.on_commit(lambda: signal.send_robust(sender, **facts) and None)

@@ -1,4 +1,4 @@
-"""For a site's own tests: buying, renewing and refunding at a Stripe of the test's own."""
+"""Helpers for a site's own tests: buy, renew and refund at a Stripe that the test owns."""
 
 from __future__ import annotations
 
@@ -23,21 +23,23 @@ _SECRET = "whsec_of_a_test"  # noqa: S105 - opens nothing
 
 
 class StripeOfTest:
-    """What buyers, banks and time do to the site.
+    """Acts as buyers, banks and time do.
 
-    ``sandbox`` is Stripe's side, with more of it: refunds, disputes, what has happened, and in
-    which order the site hears of it.
+    ``sandbox`` is Stripe's side and can do more: make refunds and disputes, show what has happened,
+    and choose the order in which the site receives events.
     """
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
 
     def price(self, product: str, interval: str = "month") -> StripePrice:
-        """A price on sale, by its product's name; ``interval`` tells a plan's prices apart."""
+        """Return a price on sale by its product's name; ``interval`` picks one of a plan's
+        prices."""
         return StripePrice.objects.offered().get(product__name=product, interval__in=["", interval])
 
     def open_checkout(self, owner: Any, price: StripePrice) -> str:
-        """The id of a Checkout session for a package or a plan, as the site's pages open it."""
+        """Open a Checkout for a package or a plan as the site's pages do; return its session's
+        id."""
         session = (checkout.subscribe if price.is_subscription else checkout.buy)(
             owner=owner,
             price=price,
@@ -48,7 +50,7 @@ class StripeOfTest:
         return session.id
 
     def pay(self, session_id: str, method: str = "card") -> Step:
-        """Pay on the hosted page, and let the site hear of it.
+        """Pay on the hosted page, and deliver the events.
 
         Args:
             method: one of ``Sandbox.pay``, such as ``declined`` or ``bank_success``.
@@ -70,15 +72,15 @@ class StripeOfTest:
         self.deliver()
 
     def advance(self, time: timedelta) -> None:
-        """Put Stripe's clock forward: renewals, ends of trials and bank debits happen.
+        """Move Stripe's clock forward: renewals, ends of trials and bank debits happen.
 
-        The ledger's clock is another: ``quickscale_credits.testing.ledger_clock`` moves that.
+        The ledger has its own clock, which ``quickscale_credits.testing.ledger_clock`` moves.
         """
         self.sandbox.advance(seconds=int(time.total_seconds()))
         self.deliver()
 
     def deliver(self) -> None:
-        """Send the site what it hasn't heard yet.
+        """Send the site the events that it hasn't received yet.
 
         Raises:
             AssertionError: the site didn't accept an event.
@@ -87,15 +89,15 @@ class StripeOfTest:
             pass
         for row in self.sandbox.deliveries():
             if row["state"] == "pending" and row["attempts"]:
-                raise AssertionError(f"The webhook answered {row['answer']} to {row['event']}")
+                raise AssertionError(f"The webhook returned {row['answer']} for {row['event']}")
 
 
 @contextmanager
 def stripe_sandbox(*, seed: bool = True) -> Iterator[StripeOfTest]:
-    """Let the site use a Stripe that exists for this block only, in memory.
+    """Let the site use a Stripe that exists in memory for this block only.
 
     Args:
-        seed: begin with the sample catalogue, three packages and two plans, mirrored here.
+        seed: start with the sample catalogue, three packages and two plans, mirrored here.
     """
     sandbox = Sandbox(":memory:", base_url=f"{_ORIGIN}/stripe/sandbox", transport=_post)
     with closing(sandbox), using(SandboxHTTPClient(sandbox), webhook_secret=_SECRET):

@@ -1,4 +1,4 @@
-"""What a price asks and brings, in words."""
+"""What a price costs and brings, in words."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _BILLED = {
     "year": ngettext_lazy("billed yearly", "billed every %(count)s years", "count"),
 }
 _DISPUTES = {
-    "warning_needs_response": _lazy("Inquiry of your bank, open"),
-    "warning_under_review": _lazy("Inquiry of your bank, open"),
-    "warning_closed": _lazy("Inquiry of your bank, closed"),
+    "warning_needs_response": _lazy("Inquiry by your bank, open"),
+    "warning_under_review": _lazy("Inquiry by your bank, open"),
+    "warning_closed": _lazy("Inquiry by your bank, closed"),
     "needs_response": _lazy("Open"),
     "under_review": _lazy("With your bank"),
     "won": _lazy("Closed: the payment stands"),
@@ -37,7 +37,7 @@ _MONTHS = {"month": 1, "year": 12}
 
 
 def price_terms(price: StripePrice) -> str:
-    """``"$19.00 each month"``; the amount alone of a one-time price, empty without an amount."""
+    """``"$19.00 each month"``; only the amount for a one-time price, empty without an amount."""
     if price.unit_amount is None:
         return ""
     return _each_time(format_money(price.unit_amount, price.currency), price)
@@ -46,8 +46,8 @@ def price_terms(price: StripePrice) -> str:
 def credit_terms(price: StripePrice) -> str:
     """``"300 credits each month"``; empty without credits.
 
-    A plan that is paid for longer than its credits come for says both: ``"1,000 credits each
-    month, billed yearly"``.
+    A plan with credits in monthly parts and a longer term says both: ``"1,000 credits each month,
+    billed yearly"``.
     """
     if not price.credits:
         return ""
@@ -63,24 +63,24 @@ def credit_terms(price: StripePrice) -> str:
 
 
 def brought_terms(payment: Payment) -> str:
-    """``"300 credits"``; of those that come monthly in a longer term, how they come, too."""
+    """``"300 credits"``; says also when they come, if that is monthly in a longer term."""
     brought, price = in_credits(payment.credits), payment.price
     months = _MONTHS.get(price.interval, 0) * price.interval_count if price else 0
     if price is None or not price.credits_come_monthly or months < 2:
         return brought
     if payment.credits != price.credits:
-        return _("%(credits)s, in monthly portions") % {"credits": brought}
-    return _("%(credits)s in all: %(terms)s") % {
+        return _("%(credits)s, in monthly parts") % {"credits": brought}
+    return _("%(credits)s in total: %(terms)s") % {
         "credits": brought,
         "terms": credit_terms(price),
     }
 
 
 def convertible(amount: Decimal, paid_share: Decimal) -> Decimal:
-    """How many of ``amount`` left-over credits a paid change of plan makes permanent.
+    """How many of ``amount`` left-over credits a paid plan change makes permanent.
 
-    ``paid_share`` is what was paid of a whole period's difference. Parts of a credit are rounded
-    up.
+    ``paid_share`` is the share of a whole period's difference that was paid. Parts of a credit are
+    rounded up.
     """
     most = min((amount * paid_share).to_integral_value(ROUND_CEILING), amount)
     cap = app_settings.plan_change_cap
@@ -88,14 +88,14 @@ def convertible(amount: Decimal, paid_share: Decimal) -> Decimal:
 
 
 def left_over_terms(amount: Decimal, paid_share: Decimal) -> str:
-    """What ``PLAN_CHANGE_POLICY`` does with ``amount`` credits on a paid change of plan."""
+    """What ``PLAN_CHANGE_POLICY`` does with ``amount`` credits on a paid plan change."""
     cap = app_settings.plan_change_cap
     names = {"credits": in_credits(amount), "most": in_credits(Decimal(cap or 0))}
     match app_settings.plan_change_policy:
         case "keep":
             return _("%(credits)s, usable until they end") % names
         case "expire":
-            return _("%(credits)s, which go away") % names
+            return _("%(credits)s, which are lost") % names
         case "rollover" if cap is None:
             return _("%(credits)s, usable until the new period ends") % names
         case "rollover":
@@ -107,7 +107,7 @@ def left_over_terms(amount: Decimal, paid_share: Decimal) -> str:
 
 
 def method_terms(method: dict[str, Any]) -> str:
-    """Whose card or account a mirrored payment method is: ``"Visa"``, ``"Bank account"``."""
+    """The brand or kind of a mirrored payment method: ``"Visa"``, ``"Bank account"``."""
     name = method.get("name") or ""
     if method.get("type") == "card":
         return name.replace("_", " ").title()
@@ -117,7 +117,7 @@ def method_terms(method: dict[str, Any]) -> str:
 
 
 def dispute_terms(dispute: Dispute) -> str:
-    """The status of a dispute as the customer, who made it, understands it."""
+    """The status of a dispute from the view of the customer who made it."""
     return str(_DISPUTES.get(dispute.status, dispute.status.replace("_", " ")))
 
 

@@ -596,7 +596,7 @@ def test_rows_are_called_and_read_as_people_would(
     )  # fmt: skip
 
     assert str(payment) == f"{payment.description}, $9.00"
-    assert (str(refund), str(dispute)) == ("Refund of $4.50", "Dispute of $9.00")
+    assert (str(refund), str(dispute)) == ("Refund of $4.50", "Dispute over $9.00")
     for path in ("refund/", f"refund/{refund.pk}/change/", f"payment/{payment.pk}/change/"):
         page = text(staff.get(f"{ADMIN}/{path}"))
         assert "Requested by customer" in page

@@ -277,7 +277,7 @@ def test_the_detail_and_the_receipt(paid: Payment, buyer: Client) -> None:
     ("status", "words"),
     [
         ("needs_response", "Open"),
-        ("warning_closed", "Inquiry of your bank, closed"),
+        ("warning_closed", "Inquiry by your bank, closed"),
         ("won", "Closed: the payment stands"),
         ("something_new", "something new"),
     ],

@@ -342,7 +342,7 @@ def test_the_pages_of_a_payment_tell_which_credits_come_monthly(
     payment = Payment.objects.get()
     done = f"/dashboard/buy-credits/done/?session_id={session}"
 
-    told = "3,600 credits in all: 300 credits each month, billed yearly"
+    told = "3,600 credits in total: 300 credits each month, billed yearly"
     assert f"Credits added {told}" in text_of(buyer.get(done))
     assert told in text_of(buyer.get(f"/dashboard/payments/{payment.pk}/"))
     context = {"payment": payment, "settled": []}
@@ -352,7 +352,7 @@ def test_the_pages_of_a_payment_tell_which_credits_come_monthly(
 
     Payment.objects.update(credits=7200)
     page = text_of(buyer.get(f"/dashboard/payments/{payment.pk}/"))
-    assert "7,200 credits, in monthly portions" in page
+    assert "7,200 credits, in monthly parts" in page
 
 
 @pytest.mark.parametrize(
@@ -363,7 +363,7 @@ def test_the_pages_of_a_payment_tell_which_credits_come_monthly(
         ("rollover", None, "250 credits, usable until the new period ends"),
         ("rollover", 1, "250 credits; up to 1 credit stay until the new period ends"),
         ("keep", None, "250 credits, usable until they end"),
-        ("expire", None, "250 credits, which go away"),
+        ("expire", None, "250 credits, which are lost"),
     ],
 )
 def test_the_preview_tells_the_credits_that_then_come(

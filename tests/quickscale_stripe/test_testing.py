@@ -102,5 +102,5 @@ def test_the_end_of_the_block_ends_the_sandbox(stripe: StripeOfTest) -> None:
 
 def test_an_event_that_the_site_refuses_fails_the_test(stripe: StripeOfTest, ada: Any) -> None:
     stripe.sandbox.add_endpoint("http://testserver/stripe/webhook/", secret="whsec_another")
-    with pytest.raises(AssertionError, match="The webhook answered"):
+    with pytest.raises(AssertionError, match="The webhook returned"):
         stripe.buy(ada, "Starter pack")

@@ -226,7 +226,7 @@ class RefundAdmin(ReadOnlyAdmin):
         "synced_at",
     ]  # fmt: skip
     why = staticmethod(words("reason", gettext_lazy("reason")))
-    why_not = staticmethod(words("failure_reason", gettext_lazy("reason of the failure")))
+    why_not = staticmethod(words("failure_reason", gettext_lazy("reason for the failure")))
     money = staticmethod(money_column("amount", gettext_lazy("amount")))
     steps: ClassVar[list[Step]] = [Step("sync", gettext_lazy("Sync from Stripe"), sync_refund)]
 

@@ -1,4 +1,4 @@
-"""The one clock that decides which of two states is the newer one."""
+"""The one clock that decides which of two states is newer."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from quickscale_stripe.models import StripeEvent
 
 
 def database_now() -> datetime:
-    """The time of the database's clock, within a transaction too.
+    """Return the current time of the database, even within a transaction.
 
-    The clocks of a site's hosts differ by seconds. A row that is written with one of them and
-    compared with another drops newer states, so ``synced_at`` is always of this clock.
+    The clocks of a site's hosts differ by seconds. Comparing times from two of them would drop
+    newer states, so ``synced_at`` is always from the database's clock.
     """
     connection = connections[router.db_for_write(StripeEvent)]
     with connection.cursor() as cursor:

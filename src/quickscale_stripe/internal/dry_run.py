@@ -1,4 +1,4 @@
-"""Dry runs: nothing is written here, and nothing at Stripe."""
+"""Dry runs, which write nothing here or at Stripe."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from quickscale_stripe import client
 
 @contextmanager
 def dry_run() -> Iterator[None]:
-    """Let the block read Stripe and write nothing anywhere.
+    """Let the block read from Stripe and write nothing.
 
-    What it writes here is undone at its end.
+    What it writes here is rolled back at its end.
 
     Raises:
-        WouldWriteError: the block came to a request that would change something at Stripe.
+        WouldWriteError: the block reached a request that would change something at Stripe.
     """
     with client.reading_only(), transaction.atomic():
         yield

@@ -26,7 +26,7 @@ def render_sample(request: HttpRequest, name: str) -> EmailMultiAlternatives:
 
 
 def sample_context() -> dict[str, Any]:
-    """What the mails are made of, all of it at once. Nothing of it is saved."""
+    """Return the context of all mails in one. Nothing is saved."""
     now = timezone.now()
     owner: Any = get_owner_model()()
     for field in ("email", "name"):

@@ -18,9 +18,9 @@ def id_of(value: str | HasId | None) -> str | None:
 
 
 def given(**params: Any) -> dict[str, Any]:
-    """Those of a request's parameters that have a value.
+    """Return the request parameters that have a value.
 
-    Stripe takes an empty text for the wish to unset something, and refuses it where that can't be.
+    Stripe unsets what is sent as an empty text, and refuses it where it can't be unset.
     """
     return {name: value for name, value in params.items() if value not in ("", None)}
 
@@ -35,7 +35,7 @@ def maybe_at(timestamp: int | None) -> datetime | None:
 
 
 def optional(value: stripe.StripeObject, field: str) -> Any:
-    """A field that Stripe leaves out of some objects, and not only sets to null; or ``None``."""
+    """A field that Stripe leaves out of some objects instead of setting it to null; or ``None``."""
     return value[field] if field in value else None  # noqa: SIM401  (it has no get)
 
 

@@ -1,8 +1,8 @@
-"""How a state of Stripe's comes here: fetch and compute first, then write in one transaction.
+"""How Stripe's state is copied: fetch and compute first, then write in one transaction.
 
 Each kind of object has a ``prepare(id)``, which asks Stripe and returns the function that writes.
-Whoever calls it does so outside a transaction, so that no row is locked while Stripe is waited for:
-a page of the same customer waits for the database alone.
+Call it outside a transaction, so that no row is locked while Stripe responds and another page of
+the same customer waits for the database alone.
 """
 
 from __future__ import annotations

@@ -261,7 +261,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "failure_message",
-                    models.TextField(blank=True, verbose_name="reason of the failure"),
+                    models.TextField(blank=True, verbose_name="reason for the failure"),
                 ),
                 ("livemode", models.BooleanField(default=False, verbose_name="live mode")),
                 ("created_at", models.DateTimeField(verbose_name="created")),
@@ -272,7 +272,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "fulfilment_error",
-                    models.TextField(blank=True, verbose_name="failure of a hook"),
+                    models.TextField(blank=True, verbose_name="hook failure"),
                 ),
                 (
                     "owner",
@@ -440,7 +440,7 @@ class Migration(migrations.Migration):
                 (
                     "failure_reason",
                     models.CharField(
-                        blank=True, max_length=255, verbose_name="reason of the failure"
+                        blank=True, max_length=255, verbose_name="reason for the failure"
                     ),
                 ),
                 (
@@ -587,7 +587,7 @@ class Migration(migrations.Migration):
                     models.CharField(
                         blank=True,
                         db_index=True,
-                        help_text="The event of the older format that tells the same; on thin events.",
+                        help_text="The event of the older format that reports the same; only on thin events.",
                         max_length=255,
                         verbose_name="snapshot event",
                     ),
@@ -608,7 +608,7 @@ class Migration(migrations.Migration):
                         choices=[
                             ("received", "Received"),
                             ("processed", "Processed"),
-                            ("failed", "Failed, to be retried"),
+                            ("failed", "Failed, will be retried"),
                             ("ignored", "Ignored"),
                             ("dead", "Dead"),
                         ],
@@ -704,7 +704,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "cancel_at",
-                    models.DateTimeField(blank=True, null=True, verbose_name="to end at"),
+                    models.DateTimeField(blank=True, null=True, verbose_name="ends at"),
                 ),
                 (
                     "canceled_at",
@@ -726,7 +726,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "pending_at",
-                    models.DateTimeField(blank=True, null=True, verbose_name="price to come from"),
+                    models.DateTimeField(blank=True, null=True, verbose_name="next price from"),
                 ),
                 (
                     "schedule_id",
@@ -763,7 +763,7 @@ class Migration(migrations.Migration):
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="+",
                         to="quickscale_stripe.stripeprice",
-                        verbose_name="price to come",
+                        verbose_name="next price",
                     ),
                 ),
                 (
