@@ -63,7 +63,7 @@ def check_owner_email(app_configs: Sequence[AppConfig] | None, **kwargs: Any) ->
         return []
     return [
         CheckWarning(
-            f"{owner._meta.label} has no e-mail address: its customers at Stripe get none, and no "
+            f"{owner._meta.label} has no email address: its customers at Stripe get none, and no "
             "mail reaches the person who pays.",
             hint="Give it a field or a property email, or a method get_email().",
             id="quickscale_stripe.W005",

@@ -68,7 +68,7 @@ def test_a_dry_run_tells_and_changes_nothing(shop: Sandbox, push: Any) -> None:
     other = StripePrice.objects.get(product__stripe_id="gallery", currency="jpy")
     assert told.splitlines() == [
         '~ product gallery: name: "Gallery" -> "Museum"; active: true -> false',
-        f"~ price {price.stripe_id}: unit_amount: 900 -> 1100 (makes another price)",
+        f"~ price {price.stripe_id}: unit_amount: 900 -> 1100 (makes a new price)",
         f"- price {other.stripe_id} (1200 jpy every 1 month) is not in the file",
         "Changes to make: 3.",
     ]

@@ -180,4 +180,4 @@ def test_what_does_not_add_up_is_found(world: World, capsys: pytest.CaptureFixtu
     Subscription.objects.update(mrr=5)
     with pytest.raises(CommandError, match="1 problems"):
         call_command("verify_mrr")
-    assert "1900.0000 by its movements, 5.0000 now." in capsys.readouterr().err
+    assert "1900.0000 by movements, but 5.0000 now." in capsys.readouterr().err

@@ -199,8 +199,8 @@ class TestIgnored:
     @pytest.mark.parametrize(
         ("changes", "reason"),
         [
-            ({"livemode": True}, "It is of the other mode."),
-            ({"type": "account.updated"}, "Nothing here follows events of this type."),
+            ({"livemode": True}, "It belongs to the other mode."),
+            ({"type": "account.updated"}, "Nothing here handles events of this type."),
         ],
     )
     def test_what_the_site_does_not_follow(
@@ -720,7 +720,7 @@ def test_what_an_event_may_leave_out_is_empty(sandbox: Sandbox) -> None:
     assert StripeEvent.objects.count() == 2
     for event in StripeEvent.objects.all():
         assert (event.object_id, event.api_version, event.account, event.snapshot_id) == ("",) * 4
-        assert event.error == "Nothing here follows events of this type."
+        assert event.error == "Nothing here handles events of this type."
 
 
 def test_the_time_of_an_event_is_stripe_s(sandbox: Sandbox, handled: list[StripeEvent]) -> None:
@@ -834,7 +834,7 @@ def test_a_thin_event_asks_for_its_snapshot_once_and_a_key_that_may_not_ask_is_n
         assert post(thin(id=thin_id)).status_code == 200
     found = {event.stripe_id: event for event in StripeEvent.objects.all()}
     assert [found[thin_id].snapshot_id for thin_id in asked] == ["evt_1", "", ""]
-    assert found["evt_thin_1"].error == "It came in the other format, too."
+    assert found["evt_thin_1"].error == "It also came in the other format."
     assert found["evt_thin_other"].status == found["evt_thin_refused"].status == "processed"
     assert len(handled) == 3
 

@@ -1,7 +1,7 @@
-"""Customers that Stripe had before this site: linked to the owners they stand for.
+"""Customers that Stripe had before this site: each is linked to its owner here.
 
-A customer's subscriptions that have not ended are mirrored. Past invoices stay what they are: the
-credits come with the next one.
+A customer's subscriptions that have not ended are mirrored. Past invoices bring no credits; the
+next one does.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ logger = logging.getLogger(__name__)
 
 
 def adopt(*, owner: Any, stripe_id: str, take_over: bool = False) -> StripeCustomer:
-    """Make a customer of Stripe's the owner's, and mirror its running subscriptions.
+    """Make a Stripe customer the owner's, and mirror its running subscriptions.
 
-    The customer gets this site's mark in its metadata. Its address and name stay as Stripe has
-    them until the owner's own change. ``take_over`` is for a customer with the mark of a database
-    that no longer exists: it and its subscriptions get the new mark.
+    The customer gets this site's mark in its metadata. It keeps its address and name until the
+    owner's own change. ``take_over`` is for a customer with the mark of a database that no longer
+    exists: the customer and its subscriptions get the new mark.
 
     Raises:
-        NotAdoptableError: Stripe doesn't have it, it stands for somebody else, or the owner has
+        NotAdoptableError: Stripe doesn't have it, it belongs to somebody else, or the owner has
             another customer.
         PaymentsOffError, StripeUnavailableError, StripeRefusedError
     """
@@ -44,17 +44,18 @@ def adopt(*, owner: Any, stripe_id: str, take_over: bool = False) -> StripeCusto
 
 
 def examine(*, owner: Any, stripe_id: str, take_over: bool = False) -> stripe.Customer:
-    """Fetch a customer that an owner may adopt; writes nothing. ``take_over`` as of ``adopt()``.
+    """Fetch a customer that an owner may adopt, without writing. For ``take_over`` see
+    :func:`adopt`.
 
     Raises:
         NotAdoptableError, PaymentsOffError, StripeUnavailableError, StripeRefusedError
     """
     own = StripeCustomer.objects.for_owner(owner).first()
     if own and own.is_usable and own.stripe_id != stripe_id:
-        raise NotAdoptableError(f"{owner} has the customer {own.stripe_id} already.")
+        raise NotAdoptableError(f"{owner} already has the customer {own.stripe_id}.")
     other = StripeCustomer.objects.known_as(stripe_id).exclude(owner=owner).first()
     if other:
-        raise NotAdoptableError(f"{stripe_id} stands for {other.owner_name}.")
+        raise NotAdoptableError(f"{stripe_id} belongs to {other.owner_name}.")
     remote = customers.fetch(stripe_id)
     if remote is None:
         raise NotAdoptableError(f"Stripe has no customer {stripe_id}.")
@@ -67,7 +68,7 @@ def examine(*, owner: Any, stripe_id: str, take_over: bool = False) -> stripe.Cu
 
 
 def link(owner: Any, remote: stripe.Customer) -> StripeCustomer:
-    """Mark a customer that was examined as the owner's, and keep it.
+    """Mark an examined customer as the owner's, and store it.
 
     Raises:
         NotAdoptableError, StripeUnavailableError, StripeRefusedError
@@ -95,7 +96,7 @@ def link(owner: Any, remote: stripe.Customer) -> StripeCustomer:
 
 
 def _mark_subscriptions(customer: StripeCustomer) -> None:
-    """Put the customer's mark on its running subscriptions, by which their invoices are known."""
+    """Put the customer's mark on its running subscriptions; it identifies their invoices."""
     client = get_client().v1.subscriptions
     metadata = customers.metadata_for(customer)
     with stripe_errors():
@@ -106,9 +107,9 @@ def _mark_subscriptions(customer: StripeCustomer) -> None:
 
 
 def only_match(email: str) -> stripe.Customer | None:
-    """The one customer at Stripe with this address that nobody here has yet.
+    """Return the only customer at Stripe with this address that nobody here has yet.
 
-    ``None`` when there is none, and when there are several: nobody can tell which is meant.
+    Return ``None`` if there is none, or several to choose from.
 
     Raises:
         StripeUnavailableError, StripeRefusedError
@@ -122,9 +123,9 @@ def only_match(email: str) -> stripe.Customer | None:
 
 
 def matches() -> Iterator[tuple[Any, list[str]]]:
-    """Owners without a customer, each with the free customers at Stripe of the same address.
+    """Yield owners without a customer, each with the free Stripe customers with the same address.
 
-    Case doesn't count. Owners without such a customer are left out.
+    Case doesn't matter. Owners without such a customer are left out.
 
     Raises:
         PaymentsOffError, StripeUnavailableError, StripeRefusedError

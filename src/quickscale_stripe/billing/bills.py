@@ -1,4 +1,4 @@
-"""Fetch what decides on an invoice's credits: its lines, their prices, and its period."""
+"""Fetch what determines an invoice's credits: its lines, their prices, and its period."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def subscription_details(
 
 
 def load(invoice: stripe.Invoice) -> list[Bill]:
-    """The bill of a retrieved invoice, last.
+    """Return the bill of a retrieved invoice, last.
 
-    A change of plan is about what came before it: should that be new here, for its events are late,
-    it is in the list too.
+    A plan change depends on the period's earlier bills. They precede it in the list if they are new
+    here, because their events are late.
 
     Raises:
         NotYetKnownError: Stripe's list doesn't have the invoice yet.
@@ -68,7 +68,7 @@ def load(invoice: stripe.Invoice) -> list[Bill]:
 
 
 def _changed_since(begin: stripe.Invoice) -> list[Bill]:
-    """The period's bills, when changes of plan were recorded here before its begin was paid."""
+    """The period's bills, if plan changes were recorded here before its first bill was paid."""
     details = subscription_details(begin)
     latest = (
         Payment.objects.paid()
@@ -89,11 +89,11 @@ def _changed_since(begin: stripe.Invoice) -> list[Bill]:
 def period_until(invoice: stripe.Invoice, last_id: str) -> list[Bill]:
     """The bill that began the period, paid or not, and the paid ones of its changes up to the last.
 
-    The period may go on unpaid while Stripe tries again to collect its begin. Only changes are
-    found of a subscription that began without an invoice, as one that was moved to Stripe.
+    The period may run unpaid while Stripe retries the bill that began it. A subscription that began
+    without an invoice, such as one that was moved to Stripe, has only changes.
 
     Args:
-        invoice: any of the subscription.
+        invoice: any invoice of the subscription.
 
     Raises:
         NotYetKnownError: Stripe's list doesn't have the last invoice yet.
@@ -156,6 +156,6 @@ def _credits_another(
         | stripe.InvoiceLineItem.Parent.InvoiceItemDetails
     ),
 ) -> bool:
-    """Whether a line gives another one back, which may have cost nothing."""
+    """Whether a line credits another one, even if that cost nothing."""
     proration = details.proration_details
     return bool(proration and proration.credited_items)

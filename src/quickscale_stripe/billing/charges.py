@@ -1,4 +1,4 @@
-"""The money that moved for a payment, by its payment intents."""
+"""The money that moved for a payment, by payment intent."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def note(payment: Payment, intent: stripe.PaymentIntent, amount: int) -> None:
     """Record that an intent pays for a locked payment, or tries to.
 
     Args:
-        amount: what it has paid of this payment, in minor units.
+        amount: how much of this payment it has paid, in minor units.
     """
     Charge.objects.update_or_create(
         payment=payment,
@@ -23,7 +23,7 @@ def note(payment: Payment, intent: stripe.PaymentIntent, amount: int) -> None:
 
 
 def find(intent_id: str | None, charge_id: str | None) -> Charge | None:
-    """The charge with one of these ids, with its payment."""
+    """The charge with either of these ids, together with its payment."""
     where = Q()
     if intent_id:
         where |= Q(payment_intent_id=intent_id)
@@ -33,7 +33,7 @@ def find(intent_id: str | None, charge_id: str | None) -> Charge | None:
 
 
 def refundable(payment: Payment) -> list[tuple[Charge, int]]:
-    """The charges that money can go back to, each with how much, in minor units."""
+    """The charges that can be refunded, each with the amount left in minor units."""
     rows: list[Refund | Dispute] = [*payment.refunds.all(), *payment.disputes.all()]
     gone = [row for row in rows if row.takes_money]
     found = [

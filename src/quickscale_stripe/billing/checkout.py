@@ -1,4 +1,4 @@
-"""Stripe's hosted Checkout: where the buyer is sent to pay."""
+"""Stripe's hosted Checkout, where the buyer pays."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def buy(
     Call it outside a transaction that locks a credit account: it waits for Stripe.
 
     Args:
-        owner: who pays and gets the credits.
+        owner: the owner who pays and gets the credits.
         price: an offered one-time price.
         success_url: absolute; ``{CHECKOUT_SESSION_ID}`` in it is filled in by Stripe.
         cancel_url: absolute.
-        reference: names this purchase, such as a UUID from the form; the same again opens the
+        reference: names this purchase, such as a UUID from the form; the same reference opens the
             same session, so a double click buys once.
 
     Raises:
@@ -48,7 +48,7 @@ def buy(
     _check(owner)
     session = _open(owner, price, success_url, cancel_url, reference)
     if Payment.objects.filter(checkout_session_id=session.id).exists():
-        # The buyer went back to the page of a purchase that is done, and buys once more.
+        # The buyer went back to the page of a completed purchase, and buys once more.
         session = _open(owner, price, success_url, cancel_url, f"{reference}:{session.id}")
     return session
 
@@ -58,8 +58,8 @@ def subscribe(
 ) -> stripe.checkout.Session:
     """Open a Checkout for a plan. The arguments are those of :func:`buy`.
 
-    An owner has one subscription at a time: Stripe is asked whether there is one, which may have
-    been made elsewhere or a moment ago, and other open Checkouts for plans are closed.
+    An owner has one subscription at a time. So this asks Stripe for one that was made elsewhere or
+    a moment ago, and closes other open Checkouts for plans.
 
     Raises:
         NotForSaleError: the price isn't offered as a plan.

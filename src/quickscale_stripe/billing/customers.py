@@ -1,4 +1,4 @@
-"""The customers at Stripe: one for each owner, made on first use and kept in step both ways."""
+"""The customers at Stripe: one for each owner, made on first use and kept in sync both ways."""
 
 from __future__ import annotations
 
@@ -38,11 +38,10 @@ logger = logging.getLogger(__name__)
 
 
 def ensure(owner: Any) -> StripeCustomer:
-    """The owner's customer, made or brought up to date at Stripe where needed.
+    """Return the owner's customer; create or update it at Stripe where needed.
 
-    The row is kept before Stripe is asked, and with it the reference that makes the idempotency
-    key. So several requests at once, and one that follows a request that died, get the same
-    customer.
+    The row is saved first, with the reference that makes the idempotency key. So simultaneous
+    requests, and one that follows a request that died, get the same customer.
 
     Raises:
         StripeUnavailableError, StripeRefusedError
@@ -68,7 +67,7 @@ def ensure(owner: Any) -> StripeCustomer:
 
 
 def ask(owner: Any, request: Callable[[StripeCustomer], T]) -> T:
-    """The answer to a request for the owner's customer; one that Stripe lacks is made anew.
+    """Return a request's result for the owner's customer; recreate one that Stripe lacks.
 
     Raises:
         StripeUnavailableError, StripeRefusedError
@@ -84,18 +83,18 @@ def ask(owner: Any, request: Callable[[StripeCustomer], T]) -> T:
 
 
 def follow(owner: Any) -> None:
-    """Send an owner's new address and name to Stripe, where the owner has a customer.
+    """Send an owner's new address and name to Stripe, if the owner has a customer.
 
     An error is only logged: the next purchase and ``sync_customers`` send them, too.
     """
     try:
         ensure(owner)
     except PaymentsError as error:
-        logger.warning("Stripe doesn't have the new address of %s yet: %s", owner, error)
+        logger.warning("The new address of %s could not be sent to Stripe: %s", owner, error)
 
 
 def is_behind(owner: Any) -> bool:
-    """Whether the owner has a customer, and Stripe lacks the owner's present address or name."""
+    """Whether the owner has a customer with an outdated address or name at Stripe."""
     if not payments_are_on():
         return False
     customer = StripeCustomer.objects.for_owner(owner).usable().first()
@@ -110,7 +109,7 @@ def detach(stripe_id: str) -> None:
 
 
 def erase(owner: Any) -> None:
-    """Delete the owner's customer at Stripe, where it is known, and blank what names them here.
+    """Delete the owner's customer at Stripe, if there is one, and blank what identifies them here.
 
     Raises:
         StripeUnavailableError, StripeRefusedError
@@ -134,10 +133,10 @@ def erase(owner: Any) -> None:
 def sync(stripe_id: str) -> StripeCustomer | None:
     """Mirror a customer's name, address and payment method from Stripe.
 
-    One that Stripe doesn't have any more is detached.
+    A customer that Stripe no longer has is detached.
 
     Returns:
-        The customer; ``None`` when it isn't this site's or is gone.
+        The customer; ``None`` if it isn't this site's or no longer exists.
 
     Raises:
         StripeUnavailableError, StripeRefusedError
@@ -175,7 +174,7 @@ def prepare_of_method(method_id: str) -> Write[object]:
         holds |= Q(stripe_id=str(method.customer))
     customer = StripeCustomer.objects.usable().filter(holds).first()
     if customer is None:
-        raise NotOursError(f"The payment method {method_id} is of no customer of this site.")
+        raise NotOursError(f"The payment method {method_id} belongs to no customer of this site.")
     return prepare(customer.stripe_id or "")
 
 
@@ -198,17 +197,17 @@ def fetch(stripe_id: str) -> stripe.Customer | None:
 
 
 def _is_deleted(stripe_id: str) -> bool:
-    """Whether a customer that has nothing to expand is one that was deleted."""
+    """Whether a customer that has nothing to expand was deleted."""
     with stripe_errors():
         return bool(optional(get_client().v1.customers.retrieve(stripe_id), "deleted"))
 
 
 def find(*, metadata: Any = None, stripe_id: str | None = None) -> StripeCustomer | None:
-    """The customer that an object of Stripe is for, or ``None`` when it isn't ours.
+    """Find the customer that a Stripe object is for; ``None`` if it isn't ours.
 
     Args:
-        metadata: the object's; its reference counts first, because it outlives a deleted customer.
-        stripe_id: the object's customer, the owner's present or a former one.
+        metadata: the object's; its reference comes first, because it outlives a deleted customer.
+        stripe_id: the object's customer, current or former.
     """
     customers = StripeCustomer.objects.select_related("owner")
     if is_marked(metadata):
@@ -223,14 +222,14 @@ def find(*, metadata: Any = None, stripe_id: str | None = None) -> StripeCustome
 
 
 def contact(owner: Any) -> tuple[str, str]:
-    """The address and the name of an owner that Stripe gets."""
+    """The address and the name of an owner as sent to Stripe."""
     full_name = getattr(owner, "get_full_name", None)
     name = str(full_name() if full_name else getattr(owner, "name", "") or "")
     return owner_email(owner), name
 
 
 def is_marked(metadata: Any) -> bool:
-    """Whether an object's metadata carry the mark of an owner's customer."""
+    """Whether an object's metadata carries the mark of an owner's customer."""
     return bool(metadata) and REFERENCE_KEY in metadata
 
 
@@ -243,7 +242,7 @@ def metadata_for(customer: StripeCustomer) -> dict[str, str]:
 def _keep(
     seen: StripeCustomer, remote: stripe.Customer, sent: tuple[str, str], asked_at: datetime
 ) -> StripeCustomer:
-    """Write what Stripe answered, unless another request made a customer meanwhile."""
+    """Save Stripe's response, unless another request made a customer meanwhile."""
     customer = StripeCustomer.objects.select_for_update().get(pk=seen.pk)
     customer.owner = seen.owner
     if customer.is_usable and customer.stripe_id not in (seen.stripe_id, remote.id):
@@ -283,7 +282,7 @@ def _create(customer: StripeCustomer, email: str, name: str) -> stripe.Customer:
 
 
 def _update(customer: StripeCustomer, email: str, name: str) -> stripe.Customer | None:
-    """The customer as it is then; ``None`` when Stripe has it no more."""
+    """Return the updated customer; ``None`` if Stripe no longer has it."""
     params = given(email=email, name=name)
     try:
         with stripe_errors():

@@ -1,7 +1,7 @@
-"""Running the fulfilment class for a payment, so that one that fails loses nothing of the payment.
+"""Run the fulfilment class for a payment. A failure loses nothing of the payment.
 
-What Stripe tells is kept, the failure is noted with the payment, and whatever looks at the payment
-again tries again: its event, the page after the payment, the admin, ``reconcile_stripe``.
+What Stripe reports is kept and the failure is noted on the payment. Whatever reads the payment from
+Stripe again retries: its event, the page after the payment, the admin, ``reconcile_stripe``.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ logger = logging.getLogger(__name__)
 
 
 def deliver(payment: Payment, bring: Callable[[Payment], None]) -> FulfilmentFailedError | None:
-    """Bring what a paid payment is for, once, and let its credits follow refunds and disputes.
+    """Deliver a paid payment, once, and adjust its credits to refunds and disputes.
 
     Args:
-        payment: locked and saved; is as before when a hook fails, with its failure.
-        bring: calls the hooks of what was paid for.
+        payment: locked and saved; if a hook fails, it stays as before, with the failure noted.
+        bring: calls the hooks for what was paid for.
 
     Returns:
-        the failure, for the caller to raise once the payment is committed.
+        the failure, for the caller to raise after the payment is committed.
     """
     return _attempt(payment, bring)
 
 
 def follow(payment: Payment) -> FulfilmentFailedError | None:
-    """Let the credits follow refunds and disputes; as :func:`deliver`, once that was done."""
+    """Adjust a delivered payment's credits to refunds and disputes; returns as :func:`deliver`."""
     return _attempt(payment, None) if payment.fulfilled_at else None
 
 
@@ -53,18 +53,18 @@ def _attempt(
             returns.claim(payment)
             payment.fulfilment_error = ""
             payment.save()
-            # Deferred constraints fail here, where the failure is noted, not at commit.
+            # Make deferred constraints fail here, where the failure is noted, not at commit.
             connection.check_constraints()
     except Exception as error:
-        logger.exception("Payment %s can't be fulfilled", payment.pk)
+        logger.exception("Payment %s could not be fulfilled", payment.pk)
         return _note(payment, error)
     return None
 
 
 def _note_nobody(payment: Payment) -> None:
-    """Tell the staff of a payment whose owner is deleted; trying again would not help."""
+    """Report to the staff a payment whose owner was deleted; a retry would not help."""
     if not payment.fulfilment_error:
-        payment.fulfilment_error = "The owner was deleted before the payment came."
+        payment.fulfilment_error = "The owner was deleted before the payment arrived."
         payment.save()
         signals.send_after_commit(signals.fulfilment_failed, Payment, payment=payment)
 

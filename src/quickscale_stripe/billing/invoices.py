@@ -1,4 +1,4 @@
-"""Invoices: each becomes a payment, and a paid period of a plan brings its credits."""
+"""Invoices: each becomes a payment, and a paid period of a plan brings credits."""
 
 from __future__ import annotations
 
@@ -36,22 +36,22 @@ _NONE = Decimal(0)
 
 
 def sync(invoice_id: str) -> Payment | None:
-    """Record an invoice, and once it is paid, deliver the periods of the plans in it.
+    """Record an invoice and, once it is paid, deliver its plan periods.
 
-    Safe to call any number of times: each line's delivery has the line as its source.
+    It is safe to call this any number of times: each line's delivery has the line as its source.
 
     Returns:
-        The payment; ``None`` for a draft and for what isn't this site's.
+        The payment; ``None`` for a draft and for an invoice that isn't this site's.
 
     Raises:
-        FulfilmentFailedError: it is recorded, and a hook failed.
+        FulfilmentFailedError: it is recorded, but a hook failed.
         StripeUnavailableError, StripeRefusedError
     """
     return synced(prepare, invoice_id)
 
 
 def prepare(invoice_id: str) -> Write[Payment]:
-    """Fetch an invoice and all that it is about for :func:`sync`, and return what writes it.
+    """Fetch an invoice and everything that it involves for :func:`sync`, and return what writes it.
 
     Raises:
         NotOursError, StripeUnavailableError, StripeRefusedError
@@ -70,16 +70,16 @@ def _fetch(invoice_id: str) -> tuple[stripe.Invoice, StripeCustomer]:
         metadata=details.metadata if details else None, stripe_id=id_of(invoice.customer)
     )
     if customer is None:
-        raise NotOursError(f"The invoice {invoice.id} is of no customer of this site.")
+        raise NotOursError(f"The invoice {invoice.id} belongs to no customer of this site.")
     if invoice.livemode != app_settings.live_mode:
-        raise NotOursError(f"The invoice {invoice.id} is of the other mode.")
+        raise NotOursError(f"The invoice {invoice.id} belongs to the other mode.")
     return invoice, customer
 
 
 def _prepared(
     invoice: stripe.Invoice, customer: StripeCustomer, fetched_at: datetime
 ) -> Write[Payment]:
-    """Fetch and compute all before anything is recorded, for recording locks accounts."""
+    """Fetch and compute everything before recording, because recording locks accounts."""
     details = bills.subscription_details(invoice)
     subscription = details.subscription if details else None
     save_subscription = (
@@ -106,9 +106,9 @@ def _save(
 
 @dataclass(frozen=True)
 class Foreseen:
-    """What a change of plan would bring, and the paid payments of the period that it changes.
+    """What a plan change would bring, and the paid payments of the period that it changes.
 
-    ``paid_share`` is that of ``quickscale_stripe.billing.period.PlanChange.paid_share``.
+    For ``paid_share`` see ``quickscale_stripe.billing.period.PlanChange.paid_share``.
     """
 
     credits: Decimal
@@ -117,7 +117,7 @@ class Foreseen:
 
 
 def foresee(change: stripe.Invoice, latest_invoice_id: str) -> Foreseen:
-    """What a change of plan would bring.
+    """Compute what a plan change would bring.
 
     Args:
         change: Stripe's preview of the change's invoice.
@@ -138,9 +138,9 @@ def foresee(change: stripe.Invoice, latest_invoice_id: str) -> Foreseen:
 
 
 def prepare_problem(invoice_id: str, problem: str) -> Write[None]:
-    """Fetch an invoice of this site's that brings no money, and return what writes it.
+    """Fetch an invoice of this site that won't be paid, and return what writes it.
 
-    Staff are told, of a draft too.
+    The staff are notified, even of a draft.
 
     Raises:
         NotOursError, StripeUnavailableError, StripeRefusedError
@@ -164,7 +164,7 @@ def _record(
 ) -> tuple[Payment, FulfilmentFailedError | None]:
     invoice = bill.invoice
     plan = bill.charged.price if bill.charged else None
-    # The invoice of a one-time Checkout is for a payment that is here already.
+    # The invoice of a one-time Checkout is for a payment that is already here.
     Payment.objects.filter(
         charges__payment_intent_id__in=[intent.id for intent, _paid in _intents(invoice)],
         invoice_id=None,
@@ -223,10 +223,10 @@ def _bring(bill: Bill, payment: Payment) -> None:
 
 
 def _change_plan(payment: Payment, change: PlanChange, before: list[Payment]) -> list[Allotment]:
-    """Bring the period's credits to what its money is for, and return what is to be added.
+    """Adjust the period's credits to what was paid for it, and return what is still to be added.
 
-    What was spent before money was given back can't be taken, so it counts as brought: plans
-    that are changed back and forth bring nothing twice.
+    Credits that were spent before money was returned can't be taken back. They count as brought,
+    so changing plans back and forth brings nothing twice.
     """
     took = _take_excess(payment, change, before)
     gain = change.worth - _brought(before) + payment.credits_taken
@@ -245,7 +245,7 @@ def _change_plan(payment: Payment, change: PlanChange, before: list[Payment]) ->
 
 
 def _take_excess(payment: Payment, change: PlanChange, period: list[Payment]) -> bool:
-    """Take back what the period's payments brought above what its money is for, if they did."""
+    """Take back any credits that the period's payments brought beyond what was paid for."""
     brought = _brought(period)
     excess = brought - change.worth
     if excess <= 0:
@@ -266,7 +266,7 @@ def _brought(payments: list[Payment]) -> Decimal:
 
 
 def _follow(payment: Payment, invoice: stripe.Invoice) -> None:
-    """An invoice that isn't paid: due, tried in vain, or given up."""
+    """Record the state of an unpaid invoice: due, failed, or given up."""
     was_failed = payment.status == Payment.Status.FAILED
     failed = invoice.status in _CLOSED or invoice.attempted
     payment.status = Payment.Status.FAILED if failed else Payment.Status.PENDING
@@ -278,7 +278,7 @@ def _follow(payment: Payment, invoice: stripe.Invoice) -> None:
 
 
 def _intents(invoice: stripe.Invoice) -> list[tuple[stripe.PaymentIntent, int]]:
-    """The payment intents of an invoice, each with what it has paid of it."""
+    """The payment intents of an invoice, each with the amount it has paid."""
     found = []
     for payment in invoice.payments.data if invoice.payments else []:
         intent = optional(payment.payment, "payment_intent")
@@ -288,7 +288,7 @@ def _intents(invoice: stripe.Invoice) -> list[tuple[stripe.PaymentIntent, int]]:
 
 
 def _amount(invoice: stripe.Invoice) -> int:
-    """The money that moved through Stripe; what is to move while the invoice isn't paid."""
+    """The money that moved through Stripe or, until the invoice is paid, will move."""
     if invoice.status != "paid":
         return invoice.amount_due
     return sum(paid for _, paid in _intents(invoice))

@@ -1,8 +1,8 @@
-"""Monthly recurring revenue: what each subscription is worth, and each change of that.
+"""Monthly recurring revenue: what each subscription is worth, and how that changed.
 
-A subscription's row is overwritten when Stripe's changes, so the months before can't be read from
-it. Each change of its monthly worth is therefore a row that stays, written with the change under
-the subscription's lock. What comes twice or late changes nothing, and writes nothing.
+A subscription's row is overwritten when Stripe's changes, so it says nothing about earlier months.
+Each change of its monthly worth therefore has a permanent row, written with the change under the
+subscription's lock. A report that comes twice or late changes and writes nothing.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ _KINDS = MrrMovement.Kind
 
 
 def mrr_of(remote: stripe.Subscription, at: datetime) -> Decimal:
-    """What a subscription brings each month, in minor units of its currency.
+    """Return a subscription's monthly revenue in minor units of its currency.
 
-    Counted while it is active or overdue: the items' prices and quantities, without tax, less the
-    subscription's own discounts unless they are for one invoice. What is metered, in tiers or on
-    trial counts nothing.
+    While it is active or overdue, that is its items' prices times their quantities, without tax,
+    less the subscription's own discounts unless they are for one invoice. Metered, tiered and trial
+    items count nothing.
 
     Args:
         remote: with its discounts and their coupons expanded.
-        at: the time for which it is asked: a discount may have ended.
+        at: the time to compute it for: a discount may have ended.
     """
     if remote.status not in _COUNTED:
         return Decimal(0)
@@ -50,12 +50,12 @@ def mrr_of(remote: stripe.Subscription, at: datetime) -> Decimal:
 def note(subscription: Subscription, before: Decimal, currency: str, at: datetime) -> None:
     """Record that the worth of a locked subscription changed.
 
-    The kind is told by customer, as ChartMogul and others count: a second subscription is an
-    expansion, and who had nothing for a while is reactivated.
+    The kind is decided by customer, as ChartMogul and others do: a second subscription is an
+    expansion, and a customer who had none for a while is reactivated.
 
     Args:
-        before: minor units each month, before the change; the row has what is now.
-        at: when it was seen; the row's own times count where they say it better.
+        before: minor units each month before the change; the row has the new amount.
+        at: when the change was seen; the row's own times are used where they are more exact.
     """
     after = subscription.mrr
     if before == after:
@@ -85,7 +85,7 @@ def note(subscription: Subscription, before: Decimal, currency: str, at: datetim
 
 
 def verify() -> Iterator[str]:
-    """Report each subscription whose movements don't add up to what it is worth now."""
+    """Yield a sentence for each subscription whose movements don't add up to its current worth."""
     for subscription in Subscription.objects.prefetch_related("movements").iterator(1000):
         worth = Decimal(0)
         for movement in sorted(subscription.movements.all(), key=lambda movement: movement.pk):
@@ -93,7 +93,7 @@ def verify() -> Iterator[str]:
                 yield f"{subscription.stripe_id}: {movement.before} follows {worth}."
             worth = movement.after
         if worth != subscription.mrr:
-            yield f"{subscription.stripe_id}: {worth} by its movements, {subscription.mrr} now."
+            yield f"{subscription.stripe_id}: {worth} by movements, but {subscription.mrr} now."
 
 
 def _of_item(item: stripe.SubscriptionItem) -> Decimal:
@@ -106,7 +106,7 @@ def _of_item(item: stripe.SubscriptionItem) -> Decimal:
 
 
 def _lasting(discount: stripe.Discount, at: datetime) -> stripe.Coupon | None:
-    """The coupon of a discount that invoices to come have, too."""
+    """The coupon of a discount that also applies to future invoices."""
     coupon = discount.source.coupon
     is_over = discount.end is not None and discount.end <= at.timestamp()
     if is_over or not isinstance(coupon, stripe.Coupon) or coupon.duration == "once":

@@ -1,10 +1,10 @@
 """What the next invoice is charged to.
 
 Stripe charges a subscription's own default payment method, else the customer's. Checkout gives a
-subscription its own, and the Billing Portal changes the customer's, so a new default of the
+subscription its own, and the Billing Portal changes the customer's. So a new default of the
 customer is written to the subscriptions as well (docs.stripe.com/billing/revenue-recovery/
-smart-retries#payment-method-ordering). An invoice that is overdue is then charged to it, too, when
-Stripe tries next.
+smart-retries#payment-method-ordering). Stripe's next retry of an overdue invoice then charges it,
+too.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from quickscale_stripe.exceptions import stripe_errors
 from quickscale_stripe.internal.sdk import id_of, optional
 from quickscale_stripe.models import StripeCustomer
 
-#: What has to be expanded of a customer for the functions here.
+#: The fields of a customer that the functions here need expanded.
 EXPAND = [
     "invoice_settings.default_payment_method",
     "subscriptions.data.default_payment_method",
@@ -29,7 +29,7 @@ EXPAND = [
 def follow_default(
     customer: StripeCustomer, remote: stripe.Customer
 ) -> stripe.PaymentMethod | None:
-    """Let the customer's subscriptions be charged to the customer's default, where it is new.
+    """Charge the customer's subscriptions to the customer's default if that is new.
 
     Returns:
         what Stripe charges next.
@@ -69,7 +69,7 @@ def put(
 
 
 def _shown(method: stripe.PaymentMethod) -> dict[str, Any]:
-    """What a page shows: the kind, whose it is, its last digits and, of a card, its end."""
+    """What a page shows: the kind, the brand or bank, the last digits and a card's expiry."""
     if card := optional(method, "card"):
         return {
             "type": method.type,

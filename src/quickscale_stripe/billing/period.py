@@ -1,4 +1,4 @@
-"""How many credits invoices bring, and for which time, by the lines of plans in them."""
+"""How many credits invoices bring, and for which period, computed from their plan lines."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Allotment:
 
 @dataclass(frozen=True)
 class PlanLine:
-    """A line of a plan: a whole period, or a part of one that is charged or given back."""
+    """An invoice line of a plan: a whole period, or a part of one that is charged or credited."""
 
     id: str
     price: StripePrice
@@ -53,13 +53,13 @@ class PlanLine:
 
 @dataclass(frozen=True)
 class PlanChange:
-    """What a paid change of plan means for the credits of its period.
+    """What a paid plan change means for the credits of its period.
 
     Args:
-        worth: the credits that the period's money is for after the change.
-        returned: those of the time that the change gave back.
+        worth: the credits that the period's payments are worth after the change.
+        returned: the credits of the time that the change refunded.
         line: the line that charges the new plan, if one does.
-        difference: what a whole period costs more than before, without tax and discounts, in
+        difference: how much more a whole period costs than before, without tax and discounts, in
             minor units.
     """
 
@@ -69,10 +69,9 @@ class PlanChange:
     difference: int
 
     def paid_share(self, paid: int) -> Decimal:
-        """How much of a whole period's difference was paid, from 0 to 1.
+        """The share of a whole period's difference that was paid, from 0 to 1.
 
-        A longer interval that costs less has no difference; what is paid then is for a whole
-        period.
+        A longer interval that costs less has no difference; its payment is for a whole period.
         """
         if paid <= 0 or self.difference <= 0:
             return Decimal(1 if paid > 0 else 0)
@@ -81,10 +80,10 @@ class PlanChange:
 
 @dataclass(frozen=True)
 class Bill:
-    """An invoice with its lines of plans.
+    """An invoice with its plan lines.
 
-    A paid change of plan brings what ``change`` says, and a period that is paid after changes
-    within it has it, too. ``others`` are the ids of the invoices that the period had by then.
+    ``change`` says what a paid plan change brings. A period that is paid after changes within it
+    has one, too. ``others`` are the ids of the invoices that the period had by then.
     """
 
     invoice: stripe.Invoice
@@ -103,7 +102,7 @@ class Bill:
 
     @property
     def charged(self) -> PlanLine | None:
-        """The line that charges a plan; ``None`` when the invoice is about no plan."""
+        """The line that charges a plan; ``None`` if the invoice has none."""
         return next((line for line in self.lines if not line.gives_back), None)
 
     @property
@@ -111,18 +110,18 @@ class Bill:
         return _allotments(self) if self.begins else []
 
     def within(self, period: list[Bill]) -> Bill:
-        """The bill with what the period's bills, up to its last change, mean."""
+        """The bill with the combined effect of the period's bills up to its last change."""
         ids = [bill.invoice.id for bill in period]
         others = tuple(other for other in ids if other != self.invoice.id)
         return replace(self, change=plan_change(period), others=others)
 
 
 def _allotments(bill: Bill) -> list[Allotment]:
-    """What an invoice brings that begins a period.
+    """What an invoice that begins a period brings.
 
     Each whole period brings all credits of its plan's price. A change of plan or of seats whose
-    proration waited for this invoice brings its share, with the new period, for its own is over.
-    Where it gave back more than it charged, the whole periods bring so much less.
+    proration waited for this invoice brings its share with the new period, because its own is over.
+    If it credited more than it charged, the whole periods bring that much less.
     """
     invoice = bill.invoice
     whole = [line.as_allotment(line.full) for line in bill.lines if not line.proration]
@@ -147,15 +146,15 @@ def _net(lines: list[PlanLine], period: int) -> Decimal:
 
 
 def plan_change(period: list[Bill]) -> PlanChange:
-    """What the last of a period's bills, a paid change of plan, means.
+    """What the last of a period's bills, a paid plan change, means.
 
-    A line is worth its price's credits for its share of the period; a line that gives money back
-    counts against it. Time is the measure and not money, for discounts would tell the two
-    directions differently. Time has seconds and credits are whole, so the sum is rounded, not its
-    parts: changes back and forth gain nothing.
+    A line is worth its price's credits for its share of the period; a line that returns money is
+    subtracted. The share is measured in time, because discounts would make the two directions
+    differ in money. Time is in seconds and credits are whole, so only the sum is rounded: changes
+    back and forth gain nothing.
 
     Args:
-        period: the bill that began it, where one did, and those of its changes, oldest first.
+        period: the bill that began it, if there is one, and those of its changes, oldest first.
     """
     begin, last = period[0], period[-1]
     worth = returned = Decimal(0)
@@ -163,7 +162,7 @@ def plan_change(period: list[Bill]) -> PlanChange:
         worth = sum((allotment.amount for allotment in begin.allotments), Decimal(0))
     seconds = _period_seconds(begin.lines)
     for bill in period[1:] if begin.begins else period:
-        # What is given back is a part of the old period, also when the plan's interval changes.
+        # The credited time is part of the old period, even if the plan's interval changes.
         ended, seconds = seconds, _period_seconds(bill.lines) or seconds
         returned = -_net([line for line in bill.lines if line.gives_back], ended)
         worth += _net([line for line in bill.lines if not line.gives_back], seconds) - returned
@@ -184,7 +183,7 @@ def _share(line: PlanLine, period: int) -> Decimal:
 
 
 def _step(lines: Iterable[PlanLine]) -> Decimal:
-    """Whole credits, unless a plan itself has parts of one."""
+    """Whole credits, unless a plan itself has fractions."""
     whole = all(line.full == line.full.to_integral_value() for line in lines)
     return Decimal(1 if whole else "0.0001")
 

@@ -1,6 +1,6 @@
-"""Changing the plan of a subscription: dearer at once, cheaper when the period ends.
+"""Change a subscription's plan: to a dearer one at once, to a cheaper one when the period ends.
 
-Stripe computes all money. The credits of an upgrade follow its invoice, whoever made the change
+Stripe computes all money. The credits of an upgrade follow its invoice, wherever it was made
 (see ``quickscale_stripe.billing.period``).
 """
 
@@ -34,10 +34,10 @@ _TOKEN_AGE = timedelta(hours=1)
 class Preview:
     """What a change would cost now, in minor units, what it would bring, and when.
 
-    ``token`` is for :func:`change`, so that Stripe charges what was shown. ``lines`` are Stripe's
-    own words with their amounts, without the tax. ``left_over`` are the credits of the period so
-    far that ``PLAN_CHANGE_POLICY`` decides on; ``None`` when there is nothing to say.
-    ``paid_share`` is what is paid of a whole period's difference, from 0 to 1.
+    ``token`` goes to :func:`change`, so that Stripe charges what was shown. ``lines`` are Stripe's
+    own words with their amounts, without tax. ``left_over`` is the number of credits so far in the
+    period that ``PLAN_CHANGE_POLICY`` decides on; ``None`` if there is nothing to say.
+    ``paid_share`` is the share of a whole period's difference that is paid, from 0 to 1.
     """
 
     price: StripePrice
@@ -54,7 +54,7 @@ class Preview:
 
 
 def is_upgrade(subscription: Subscription, price: StripePrice) -> bool:
-    """A longer interval, or a higher amount for the same one."""
+    """Whether the price has a longer interval, or a higher amount for the same one."""
     return subscription.price is None or _rank(price) > _rank(subscription.price)
 
 
@@ -108,19 +108,19 @@ def preview(*, subscription: Subscription, price: StripePrice) -> Preview:
 
 
 def change(*, subscription: Subscription, price: StripePrice, token: str) -> Subscription | None:
-    """Change the plan: an upgrade is charged at once, a downgrade comes with the next period.
+    """Change the plan: an upgrade is charged at once, a downgrade starts with the next period.
 
-    A card that is declined leaves the old plan until the invoice is paid, and Stripe drops the
-    change when it isn't (docs.stripe.com/billing/subscriptions/pending-updates).
+    If the card is declined, the old plan stays until the invoice is paid. Stripe drops the change
+    if it never is (docs.stripe.com/billing/subscriptions/pending-updates).
 
     Args:
         subscription: a live one.
         price: the plan to change to.
-        token: the one of the :class:`Preview` that was shown, which is good for an hour.
+        token: from the :class:`Preview` that was shown; it is valid for an hour.
 
     Raises:
-        PreviewExpiredError: the token is not of this change, or older, or the subscription has a
-            new period since.
+        PreviewExpiredError: the token is for another change or expired, or the subscription has a
+            new period.
         NotForSaleError, SubscriptionEndsError, StripeUnavailableError, StripeRefusedError
     """
     _check(subscription, price)
@@ -141,7 +141,7 @@ def _check(subscription: Subscription, price: StripePrice) -> None:
 
 
 def _sign(subscription: Subscription, price: StripePrice, proration_date: int) -> str:
-    """The moment that Stripe computes the money for, so that no other one can be sent."""
+    """Sign the time that Stripe computes the amounts for, so that no other can be sent."""
     return signing.dumps([subscription.stripe_id, price.stripe_id, proration_date], salt=_SALT)
 
 
@@ -152,7 +152,7 @@ def _unsign(token: str, subscription: Subscription, price: StripePrice) -> int:
         raise PreviewExpiredError("The preview is forged or too old.") from error
     *change, proration_date = signed
     if change != [subscription.stripe_id, price.stripe_id]:
-        raise PreviewExpiredError("The preview is of another change.")
+        raise PreviewExpiredError("The preview is for another change.")
     return int(proration_date)
 
 
@@ -181,7 +181,7 @@ def _upgrade(subscription: Subscription, price: StripePrice, proration_date: int
 
 
 def _downgrade_at_period_end(subscription: Subscription, price: StripePrice) -> None:
-    """By a schedule: what is paid for until its end, then the new plan, which goes on freely."""
+    """Schedule the new plan for the end of the paid period; it then renews without a schedule."""
     key = f"{subscription.stripe_id}:{price.stripe_id}:{subscription.synced_at.timestamp()}"
     client = get_client().v1.subscription_schedules
     with stripe_errors():
@@ -193,7 +193,7 @@ def _downgrade_at_period_end(subscription: Subscription, price: StripePrice) -> 
             )
         item = subscriptions.plan_item(remote)
         if schedules.brings(schedule, item, price):
-            return  # Pressed twice.
+            return  # The button was pressed twice.
         client.update(
             schedule.id,
             {
@@ -211,7 +211,7 @@ def _item(subscription: Subscription) -> stripe.SubscriptionItem:
 
 
 def _going_on(subscription: Subscription) -> stripe.Subscription:
-    """The subscription as Stripe has it, which may have been cancelled there just now."""
+    """Fetch the subscription, which may have just been cancelled at Stripe."""
     remote = get_client().v1.subscriptions.retrieve(
         subscription.stripe_id, {"expand": ["schedule"]}
     )

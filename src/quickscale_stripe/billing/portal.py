@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 
 def open_portal(*, owner: Any, return_url: str) -> str:
-    """The address of the owner's Billing Portal; send the browser there at once.
+    """Return the address of the owner's Billing Portal; send the browser there at once.
 
     Raises:
-        PaymentsOffError, StripeUnavailableError, StripeRefusedError: also when the portal's
+        PaymentsOffError, StripeUnavailableError, StripeRefusedError: also if the portal's
             settings were never saved in Stripe's dashboard.
     """
     return customers.ask(owner, lambda customer: _open(_params(customer, return_url))).url
 
 
 def update_payment_method(*, owner: Any, return_url: str) -> str:
-    """The address of Stripe's page that takes a new payment method and then leads back.
+    """Return the address of Stripe's page that takes a new payment method and then leads back.
 
     The payment method becomes the customer's default
     (docs.stripe.com/customer-management/portal-deep-links).

@@ -1,4 +1,4 @@
-"""Refunds that this site asks for; what becomes of them is told by ``reversals``."""
+"""Refunds that this site asks for; ``reversals`` mirrors what becomes of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from quickscale_stripe.models import Charge, Payment, Refund
 if TYPE_CHECKING:
     from stripe.params import RefundCreateParams
 
-#: What Stripe takes as a reason (docs.stripe.com/api/refunds/create); "fraudulent" blocks the card.
+#: The reasons that Stripe takes (docs.stripe.com/api/refunds/create); "fraudulent" blocks the card.
 REASONS = ("requested_by_customer", "duplicate", "fraudulent")
 
 
@@ -27,23 +27,24 @@ def refund(
     reason: str = "",
     actor: Any = None,
 ) -> list[Refund]:
-    """Give money of a payment back, and let its credits follow.
+    """Refund a payment, in part or in full, and take back the credits.
 
-    Call it outside a transaction that locks a credit account: it waits for Stripe. Its own event
-    changes nothing more.
+    Call it outside a transaction that locks a credit account: it waits for Stripe. The refund's
+    event then changes nothing more.
 
     Args:
-        reference: names this refund, such as a UUID from the form; the same again makes no second.
+        reference: names this refund, such as a UUID from the form; repeating it makes no second
+            one.
         amount: minor units; ``None`` for all that is left.
         reason: one of :data:`REASONS`, or empty.
-        actor: the user who does it, for the refund's metadata.
+        actor: the user who makes the refund, for its metadata.
 
     Returns:
         one refund for each charge that money goes back to.
 
     Raises:
-        NotRefundableError: the payment isn't paid, or less than the amount is left.
-        FulfilmentFailedError: the money goes back, and the hook that takes the credits failed.
+        NotRefundableError: the payment isn't paid, or less of it is left than the amount.
+        FulfilmentFailedError: the money goes back, but the hook that takes the credits failed.
         PaymentsOffError, StripeUnavailableError, StripeRefusedError
     """
     payment = Payment.objects.get(pk=payment.pk)
@@ -81,5 +82,5 @@ def _refund(charge: Charge, amount: int, metadata: dict[str, str], reason: str) 
         made = get_client().v1.refunds.create(params, {"idempotency_key": key})
     row = reversals.sync_refund(made.id)
     if row is None:
-        raise StripeRefusedError(f"{made.id} is not a refund of this site.")
+        raise StripeRefusedError(f"{made.id} is not this site's refund.")
     return row

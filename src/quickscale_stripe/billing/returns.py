@@ -1,7 +1,7 @@
 """What refunds and disputes mean for a payment: its sums, its status, and its credits.
 
-Each claims its share of the payment's credits once, and gives back once exactly what it took. All
-follows from the rows as they are, so it may be done late, twice, or for several at once.
+Each claims its share of the payment's credits once, and returns exactly what it took once. The
+current rows decide everything, so this may run late, twice, or for several at once.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def count(payment: Payment) -> None:
 
 
 def claim(payment: Payment) -> None:
-    """Let the credits of a locked, fulfilled payment follow its refunds and disputes."""
+    """Adjust the credits of a locked, fulfilled payment to its refunds and disputes."""
     rows = _rows(payment)
     for row in rows:
         if row.credits_revoked and not row.takes_money:
@@ -73,7 +73,7 @@ def _rows(payment: Payment) -> list[Refund | Dispute]:
 
 
 def _share(payment: Payment, money: int) -> Decimal:
-    """The credits that go with so much of the payment's money; with the last of it, all."""
+    """The credits for this part of the payment's money; all credits for all of it."""
     if money >= payment.amount:
         return payment.credits
     share = payment.credits * money / payment.amount

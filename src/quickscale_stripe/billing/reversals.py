@@ -1,7 +1,7 @@
-"""Money that goes back: refunds and disputes are mirrored, and the credits follow.
+"""Mirror refunds and disputes, and take back or return their credits.
 
-What went back was paid, so a payment that is not here yet, or not known as paid, is looked up at
-Stripe first. That makes the order of events one and the same.
+Money that went back was paid before. So a payment that is not here yet, or not recorded as paid, is
+read from Stripe first. That makes the order of events irrelevant.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ Row = TypeVar("Row", Refund, Dispute)
 
 
 def sync_refund(refund_id: str) -> Refund | None:
-    """Mirror a refund and let the credits follow; ``None`` when the payment isn't ours.
+    """Mirror a refund and take back its credits; ``None`` if the payment isn't ours.
 
     Raises:
-        FulfilmentFailedError: it is recorded, and a hook failed.
+        FulfilmentFailedError: it is recorded, but a hook failed.
         StripeUnavailableError, StripeRefusedError
     """
     return synced(prepare_refund, refund_id)
@@ -100,16 +100,16 @@ def _record_refund(refund: stripe.Refund, fetched_at: datetime, payment: Payment
 
 
 def _reference_of(refund: stripe.Refund) -> str:
-    """What names a refund that was made here; others may have anything there."""
+    """The reference of a refund that was made here; others may have anything in its place."""
     value = optional(refund.metadata, "reference") if refund.metadata else None
     return str(value or "")[:255]
 
 
 def sync_dispute(dispute_id: str) -> Dispute | None:
-    """Mirror a dispute and let the credits follow its money; ``None`` when it isn't ours.
+    """Mirror a dispute and move the credits with its money; ``None`` if it isn't ours.
 
-    Stripe's movements of money decide, not the status: an inquiry moves none, and a dispute that
-    is won brings it back (docs.stripe.com/disputes/how-disputes-work).
+    The money that Stripe moved decides, not the status: an inquiry moves none, and a dispute that
+    is won returns it (docs.stripe.com/disputes/how-disputes-work).
 
     Raises:
         FulfilmentFailedError, StripeUnavailableError, StripeRefusedError
@@ -158,18 +158,19 @@ def _prepared(
     customer_id: str | None,
     record: Callable[[Payment], Row],
 ) -> Write[Row]:
-    """Prepare to record what went back of a charge, and its payment before it if need be.
+    """Prepare to record money that went back from a charge, and its payment first if needed.
 
     Raises:
-        NotOursError: also for a charge that was made by hand, for neither an invoice nor a
-            Checkout.
+        NotOursError: also for a charge that was made by hand, without an invoice or a Checkout.
     """
     intent_id, charge_id = id_of(intent), id_of(charge)
     known = charges.find(intent_id, charge_id)
     if known and known.payment.is_paid:
         return partial(_write, intent_id, charge_id, record)
     if known is None and customers.find(stripe_id=customer_id) is None:
-        raise NotOursError(f"The charge {charge_id or intent_id} is of no customer of this site.")
+        raise NotOursError(
+            f"The charge {charge_id or intent_id} belongs to no customer of this site."
+        )
     if session_id := known.payment.checkout_session_id if known else _session_of(intent_id):
         return partial(_write, intent_id, charge_id, record, sessions.prepare(session_id))
     if invoice_id := known.payment.invoice_id if known else _invoice_of(intent_id):
@@ -186,7 +187,7 @@ def _write(
     record: Callable[[Payment], Row],
     write_payment: Write[Payment | None] | None = None,
 ) -> Row:
-    """Record what went back with its payment, whose credits follow once they have come."""
+    """Record money that went back on its payment; adjust the credits if they were delivered."""
     if write_payment:
         with suppress(HookFailedError):
             write_payment()

@@ -1,7 +1,7 @@
 """Subscription schedules: the phases that change a plan when its period ends.
 
-Phases are declarative. An update replaces all of them, and what a phase doesn't list is taken off
-the subscription: in the phase that runs, at once. So the phases of a change list everything that
+Phases are declarative. An update replaces all of them, and what a phase doesn't list is removed
+from the subscription, at once for the current phase. So the phases of a change list everything that
 the subscription has (docs.stripe.com/api/subscription_schedules/update).
 """
 
@@ -18,14 +18,14 @@ _Shape: TypeAlias = dict[str, Any]
 _Params: TypeAlias = dict[str, Any]
 
 _VALUE = "value"
-#: An object, or a list of them, that a request names by its id.
+#: An object, or a list of objects, that a request names by id.
 _ID = "id"
-#: Keys of no fixed name.
+#: Keys without fixed names.
 _METADATA = "metadata"
 
 _LIABLE: _Shape = {"account": _ID, "type": _VALUE}
 
-#: What a phase says of the subscription as a whole, as the parameters have it.
+#: The settings of a phase for the subscription as a whole, in the shape of the parameters.
 SETTINGS: _Shape = {
     "application_fee_percent": _VALUE,
     "automatic_tax": {"enabled": _VALUE, "liability": _LIABLE},
@@ -49,7 +49,7 @@ SETTINGS: _Shape = {
     "proration_behavior": _VALUE,
     "transfer_data": {"amount_percent": _VALUE, "destination": _ID},
 }
-#: What items of phases and of subscriptions have alike, but the discounts.
+#: What the items of phases and of subscriptions have in common, except discounts.
 ITEM: _Shape = {
     "billing_thresholds": {"usage_gte": _VALUE},
     "metadata": _METADATA,
@@ -57,8 +57,8 @@ ITEM: _Shape = {
     "quantity": _VALUE,
     "tax_rates": _ID,
 }
-# How the running phase was entered. For the next one it would be done once more: metadata that
-# was changed since would be put back, a billing cycle would begin anew.
+# How the current phase was entered. The next phase would repeat it: it would reset metadata that
+# was changed since, and restart the billing cycle.
 _OF_ENTERING = {"billing_cycle_anchor", "metadata", "proration_behavior"}
 
 
@@ -68,16 +68,16 @@ def change_at_period_end(
     item: stripe.SubscriptionItem,
     price: StripePrice,
 ) -> list[stripe.params.SubscriptionScheduleUpdateParamsPhase]:
-    """Two phases: what there is until the period of ``item`` ends, then ``price`` in its place.
+    """Return two phases: the current state until the period of ``item`` ends, then ``price``.
 
-    Items, discounts and trial are those that the subscription has now. A phase may only name the
-    coupon of a discount, and naming a coupon redeems it anew: one for three months would begin
-    again, one for a single invoice would come back. The settings are those of the running phase,
-    where null stands for the schedule's own. ``add_invoice_items`` were charged for when it began.
+    Items, discounts and trial are those that the subscription has now. A phase can name a coupon
+    instead of a discount, but that redeems the coupon again: one for three months would restart,
+    and one for a single invoice would come back. The settings are those of the current phase, where
+    null stands for the schedule's own. ``add_invoice_items`` were charged when that phase began.
 
     Args:
-        schedule: the active one of the subscription.
-        item: the one of the subscription's items that changes.
+        schedule: the subscription's active schedule.
+        item: the item of the subscription that changes.
     """
     phase = _running(schedule)
     running: _Params = settings_of(phase) | {
@@ -86,7 +86,7 @@ def change_at_period_end(
         "start_date": phase.start_date,
         "end_date": item.current_period_end,
     }
-    # Without any, the customer's discount is inherited, as it is without a schedule.
+    # Without discounts, the customer's is inherited, as it is without a schedule.
     if subscription.discounts:
         running["discounts"] = _kept(subscription.discounts)
     coming: _Params = {
@@ -112,7 +112,7 @@ def change_at_period_end(
 def brings(
     schedule: stripe.SubscriptionSchedule, item: stripe.SubscriptionItem, price: StripePrice
 ) -> bool:
-    """Whether a price comes already when the period of ``item`` ends."""
+    """Whether a price is already due to start when the period of ``item`` ends."""
     return any(
         phase.start_date == item.current_period_end
         and price.stripe_id in [id_of(each.price) for each in phase.items]
@@ -121,18 +121,18 @@ def brings(
 
 
 def settings_of(phase: stripe.SubscriptionSchedule.Phase) -> _Params:
-    """What a phase says of the subscription as a whole, as parameters."""
+    """A phase's settings for the subscription as a whole, as parameters."""
     return _params(phase, SETTINGS)
 
 
 def item_of(item: stripe.SubscriptionItem) -> _Params:
-    """An item with its discounts, as the parameters of a phase's."""
+    """An item with its discounts, as the parameters of a phase's item."""
     params = _params(item, ITEM)
     return params | {"discounts": _kept(item.discounts)} if item.discounts else params
 
 
 def _running(schedule: stripe.SubscriptionSchedule) -> stripe.SubscriptionSchedule.Phase:
-    """The phase that runs, which is the first only until the second begins."""
+    """The current phase, which is the first only until the second begins."""
     start = schedule.current_phase and schedule.current_phase.start_date
     return next(phase for phase in schedule.phases if phase.start_date == start)
 

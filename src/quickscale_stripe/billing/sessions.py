@@ -1,4 +1,4 @@
-"""Checkout sessions: a finished one becomes a payment, which is delivered once it is paid."""
+"""Checkout sessions: a finished one becomes a payment, which is delivered when it is paid."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from quickscale_stripe.receipts import receipt
 
 
 def sync(session_id: str) -> Payment | None:
-    """Record a finished Checkout, and deliver what it bought once it is paid.
+    """Record a finished Checkout, and deliver what it bought if it is paid.
 
-    A subscription is linked and mirrored, and its first invoice recorded as its payment.
+    A subscription is linked and mirrored, and its first invoice is recorded as its payment.
 
-    Safe to call any number of times, at once and in any order: Stripe's current state decides,
-    the payment's row is locked, and the delivery has the session as its source.
+    It is safe to call this any number of times, simultaneously and in any order: Stripe's current
+    state decides, the payment's row is locked, and the delivery has the session as its source.
 
     Args:
         session_id: ``cs_...``.
@@ -42,7 +42,7 @@ def sync(session_id: str) -> Payment | None:
         payment or isn't this site's.
 
     Raises:
-        FulfilmentFailedError: it is recorded, and a hook failed.
+        FulfilmentFailedError: it is recorded, but a hook failed.
         StripeUnavailableError, StripeRefusedError: also for an unknown session.
     """
     return synced(prepare, session_id)
@@ -52,7 +52,7 @@ def prepare(session_id: str) -> Write[Payment | None]:
     """Fetch a session and what it bought for :func:`sync`, and return what writes it.
 
     Raises:
-        NotOursError: it isn't finished, too.
+        NotOursError: also for a session that isn't finished.
         StripeUnavailableError, StripeRefusedError
     """
     with stripe_errors():
@@ -67,14 +67,14 @@ def prepare(session_id: str) -> Write[Payment | None]:
         raise NotOursError(f"The Checkout {session.id} takes no payment.")
     customer = customers.find(metadata=session.metadata, stripe_id=id_of(session.customer))
     if customer is None:
-        raise NotOursError(f"The Checkout {session.id} is of no customer of this site.")
+        raise NotOursError(f"The Checkout {session.id} belongs to no customer of this site.")
     if session.livemode != app_settings.live_mode:
-        raise NotOursError(f"The Checkout {session.id} is of the other mode.")
+        raise NotOursError(f"The Checkout {session.id} belongs to the other mode.")
     return partial(_write, session, customer, _prices(session))
 
 
 def _prepare_subscription(session: stripe.checkout.Session) -> Write[Payment | None]:
-    """The credits come from the invoice alone, so that no two facts bring the same ones."""
+    """The credits come only from the invoice, so that nothing brings them twice."""
     if invoice_id := id_of(session.invoice):
         return invoices.prepare(invoice_id)
     return partial(_mirror, subscriptions.prepare(id_of(session.subscription) or ""))
@@ -85,7 +85,7 @@ def _mirror(write: Write[Subscription]) -> None:
 
 
 def _prices(session: stripe.checkout.Session) -> list[tuple[StripePrice, int]]:
-    """What is in the session and how many of each."""
+    """The prices in the session and the quantity of each."""
     lines = session.line_items.data if session.line_items else []
     found = ((mirror.get_price(line.price.id), line.quantity) for line in lines if line.price)
     return [(price, quantity or 1) for price, quantity in found if price]
@@ -148,7 +148,7 @@ def _record(
 
 
 def _promised(session: stripe.checkout.Session, prices: list[tuple[StripePrice, int]]) -> Decimal:
-    """The credits that the buyer was shown, which count even when the price's changed since."""
+    """The credits that the buyer was shown. They apply even if the price's changed since."""
     if session.metadata and "credits" in session.metadata:
         with suppress(ValueError):
             return parse_credits(session.metadata["credits"])
@@ -167,7 +167,7 @@ def _bring(session: stripe.checkout.Session, payment: Payment) -> None:
 
 
 def _follow_intent(payment: Payment, intent: stripe.PaymentIntent) -> None:
-    """A finished Checkout that isn't paid waits for its bank, or was refused by it."""
+    """Record that an unpaid, finished Checkout waits for the bank, or that the bank refused it."""
     failed = intent.status in ("requires_payment_method", "canceled")
     was_failed = payment.status == Payment.Status.FAILED
     payment.status = Payment.Status.FAILED if failed else Payment.Status.PENDING

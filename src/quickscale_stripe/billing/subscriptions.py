@@ -28,12 +28,12 @@ _NEVER_BEGAN = (Subscription.Status.INCOMPLETE, Subscription.Status.INCOMPLETE_E
 
 
 def sync(subscription_id: str) -> Subscription | None:
-    """Mirror a subscription; ``None`` when it isn't this site's.
+    """Mirror a subscription; ``None`` if it isn't this site's.
 
-    Moves no credits, unless it has ended and ``ENDED_POLICY`` takes what is left.
+    This moves no credits, unless the subscription has ended and ``ENDED_POLICY`` takes the rest.
 
     Raises:
-        HookFailedError: it is mirrored, and the hook of its end failed.
+        HookFailedError: it is mirrored, but the hook for its end failed.
         StripeUnavailableError, StripeRefusedError
     """
     return synced(prepare, subscription_id)
@@ -66,24 +66,25 @@ def _retrieve(subscription_id: str) -> stripe.Subscription:
 
 
 def prepare_from(remote: stripe.Subscription, fetched_at: datetime) -> Write[Subscription]:
-    """The same for a subscription that has been fetched with its schedule.
+    """Do the same as :func:`prepare` for a subscription that was fetched with its schedule.
 
-    One with discounts is fetched again if they are not expanded.
+    If it has discounts that are not expanded, it is fetched again.
 
     Args:
         fetched_at: ``quickscale_stripe.internal.clock.database_now`` before the fetch. A row
-            that was written from a later fetch stays as it is: a slow answer brings no old state
-            back.
+            that was written from a later fetch stays: a slow response brings no old state back.
 
     Raises:
         NotOursError, StripeUnavailableError, StripeRefusedError
     """
     customer = customers.find(metadata=remote.metadata, stripe_id=id_of(remote.customer))
     if customer is None:
-        raise NotOursError(f"The subscription {remote.id} is of no customer of this site.")
+        raise NotOursError(f"The subscription {remote.id} belongs to no customer of this site.")
     if remote.status in _NEVER_BEGAN and not customers.is_marked(remote.metadata):
-        # It would stand in the way of a sign-up here, and only the other tool can end it.
-        raise NotOursError(f"The subscription {remote.id} of another tool was never paid for.")
+        # It would block a sign-up here, and only the other tool can end it.
+        raise NotOursError(
+            f"The subscription {remote.id} belongs to another tool and was never paid for."
+        )
     if any(isinstance(discount, str) for discount in remote.discounts):
         remote = _retrieve(remote.id)
     item = plan_item(remote) if remote.items.data else None
@@ -93,9 +94,9 @@ def prepare_from(remote: stripe.Subscription, fetched_at: datetime) -> Write[Sub
 
 
 def plan_item(remote: stripe.Subscription) -> stripe.SubscriptionItem:
-    """The item that is the plan: the first whose price is this site's, else the first of all.
+    """Return the plan's item: the first whose price is this site's, else the first.
 
-    The others are what another tool or the dashboard added, such as support or seats.
+    Another tool or the dashboard added the others, such as support or seats.
 
     Raises:
         StripeUnavailableError, StripeRefusedError
@@ -130,10 +131,10 @@ def _save(
 
 
 def follow_end(subscription: Subscription) -> HookFailedError | None:
-    """Let the credits of a subscription that has ended follow the policy.
+    """Apply the policy to the credits of a subscription that has ended.
 
     Returns:
-        the failure of the hook, for the caller to raise once the row is committed.
+        the hook's failure, for the caller to raise after the row is committed.
     """
     if not subscription.ended_at:
         return None
@@ -143,7 +144,7 @@ def follow_end(subscription: Subscription) -> HookFailedError | None:
             app_settings.fulfilment.end_subscription(subscription=subscription, key=key)
             connection.check_constraints()
     except Exception as error:
-        logger.exception("The end of %s can't be followed", subscription.stripe_id)
+        logger.exception("The hook for the end of %s failed", subscription.stripe_id)
         failure = HookFailedError(f"{subscription.stripe_id}: {type(error).__name__}: {error}")
         failure.__cause__ = error
         return failure
@@ -160,13 +161,13 @@ def sync_all_of(customer: StripeCustomer) -> list[Subscription]:
 
 
 def cancel_at_period_end(subscription: Subscription) -> Subscription | None:
-    """Let the subscription end with the period that is paid; a change to come is dropped."""
+    """End the subscription with the paid period, and drop any scheduled change."""
     release_schedule(subscription)
     return _set_end(subscription, {"cancel_at_period_end": True})
 
 
 def reactivate(subscription: Subscription) -> Subscription | None:
-    """Take a cancellation back before the subscription ends, wherever it was made."""
+    """Undo a cancellation before the subscription ends, wherever it was made."""
     with stripe_errors():
         remote = get_client().v1.subscriptions.retrieve(subscription.stripe_id)
     if remote.cancel_at_period_end:
@@ -177,13 +178,13 @@ def reactivate(subscription: Subscription) -> Subscription | None:
 
 
 def keep_plan(subscription: Subscription) -> Subscription | None:
-    """Drop the change of plan that was to come with the next period."""
+    """Drop the plan change that was scheduled for the next period."""
     release_schedule(subscription)
     return sync(subscription.stripe_id)
 
 
 def cancel_now(subscription: Subscription) -> Subscription | None:
-    """End the subscription at once; Stripe pays nothing back by itself."""
+    """End the subscription at once; Stripe refunds nothing by itself."""
     with stripe_errors():
         get_client().v1.subscriptions.cancel(subscription.stripe_id)
     return sync(subscription.stripe_id)
@@ -192,7 +193,7 @@ def cancel_now(subscription: Subscription) -> Subscription | None:
 def _set_end(
     subscription: Subscription, end: stripe.params.SubscriptionUpdateParams
 ) -> Subscription | None:
-    # The state it starts from makes the key: pressed twice it is one request, done again another.
+    # The key contains the current state: a double click is one request, and a later change another.
     [(name, value)] = end.items()
     state = f"{subscription.stripe_id}:{name}:{value}:{subscription.synced_at.timestamp()}"
     with stripe_errors():
@@ -203,7 +204,7 @@ def _set_end(
 
 
 def release_schedule(subscription: Subscription) -> None:
-    """Drop a change that was to come; a schedule doesn't let the subscription be changed else."""
+    """Drop a scheduled change; the subscription can't be changed while it has a schedule."""
     if subscription.schedule_id:
         with stripe_errors():
             get_client().v1.subscription_schedules.release(subscription.schedule_id)

@@ -1,8 +1,8 @@
 """A catalogue in a file: read, compared with Stripe, and pushed change by change.
 
-A product is known by its id. A price is known by its lookup key; one without a key by its amount,
-currency and interval, which make it what it is. Prices without an amount, such as tiers, are not in
-files and stay as they are.
+A product is identified by its id, and a price by its lookup key. A price without a key is
+identified by its amount, currency and interval, which never change. Prices without an amount, such
+as tiers, are not in files and stay as they are.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ class Entry:
 
 @dataclass(frozen=True)
 class Change:
-    """What would be done at Stripe; ``apply`` does it and raises ``PaymentsError``."""
+    """A change to make at Stripe; ``apply`` makes it and raises ``PaymentsError``."""
 
     summary: str
     apply: Callable[[], object]
 
 
 def read(text: str) -> list[Entry]:
-    """The products of a file's JSON.
+    """Read the products from a file's JSON.
 
     Raises:
         BadFileError
@@ -65,7 +65,7 @@ def read(text: str) -> list[Entry]:
 
 
 def write() -> str:
-    """The JSON of this site's active prices and their products, for :func:`read`.
+    """Return this site's active prices and their products as JSON for :func:`read`.
 
     Defaults are left out.
 
@@ -89,10 +89,10 @@ def write() -> str:
 
 
 def compare(entry: Entry, *, archive: bool) -> Iterator[Change]:
-    """What differs between an entry and Stripe's present state, which is mirrored first.
+    """Yield the differences between an entry and Stripe's current state, which is mirrored first.
 
     Args:
-        archive: whether prices on sale that the file doesn't have are archived.
+        archive: whether to archive prices on sale that the file doesn't have.
 
     Raises:
         PaymentsOffError, StripeUnavailableError, StripeRefusedError
@@ -107,7 +107,7 @@ def compare(entry: Entry, *, archive: bool) -> Iterator[Change]:
         if price is None:
             yield _price_creation(entry.product_id, wanted)
         elif changes := PriceFields.of(price).differences(wanted):
-            note = " (makes another price)" if IMMUTABLE & changes.keys() else ""
+            note = " (makes a new price)" if IMMUTABLE & changes.keys() else ""
             yield _price_change(price, wanted, _told(changes) + note)
     for price in left:
         if price.active and archive:
@@ -135,7 +135,7 @@ def _priced(product: StripeProduct) -> QuerySet[StripePrice]:
 def _pair(
     prices: Iterable[PriceFields], left: list[StripePrice]
 ) -> list[tuple[PriceFields, StripePrice | None]]:
-    """Each of an entry's prices with the one that it is about, which is removed from ``left``."""
+    """Each of an entry's prices with its current one, which is removed from ``left``."""
     found: dict[int, StripePrice] = {}
     for matches in (_has_key, _has_terms):
         for number, wanted in enumerate(prices):
@@ -245,7 +245,7 @@ def _fields(cls: type[F], item: Any, where: str) -> F:
         raise BadFileError(f"{where}: give an object.")
     known = {field.name: field for field in fields(cls)}
     for name in item.keys() - known.keys():
-        raise BadFileError(f"{where}: there is no field {name!r}.")
+        raise BadFileError(f"{where}: unknown field {name!r}.")
     for name, field in known.items():
         if field.default is MISSING and name not in item:
             raise BadFileError(f"{where}: {name!r} is missing.")
@@ -276,7 +276,7 @@ def _is_credits(value: Any) -> bool:
 
 
 def _credits(value: Any) -> Decimal | None:
-    """Credits of a file: a number, or a text as in metadata."""
+    """Credits in a file: a number, or a text as in metadata."""
     if value is None:
         return None
     if isinstance(value, bool):
@@ -301,7 +301,7 @@ _FORMS: dict[str, tuple[str, Callable[[Any], bool], Callable[[Any], Any]]] = {
     "active": ("true or false", lambda value: isinstance(value, bool), _same),
     "display_order": ("a whole number", _is_whole, _same),
     "credits": (
-        "a number of at most 4 decimals, 0 or more, or null",
+        "a number, 0 or more, with at most 4 decimals, or null",
         _is_credits,
         _credits,
     ),
@@ -332,7 +332,7 @@ _FORMS: dict[str, tuple[str, Callable[[Any], bool], Callable[[Any], Any]]] = {
 
 
 def _plain(values: Fields) -> dict[str, Any]:
-    """What a file says of a row: the fields that aren't the default."""
+    """A row's fields in a file: those that differ from the default."""
     return {
         field.name: _json(getattr(values, field.name))
         for field in fields(values)  # type: ignore[arg-type]
@@ -350,4 +350,4 @@ def _refuse_twice(names: list[str], what: str) -> None:
     given = [name for name in names if name]
     for name in given:
         if given.count(name) > 1:
-            raise BadFileError(f"{name!r} is the name of two {what}.")
+            raise BadFileError(f"Two {what} have the name {name!r}.")

@@ -1,7 +1,7 @@
-"""What the metadata of products and prices mean on this site.
+"""The meaning of products' and prices' metadata on this site.
 
-``credits``, ``credits_interval`` and ``catalogue`` count on the price, else on its product.
-``display_order`` counts for the row that has it.
+``credits``, ``credits_interval`` and ``catalogue`` are read from the price, else from its product.
+``display_order`` applies only to the row that has it.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from django.utils.translation import gettext as _
 
 from quickscale_stripe.conf import app_settings
 
-#: The keys whose errors keep a price from being sold: they decide what a buyer gets.
+#: An error in one of these keeps a price from being sold: they decide what a buyer gets.
 ABOUT_CREDITS = {"credits", "credits_interval"}
 _INTERVALS = ("month", "period")
-#: What people write between thousands.
+#: The separators that people write between thousands.
 _SEPARATORS = " ,'_\N{NO-BREAK SPACE}\N{RIGHT SINGLE QUOTATION MARK}"
 
 
 def is_ours(price: Mapping[str, str], product: Mapping[str, str]) -> bool:
-    """Whether a price is this site's to sell, by its own metadata and its product's.
+    """Whether this site sells a price, by its own metadata and its product's.
 
-    It is marked with the name of ``QUICKSCALE_STRIPE_CATALOGUE``; without that setting, a price is
-    ours when it says how many credits it brings and belongs to no named catalogue.
+    The price is marked with the name in ``QUICKSCALE_STRIPE_CATALOGUE``. Without that setting, a
+    price is ours if it has ``credits`` and belongs to no named catalogue.
     """
     name = app_settings.catalogue
     if _first("catalogue", price, product) != name:
@@ -40,7 +40,7 @@ def read_price(
     """Read a price's metadata.
 
     Returns:
-        The values by their key, with defaults for absent keys, and the texts that can't be read.
+        The values by key, with defaults for absent keys, and the texts that can't be read by key.
     """
     return _read(
         {
@@ -72,11 +72,11 @@ def parse_credits(text: str) -> Decimal:
     """Read an amount of credits.
 
     Raises:
-        ValueError: it is not an amount, or can be read in two ways; says what to type.
+        ValueError: it is not an amount, or is ambiguous; the message says what to type.
     """
     plain = text.strip()
     if re.fullmatch(r"[1-9][0-9]{0,2}\.[0-9]{3}", plain):
-        # One thousand in German, one in English.
+        # In German, 1.000 is a thousand; in English it is one.
         facts = {"whole": plain.replace(".", ""), "fraction": f"{plain}0"}
         raise ValueError(_("Type %(whole)s, or %(fraction)s for a fraction.") % facts)
     if re.fullmatch(r"[0-9]{1,15}(\.[0-9]+)?", plain):

@@ -1,10 +1,10 @@
 """The catalogue: this site's products and prices, mirrored from Stripe.
 
-On an account that several sites share, only the prices that
-:mod:`quickscale_stripe.catalogue.metadata` counts as this site's are mirrored, and those that a
-subscription or a payment of this site refers to. What is archived or deleted at Stripe becomes
-inactive here and is kept. A fetch that began before the row's last one is dropped, so that a slow
-answer doesn't bring an old state back.
+On an account that several sites share, only two kinds of prices are mirrored: those that
+:mod:`quickscale_stripe.catalogue.metadata` counts as this site's, and those that a subscription or
+a payment of this site refers to. What is archived or deleted at Stripe is kept here but becomes
+inactive. A fetch that began before the row's last one is dropped, so a slow response can't bring an
+old state back.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 class Offer:
     """A price as a page compares it with the others of its kind and currency.
 
-    ``price_per_credit`` is in minor units; ``savings`` is the whole per cent by which a credit is
-    cheaper than in the dearest offer, 0 for that one.
+    ``price_per_credit`` is in minor units. ``savings`` is how much cheaper a credit is than in the
+    dearest offer, in whole per cent; 0 for that one.
     """
 
     price: StripePrice
@@ -51,15 +51,15 @@ class Offer:
 
 
 def packages(*, owner: Any = None) -> list[Offer]:
-    """The credit packages on sale, to this owner where one is given, in display order."""
+    """The credit packages on sale, to ``owner`` if given, in display order."""
     return _compare(StripePrice.objects.offered(owner=owner).one_time())
 
 
 def plans(*, owner: Any = None) -> list[Offer]:
-    """The plans on sale, to this owner where one is given, in display order.
+    """The plans on sale, to ``owner`` if given, in display order.
 
-    ``savings`` is by how much less a plan costs in a year than by its dearest interval. Only
-    prices that bring the same credits in a year are compared.
+    ``savings`` is how much less a plan costs in a year than with its dearest interval. Only prices
+    that bring the same credits in a year are compared.
     """
     prices = list(StripePrice.objects.offered(owner=owner).recurring())
     yearly = {price: (price.unit_amount or 0) * _times_a_year(price) for price in prices}
@@ -106,7 +106,7 @@ def _compare(prices: Iterable[StripePrice]) -> list[Offer]:
 
 
 def sync_product(product_id: str) -> StripeProduct | None:
-    """Mirror a product, this site's or not; one that Stripe doesn't have becomes inactive.
+    """Mirror a product, even of another site; one that Stripe doesn't have becomes inactive.
 
     Raises:
         StripeUnavailableError, StripeRefusedError
@@ -117,7 +117,7 @@ def sync_product(product_id: str) -> StripeProduct | None:
 
 
 def sync_price(price_id: str) -> StripePrice | None:
-    """Mirror a price with its product, this site's or not; a missing one becomes inactive.
+    """Mirror a price with its product, even of another site; a missing one becomes inactive.
 
     Raises:
         StripeUnavailableError, StripeRefusedError
@@ -140,7 +140,7 @@ def prepare_product(product_id: str) -> Write[object]:
         return partial(_write_product, product, fetched_at)
     if is_known:
         return _nothing
-    raise NotOursError(f"The product {product_id} is not of this site's catalogue.")
+    raise NotOursError(f"The product {product_id} is not in this site's catalogue.")
 
 
 def prepare_price(price_id: str) -> Write[object]:
@@ -156,11 +156,11 @@ def prepare_price(price_id: str) -> Write[object]:
         return partial(_write_price, price, fetched_at)
     if is_known:
         return _nothing
-    raise NotOursError(f"The price {price_id} is not of this site's catalogue.")
+    raise NotOursError(f"The price {price_id} is not in this site's catalogue.")
 
 
 def get_price(price_id: str) -> StripePrice | None:
-    """The price from here, fetched from Stripe when it isn't known yet."""
+    """Return the price; fetch it from Stripe if it isn't here yet."""
     return StripePrice.objects.filter(stripe_id=price_id).first() or sync_price(price_id)
 
 
@@ -186,7 +186,7 @@ def sync_with_prices(product_id: str) -> StripeProduct | None:
 
 
 def product_ids() -> list[str]:
-    """The products of this site's prices that Stripe lists, and those that are active here.
+    """The products of this site's prices at Stripe, and those that are active here.
 
     Raises:
         StripeUnavailableError, StripeRefusedError
@@ -201,7 +201,7 @@ def product_ids() -> list[str]:
 def sync_all(
     *, on_foreign: Callable[[stripe.Price], object] = lambda price: None
 ) -> Iterator[StripeProduct | StripePrice]:
-    """Mirror this site's catalogue; yields each row as it is written.
+    """Mirror this site's catalogue; yield each row as it is written.
 
     What Stripe no longer lists becomes inactive when the iteration ends. Rows of the other mode
     stay as they are.
@@ -229,7 +229,7 @@ def sync_all(
 
 
 def _nothing() -> None:
-    """The row is known and Stripe has it no more: it is inactive already."""
+    """Stripe no longer has the row, which is already inactive."""
 
 
 def _products(client: stripe.StripeClient) -> Iterator[stripe.Product]:
@@ -271,12 +271,12 @@ def _is_ours(price: stripe.Price) -> bool:
 
 def _product_of(price: stripe.Price) -> stripe.Product:
     if isinstance(price.product, str):
-        raise TypeError("The price's product has to be expanded.")
+        raise TypeError("The price's product must be expanded.")
     return price.product
 
 
 def _retire(rows: QuerySet[Any], began: datetime) -> None:
-    """Make those inactive that a listing, begun then, lacked."""
+    """Deactivate the rows that were missing from a listing that began then."""
     rows.filter(livemode=app_settings.live_mode, synced_at__lt=began).update(active=False)
 
 
@@ -326,7 +326,7 @@ def _write_price(price: stripe.Price, fetched_at: datetime) -> StripePrice:
 
 
 def _take_metadata(price: StripePrice) -> None:
-    """Read a price's metadata; what can't be read keeps its last good value, and staff are told.
+    """Read a price's metadata. What can't be read keeps its last good value and is reported.
 
     A price that was never sold is held back until its credits can be read.
     """

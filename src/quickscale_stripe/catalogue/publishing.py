@@ -1,12 +1,12 @@
-"""The catalogue on its way to Stripe: products and prices made, edited, archived and ordered.
+"""Make, edit, archive and order products and prices at Stripe.
 
-Each function asks Stripe first and mirrors its answer by ``catalogue.sync_...`` afterwards: what is
-here is what Stripe has, also when Stripe refuses or doesn't answer. Call them outside a transaction
-that holds locks: they wait for Stripe.
+Each function asks Stripe first and then mirrors the result by ``catalogue.sync_...``. So the rows
+here match Stripe's even if Stripe refuses or doesn't respond. Call the functions outside a
+transaction that holds locks: they wait for Stripe.
 
-The amount, currency and interval of a price can't be changed at Stripe. An edit of these makes
-another price, which takes over the lookup key and the place as the product's default price, and
-archives the old one. Subscriptions that exist keep the old price.
+Stripe can't change the amount, currency or interval of a price. An edit of these makes a new price,
+which takes over the lookup key and the role of default price, and archives the old one. Existing
+subscriptions keep the old price.
 """
 
 from __future__ import annotations
@@ -39,21 +39,22 @@ if TYPE_CHECKING:
 
 Row = TypeVar("Row", StripeProduct, StripePrice)
 
-#: What makes another price of a price.
+#: The fields whose edit makes a new price.
 IMMUTABLE = {"currency", "unit_amount", "interval", "interval_count"}
 _METADATA = ("credits", "credits_interval", "display_order")
 
 
 class Fields:
-    """What is edited of a row."""
+    """The editable fields of a row."""
 
     @property
     def fingerprint(self) -> str:
-        """A short text that is the same for the same fields, to name an intention by."""
+        """A short text that is the same for the same fields, as a part of references."""
         return hashlib.sha256(repr(self).encode()).hexdigest()[:32]
 
     def differences(self, other: Self) -> dict[str, tuple[Any, Any]]:
-        """The fields in which another one differs: its name, the value here, the value there."""
+        """The fields that differ in ``other``, by name, each with the value here and the value
+        there."""
         pairs = {
             field.name: (getattr(self, field.name), getattr(other, field.name))
             for field in fields(self)  # type: ignore[arg-type]
@@ -63,11 +64,11 @@ class Fields:
 
 @dataclass(frozen=True, kw_only=True)
 class ProductFields(Fields):
-    """What is edited of a product.
+    """The editable fields of a product.
 
     Attributes:
         images: up to 8 addresses.
-        credits: for prices that name none; ``None`` leaves the metadata out.
+        credits: for prices that have none; ``None`` leaves the metadata out.
         credits_interval: likewise; ``"month"`` or empty.
     """
 
@@ -96,14 +97,14 @@ class ProductFields(Fields):
 
 @dataclass(frozen=True, kw_only=True)
 class PriceFields(Fields):
-    """What is edited of a price.
+    """The editable fields of a price.
 
     Attributes:
         unit_amount: in the currency's minor unit.
         interval: ``"day"``, ``"week"``, ``"month"``, ``"year"``, or empty for a one-time price.
-        credits: ``None`` for what the product says.
+        credits: ``None`` for the product's.
         credits_interval: ``"month"`` for equal monthly parts, ``"period"`` for all at once, empty
-            for what the product says.
+            for the product's.
     """
 
     currency: str
@@ -137,9 +138,9 @@ def create_product(*, fields: ProductFields, reference: str, product_id: str = "
     """Make a product at Stripe.
 
     Args:
-        reference: names this intention, such as a UUID from the form; the same again makes no
-            second product.
-        product_id: the id that it gets; empty: one of Stripe's.
+        reference: names this request, such as a UUID from the form; repeating it makes no second
+            product.
+        product_id: its id; if empty, Stripe makes one.
 
     Raises:
         PaymentsOffError, StripeUnavailableError, StripeRefusedError
@@ -163,7 +164,7 @@ def create_product(*, fields: ProductFields, reference: str, product_id: str = "
 
 
 def update_product(*, product: StripeProduct, fields: ProductFields) -> StripeProduct:
-    """Change what differs from Stripe's present state; other metadata stay.
+    """Change what differs from Stripe's current state; other metadata stays.
 
     Raises:
         PaymentsOffError, StripeUnavailableError, StripeRefusedError
@@ -195,7 +196,7 @@ def create_price(*, product: StripeProduct, fields: PriceFields, reference: str)
     """Make a price of a product at Stripe.
 
     Args:
-        reference: names this intention; the same again makes no second price.
+        reference: names this request; repeating it makes no second price.
 
     Raises:
         PaymentsOffError, StripeUnavailableError, StripeRefusedError: also for a lookup key that
@@ -208,15 +209,15 @@ def create_price(*, product: StripeProduct, fields: PriceFields, reference: str)
 
 
 def update_price(*, price: StripePrice, fields: PriceFields, reference: str) -> StripePrice:
-    """Change what differs from Stripe's present state; return the price that counts from now on.
+    """Change what differs from Stripe's current state; return the price that is now valid.
 
-    That is another one when the amount, the currency or the interval differ.
+    That is a new one if the amount, the currency or the interval differs.
 
     Args:
-        reference: names this intention; the same again makes no second price.
+        reference: names this request; repeating it makes no second price.
 
     Raises:
-        NotEditableError: the price has parts that this can't take over to another one.
+        NotEditableError: the price has parts that can't be copied to a new one.
         PaymentsOffError, StripeUnavailableError, StripeRefusedError
     """
     current = _found(mirror.sync_price(price.stripe_id), price.stripe_id)
@@ -237,7 +238,7 @@ def update_price(*, price: StripePrice, fields: PriceFields, reference: str) -> 
 
 
 def set_active(*, row: Row, active: bool) -> Row:
-    """Put a product or price on sale, or archive it. Subscriptions go on with archived ones.
+    """Put a product or price on sale, or archive it. Subscriptions keep archived ones.
 
     Raises:
         PaymentsOffError, StripeUnavailableError, StripeRefusedError
@@ -260,7 +261,7 @@ def _send(row: Row, params: Any) -> Row:
 
 
 def _replace(price: StripePrice, fields: PriceFields, reference: str) -> StripePrice:
-    """Make the price that follows, hand over, archive; each step may be taken again."""
+    """Make the new price, hand over to it and archive the old one; each step is repeatable."""
     client = get_client().v1
     with stripe_errors():
         old = client.prices.retrieve(price.stripe_id, {"expand": ["currency_options"]})
@@ -282,7 +283,8 @@ def _replace(price: StripePrice, fields: PriceFields, reference: str) -> StripeP
 
 
 def _hand_over_default(client: Any, price: StripePrice, to: str) -> None:
-    """Let another price, or none, be the product's default one: Stripe archives no default."""
+    """Make another price, or none, the product's default, because Stripe can't archive a
+    default."""
     product: stripe.Product = client.products.retrieve(price.product.stripe_id)
     if id_of(product.default_price) == price.stripe_id:
         client.products.update(product.id, {"default_price": to})
@@ -326,13 +328,13 @@ def _price_params(product_id: str, fields: PriceFields) -> PriceCreateParams:
 
 
 def lacks_mark(product: StripeProduct) -> bool:
-    """Whether a product isn't marked as one of the catalogue that the site's settings name."""
+    """Whether a product lacks the mark of the catalogue that the site's settings name."""
     name = app_settings.catalogue
     return bool(name) and product.metadata.get("catalogue") != name
 
 
 def _metadata(values: dict[str, Any]) -> dict[str, str]:
-    """Those of the fields that are metadata, as Stripe wants them; an empty text unsets one."""
+    """The fields that are metadata, as Stripe wants them; an empty text unsets one."""
     return {
         key: "" if values[key] is None else _text(values[key]) for key in _METADATA if key in values
     }
@@ -347,7 +349,7 @@ def _text(value: Any) -> str:
 
 
 def _stated(key: str, row: StripeProduct | StripePrice) -> Any:
-    """What a row's own metadata say, or ``None``; the text itself where it can't be read."""
+    """The value in a row's own metadata, or ``None``; the text itself if it can't be read."""
     text = row.metadata.get(key)
     if not text:
         return None

@@ -1,9 +1,9 @@
-"""The inbox of Stripe's events: verified, stored, claimed, handled once, retried.
+"""The inbox of Stripe's events, which are verified, stored, claimed, handled once and retried.
 
-An event is stored in its own transaction before anything is done. Its handler then asks Stripe,
-outside a transaction. To write, a worker claims the event by the lock of its row, so a killed
-worker leaves no mark to time out, and two never write at once. What the handler writes and the word
-"processed" are committed together.
+An event is stored in its own transaction before anything else. Its handler then asks Stripe,
+outside a transaction. To write, a worker claims the event by locking its row. So a killed worker
+leaves nothing that has to time out, and two workers never write at once. What the handler writes
+and the status "processed" are committed together.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _PURGED_AT_ONCE = 1000
 
 
 class Outcome(Enum):
-    """What :func:`process` did: the event is done, has failed, or is in other hands."""
+    """What :func:`process` did: the event is done, it failed, or another worker has it."""
 
     DONE = "done"
     FAILED = "failed"
@@ -53,22 +53,22 @@ class Outcome(Enum):
 
 
 def receive(body: bytes, signature: str | None) -> StripeEvent:
-    """Verify a request of Stripe's and store its event; the same event again is found.
+    """Verify a request from Stripe and store its event, or return the one already stored.
 
     Args:
         body: the request's raw body, a snapshot event or a thin one.
         signature: its ``Stripe-Signature`` header.
 
     Raises:
-        InvalidWebhookError: no signature by one of our secrets, too old, or no event. Nothing is
-            stored then.
+        InvalidWebhookError: the request isn't signed with one of our secrets, is too old, or isn't
+            an event. Nothing is stored then.
     """
     _verify(body, signature)
     return _keep(body)
 
 
 def fetch(event_id: str) -> Outcome:
-    """Handle a snapshot event that didn't come by itself.
+    """Handle a snapshot event that Stripe didn't deliver.
 
     Raises:
         StripeUnavailableError, StripeRefusedError: also for an unknown event.
@@ -79,7 +79,7 @@ def fetch(event_id: str) -> Outcome:
 
 
 def enqueue(event: StripeEvent) -> None:
-    """Have a stored event handled by a worker of Django's tasks."""
+    """Let a worker of Django's tasks handle a stored event."""
     from quickscale_stripe.events.tasks import process_event
 
     process_event.enqueue(event.pk)
@@ -88,7 +88,7 @@ def enqueue(event: StripeEvent) -> None:
 def process(event_id: int) -> Outcome:
     """Handle a stored event, unless it is done or another worker is handling it.
 
-    Errors don't leave: they are recorded on the event with the time of the next attempt; after
+    Errors are not raised but recorded on the event, with the time of the next attempt. After
     ``EVENT_MAX_ATTEMPTS`` the event is dead.
     """
     event = StripeEvent.objects.filter(pk=event_id).first()
@@ -113,7 +113,7 @@ def process(event_id: int) -> Outcome:
                     failure = error
                 if event.status == StripeEvent.Status.IGNORED:
                     event.payload = None
-                # Deferred constraints fail here, where the failure is recorded, not at commit.
+                # Make deferred constraints fail here, where the failure is recorded, not at commit.
                 connection.check_constraints()
             if failure:
                 raise failure
@@ -129,7 +129,7 @@ def process(event_id: int) -> Outcome:
 
 
 def replay(event: StripeEvent) -> Outcome:
-    """Handle an event again whatever its status: handlers change nothing that is right."""
+    """Handle an event again whatever its status: handlers change nothing that is correct."""
     StripeEvent.objects.filter(pk=event.pk).update(
         status=StripeEvent.Status.RECEIVED, processed_at=None, next_attempt_at=None, attempts=0
     )
@@ -137,7 +137,7 @@ def replay(event: StripeEvent) -> Outcome:
 
 
 def process_due(limit: int = 1000) -> dict[Outcome, int]:
-    """Handle the events whose time has come, each on its own; for a periodic job."""
+    """Handle the events that are due, one by one; for a periodic job."""
     counts = dict.fromkeys(Outcome, 0)
     for event_id in list(StripeEvent.objects.due().values_list("pk", flat=True)[:limit]):
         counts[process(event_id)] += 1
@@ -145,9 +145,9 @@ def process_due(limit: int = 1000) -> dict[Outcome, int]:
 
 
 def purge(*, before: datetime) -> int:
-    """Drop the payloads of events that came before then and are done or dead; returns how many.
+    """Drop the payloads of done or dead events that are older, and return how many.
 
-    The rows stay, so that an event that comes again is known, and can be handled again.
+    The rows stay, so that an event that arrives again is recognised and can be handled again.
     """
     kept = StripeEvent.objects.finished().filter(received_at__lt=before, payload__isnull=False)
     count = 0
@@ -176,7 +176,7 @@ def _verify(body: bytes, signature: str | None) -> None:
             # ValueError: a body that isn't UTF-8; TypeError: a signature that isn't ASCII.
             continue
         return
-    raise InvalidWebhookError("The request has no signature by one of this site's secrets.")
+    raise InvalidWebhookError("The request is not signed with one of this site's secrets.")
 
 
 def _read(event: Any) -> dict[str, Any]:
@@ -204,9 +204,9 @@ def _read(event: Any) -> dict[str, Any]:
 
 
 def _prepare(event: StripeEvent) -> Write[tuple[StripeEvent.Status, str]]:
-    """Ask Stripe; what is returned writes, and tells the event's status and why it is ignored.
+    """Ask Stripe; return a function that writes and gives the status and why it was ignored.
 
-    An error is raised when it is called, so that it is recorded under the event's lock.
+    That function also raises any error, so that it is recorded under the event's lock.
     """
     try:
         write = _handle(event)
@@ -221,12 +221,12 @@ def _handle(event: StripeEvent) -> Write[tuple[StripeEvent.Status, str]]:
     if event.account:
         raise NotOursError(f"It happened on the connected account {event.account}.")
     if event.livemode != app_settings.live_mode:
-        raise NotOursError("It is of the other mode.")
+        raise NotOursError("It belongs to the other mode.")
     handler = handler_for(event.type.removeprefix("v1."))
     if handler is None or not event.object_id:
-        raise NotOursError("Nothing here follows events of this type.")
+        raise NotOursError("Nothing here handles events of this type.")
     if _was_told_before(event):
-        raise NotOursError("It came in the other format, too.")
+        raise NotOursError("It also came in the other format.")
     try:
         write = handler(event)
     except StripeRefusedError as error:
@@ -261,7 +261,7 @@ def _was_told_before(event: StripeEvent) -> bool:
 
 
 def _snapshot_of(thin_id: str) -> str:
-    """The snapshot event that a thin one belongs to; empty when the key may not ask."""
+    """The snapshot event that a thin one belongs to; empty if the key isn't allowed to ask."""
     try:
         with stripe_errors():
             return get_client().v2.core.events.retrieve(thin_id).snapshot_event or ""

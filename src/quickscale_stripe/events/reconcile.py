@@ -1,8 +1,8 @@
-"""Finding and mending what no event told: Stripe's lists against what is here.
+"""Find and repair what no event reported, by comparing Stripe's lists with what is here.
 
-Events can be lost, by a site that is down for days or by Stripe itself. Each object of a window
-goes through the same functions as its events do, then each event that didn't come, and what they
-changed is reported.
+Events can be lost, by a site that is down for days or by Stripe itself. Each object of a time
+window goes through the same functions as its events do, then each event that didn't come. Their
+changes are reported.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Difference:
-    """What was mended, or would be; ``error`` instead when it could not be."""
+    """What was or would be repaired; or the ``error`` why it could not be."""
 
     kind: str
     stripe_id: str
@@ -67,16 +67,15 @@ class _Kind:
 
 
 def reconcile(*, since: datetime, dry_run: bool = False) -> Iterator[Difference]:
-    """Compare what Stripe has made since then with what is here, and mend it.
+    """Compare what was made at Stripe since then with what is here, and repair it.
 
     Args:
         since: start of the window, compared with the time at which Stripe made each object.
-        dry_run: report only, and write nothing, neither here nor at Stripe. What depends on
-            something else that is missing, or would have to be changed at Stripe, is then
-            reported as an error.
+        dry_run: only report, and write nothing here or at Stripe. What depends on something that
+            is missing here, or needs a change at Stripe, is then reported as an error.
 
     Raises:
-        PaymentsOffError: the errors of a list or an object are reported, and the others go on.
+        PaymentsOffError: other errors, of a list or an object, are only reported.
     """
     for kind in _KINDS:
         try:
@@ -103,13 +102,13 @@ def _mend(kind: _Kind, stripe_id: str, dry_run: bool) -> Difference:
     except PaymentsError as error:
         return Difference(kind.name, stripe_id, before, None, str(error))
     except Exception as error:
-        logger.exception("%s %s can't be reconciled", kind.name, stripe_id)
+        logger.exception("%s %s could not be reconciled", kind.name, stripe_id)
         return Difference(kind.name, stripe_id, before, None, f"{type(error).__name__}: {error}")
     return Difference(kind.name, stripe_id, before, after, _error_of(after))
 
 
 def _error_of(after: dict[str, Any] | None) -> str:
-    """The error of an event that failed; of one that is ignored it is the reason."""
+    """The error of a failed event; the error of an ignored one is only a reason."""
     if after is None or after["status"] == StripeEvent.Status.IGNORED:
         return ""
     return str(after.get("error", ""))
@@ -121,7 +120,7 @@ def _facts(kind: _Kind, stripe_id: str) -> dict[str, Any] | None:
 
 
 def _is_ours(customer: str | stripe.Customer | None, metadata: Any = None) -> bool:
-    """Whether an object of a list may be this site's, so that others cost no further request."""
+    """Whether a listed object may be this site's, so that others cost no further requests."""
     return customers.find(metadata=metadata, stripe_id=id_of(customer)) is not None
 
 
@@ -134,7 +133,7 @@ def _sessions(since: int) -> Iterator[str]:
 
 
 def _subscriptions(since: int) -> Iterator[str]:
-    """All that have not ended, however old, and those of the window that have."""
+    """All that have not ended, however old, and those in the window that have."""
     listed = get_client().v1.subscriptions.list({"status": "all", "limit": 100})
     for found in listed.auto_paging_iter():
         is_recent = found.ended_at is None or found.ended_at >= since
@@ -173,7 +172,7 @@ def _is_of_known_payment(found: stripe.Refund | stripe.Dispute) -> bool:
 
 
 def _events(since: int) -> Iterator[str]:
-    """Events that didn't come, or that failed, for what happened now to older objects."""
+    """Events that didn't come or that failed, for recent changes of older objects."""
     done = StripeEvent.objects.exclude(
         status__in=[StripeEvent.Status.RECEIVED, StripeEvent.Status.FAILED]
     )

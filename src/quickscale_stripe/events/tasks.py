@@ -1,4 +1,4 @@
-"""What waits for Stripe outside the request, by Django's tasks (Django 6.0 and later).
+"""Work that waits for Stripe outside the request, as Django tasks (Django 6.0 and later).
 
 Imported only where ``QUICKSCALE_STRIPE_WEBHOOK_TASKS`` is on.
 """
@@ -14,7 +14,7 @@ from quickscale_stripe.events import inbox
 
 @task
 def process_event(event_id: int) -> str:
-    """Handle a stored event; a failure is recorded with it, and ``replay_events --due`` retries."""
+    """Handle a stored event; a failure is recorded on it, and ``replay_events --due`` retries."""
     return inbox.process(event_id).value
 
 

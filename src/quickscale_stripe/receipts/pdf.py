@@ -1,4 +1,4 @@
-"""A receipt as a PDF, drawn by fpdf2 (extra ``pdf``).
+"""Receipts as PDF, drawn with fpdf2 (extra ``pdf``).
 
 The font covers Latin, Greek, Cyrillic, Armenian, Georgian and Hebrew; other scripts need
 ``QUICKSCALE_STRIPE_RECEIPT_FONTS``. Letters that change with their neighbours, as in Arabic and
@@ -34,7 +34,7 @@ def is_available() -> bool:
 
 
 def draw(receipt: Receipt) -> bytes:
-    """The receipt as an A4 document in the language that is active.
+    """Draw the receipt as an A4 document in the active language.
 
     Raises:
         MissingExtraError: the extra ``pdf`` isn't installed.
@@ -85,7 +85,7 @@ def _party(pdf: FPDF, party: Party) -> None:
 
 
 def _lines(pdf: FPDF, receipt: Receipt) -> None:
-    """What was paid for, then the sums; the heading is repeated on each page."""
+    """Draw what was paid for, then the sums; the heading is repeated on each page."""
     from fpdf.enums import TableBordersLayout
     from fpdf.fonts import FontFace
 
@@ -123,7 +123,7 @@ def _money(amount: int, receipt: Receipt) -> str:
 
 
 def _text(pdf: FPDF, text: str, *, size: int = 10, colour: tuple[int, int, int] = _BLACK) -> None:
-    """A paragraph; a text that is too long is wrapped, an empty one leaves nothing."""
+    """Draw a paragraph; a long text is wrapped, an empty one takes no space."""
     if not text.strip():
         return
     pdf.set_font_size(size)

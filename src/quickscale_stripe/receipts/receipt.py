@@ -1,7 +1,7 @@
-"""What a receipt says: the payment with its lines, buyer and seller, ready to be shown.
+"""What a receipt says: the payment with its lines, buyer and seller.
 
-Lines and buyer are kept with the payment as Stripe had them when it was paid; a later change of
-the customer or of the catalogue changes no receipt.
+Lines and buyer are kept with the payment as Stripe had them when it was paid, so a later change of
+the customer or the catalogue changes no receipt.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ TIMES = "\N{MULTIPLICATION SIGN}"
 
 @dataclass(frozen=True)
 class Party:
-    """Who sells or who pays; the address in lines."""
+    """A seller or a buyer, with the address in lines."""
 
     name: str
     email: str = ""
@@ -39,9 +39,9 @@ class Party:
 
 @dataclass(frozen=True)
 class Line:
-    """What was paid for; the amount in minor units, below 0 for what was given back.
+    """One thing that was paid for; the amount is in minor units, below 0 for a credit.
 
-    An empty description stands for the lines that are too many to be named.
+    An empty description stands for the lines beyond the limit.
     """
 
     description: str
@@ -52,7 +52,7 @@ class Line:
 
     @property
     def title(self) -> str:
-        """The description, with the quantity unless Stripe put it there already."""
+        """The description, with the quantity unless Stripe already put it there."""
         text = " ".join(self.description.split())
         if not text or self.quantity == 1 or f"{self.quantity} {TIMES}" in text:
             return text
@@ -61,7 +61,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Sum:
-    """A line below those of what was paid for."""
+    """A line below the things that were paid for."""
 
     label: str
     amount: int
@@ -72,7 +72,7 @@ class Sum:
 class Receipt:
     """All amounts are minor units of ``payment.currency``.
 
-    ``tax_is_included`` tells that the lines contain the tax. ``carried`` is what the lines don't
+    ``tax_is_included`` says whether the lines contain the tax. ``carried`` is what the lines don't
     explain: a credit balance that was used, or made.
     """
 
@@ -86,7 +86,7 @@ class Receipt:
 
     @property
     def sums(self) -> list[Sum]:
-        """What leads from the lines to the total, to what was paid, and to what is left of it."""
+        """The sums between the lines and the total, what was paid, and what is left of it."""
         payment, sums = self.payment, []
         if self.discount:
             sums.append(Sum(_("Discount"), -self.discount))
@@ -108,7 +108,7 @@ class Receipt:
 
 
 def receipt_of(payment: Payment) -> Receipt:
-    """The receipt of a paid payment; asks nobody but the database, with one query."""
+    """Return the receipt of a paid payment, by one query and without asking Stripe."""
     details: dict[str, Any] = payment.receipt_details
     lines = [_line(line) for line in details.get("lines", [])]
     if not lines:
@@ -129,9 +129,9 @@ def receipt_of(payment: Payment) -> Receipt:
 
 
 def settled(payment: Payment) -> list[Sum]:
-    """What leads from the total to the money that moved; empty where they are the same.
+    """The sums between the total and the money that moved; empty if they are the same.
 
-    A balance is the customer's at Stripe: money from before, or owed from before.
+    A balance is the customer's at Stripe: money held from before, or owed from before.
     """
     details: dict[str, int] = payment.receipt_details
     balance, credited = details.get("balance", 0), details.get("credited", 0)
@@ -148,7 +148,7 @@ def settled(payment: Payment) -> list[Sum]:
 
 
 def seller() -> Party:
-    """The site's owner, by settings."""
+    """The seller that the settings name."""
     return Party(
         name=app_settings.seller_name or brand_name(),
         address=tuple(app_settings.seller_address),
@@ -206,13 +206,13 @@ def details_of_invoice(invoice: stripe.Invoice) -> dict[str, Any]:
 
 
 def local_date(moment: datetime) -> str:
-    """Format a day in the site's time zone: a receipt says the same to everybody."""
+    """Format a date in the site's time zone, so that a receipt is the same for everybody."""
     with timezone.override(None):
         return format_day(moment)
 
 
 def _bounded(lines: list[dict[str, Any]], subtotal: int) -> list[dict[str, Any]]:
-    """The first lines, and one for all others: Stripe, too, gives only the first ones."""
+    """The first lines, and one for all others. Stripe, too, gives only the first ones."""
     kept = lines[:MAX_LINES]
     rest = subtotal - sum(line["amount"] for line in kept)
     return [*kept, {"description": "", "quantity": 1, "amount": rest}] if rest else kept
@@ -244,7 +244,7 @@ def _buyer(payment: Payment, kept: dict[str, Any]) -> Party:
 
 
 def _address(address: Any) -> list[str]:
-    """Street, place and country in lines, in the order that Stripe's fields have."""
+    """The lines for street, place and country, in the order of Stripe's fields."""
     if address is None:
         return []
     place = " ".join(

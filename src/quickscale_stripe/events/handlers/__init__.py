@@ -1,9 +1,9 @@
 """The function that handles each type of event.
 
-A handler takes the stored event and treats it as "look at this object again": it fetches, so it may
-run late, twice or in any order. It asks Stripe and returns what writes; see
+A handler treats the stored event as "look at this object again". It fetches, so it may run late,
+twice or in any order. It asks Stripe and returns what writes; see
 :mod:`quickscale_stripe.internal.syncing`. ``None`` means that nothing is left to write. Types have
-no ``v1.`` prefix here; thin events lose it.
+no ``v1.`` prefix here; it is removed from those of thin events.
 """
 
 from __future__ import annotations
