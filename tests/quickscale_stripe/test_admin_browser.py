@@ -79,7 +79,7 @@ def test_the_pages_are_accessible_and_fit(
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
     page.click("text=Preview")
     page.click("text=Refund $9.00")
-    page.wait_for_selector("text=$9.00 go back, and 100 credits with them.")
+    page.wait_for_selector("text=$9.00 goes back, and 100 credits are taken back.")
 
 
 def test_a_long_title_lies_beside_no_button_and_lists_show_what_support_needs(

@@ -223,7 +223,7 @@ class TestFile:
         assert Subscription.objects.get().owner == owner
 
     def test_a_file_without_its_columns_is_refused(self, sandbox: Sandbox, tmp_path: Path) -> None:
-        with pytest.raises(CommandError, match="has to name owner and customer"):
+        with pytest.raises(CommandError, match="must name owner and customer"):
             self.adopt(tmp_path, "a,b", "1,2")
         with pytest.raises(CommandError, match="No such file"):
             call_command("adopt_customers", str(tmp_path / "none.csv"))

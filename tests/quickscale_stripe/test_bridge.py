@@ -213,7 +213,7 @@ def test_as_large_a_share_of_what_is_left_becomes_permanent_as_was_paid(
     assert change(pay(2), [before], paid_share="0.5") == 0
     assert by_type(account) == {"payg": 100, "subscription": 100}
     [(_, _, description, _)] = entries("convert")
-    assert description == "Kept at the change of plan"
+    assert description == "Kept after a plan change"
 
 
 @pytest.mark.parametrize(
@@ -275,7 +275,7 @@ def test_left_over_credits_that_roll_over_live_until_the_later_end(
     change(pay(2, subscription=subscription), [before])
     rolled = CreditLot.objects.get(parent__isnull=False)
     assert (rolled.remaining, rolled.expires_at) == (120, NOW + ends * DAY)
-    assert CreditTransaction.objects.latest("pk").description == "Kept at the change of plan"
+    assert CreditTransaction.objects.latest("pk").description == "Kept after a plan change"
 
 
 def test_left_over_credits_of_a_change_without_a_subscription_roll_over_to_their_own_end(
@@ -301,7 +301,7 @@ def test_left_over_credits_that_expire_go_once_and_what_is_held_stays(
     change(payment, [before])
     assert left() == [50]
     assert [entry[2:] for entry in entries("revoke")] == [
-        ("Change of plan", f"plan_change:in_2:{lot.pk}")
+        ("Plan change", f"plan_change:in_2:{lot.pk}")
     ]
     account.refresh_from_db()
     assert account.status == "active"
@@ -374,7 +374,7 @@ def test_the_last_month_to_come_goes_first_as_far_as_money_was_given_back(
     assert left() == [300, 10, 0]
     taken = entries("revoke")
     assert [entry[:3] for entry in taken] == [
-        (-100, 0, "Change of plan"), (-50, 0, "Change of plan"), (-40, 0, "Change of plan"),
+        (-100, 0, "Plan change"), (-50, 0, "Plan change"), (-40, 0, "Plan change"),
     ]  # fmt: skip
     assert [entry[3] for entry in taken] == [f"plan_change:in_2:{number}" for number in range(3)]
 

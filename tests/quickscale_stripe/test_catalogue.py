@@ -213,7 +213,7 @@ class TestMalformed:
         [told] = checks.check_metadata(None, ["default"])
         assert "Metadata credits is “1,000”. Type 1000." in told.msg
         call_command("sync_products")
-        assert "Type 1000. Until then 100.0000 credits count." in capsys.readouterr().err
+        assert "Type 1000. Until then it brings 100.0000 credits." in capsys.readouterr().err
         with pytest.raises(CommandError, match="Type 1000"):
             call_command("export_products")
 

@@ -179,7 +179,7 @@ def test_without_keys_or_a_file_it_says_so(db: None, push: Any) -> None:
         ('{"products": [{"name": "x"}]}', 'give an "id"'),
         ('{"products": [{"id": "a"}]}', "'name' is missing"),
         ('{"products": [{"id": "a", "name": " "}]}', r"products\[0\].name: give a text"),
-        ('{"products": [{"id": "a", "name": "x", "colour": 1}]}', "no field 'colour'"),
+        ('{"products": [{"id": "a", "name": "x", "colour": 1}]}', "unknown field 'colour'"),
         ('{"products": [{"id": "a", "name": "x", "prices": 1}]}', "prices: give a list"),
         ('{"products": [{"id": "a", "name": "x", "images": "y"}]}', "a list of texts"),
         ('{"products": [{"id": "a", "name": "x", "active": 1}]}', "true or false"),
@@ -187,7 +187,7 @@ def test_without_keys_or_a_file_it_says_so(db: None, push: Any) -> None:
         ('{"products": [{"id": "a", "name": "x", "credits": 0.00001}]}', "4 decimals"),
         ('{"products": [{"id": "a", "name": "x", "credits": "many"}]}', "4 decimals"),
         ('{"products": [{"id": "a", "name": "x", "display_order": true}]}', "a whole number"),
-        ('{"products": [{"id": "a", "name": "x"}, {"id": "a", "name": "y"}]}', "two products"),
+        ('{"products": [{"id": "a", "name": "x"}, {"id": "a", "name": "y"}]}', "Two products"),
         ('{"products": [{"id": "a", "name": "x", "prices": [1]}]}', r"prices\[0\]: give an object"),
         (
             '{"products": [{"id": "a", "name": "x", "prices": [{"currency": "usd"}]}]}',
@@ -212,7 +212,7 @@ def test_without_keys_or_a_file_it_says_so(db: None, push: Any) -> None:
             '{"products": [{"id": "a", "name": "x", "prices":'
             ' [{"currency": "usd", "unit_amount": 9, "lookup_key": "k"},'
             '  {"currency": "usd", "unit_amount": 8, "lookup_key": "k"}]}]}',
-            "two prices",
+            "Two prices",
         ),
     ],
 )

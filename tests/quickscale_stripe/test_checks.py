@@ -192,7 +192,7 @@ class TestEndpoints:
         assert "Added the last slash" in capsys.readouterr().out
         assert urls().count("https://example.com/stripe/webhook/") == 1
         for url in ("https://example.com/stripe/webhook", "https://example.com/stripe/webhook/"):
-            with pytest.raises(CommandError, match="has an endpoint already: we_"):
+            with pytest.raises(CommandError, match="already has an endpoint: we_"):
                 call_command("create_webhook_endpoint", url)
         call_command("create_webhook_endpoint", "https://example.com/stripe/webhook/", another=True)
         assert urls().count("https://example.com/stripe/webhook/") == 2

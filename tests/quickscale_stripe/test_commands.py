@@ -43,7 +43,7 @@ def test_products_are_synced(shop: Sandbox, package: StripePrice) -> None:
     assert set(answer["synced"]) > {package.stripe_id, package.product.stripe_id}
     [problem] = answer["problems"]
     assert problem.startswith(f"{package.stripe_id} (")
-    assert problem.endswith("Until then 100.0000 credits count.")
+    assert problem.endswith("Until then it brings 100.0000 credits.")
 
 
 def test_products_are_pushed(shop: Sandbox, tmp_path: Path) -> None:

@@ -170,7 +170,7 @@ def test_staff_learn_of_metadata_that_can_not_be_read(
     assert deliver() == [f"{STAFF}: The price of Starter pack has metadata that can't be read"]
     for text in both_texts():
         assert "Type 1000." in text
-        assert "the last good value counts: 100 credits." in words(text)
+        assert "the last good value applies: 100 credits." in words(text)
     assert deliver() == []
 
 

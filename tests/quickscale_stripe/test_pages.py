@@ -52,12 +52,12 @@ def test_packages_show_price_credits_and_savings(
         "Starter pack",
         "$9.00",
         "100 credits",
-        "$0.09 for each credit",
+        "$0.09 per credit",
         "Buy 100 credits",
     ):
         assert fact in page
     assert "$129.00" in page
-    assert "$0.0645 for each credit" in page
+    assert "$0.0645 per credit" in page
     assert "Save 28%" in page
 
 

@@ -46,7 +46,7 @@ def run(*, dry_run: bool = False) -> list[str]:
     return [difference.kind for difference in reconcile(since=since, dry_run=dry_run)]
 
 
-def test_what_no_event_told_is_mended(unheard: None, owner: Any) -> None:
+def test_what_no_event_reported_is_repaired(unheard: None, owner: Any) -> None:
     kinds = run()
     assert sorted(set(kinds)) == ["checkout", "event", "refund"]
     assert Payment.objects.count() == 2
@@ -152,7 +152,7 @@ def test_the_late_events_change_nothing_after_it(unheard: None, shop: Sandbox, o
 
 def test_the_command(unheard: None, capsys: Any) -> None:
     call_command("reconcile_stripe", "--dry-run")
-    assert "would be mended" in capsys.readouterr().out
+    assert "would be repaired" in capsys.readouterr().out
     assert not Payment.objects.exists()
     call_command("reconcile_stripe", "--days", "1")
     assert "0 could not be" in capsys.readouterr().out

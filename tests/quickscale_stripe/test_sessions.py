@@ -376,7 +376,7 @@ def test_the_page_after_a_payment_says_that_the_credits_are_late(
 
     answer = buyer.get(**page)
     assert answer.status_code == 200
-    assert "you need not pay again" in answer.text
+    assert "you don't need to pay again" in answer.text
     other = Client()
     other.force_login(user_of(make_owner("bob@example.com")))
     assert other.get(**page).status_code == 404
@@ -450,7 +450,7 @@ def test_an_upgrade_whose_hook_fails_is_told_as_paid(
     form = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]+)"', page))
     use_hooks(settings, fulfil=fail)
     answer = buyer.post("/dashboard/subscription/change/", form)
-    assert "You have paid, and need not pay again." in told(answer)
+    assert "You have paid and don't need to pay again." in told(answer)
     assert buyer.get(answer["Location"]).status_code == 200
     assert Payment.objects.get(kind="plan_change").is_late
 

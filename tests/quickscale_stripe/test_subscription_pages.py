@@ -138,7 +138,7 @@ def test_an_upgrade_is_shown_and_then_made(
 
     done = buyer.post(CHANGE, {"price": pro.pk, "token": token_on(page)}, follow=True)
 
-    assert "Your plan is changed" in text_of(done)
+    assert "Your plan has been changed" in text_of(done)
     assert "Pro plan" in text_of(done)
     assert Payment.objects.get(kind="plan_change").amount == 3000
 
@@ -185,7 +185,7 @@ def test_only_the_change_that_was_shown_is_made(
     ):
         answer = buyer.post(CHANGE, {"price": pro.pk, "token": token}, follow=True)
         assert answer.redirect_chain == [(f"{CHANGE}?price={pro.pk}", 302)]
-        assert "look at the change again" in text_of(answer)
+        assert "check the change again" in text_of(answer)
     assert Subscription.objects.get().price == basic
     assert not Payment.objects.filter(kind="plan_change").exists()
 
@@ -200,7 +200,7 @@ def test_a_preview_is_no_longer_true_in_the_next_period(
     shop.advance(days=32)
     shop.deliver()
     answer = buyer.post(CHANGE, {"price": pro.pk, "token": token}, follow=True)
-    assert "look at the change again" in text_of(answer)
+    assert "check the change again" in text_of(answer)
     assert not Payment.objects.filter(kind="plan_change").exists()
 
 
@@ -229,7 +229,7 @@ def test_cancel_and_keep(shop: Sandbox, buyer: Client, subscribed: Subscription)
     assert "Keep the subscription" in page
 
     page = text_of(buyer.post(f"{SUBSCRIPTION}reactivate/", follow=True))
-    assert "Your subscription goes on" in page
+    assert "Your subscription continues" in page
     assert "Next billing date" in page
 
 
@@ -281,7 +281,7 @@ def test_every_status_is_told_in_words(
         "active": "Next billing date",
         "canceled": "has ended",
         "incomplete": "first payment is not complete",
-        "incomplete_expired": "did not begin",
+        "incomplete_expired": "did not start",
         "past_due": "last payment failed",
         "paused": "is paused",
         "trialing": "trial lasts until",
@@ -318,12 +318,12 @@ def test_a_change_to_come_is_shown_and_can_be_dropped(
     assert "nothing is charged today" in text_of(page)
     data = {"price": basic.pk, "token": token_on(page)}
     page = text_of(buyer.post(CHANGE, data, follow=True))
-    assert "Your plan is changed" not in page
+    assert "Your plan has been changed" not in page
     ends = format_day(Subscription.objects.get().pending_at)
     assert f"Pro plan stays until {ends}. Then Basic plan, $19.00 each month." in page
     assert "Your plan changes to Basic plan on" in page
     assert "$19.00 each month 300 credits each month" in page
-    assert "Keep the present plan" in page
+    assert "Keep the current plan" in page
     assert "Yours from" in text_of(buyer.get(PLANS))
 
     page = text_of(buyer.post(f"{SUBSCRIPTION}keep-plan/", follow=True))
@@ -383,7 +383,7 @@ def test_the_preview_tells_the_credits_that_then_come(
     page = buyer.get(CHANGE, {"price": pro.pk})
     told = re.search(r"Credits you get now ([\d,.]+)", text_of(page))
     assert told
-    assert f"Credits left of your plan so far {words}" in text_of(page)
+    assert f"Credits left from your current plan {words}" in text_of(page)
 
     buyer.post(CHANGE, {"price": pro.pk, "token": token_on(page)})
     brought = Payment.objects.get(kind="plan_change").credits

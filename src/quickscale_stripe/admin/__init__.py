@@ -1,4 +1,4 @@
-"""Stripe's objects in Django's admin; actions call the same functions as everything else."""
+"""Stripe's objects in Django's admin. Actions call the same functions as the rest of the app."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the admins of Stripe's objects share: read-only rows, and steps done to them."""
+"""What the admins of Stripe's objects share: read-only rows, and steps that change them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ AT_ONCE = 5
 
 
 def stripe_column(kind: str, field: str, description: Any) -> Callable[[Any], str]:
-    """A column that leads to the object's page at Stripe."""
+    """A column that links to the object's page at Stripe."""
 
     @admin.display(description=description, ordering=field)
     def column(row: Any) -> str:
@@ -38,9 +38,9 @@ def stripe_column(kind: str, field: str, description: Any) -> Callable[[Any], st
 
 
 class StepsAdmin(OwnerSearchMixin, JobsMixin, RoomMixin, ModelAdmin):
-    """Rows with steps, which are list actions and buttons of a row's page.
+    """Rows with steps, which are list actions and buttons on a row's page.
 
-    Staff with the permission to change rows of the model may take its steps.
+    Staff with permission to change rows of the model may take its steps.
     """
 
     change_form_template = "admin/quickscale_stripe/detail.html"
@@ -57,7 +57,8 @@ class StepsAdmin(OwnerSearchMixin, JobsMixin, RoomMixin, ModelAdmin):
         return request.user.has_perm(f"{self.opts.app_label}.{codename}")
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nothing is deleted that Stripe and the history know; archive, cancel or refund it."""
+        """Nobody may: Stripe and the history refer to the rows. Archive, cancel or refund
+        instead."""
         return False
 
     def may_take(self, request: HttpRequest, step: Step) -> bool:
@@ -65,7 +66,8 @@ class StepsAdmin(OwnerSearchMixin, JobsMixin, RoomMixin, ModelAdmin):
         return allowed
 
     def get_urls(self) -> list[URLPattern]:
-        """Outside the transaction of ``ATOMIC_REQUESTS``: they wait for Stripe."""
+        """Return URLs outside the transaction of ``ATOMIC_REQUESTS``, because they wait for
+        Stripe."""
         urls = [*self.own_urls(), *super().get_urls()]
         for url in urls:
             transaction.non_atomic_requests(url.callback)
@@ -97,7 +99,7 @@ class StepsAdmin(OwnerSearchMixin, JobsMixin, RoomMixin, ModelAdmin):
         ]
 
     def begin(self, request: HttpRequest, step: Step, keys: Iterable[Any]) -> HttpResponse:
-        """Take a step with many rows: at once when they are few and nothing is asked."""
+        """Take a step with many rows: at once if they are few and the step has no question."""
         job = Job.begin(request.session, step.name, keys)
         if not step.question and len(job.keys) <= AT_ONCE:
             self._run(request, step, job.keys)
@@ -132,21 +134,21 @@ class StepsAdmin(OwnerSearchMixin, JobsMixin, RoomMixin, ModelAdmin):
         return self.page(request, template, title=taken.label, step=taken, original=row)
 
     def _run(self, request: HttpRequest, step: Step, keys: list[str]) -> int:
-        """Take a step with each row, and tell; returns how many rows are over and done with.
+        """Take a step with each row, show what happened, and return how many rows are finished.
 
-        What is wrong with one row is told, and the rest goes on; it stops when Stripe is out of
-        reach, for the others would fail too.
+        An error of one row is shown, and the others go on. This stops when Stripe can't be reached,
+        because the others would fail, too.
         """
         taken = 0
         for number, key in enumerate(keys):
             row = self._find(step, key)
             if row is None or not step.applies(row):
-                messages.warning(request, _("%s: there is nothing to do.") % (row or key))
+                messages.warning(request, _("%s: nothing to do.") % (row or key))
                 continue
             try:
                 step.run(row)
             except (PaymentsOffError, StripeUnavailableError) as error:
-                messages.error(request, _("Stripe is out of reach: %s") % error)
+                messages.error(request, _("Stripe is unreachable: %s") % error)
                 return number
             except PaymentsError as error:
                 messages.warning(request, f"{row}: {error}")
@@ -176,7 +178,7 @@ class StepsAdmin(OwnerSearchMixin, JobsMixin, RoomMixin, ModelAdmin):
 
 
 class ReadOnlyAdmin(ReadOnlyMixin, StepsAdmin):
-    """Rows that only Stripe changes, by the steps too."""
+    """Rows that only Stripe changes; the steps change them at Stripe."""
 
 
 def _action(step: Step) -> Callable[[StepsAdmin, HttpRequest, models.QuerySet[Any]], HttpResponse]:

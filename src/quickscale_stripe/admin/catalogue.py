@@ -56,16 +56,16 @@ def archiving(question: Any) -> list[Step]:
 
 def sync_product(product: StripeProduct) -> None:
     if mirror.sync_with_prices(product.stripe_id) is None:
-        raise PaymentsError(_("Stripe doesn't have it; it is inactive here now."))
+        raise PaymentsError(_("Stripe doesn't have it; it is now inactive here."))
 
 
 def sync_price(price: StripePrice) -> None:
     if mirror.sync_price(price.stripe_id) is None:
-        raise PaymentsError(_("Stripe doesn't have it; it is inactive here now."))
+        raise PaymentsError(_("Stripe doesn't have it; it is now inactive here."))
 
 
 def find_product(stripe_id: str) -> StripeProduct:
-    """The product with this id, which may be one that only Stripe has yet."""
+    """The product with this id, fetched from Stripe if it isn't here yet."""
     known = StripeProduct.objects.filter(stripe_id=stripe_id).first()
     return known or StripeProduct(stripe_id=stripe_id, name=stripe_id)
 
@@ -75,7 +75,7 @@ class CatalogueAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("problems"))
     def problems(self, row: StripeProduct | StripePrice) -> str:
-        """What is wrong with the metadata, with what to type instead."""
+        """What is wrong with the metadata, and what to type instead."""
         found = metadata.problems(row.metadata_errors)
         return format_html_join("", "<p>{}</p>", ((problem,) for problem in found)) or "-"
 
@@ -118,7 +118,7 @@ class StripeProductAdmin(CatalogueAdmin):
     inlines = [PriceInline]
     steps: ClassVar[list[Step]] = [
         Step("sync", gettext_lazy("Sync from Stripe"), sync_product),
-        *archiving(gettext_lazy("It is no longer sold. Subscriptions to its prices go on.")),
+        *archiving(gettext_lazy("It is no longer sold. Subscriptions to its prices continue.")),
         Step(
             "sync-all",
             gettext_lazy("Sync the whole catalogue from Stripe"),
@@ -154,7 +154,7 @@ class StripeProductAdmin(CatalogueAdmin):
         try:
             ids = mirror.product_ids()
         except PaymentsError as error:
-            messages.error(request, _("Stripe is out of reach: %s") % error)
+            messages.error(request, _("Stripe is unreachable: %s") % error)
             return self.to_page("changelist")
         return self.begin(request, step, ids)
 
@@ -179,5 +179,5 @@ class StripePriceAdmin(TermsMixin, CatalogueAdmin):
     at_stripe = staticmethod(stripe_column("prices", "stripe_id", gettext_lazy("Stripe ID")))
     steps: ClassVar[list[Step]] = [
         Step("sync", gettext_lazy("Sync from Stripe"), sync_price),
-        *archiving(gettext_lazy("It is no longer sold. Subscriptions to it go on.")),
+        *archiving(gettext_lazy("It is no longer sold. Subscriptions to it continue.")),
     ]

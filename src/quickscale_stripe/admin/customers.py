@@ -22,21 +22,21 @@ from quickscale_stripe.models import StripeCustomer, Subscription
 
 
 class AdoptionForm(forms.Form):
-    """Which customer at Stripe stands for which owner."""
+    """An owner, and the owner's customer at Stripe."""
 
     owner = OwnerField()
     customer = forms.CharField(
         label=gettext_lazy("Customer at Stripe"),
         max_length=255,
         help_text=gettext_lazy(
-            "cus_..., as Stripe's dashboard shows it. Its subscriptions come along; credits come "
-            "with the next invoice."
+            "cus_..., as Stripe's dashboard shows it. Its subscriptions are mirrored; credits "
+            "come with the next invoice."
         ),
     )
 
 
 def sync_customer(customer: StripeCustomer) -> None:
-    """Both ways: what was changed at Stripe comes here, what was changed here goes there."""
+    """Sync both ways: bring changes from Stripe here, and send changes from here to Stripe."""
     if customers.sync(customer.stripe_id or "") is None:
         raise PaymentsError(_("Stripe doesn't have it; the next purchase makes a new one."))
     if customer.owner is not None:
@@ -98,7 +98,7 @@ class StripeCustomerAdmin(ReadOnlyAdmin):
 
 def sync_subscription(subscription: Subscription) -> None:
     if subscriptions.sync(subscription.stripe_id) is None:
-        raise PaymentsError(_("It isn't this site's at Stripe."))
+        raise PaymentsError(_("At Stripe it doesn't belong to this site."))
 
 
 @admin.register(Subscription)
@@ -128,8 +128,8 @@ class SubscriptionAdmin(ReadOnlyAdmin):
             gettext_lazy("Cancel at the end of the period"),
             subscriptions.cancel_at_period_end,
             gettext_lazy(
-                "It stays active until the period that is paid ends, and isn't renewed. A change "
-                "of plan that was to come is dropped. Nothing is refunded."
+                "It stays active until the paid period ends, and isn't renewed. A scheduled plan "
+                "change is dropped. Nothing is refunded."
             ),
             applies=lambda row: row.is_live and not row.cancel_at,
         ),
@@ -138,14 +138,14 @@ class SubscriptionAdmin(ReadOnlyAdmin):
             gettext_lazy("Cancel now"),
             subscriptions.cancel_now,
             gettext_lazy(
-                "It ends at once. The credits of the period stay until the period ends. Nothing "
-                "is refunded: refund the payment if it should be."
+                "It ends at once. The period's credits stay until the period ends. Nothing is "
+                "refunded; refund the payment separately if needed."
             ),
             applies=lambda row: row.is_live,
         ),
         Step(
             "reactivate",
-            gettext_lazy("Take the cancellation back"),
+            gettext_lazy("Undo the cancellation"),
             subscriptions.reactivate,
             gettext_lazy("It will be renewed when the period ends."),
             applies=lambda row: row.is_live and row.cancel_at is not None,

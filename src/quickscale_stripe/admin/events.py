@@ -44,7 +44,7 @@ class StripeEventAdmin(ReadOnlyAdmin):
     steps: ClassVar[list[Step]] = [Step("replay", gettext_lazy("Process again"), replay)]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """The list leaves the long texts where they are."""
+        """Leave the long texts out of the list's query."""
         rows: QuerySet[Any] = super().get_queryset(request)
         return rows.defer("payload", "traceback")
 

@@ -14,10 +14,10 @@ from quickscale_stripe.models import Payment
 
 
 def to_minor(amount: Decimal, currency: str) -> int:
-    """An amount of the currency's own unit in minor units.
+    """Convert an amount in the currency's own unit to minor units.
 
-    Stripe wants a zero as the last of three decimals, and two for the currencies that it counts
-    with decimals although they have none (docs.stripe.com/currencies).
+    Stripe wants a zero as the last of three decimals. It also counts some currencies with two
+    decimals although they have none (docs.stripe.com/currencies).
 
     Raises:
         forms.ValidationError: it has more decimals than the currency.
@@ -51,9 +51,9 @@ class RefundForm(forms.Form):
             *((reason, REASONS[reason]) for reason in refunds.REASONS),
         ],
     )
-    # Sent twice, the form counts once.
+    # A form that is sent twice counts once.
     reference = forms.UUIDField(widget=forms.HiddenInput)
-    # What was left when the form was opened.
+    # The amount that was left when the form was opened.
     left = forms.IntegerField(widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, payment: Payment, **kwargs: Any) -> None:
@@ -71,7 +71,7 @@ class RefundForm(forms.Form):
         left = self.payment.amount_left
         if data.get("left") != left:
             raise forms.ValidationError(
-                _("Money of this payment went back meanwhile. Open the form again, please.")
+                _("Money from this payment went back meanwhile. Please open the form again.")
             )
         if data.get("amount") is not None:
             try:

@@ -75,7 +75,7 @@ class DisputeInline(ReadOnlyMixin, TabularInline):
 
 
 def sync_payment(payment: Payment) -> None:
-    """Look at the payment's Checkout or invoice again, and at its refunds."""
+    """Read the payment's Checkout or invoice from Stripe again, and its refunds."""
     if payment.checkout_session_id:
         sessions.sync(payment.checkout_session_id)
     if payment.invoice_id:
@@ -146,7 +146,7 @@ class PaymentAdmin(ReadOnlyAdmin):
         return super().change_view(request, object_id, form_url, context)
 
     def refund_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """How much and why; then what it would do; then the refund."""
+        """Ask how much and why, then show the effect, then make the refund."""
         payment = self.get_object(request, object_id)
         if payment is None:
             raise Http404
@@ -159,7 +159,7 @@ class PaymentAdmin(ReadOnlyAdmin):
         )
         effect = None
         if form.is_valid():
-            # Only what was shown is done: another amount is shown first.
+            # Only the amount that was shown is refunded; a new amount is shown first.
             was_shown = request.POST.get("start") == str(form.cleaned_data["unit_amount"])
             if was_shown and self._refund(request, payment, form):
                 return self.to_page("change", payment.pk)
@@ -202,7 +202,7 @@ class PaymentAdmin(ReadOnlyAdmin):
         ids = ", ".join(row.stripe_id for row in made)
         facts = {"amount": amount, "refund": ids, "reason": data["reason"] or "-"}
         self.log_change(request, payment, text % facts)
-        text = _("%(amount)s go back, and %(credits)s credits with them.")
+        text = _("%(amount)s goes back, and %(credits)s credits are taken back.")
         taken = sum((row.credits_revoked for row in made), Decimal(0))
         facts = {"amount": amount, "credits": format_credits(taken)}
         messages.success(request, text % facts)

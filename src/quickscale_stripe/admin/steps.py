@@ -1,4 +1,4 @@
-"""What staff do with rows of Stripe's objects."""
+"""The steps that staff can take with rows of Stripe's objects."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Step:
-    """Something that is done to a row: from its page, or from the list to many.
+    """A step to take with one row from its page, or with many from the list.
 
     Attributes:
         name: in addresses.
         label: on the button.
-        run: does it to one row; raises ``PaymentsError``. It may be run again.
-        question: asked beforehand; empty: nothing is.
-        applies: whether a row is one that it can be done to.
-        permission: the action's, as ``manage`` for ``has_manage_permission`` of the admin.
-        find: the row of a key; by default that of the primary key.
-        is_action: whether the list and the row's page offer it.
+        run: takes it with one row; raises ``PaymentsError``. It may be run again.
+        question: asked beforehand, unless it is empty.
+        applies: whether it can be taken with a row.
+        permission: the action's, such as ``manage`` for ``has_manage_permission`` of the admin.
+        find: returns the row for a key; by default the primary key.
+        is_action: whether the list and the row's page offer the step.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Change a subscription's plan: to a dearer one at once, to a cheaper one when the period ends.
+"""Change a subscription's plan: upgrade at once, or downgrade when the period ends.
 
 Stripe computes all money. The credits of an upgrade follow its invoice, wherever it was made
 (see ``quickscale_stripe.billing.period``).

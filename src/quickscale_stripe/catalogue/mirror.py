@@ -42,7 +42,7 @@ class Offer:
     """A price as a page compares it with the others of its kind and currency.
 
     ``price_per_credit`` is in minor units. ``savings`` is how much cheaper a credit is than in the
-    dearest offer, in whole per cent; 0 for that one.
+    most expensive offer, in whole per cent; 0 for that one.
     """
 
     price: StripePrice
@@ -58,8 +58,8 @@ def packages(*, owner: Any = None) -> list[Offer]:
 def plans(*, owner: Any = None) -> list[Offer]:
     """The plans on sale, to ``owner`` if given, in display order.
 
-    ``savings`` is how much less a plan costs in a year than with its dearest interval. Only prices
-    that bring the same credits in a year are compared.
+    ``savings`` is how much less a plan costs in a year than with its most expensive interval.
+    Only prices that bring the same credits in a year are compared.
     """
     prices = list(StripePrice.objects.offered(owner=owner).recurring())
     yearly = {price: (price.unit_amount or 0) * _times_a_year(price) for price in prices}

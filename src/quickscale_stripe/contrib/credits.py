@@ -20,17 +20,17 @@ from quickscale_stripe.wording import convertible
 
 
 def connect() -> None:
-    """Let the pages of credits lead to those that sell them."""
+    """Link the pages of credits to those that sell them."""
     shop.register(buy_url)
 
 
 def buy_url() -> str:
-    """The page to buy credits at while payments are on, else empty."""
+    """The address of the page that sells credits; empty while payments are off."""
     return "quickscale_stripe:buy_credits" if payments_are_on() else ""
 
 
 class CreditsFulfilment(Fulfilment):
-    """Brings credits for payments, and takes them back for refunds."""
+    """Adds credits for payments, and takes them back for refunds."""
 
     def fulfil(
         self,
@@ -42,10 +42,10 @@ class CreditsFulfilment(Fulfilment):
         source: tuple[str, str],
         period: tuple[datetime, datetime] | None,
     ) -> None:
-        """Add the credits: pay-as-you-go for a purchase, a subscription's for a period.
+        """Add the credits: permanent ones for a purchase, a subscription's for a period.
 
-        The lot's source makes a second call change nothing. A price whose credits come monthly has
-        them shared out over its period's months.
+        The lot's source makes a second call change nothing. The credits of a price that come
+        monthly are spread over its period's months.
         """
         if not amount:
             return
@@ -61,7 +61,7 @@ class CreditsFulfilment(Fulfilment):
                 metadata={"receipt": payment.receipt_number},
             )
             return
-        # An event that comes after the period's end still leaves its trace: added, and ended.
+        # An event that comes after the period's end is still recorded: added, and ended.
         begins = min(period[0], timezone.now()) if period else None
         ledger.add_credits(
             account=CreditAccount.objects.for_owner(owner),
@@ -85,12 +85,12 @@ class CreditsFulfilment(Fulfilment):
         returned: Decimal,
         paid_share: Decimal,
     ) -> Decimal:
-        """Take back what money was given back for, or let the left-over credits follow the policy.
+        """Take back credits whose money was returned, or apply the policy to left-over credits.
 
-        ``QUICKSCALE_STRIPE_PLAN_CHANGE_POLICY`` is for changes that were paid and bring credits,
-        and only for lots that money was paid for, each once: a cycle of plans can't turn the same
-        credits into permanent ones twice. As large a share of them becomes permanent as was paid of
-        a whole period, so that a change in the last minute keeps next to nothing.
+        ``QUICKSCALE_STRIPE_PLAN_CHANGE_POLICY`` is for paid changes that bring credits, and only
+        for lots that money was paid for, each once: a cycle of plans can't make the same credits
+        permanent twice. The share that becomes permanent is the share of a whole period that was
+        paid, so a change in the last minute keeps next to nothing.
         """
         if excess:
             return _take_back(payment, before, excess, returned)
@@ -101,7 +101,7 @@ class CreditsFulfilment(Fulfilment):
         return Decimal(0)
 
     def left_over(self, *, payments: list[Payment]) -> Decimal:
-        """The credits of the payments' lots that a paid change of plan treats by its policy."""
+        """The credits of the payments' lots that the policy of a paid plan change applies to."""
         now = timezone.now()
         return sum(
             (
@@ -114,9 +114,9 @@ class CreditsFulfilment(Fulfilment):
         )
 
     def end_subscription(self, *, subscription: Subscription, key: str) -> None:
-        """Take away what is left of each lot, where ``QUICKSCALE_STRIPE_ENDED_POLICY`` says so.
+        """Take away what is left of each lot, if ``QUICKSCALE_STRIPE_ENDED_POLICY`` says so.
 
-        Bought credits stay, also those that were converted.
+        Bought credits stay, including those that were converted.
         """
         if app_settings.ended_policy != "expire":
             return
@@ -134,7 +134,7 @@ class CreditsFulfilment(Fulfilment):
     def revoke(self, *, payment: Payment, amount: Decimal, key: str, reason: str) -> None:
         """Take credits back from the lots of the payment, the newest first.
 
-        What was spent already is a shortfall, for ``QUICKSCALE_CREDITS_SHORTFALL_POLICY``.
+        What is already spent is a shortfall, for ``QUICKSCALE_CREDITS_SHORTFALL_POLICY``.
         """
         if _taken(payment, key).exists():
             return
@@ -166,12 +166,12 @@ class CreditsFulfilment(Fulfilment):
 
 
 def _follow_policy(payment: Payment, before: list[Payment], paid_share: Decimal) -> None:
-    """Months that have not begun stay: the new plan's credits are what it brings on top of them."""
+    """Apply the policy. Months that have not begun stay: the new plan's credits add to them."""
     policy = app_settings.plan_change_policy
     if policy == "keep":
         return
     now, cap = timezone.now(), app_settings.plan_change_cap
-    kept = _("Kept at the change of plan")
+    kept = _("Kept after a plan change")
     ends = payment.subscription.current_period_end if payment.subscription else None
     for earlier in before:
         for lot in _usable(earlier, now):
@@ -185,11 +185,11 @@ def _follow_policy(payment: Payment, before: list[Payment], paid_share: Decimal)
                 )
             else:
                 key = f"plan_change:{payment.invoice_id}:{lot.pk}"
-                _expire(lot, reason=_("Change of plan"), key=key)
+                _expire(lot, reason=_("Plan change"), key=key)
 
 
 def _expire(lot: CreditLot, *, reason: str, key: str) -> None:
-    """Take all that is left of a lot; what is held stays with its hold."""
+    """Take everything that is left of a lot, except credits on hold."""
     ledger.revoke(
         lot=lot, amount=lot.remaining, reason=reason, policy="write_off", idempotency_key=key
     )
@@ -198,7 +198,7 @@ def _expire(lot: CreditLot, *, reason: str, key: str) -> None:
 def _take_back(
     payment: Payment, before: list[Payment], excess: Decimal, returned: Decimal
 ) -> Decimal:
-    """What has not begun goes first, then what is unspent; the rest is a shortfall.
+    """Take credits that have not begun, then unspent ones; the rest is a shortfall.
 
     Returns:
         how many were taken.
@@ -218,7 +218,7 @@ def _take_back(
                 revoked = ledger.revoke(
                     lot=lot,
                     amount=part,
-                    reason=_("Change of plan"),
+                    reason=_("Plan change"),
                     idempotency_key=f"plan_change:{payment.invoice_id}:{number}",
                 )
                 taken, number = taken - revoked.amount, number + 1
@@ -234,13 +234,13 @@ def _taken(payment: Payment, key: str) -> QuerySet[CreditTransaction]:
 
 
 def _left(lot: CreditLot) -> Decimal:
-    """What a lot brought, less what is gone for good; spent or not."""
+    """What a lot brought, spent or not, less what is gone for good."""
     lost: Decimal = _family(lot).aggregate(lost=Sum(F("lost") + F("owed")))["lost"]
     return max(lot.amount - lost, Decimal(0))
 
 
 def _free(lot: CreditLot) -> Decimal:
-    """What a lot, and what was made of it, has that could be taken now."""
+    """What could be taken now from a lot and the lots that were made from it."""
     free: Decimal = _family(lot).aggregate(free=Sum(F("remaining") - F("held")))["free"]
     return min(free, _left(lot))
 
@@ -254,7 +254,7 @@ def _usable(payment: Payment, now: datetime) -> QuerySet[CreditLot]:
 
 
 def _lots(payment: Payment) -> QuerySet[CreditLot]:
-    """The lots of the payment, and what was transferred of them to another account."""
+    """The lots of the payment, including what was transferred from them to another account."""
     lots = CreditLot.objects.filter(account__owner=payment.owner_id)
     if payment.invoice_id:
         own = lots.filter(source_type="invoice", source_id__startswith=f"{payment.invoice_id}:")

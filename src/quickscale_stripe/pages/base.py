@@ -28,7 +28,8 @@ _CHECKS_OF_A_PENDING_PAYMENT = 10
 
 
 class WaitsForStripeMixin(View):
-    """A view outside the transaction of ``ATOMIC_REQUESTS``, which would lock rows meanwhile."""
+    """A view outside the transaction of ``ATOMIC_REQUESTS``, which would lock rows while
+    waiting."""
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponseBase]:
@@ -36,10 +37,10 @@ class WaitsForStripeMixin(View):
 
 
 class PaymentsMixin(WaitsForStripeMixin, OwnerRequiredMixin):
-    """A page that needs Stripe: says so when payments are off or Stripe doesn't answer.
+    """A page that needs Stripe, and says so if payments are off or Stripe doesn't respond.
 
-    ``back`` names where that page leads. ``may_be_done`` tells that a request whose answer is
-    missing may have been carried out.
+    ``back`` names the URL that this error page leads to. ``may_be_done`` says that a request
+    without a response may have been carried out.
     """
 
     back = "quickscale_stripe:buy_credits"
@@ -55,7 +56,8 @@ class PaymentsMixin(WaitsForStripeMixin, OwnerRequiredMixin):
             return go_to(request, page_url(request, self.back))
         except FulfilmentFailedError as error:
             text = _(
-                "You have paid, and need not pay again. Your credits are late: we have been told."
+                "You have paid and don't need to pay again. "
+                "Your credits are late; we know about it."
             )
             messages.warning(request, text)
             payment = page_url(request, "quickscale_stripe:payment", pk=error.payment.pk)
@@ -71,8 +73,8 @@ class PaymentsMixin(WaitsForStripeMixin, OwnerRequiredMixin):
 
 
 class FormTargetMixin(PaymentsMixin):
-    """What a form is sent to. A visitor who comes without one, by a link or after signing in, is
-    led to the page with the form, which ``back`` names.
+    """The target of a form. It redirects visitors who come without one, by a link or after signing
+    in, to the page with the form, which ``back`` names.
     """
 
     def get(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
@@ -80,14 +82,15 @@ class FormTargetMixin(PaymentsMixin):
 
 
 def go_to(request: HttpRequest, url: str) -> HttpResponse:
-    """Redirect. HTMX can't follow a redirect to another site, so a header tells it to go there."""
+    """Redirect. HTMX can't follow a redirect to another site, so it gets the address in a
+    header."""
     if request.headers.get("HX-Request") == "true":
         return HttpResponse(headers={"HX-Redirect": url})
     return HttpResponseRedirect(url)
 
 
 def absolute_url(request: HttpRequest, setting: str, url_name: str) -> str:
-    """The address that a setting gives, or that of the app's own page."""
+    """The address in a setting, or that of the app's own page."""
     return request.build_absolute_uri(setting or page_url(request, url_name))
 
 

@@ -25,14 +25,14 @@ _SOON = timedelta(days=45)
 class BillingView(WaitsForStripeMixin, OwnerRequiredMixin, PageView):
     """What the next invoice is charged to, and the ways to change it.
 
-    A change that was made on one of Stripe's pages shows as soon as the customer comes back.
+    A change that was made on one of Stripe's pages is shown as soon as the customer comes back.
     """
 
     template_name = "quickscale_stripe/billing.html"
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         if payments_are_on():
-            # While Stripe doesn't answer, the page shows what is known here.
+            # While Stripe doesn't respond, the page shows what is known here.
             with suppress(PaymentsError):
                 self._catch_up()
         customer = self._customer()
@@ -82,5 +82,5 @@ def _return_url(request: HttpRequest) -> str:
 
 
 def _end_of(year: int, month: int) -> date:
-    """The last day on which a card is good."""
+    """The last day on which a card is valid."""
     return date(year + month // 12, month % 12 + 1, 1) - timedelta(days=1)

@@ -69,7 +69,7 @@ class CheckoutView(FormTargetMixin):
 
 @method_decorator(never_cache, name="dispatch")
 class CheckoutDoneView(FragmentMixin, WaitsForStripeMixin, OwnerRequiredMixin, PageView):
-    """Where the buyer comes back to: fulfils the session if the webhook didn't yet."""
+    """The page that the buyer returns to; fulfils the session if the webhook hasn't yet."""
 
     template_name = "quickscale_stripe/checkout_done.html"
     fragment_name = "quickscale_stripe/_checkout_result.html"
@@ -93,7 +93,7 @@ class CheckoutDoneView(FragmentMixin, WaitsForStripeMixin, OwnerRequiredMixin, P
         )
 
     def _payment(self, session_id: str) -> Payment | None:
-        """The owner's payment; ``None`` while Stripe doesn't tell that the session is finished."""
+        """The owner's payment; ``None`` until Stripe reports that the session is finished."""
         known = Payment.objects.for_owner(self.owner).filter(checkout_session_id=session_id)
         if (payment := known.first()) and payment.fulfilled_at:
             return payment
@@ -113,6 +113,6 @@ class CheckoutDoneView(FragmentMixin, WaitsForStripeMixin, OwnerRequiredMixin, P
 
 
 class CheckoutCancelledView(OwnerRequiredMixin, PageView):
-    """Where a buyer who goes back comes to: nothing was charged."""
+    """The page for a buyer who went back without paying."""
 
     template_name = "quickscale_stripe/checkout_cancelled.html"

@@ -8,7 +8,7 @@ from quickscale_stripe.models import Payment
 
 
 class PaymentFilter(django_filters.FilterSet):  # type: ignore[misc]
-    """Filters of the payments page; a value that isn't valid filters nothing."""
+    """Filters for the payments page; an invalid value filters nothing."""
 
     status = django_filters.ChoiceFilter(choices=Payment.Status, empty_label=_("All"))
     kind = django_filters.ChoiceFilter(choices=Payment.Kind, empty_label=_("All"))

@@ -25,13 +25,13 @@ class PriceForm(forms.Form):
 
 
 class ReferenceForm(forms.Form):
-    """``reference`` names what is to be done, so that a double click does it once."""
+    """``reference`` names the request, so that a double click makes it once."""
 
     reference = forms.UUIDField()
 
 
 class PurchaseForm(ReferenceForm, PriceForm):
-    """What to buy."""
+    """The package to buy."""
 
 
 class SignupForm(PurchaseForm):
@@ -45,6 +45,6 @@ class PlanForm(PriceForm):
 
 
 class PlanChangeForm(PlanForm):
-    """The change as it was shown."""
+    """The plan change that was shown."""
 
     token = forms.CharField()

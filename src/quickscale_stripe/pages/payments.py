@@ -1,4 +1,4 @@
-"""What was paid."""
+"""The owner's payments."""
 
 from __future__ import annotations
 

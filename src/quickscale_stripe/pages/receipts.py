@@ -17,7 +17,7 @@ from quickscale_stripe.receipts.receipt import Receipt, receipt_of
 
 
 class ReceiptMixin(OwnerRequiredMixin):
-    """Views of a receipt; only a payment of the owner's that was paid has one."""
+    """Views of a receipt, which only the owner's paid payments have."""
 
     def receipt(self) -> Receipt:
         payments = Payment.objects.for_owner(self.owner).paid().select_related("owner")
@@ -41,7 +41,7 @@ class ReceiptView(ReceiptMixin, PageView):
 
 @method_decorator(never_cache, name="dispatch")
 class ReceiptPdfView(ReceiptMixin):
-    """The receipt as a PDF; without the extra ``pdf`` it leads to the page, to be printed."""
+    """The receipt as a PDF; without the extra ``pdf`` it redirects to the page, for printing."""
 
     http_method_names = ["get"]
 

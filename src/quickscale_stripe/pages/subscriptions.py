@@ -83,7 +83,8 @@ class PlansView(FragmentMixin, SubscriptionMixin, PaymentsMixin, PageView):
 
 
 class SubscribeView(SubscriptionMixin, FormTargetMixin):
-    """Sends a new subscriber to Stripe's page, and one who has a plan to the plan's page."""
+    """Sends a new subscriber to Stripe's page, and one who has a plan to the subscription's
+    page."""
 
     back = "quickscale_stripe:plans"
 
@@ -109,7 +110,7 @@ class SubscribeView(SubscriptionMixin, FormTargetMixin):
 
 
 class SubscriptionView(SubscriptionMixin, PageView):
-    """The subscription, or the last one when it ended, with the payment that is due for it."""
+    """The subscription, or the last one that ended, with its payment that is due."""
 
     template_name = "quickscale_stripe/subscription.html"
 
@@ -128,7 +129,7 @@ class SubscriptionView(SubscriptionMixin, PageView):
 
 
 class ChangePlanView(SubscriptionMixin, PaymentsMixin):
-    """Shows what a change costs and when it comes, and makes it."""
+    """Shows what a change costs and when it takes effect, and makes it."""
 
     http_method_names = ["get", "post"]
     may_be_done = True
@@ -163,13 +164,13 @@ class ChangePlanView(SubscriptionMixin, PaymentsMixin):
         except NotForSaleError:
             return self.to_subscription()
         except PreviewExpiredError:
-            messages.warning(request, _("Please look at the change again: its price may differ."))
+            messages.warning(request, _("Please check the change again: its price may differ."))
             query = urlencode({"price": price.pk})
             return go_to(request, f"{page_url(request, 'quickscale_stripe:change_plan')}?{query}")
         except SubscriptionEndsError:
             return self._keep_first()
         if changed and changed.price == price:
-            messages.success(request, _("Your plan is changed."))
+            messages.success(request, _("Your plan has been changed."))
         elif changed and changed.pending_price == price:
             messages.success(request, _what_comes_when(changed))
         else:
@@ -186,7 +187,7 @@ class ChangePlanView(SubscriptionMixin, PaymentsMixin):
 
 
 def _what_comes_when(subscription: Subscription) -> str:
-    """A change that waits for the end of the period, which charged nothing yet."""
+    """Describe a change that waits for the end of the period and has charged nothing yet."""
     price, next_price = subscription.price, subscription.pending_price
     if not (price and next_price and subscription.pending_at):
         return _("Your plan changes at the end of the period.")
@@ -200,7 +201,7 @@ def _what_comes_when(subscription: Subscription) -> str:
 
 
 class KeepPlanView(SubscriptionMixin, FormTargetMixin):
-    """Drops a change of plan that was to come."""
+    """Drops a scheduled plan change."""
 
     may_be_done = True
 
@@ -212,7 +213,7 @@ class KeepPlanView(SubscriptionMixin, FormTargetMixin):
 
 
 class CancelView(SubscriptionMixin, FormTargetMixin):
-    """Lets the subscription end with the period that is paid."""
+    """Ends the subscription with the paid period."""
 
     may_be_done = True
 
@@ -224,12 +225,12 @@ class CancelView(SubscriptionMixin, FormTargetMixin):
 
 
 class ReactivateView(SubscriptionMixin, FormTargetMixin):
-    """Takes a cancellation back."""
+    """Undoes a cancellation."""
 
     may_be_done = True
 
     def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         if subscription := self.current():
             subscriptions.reactivate(subscription)
-            messages.success(request, _("Your subscription goes on."))
+            messages.success(request, _("Your subscription continues."))
         return self.to_subscription()

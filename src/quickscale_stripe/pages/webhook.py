@@ -26,8 +26,8 @@ _CHECKS_OF_A_PENDING_PAYMENT = 10
 class WebhookView(View):
     """Stripe's endpoint.
 
-    400: not an event of Stripe's; 403: not from ``WEBHOOK_NETWORKS``; 409, 500: Stripe should send
-    it again.
+    It returns 400 for what is not an event from Stripe, 403 for other networks than
+    ``WEBHOOK_NETWORKS``, and 409 or 500 if Stripe should send the event again.
     """
 
     http_method_names = ["post"]
@@ -56,7 +56,7 @@ class WebhookView(View):
 
 
 def _may_send_events(request: HttpRequest) -> bool:
-    """Whether ``WEBHOOK_NETWORKS`` has the client's address; an unknown address is refused."""
+    """Whether ``WEBHOOK_NETWORKS`` contains the client's address; an unknown address is refused."""
     networks = app_settings.webhook_networks
     if not networks:
         return True
@@ -65,6 +65,6 @@ def _may_send_events(request: HttpRequest) -> bool:
 
 
 def _is_too_large(request: HttpRequest, limit: int) -> bool:
-    """By the declared length first, so that a large body isn't even read."""
+    """Check the declared length first, so that a large body isn't even read."""
     declared = request.META.get("CONTENT_LENGTH") or ""
     return (declared.isdecimal() and int(declared) > limit) or len(request.body) > limit

@@ -98,7 +98,7 @@ def _lines(pdf: FPDF, receipt: Receipt) -> None:
         padding=1,
         v_align="TOP",
     ) as table:
-        table.row((_("What"), _("Amount")))
+        table.row((_("Description"), _("Amount")))
         for line in receipt.lines:
             table.row((_described(line), _money(line.amount, receipt)))
         for sum_ in receipt.sums:

@@ -19,9 +19,9 @@ COLUMNS = ["owner", "customer"]
 
 class Command(ReportingCommand):
     help = (
-        "Link customers that Stripe has already to their owners, and mirror their subscriptions: "
-        "those of a CSV file, or those with an owner's email address. What is wrong with one is "
-        "told, and the rest goes on."
+        "Link customers that Stripe already has to their owners, and mirror their subscriptions: "
+        "those in a CSV file, or those with an owner's email address. An error with one is "
+        "reported, and the rest continue."
     )
     has_dry_run = True
 
@@ -35,12 +35,12 @@ class Command(ReportingCommand):
         parser.add_argument(
             "--by-email",
             action="store_true",
-            help="link each owner without a customer to the only one at Stripe with the address",
+            help="link each owner without a customer to the only one at Stripe with their address",
         )
         parser.add_argument(
             "--take-over",
             action="store_true",
-            help="also those with the mark of another database, which no longer exists",
+            help="also take customers with the mark of another database that no longer exists",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -89,7 +89,7 @@ class Command(ReportingCommand):
             raise CommandError(str(error)) from error
         reader = csv.DictReader(text.splitlines())
         if not set(COLUMNS) <= set(reader.fieldnames or ()):
-            raise CommandError(f"{name}: the first line has to name {' and '.join(COLUMNS)}.")
+            raise CommandError(f"{name}: the first line must name {' and '.join(COLUMNS)}.")
         for row in reader:
             owner_name, stripe_id = ((row[column] or "").strip() for column in COLUMNS)
             try:

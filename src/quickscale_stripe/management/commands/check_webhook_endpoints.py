@@ -20,9 +20,9 @@ _LOCAL_HOSTS = [".localhost", "127.0.0.1", "[::1]"]
 
 class Command(ReportingCommand):
     help = (
-        "Ask Stripe for this site's webhook endpoints and tell what is wrong with them: another "
-        "API version than the SDK's, events that are missing, or none that is enabled. Also names "
-        "the account's endpoints that lead elsewhere."
+        "Ask Stripe for this site's webhook endpoints and report what is wrong with them: an API "
+        "version other than the SDK's, missing events, or no enabled endpoint. Also name the "
+        "account's endpoints that lead elsewhere."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -30,7 +30,7 @@ class Command(ReportingCommand):
         parser.add_argument(
             "url",
             nargs="?",
-            help="the endpoint's address; by default all with this site's path and ALLOWED_HOSTS",
+            help="the endpoint's address; by default all with this site's path and hosts",
         )
 
     def handle(self, *args: Any, url: str | None, **options: Any) -> None:

@@ -28,7 +28,7 @@ class Command(ReportingCommand):
         parser.add_argument(
             "--another",
             action="store_true",
-            help="make one beside those that this address has, as for another API version",
+            help="make one even if this address has some, for example for a new API version",
         )
 
     def handle(self, *args: Any, url: str, another: bool, **options: Any) -> None:
@@ -46,26 +46,26 @@ class Command(ReportingCommand):
                 there = [endpoint.id for endpoint in listed if endpoint.url == url]
                 if there and not another:
                     raise CommandError(
-                        f"{url} has an endpoint already: {', '.join(there)}. Its secret is in "
-                        "Stripe's dashboard. With --another, one more is made; delete the old one "
-                        "when the new secret is in use."
+                        f"{url} already has an endpoint: {', '.join(there)}. Its secret is in "
+                        "Stripe's dashboard. --another makes one more; delete the old one when the "
+                        "new secret is in use."
                     )
                 endpoint = client.create(cast("WebhookEndpointCreateParams", params))
         except PaymentsError as error:
             raise CommandError(str(error)) from error
         self.answer(
             {"id": endpoint.id, "url": url, "secret": endpoint.secret},
-            f"Made {endpoint.id} for {len(HANDLERS)} types of event at {url}\n"
+            f"Made {endpoint.id} for {len(HANDLERS)} event types at {url}\n"
             f"Add to the environment:\nSTRIPE_WEBHOOK_SECRET={endpoint.secret}\n"
-            "Until the site runs with it, this endpoint's events are answered 400.",
+            "Until the site uses it, this endpoint's events get the response 400.",
         )
 
     def _complete(self, url: str) -> str:
-        """The address with its last slash; one that isn't the site's webhook gets a warning."""
+        """Return the address with its last slash; warn if it isn't the site's webhook."""
         path, expected = urlsplit(url).path, reverse("stripe_webhook")
         if f"{path}/" == expected:
-            self.note("Added the last slash: the site answers a redirect without it.")
+            self.note("Added the last slash: without it, the site redirects.")
             return f"{url}/"
         if path != expected:
-            self.stderr.write(f"This site's webhook is at {expected}, and not at {path or '/'}.")
+            self.stderr.write(f"This site's webhook is at {expected}, not at {path or '/'}.")
         return url

@@ -15,8 +15,8 @@ from quickscale_stripe.internal.dry_run import dry_run
 
 class Command(ReportingCommand):
     help = (
-        "Drop the payloads of old events, which have personal data; the rows stay. "
-        "reconcile_stripe does it, too."
+        "Drop the payloads of old events, which contain personal data; the rows stay. "
+        "reconcile_stripe does this, too."
     )
     has_dry_run = True
 
@@ -26,7 +26,7 @@ class Command(ReportingCommand):
             "--days",
             type=int,
             default=app_settings.event_retention_days,
-            help="keep those of the last days; by default QUICKSCALE_STRIPE_EVENT_RETENTION_DAYS",
+            help="keep those of this many days; by default QUICKSCALE_STRIPE_EVENT_RETENTION_DAYS",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

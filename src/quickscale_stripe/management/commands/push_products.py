@@ -20,14 +20,16 @@ from quickscale_stripe.internal.dry_run import dry_run
 
 class Command(ReportingCommand):
     help = (
-        "Make Stripe's products and prices as a JSON file says: create, edit, order and archive. "
-        "What is wrong with one is told, and the rest goes on."
+        "Make Stripe's products and prices match a JSON file: create, edit, order and archive. "
+        "An error with one is reported, and the rest continue."
     )
     has_dry_run = True
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("file", help="as export_products writes it; - for the standard input")
+        parser.add_argument(
+            "file", help="a file as export_products writes it; - for standard input"
+        )
         parser.add_argument(
             "--archive",
             action="store_true",

@@ -16,15 +16,18 @@ from quickscale_stripe.exceptions import PaymentsError
 
 class Command(ReportingCommand):
     help = (
-        "Mend what no event told: read sessions, subscriptions, invoices, refunds and disputes of "
-        "the last days from Stripe, then the events that did not come, and report. Also drops old "
-        "payloads. Run it daily. What Stripe doesn't give for now is told, and the rest goes on."
+        "Repair what no event reported: read sessions, subscriptions, invoices, refunds and "
+        "disputes of the last days from Stripe, then the events that did not come. Also drop old "
+        "payloads. Run it daily. What Stripe can't give at the moment is reported, and the rest "
+        "continue."
     )
     has_dry_run = True
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("--days", type=int, default=3, help="how far back; by default 3")
+        parser.add_argument(
+            "--days", type=int, default=3, help="how many days to look back; by default 3"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         since = timezone.now() - timedelta(days=options["days"])
@@ -40,7 +43,7 @@ class Command(ReportingCommand):
             oldest = timezone.now() - timedelta(days=app_settings.event_retention_days)
             inbox.purge(before=oldest)
         errors = sum(bool(difference.error) for difference in found)
-        verb = "would be mended" if options["dry_run"] else "mended"
+        verb = "would be repaired" if options["dry_run"] else "repaired"
         self.answer(
             {
                 "differences": [asdict(difference) for difference in found],

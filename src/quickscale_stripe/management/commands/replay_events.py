@@ -11,8 +11,8 @@ from quickscale_stripe.models import StripeEvent
 
 class Command(ReportingCommand):
     help = (
-        "Process stored events again: those whose time has come (--due, for a periodic job), or "
-        "those that the other options choose, whatever their status."
+        "Process stored events again: those that are due (--due, for a periodic job), or those "
+        "that the other options choose, whatever their status."
     )
     has_dry_run = True
 
@@ -21,7 +21,7 @@ class Command(ReportingCommand):
         parser.add_argument("ids", nargs="*", help="evt_...")
         parser.add_argument("--due", action="store_true", help="never tried, or due for a retry")
         parser.add_argument(
-            "--status", nargs="+", choices=StripeEvent.Status.values, help="those of this status"
+            "--status", nargs="+", choices=StripeEvent.Status.values, help="those with this status"
         )
         parser.add_argument("--type", help="such as invoice.paid")
 
@@ -46,7 +46,7 @@ class Command(ReportingCommand):
         if options["due"]:
             return StripeEvent.objects.due()
         if not (options["ids"] or options["status"] or options["type"]):
-            raise CommandError("Name events, or use --due, --status or --type.")
+            raise CommandError("Give event ids, or use --due, --status or --type.")
         events = StripeEvent.objects.order_by("created_at", "id")
         if options["ids"]:
             events = events.filter(stripe_id__in=options["ids"])

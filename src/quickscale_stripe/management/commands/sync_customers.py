@@ -14,14 +14,14 @@ from quickscale_stripe.exceptions import (
 )
 from quickscale_stripe.models import StripeCustomer
 
-#: The number of unanswered requests in a row after which the rest is not tried.
+#: The number of requests in a row without a response after which the rest is not tried.
 PATIENCE = 5
 
 
 class Command(ReportingCommand):
     help = (
-        "Bring name, address and payment method of every known customer up to date, from Stripe "
-        "and to it. What is wrong with one is told, and the rest goes on."
+        "Update the name, address and payment method of every known customer, here and at "
+        "Stripe. An error with one is reported, and the rest continue."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -44,7 +44,7 @@ class Command(ReportingCommand):
                 is_silent = isinstance(error, StripeUnavailableError)
                 unanswered = unanswered + 1 if is_silent else 0
                 if unanswered == PATIENCE:
-                    raise CommandError(f"Stripe is out of reach. {self._summary()}") from error
+                    raise CommandError(f"Stripe can't be reached. {self._summary()}") from error
             else:
                 unanswered = 0
         names = ("synced", "gone", "failed")
@@ -61,7 +61,7 @@ class Command(ReportingCommand):
             self.counts["synced"] += 1
         else:
             self.counts["gone"] += 1
-            self.note(f"{customer.stripe_id} ({customer.owner}) is gone at Stripe.")
+            self.note(f"{customer.stripe_id} ({customer.owner}) no longer exists at Stripe.")
 
     def _summary(self) -> str:
         count = self.counts

@@ -15,13 +15,15 @@ from quickscale_stripe.models import StripePrice, StripeProduct
 class Command(ReportingCommand):
     help = (
         "Mirror this site's products and prices from Stripe: all, or those that are named. Prices "
-        "whose metadata don't mark them as this site's are left out."
+        "whose metadata doesn't mark them as this site's are left out."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         parser.add_argument(
-            "ids", nargs="*", help="products (with their prices) and price_...; none: all"
+            "ids",
+            nargs="*",
+            help="ids of products, with their prices, and of prices; all by default",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -40,7 +42,9 @@ class Command(ReportingCommand):
         for price in foreign if options["verbosity"] > 1 else ():
             self.note(f"{price.id}: not this site's")
         if foreign:
-            self.note(f"{len(foreign)} prices are not this site's: no credits, no mark.")
+            self.note(
+                f"{len(foreign)} prices are not this site's: they have no credits and no mark."
+            )
         self.answer(
             {
                 "synced": list(rows),
@@ -62,7 +66,7 @@ class Command(ReportingCommand):
             else:
                 row = mirror.sync_with_prices(stripe_id)
             if row is None:
-                raise CommandError(f"Stripe has no {stripe_id}; it is inactive here now.")
+                raise CommandError(f"Stripe has no {stripe_id}; it is now inactive here.")
             yield row
             if isinstance(row, StripeProduct):
                 yield from row.prices.select_related("product")
@@ -71,7 +75,7 @@ class Command(ReportingCommand):
         for problem in metadata.problems(row.metadata_errors):
             told = f"{row.stripe_id} ({row}): {problem}"
             if isinstance(row, StripePrice):
-                until = f"{row.credits} credits count" if row.for_sale else "it isn't sold"
+                until = f"it brings {row.credits} credits" if row.for_sale else "it isn't sold"
                 told = f"{told} Until then {until}."
             self.problems.append(told)
             self.stderr.write(told)

@@ -9,7 +9,7 @@ from quickscale_stripe.billing import movements
 
 
 class Command(ReportingCommand):
-    help = "Check that the MRR movements of each subscription lead to what it brings now."
+    help = "Check that each subscription's MRR movements add up to its current revenue."
 
     def handle(self, *args: Any, **options: Any) -> None:
         problems = list(movements.verify())
@@ -17,7 +17,7 @@ class Command(ReportingCommand):
             self.stderr.write(problem)
         self.answer(
             {"problems": problems},
-            "" if problems else "The movements lead to what the subscriptions bring.",
+            "" if problems else "The movements add up to the subscriptions' revenue.",
         )
         if problems:
             raise CommandError(f"{len(problems)} problems.")
