@@ -1,6 +1,6 @@
 """A stateful stand-in for the part of Stripe that ``quickscale_stripe`` uses.
 
-For development, the demo and tests; a system check refuses it where ``DEBUG`` is off.
+It is for development, the demo and tests; a system check refuses it while ``DEBUG`` is off.
 """
 
 from __future__ import annotations

@@ -1,17 +1,17 @@
-"""What can be charged: docs.stripe.com/currencies."""
+"""The amounts that can be charged: docs.stripe.com/currencies."""
 
 from __future__ import annotations
 
 from quickscale_stripe_sandbox.errors import invalid
 
 #: docs.stripe.com/currencies#minimum-and-maximum-charge-amounts, in minor units. Stripe converts
-#: others into the account's currency, which has a minimum of its own.
+#: others to the account's currency, which has its own minimum.
 _MINIMUM = {
     "aed": 200, "aud": 50, "bgn": 100, "brl": 50, "cad": 50, "chf": 50, "czk": 1500, "dkk": 250,
     "eur": 50, "gbp": 30, "hkd": 400, "huf": 17500, "inr": 50, "jpy": 50, "mxn": 1000, "myr": 200,
     "nok": 300, "nzd": 50, "pln": 200, "ron": 200, "sek": 300, "sgd": 50, "thb": 1000, "usd": 50,
 }  # fmt: skip
-#: docs.stripe.com/currencies#three-decimal and #special-cases: what an amount is a multiple of.
+#: docs.stripe.com/currencies#three-decimal and #special-cases: amounts are multiples of these.
 _STEP = dict.fromkeys(("bhd", "jod", "kwd", "omr", "tnd"), 10) | dict.fromkeys(("isk", "ugx"), 100)
 
 

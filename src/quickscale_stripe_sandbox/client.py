@@ -1,4 +1,4 @@
-"""Reaching the sandbox from the ``stripe`` package within one process."""
+"""Reach the sandbox from the ``stripe`` package within one process."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class SandboxHTTPClient(stripe.HTTPClient):
         target = f"{parts.path}?{parts.query}" if parts.query else parts.path
         body = post_data.encode() if isinstance(post_data, str) else post_data or b""
         answer = respond(self.sandbox, method, target, headers or {}, body)
-        # The SDK looks names up in lower case, as the mapping of a real client allows.
+        # The SDK looks header names up in lower case, as the mapping of a real client allows.
         names = {name.lower(): value for name, value in answer.headers.items()}
         return answer.body.decode(), answer.status, names | answer.headers
 

@@ -14,15 +14,15 @@ class SandboxSettings(AppSettings):
 
     @property
     def path(self) -> str:
-        """The SQLite file that keeps what is at the sandbox, or ``":memory:"`` for one process's
-        memory, as in tests. Default: ``.quickscale/stripe-sandbox.sqlite3`` under ``BASE_DIR``."""
+        """The SQLite file with the sandbox's state, or ``":memory:"`` for one process's memory, as
+        in tests. Default: ``.quickscale/stripe-sandbox.sqlite3`` under ``BASE_DIR``."""
         root = Path(getattr(settings, "BASE_DIR", Path.cwd()))
         default = root / ".quickscale" / "stripe-sandbox.sqlite3"
         return str(self._get("PATH", "") or default)
 
     @property
     def url(self) -> str:
-        """Where a browser reaches the sandbox's pages within the site, without a slash at the end.
+        """The address of the sandbox's pages within the site, without a slash at the end.
         Default: ``"http://127.0.0.1:8000/stripe/sandbox"``."""
         return self._get("URL", "http://127.0.0.1:8000/stripe/sandbox")
 

@@ -25,7 +25,7 @@ from quickscale_stripe_sandbox.errors import ApiError, invalid
 
 _MAX_METADATA = 50
 _REMOVED = {"payment_method_types"}
-#: Parameters that are accepted and change nothing here: how pages look, what a bank is told.
+#: Parameters that are accepted and change nothing here, such as how pages look.
 _HARMLESS = {
     "after_expiration", "automatic_payment_methods", "branding_settings", "consent_collection",
     "custom_text", "invoice_settings", "name_collection", "origin_context",
@@ -55,7 +55,7 @@ class Operation:
 
 
 class _Requestor:
-    """Stands where the SDK's services expect what sends requests, and only notes the route."""
+    """Replaces the part of the SDK that sends requests, and only notes the route."""
 
     def request(self, method: str, url: str, *args: object, **kwargs: object) -> None:
         self.route = (method.upper(), url)
@@ -63,7 +63,8 @@ class _Requestor:
 
 @cache
 def operation(name: str) -> Operation:
-    """The route and parameter type of a service method such as ``checkout.sessions.create``."""
+    """Return the route and parameter type of a service method such as
+    ``checkout.sessions.create``."""
     *services, verb = name.split(".")
     module, factory = import_module("stripe._v1_services"), None
     for service in services:
@@ -79,7 +80,7 @@ def operation(name: str) -> Operation:
         if parameter.kind is inspect.Parameter.POSITIONAL_ONLY
         and parameter.name not in {"self", "params", "options"}
     ]
-    # Some methods take their parameters first and demand them: an empty mapping does for a route.
+    # Some methods require parameters as the first argument; an empty mapping is enough for a route.
     function(factory(requestor), *ids, *([{}] if "params" in parameters else []))  # type: ignore[misc]
     method, url = requestor.route
     return Operation(name, method, url, _params_type(module.__name__, parameters))
@@ -94,7 +95,7 @@ def _params_type(module: str, parameters: typing.Mapping[str, inspect.Parameter]
 
 
 def parse_form(text: str) -> dict[str, Any]:
-    """Nested parameters from Stripe's form encoding: ``items[0][price]=x``, ``expand[]=y``."""
+    """Read nested parameters from Stripe's form encoding: ``items[0][price]=x``, ``expand[]=y``."""
     root: dict[str, Any] = {}
     for key, value in parse_qsl(text, keep_blank_values=True):
         first, *rest = re.findall(r"[^\[\]]+|(?<=\[)(?=\])", key) or [key]
@@ -109,15 +110,15 @@ def parse_form(text: str) -> dict[str, Any]:
 
 
 def without_removed(raw: dict[str, Any]) -> dict[str, Any]:
-    """Parameters without those that only versions before the pinned one know.
+    """Return the parameters without those that only versions before the pinned one know.
 
-    A client that names no version, as Stripe's CLI, speaks the account's, which may be older.
+    A client that names no version, such as Stripe's CLI, uses the account's, which may be older.
     """
     return {key: value for key, value in raw.items() if key not in _REMOVED}
 
 
 def check_params(params_type: type | None, raw: dict[str, Any]) -> dict[str, Any]:
-    """The parameters with their declared types.
+    """Return the parameters with their declared types.
 
     Raises:
         ApiError: unknown, missing, of another type, or outside the declared values.
@@ -131,7 +132,7 @@ def check_params(params_type: type | None, raw: dict[str, Any]) -> dict[str, Any
 
 @cache
 def _declared_params(params_type: Any) -> dict[str, Any]:
-    # Parameters inherit the request options, whose names their own modules don't import.
+    # Parameter types inherit the request options, whose names their own modules don't import.
     names = {**vars(_request_options), "StripeContext": object}
     hints = typing_extensions.get_type_hints(params_type, localns=names)
     options = _request_options.RequestOptions.__annotations__
@@ -164,7 +165,7 @@ def _fields(raw: Any, params_type: Any, name: str) -> dict[str, Any]:
 
 
 def _literals(hint: Any) -> list[Any]:
-    """The values that a hint lists, of all its members."""
+    """The values that a hint and all its members list."""
     if typing.get_origin(hint) is Literal:
         return list(typing.get_args(hint))
     if typing.get_origin(hint) in (Union, UnionType):
@@ -173,7 +174,7 @@ def _literals(hint: Any) -> list[Any]:
 
 
 def _empty(name: str) -> ApiError:
-    """docs.stripe.com/error-codes#parameter-invalid-empty: what is new has nothing to unset."""
+    """docs.stripe.com/error-codes#parameter-invalid-empty: a new object has nothing to unset."""
     return invalid(
         f"You passed an empty string for '{name}'. We assume empty values are an attempt to unset"
         f" a parameter; however '{name}' cannot be unset. You should remove '{name}' from your"
@@ -204,7 +205,7 @@ def _one_of(value: Any, members: tuple[Any, ...], name: str) -> Any:
     literals = [choice for member in members for choice in _literals(member)]
     if isinstance(value, str) and value in literals:
         return value
-    # "Literal[...] | str" is how the SDK writes an enum that may grow: today it has these values.
+    # The SDK writes an enum that may grow as "Literal[...] | str". Today it has these values.
     closed = any(literals)
     others = [
         member
@@ -287,9 +288,10 @@ def _scalar(value: Any, hint: Any, name: str) -> Any:
 
 
 class Params(dict[str, Any]):
-    """Checked parameters that note which of them an operation has looked at.
+    """Checked parameters that note which of them an operation has read.
 
-    What it has not looked at it can't have obeyed: the sandbox refuses rather than ignores it.
+    An operation can't obey a parameter that it didn't read. The sandbox refuses such a parameter
+    instead of ignoring it.
     """
 
     def __init__(self, values: dict[str, Any]) -> None:
@@ -314,7 +316,7 @@ class Params(dict[str, Any]):
 
     def check_read(self) -> None:
         """Raises:
-        ApiError: a parameter was not looked at, and isn't one that changes looks only.
+        ApiError: a parameter was not read, and isn't one that only changes how pages look.
         """
         for name in sorted(self.keys() - self.read - _HARMLESS):
             raise invalid(f"Stripe knows {name}, but the sandbox doesn't yet.", name)

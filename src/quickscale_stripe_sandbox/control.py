@@ -1,4 +1,4 @@
-"""The control page at ``/_sandbox/`` and the same as JSON, for tests in other processes."""
+"""The control page at ``/_sandbox/``, also as JSON for tests in other processes."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 _SHOWN = 50
 _MODES = {
-    "after": "After the answer",
-    "first": "Before the answer",
+    "after": "After the response",
+    "first": "Before the response",
     "hold": "Not until released",
 }
 
@@ -122,7 +122,7 @@ _ACTIONS: dict[str, Callable[[Sandbox, Object], Object | None]] = {
 def _act(sandbox: Sandbox, request: Request, name: str) -> SandboxResponse:
     action = _ACTIONS.get(name)
     if action is None:
-        return answer_json({"error": f"No action {name!r}; there are {', '.join(_ACTIONS)}."}, 404)
+        return answer_json({"error": f"No action {name!r}; use one of {', '.join(_ACTIONS)}."}, 404)
     try:
         result = action(sandbox, request.form)
     except (ApiError, KeyError, ValueError) as error:

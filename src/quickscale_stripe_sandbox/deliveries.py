@@ -1,4 +1,4 @@
-"""Sending events to webhook endpoints: signed, retried, and in whatever order one asks for."""
+"""Send events to webhook endpoints: signed, retried, and in any order that a test asks for."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from quickscale_stripe_sandbox.store import Store
 from quickscale_stripe_sandbox.thin import notification
 from quickscale_stripe_sandbox.world import public
 
-#: Sends a body to an address with headers and gives the status and the answer's text.
+#: Sends a body to an address with headers, and returns the response's status and text.
 Transport: TypeAlias = Callable[[str, dict[str, str], bytes], tuple[int, str]]
 
-#: Seconds to the next try after each failure; after the last, the delivery has failed.
+#: Seconds until the next try after each failure; after the last, the delivery has failed.
 RETRY_AFTER = (5, 30, 300)
 _LEASE = 60
 
@@ -42,7 +42,7 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
 
 
 def deliver_due(store: Store, transport: Transport = send_over_http) -> int:
-    """Send all that is due, oldest first; returns how many were tried."""
+    """Send all deliveries that are due, oldest first; return how many were tried."""
     count = 0
     while delivery := _claim(store):
         status, answer = _send(delivery, transport)
@@ -52,7 +52,7 @@ def deliver_due(store: Store, transport: Transport = send_over_http) -> int:
 
 
 def _claim(store: Store) -> dict[str, Any] | None:
-    """Take one delivery for this process; a process that died gives it up after the lease."""
+    """Take one delivery for this process; a process that died loses it after the lease."""
     with store.transaction() as rows:
         now = time.time()
         row = rows.execute(
@@ -82,7 +82,7 @@ def _claim(store: Store) -> dict[str, Any] | None:
 def _send(delivery: dict[str, Any], transport: Transport) -> tuple[int, str]:
     if delivery.get("gone"):
         return 0, ""
-    # Signed with the real time: the receiver compares it with its own clock.
+    # The signature has the real time, which the receiver compares with its own clock.
     signature = WebhookSignature.generate_signature_header(delivery["body"], delivery["secret"])
     headers = {
         "Content-Type": "application/json; charset=utf-8",

@@ -1,4 +1,4 @@
-"""The sandbox itself: its API, and the handles that tests and the pages use."""
+"""The sandbox itself: its API, and the methods that tests and the pages use."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from quickscale_stripe_sandbox.world import API_VERSION, Object, World, public, 
 
 
 class Sandbox:
-    """A stand-in for one Stripe account, kept in the SQLite file ``path``.
+    """A stand-in for one Stripe account, stored in the SQLite file ``path``.
 
     Args:
-        path: several processes may use one file; ``":memory:"`` is for this process alone.
-        base_url: where a browser reaches the hosted pages, when a request doesn't tell.
-        transport: how webhooks are sent; by HTTP when not given.
-        background: whether a thread delivers webhooks and runs the clock on its own. Without
-            it, :meth:`deliver` does when it is called.
+        path: several processes may share a file; ``":memory:"`` is for this process only.
+        base_url: the address of the hosted pages, if a request doesn't give it.
+        transport: sends webhooks; by default by HTTP.
+        background: whether a thread delivers webhooks and runs the clock. Without it,
+            :meth:`deliver` does both when it is called.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Sandbox:
             raise ApiError(f"Invalid API Key provided: {credentials[:8]}****", status=401)
 
     def _once(self, world: World, key: str, path: str, raw: Object) -> tuple[int, str, str]:
-        """The answer to a request with a key, and the id of the request that was run for it.
+        """Return the response to a request with a key, and the id of the request that ran for it.
 
         docs.stripe.com/api/idempotent_requests: a refused request isn't remembered.
         """
@@ -136,7 +136,7 @@ class Sandbox:
     def world(
         self, base_url: str | None = None, *, request: str | None = None, key: str | None = None
     ) -> Iterator[World]:
-        """One transaction on the account; what is due by the clock has been done before it."""
+        """Open a transaction on the account, after running the tasks that are due."""
         base_url = base_url or self.base_url
         with self.store.transaction() as rows:
             World(rows, base_url).tick()
@@ -147,7 +147,7 @@ class Sandbox:
             self.deliver()
         self._nudge()
 
-    # Handles for tests and the control page
+    # Methods for tests and the control page
 
     def pay(
         self,
@@ -158,14 +158,14 @@ class Sandbox:
         name: str | None = "Sam Buyer",
         base_url: str | None = None,
     ) -> checkout.Step:
-        """Do what a person does on the hosted page.
+        """Pay as a person does on the hosted page.
 
         Args:
             method: ``card``, ``declined``, ``insufficient_funds``, ``authenticate``,
                 ``bank_success``, ``bank_failure`` or ``renewal_declined``.
 
         Returns:
-            the address to go to next, or the error that the page shows.
+            the address to go to next, or the error that the page shows
         """
         chosen = find_method(method)
         if chosen is None:
@@ -175,9 +175,9 @@ class Sandbox:
             return checkout.pay(world, session, chosen, email=email, name=name)
 
     def enter_code(self, session_id: str, code: str) -> str:
-        """Type a promotion code on the hosted page; returns the error that it shows, or "".
+        """Type a promotion code on the hosted page; return the error that it shows, or "".
 
-        An empty code takes the discount off.
+        An empty code removes the discount.
         """
         try:
             with self.world() as world:
@@ -189,18 +189,18 @@ class Sandbox:
     def answer_bank(
         self, intent_id: str, *, approved: bool, base_url: str | None = None
     ) -> checkout.Step:
-        """Do what a person does on the bank's page of 3-D Secure."""
+        """Answer as a person does on the bank's 3-D Secure page."""
         with self.world(base_url) as world:
             intent = world.get("payment_intent", intent_id)
             return checkout.answer_bank(world, intent, approved=approved)
 
     def settle(self, intent_id: str) -> None:
-        """Let the bank answer to a debit at once."""
+        """Let the bank respond to a debit at once."""
         with self.world() as world:
             payments.settle(world, intent_id)
 
     def refund(self, charge_id: str, *, amount: int | None = None) -> str:
-        """Refund a charge, or a part of it in minor units, as by Stripe's dashboard."""
+        """Refund a charge, or a part of it in minor units, as Stripe's dashboard does."""
         params = {"charge": charge_id} | ({} if amount is None else {"amount": amount})
         with self.world() as world:
             return str(refunds.create(world, params)["id"])
@@ -211,9 +211,9 @@ class Sandbox:
             refunds.fail(world, world.get("refund", refund_id))
 
     def dispute(self, charge_id: str, *, amount: int | None = None, inquiry: bool = False) -> str:
-        """Let a buyer's bank dispute a charge; an inquiry moves no money. Returns the id.
+        """Let a buyer's bank dispute a charge; an inquiry moves no money. Return the id.
 
-        ``amount`` is in minor units; what isn't refunded yet when not given.
+        ``amount`` is in minor units; by default what isn't refunded yet.
         """
         with self.world() as world:
             charge = world.get("charge", charge_id)
@@ -221,22 +221,22 @@ class Sandbox:
         return str(opened["id"])
 
     def close_dispute(self, dispute_id: str, *, won: bool) -> None:
-        """Let the bank decide."""
+        """Let the bank decide a dispute."""
         with self.world() as world:
             refunds.close_dispute(world, world.get("dispute", dispute_id), won=won)
 
     def reopen_dispute(self, dispute_id: str) -> None:
-        """Let the bank appeal against a dispute that was won."""
+        """Let the bank appeal a dispute that was won."""
         with self.world() as world:
             refunds.reopen_dispute(world, world.get("dispute", dispute_id))
 
     def seed(self) -> bool:
-        """Make a small catalogue, unless there is one; tells whether it did."""
+        """Make a small catalogue, unless there is one; return whether it did."""
         with self.world() as world:
             return seed.seed(world)
 
     def advance(self, *, days: int = 0, seconds: int = 0) -> None:
-        """Put the clock forward; renewals, settlements and expiries on the way happen."""
+        """Move the clock forward; renewals, settlements and expiries on the way happen."""
         with self.world() as world:
             world.advance(days * 86400 + seconds)
 
@@ -248,9 +248,10 @@ class Sandbox:
         events: tuple[str, ...] = ("*",),
         thin: bool = False,
     ) -> str:
-        """Register a webhook endpoint, or the one at this address anew; returns its secret.
+        """Register a webhook endpoint, or replace the one at this address; return its secret.
 
-        A ``thin`` one gets notifications that only name the object, beside any other endpoint.
+        A ``thin`` endpoint gets notifications that only name the object, in addition to any other
+        endpoint.
         """
         with self.world() as world:
             for endpoint in world.all("webhook_endpoint", url=url, _thin=thin):
@@ -259,9 +260,9 @@ class Sandbox:
         return str(created["secret"])
 
     def forward_to(self, url: str, *, secret: str | None = None) -> str:
-        """Register the webhook of a site that is being served; returns its secret.
+        """Register the webhook of a running site; return its secret.
 
-        Only the last one counts: the endpoint of an earlier run, at another port, is let go.
+        This removes the endpoint of an earlier run at another port.
         """
         with self.world() as world:
             for endpoint in world.all("webhook_endpoint", _forwarded=True):
@@ -279,19 +280,19 @@ class Sandbox:
         copies: int = 1,
         delay: float = 0,
     ) -> None:
-        """How events that happen from now on are delivered.
+        """Set how future events are delivered.
 
         Args:
-            when: after the answer to the request that caused them, before it, or not until
+            when: after the response to the request that caused them, before it, or not until
                 :meth:`release`.
-            copies: how often each is delivered.
+            copies: how often to deliver each.
             delay: seconds to wait.
         """
         with self.store.transaction() as rows:
             rows.set("delivery", {"when": when, "copies": copies, "delay": delay})
 
     def release(self, *, backwards: bool = False) -> None:
-        """Let go of the events that are held, in their order or the other way round."""
+        """Release the events that are held, in their order or in reverse."""
         order = "DESC" if backwards else "ASC"
         with self.store.transaction() as rows:
             held = rows.execute(
@@ -306,7 +307,7 @@ class Sandbox:
         self._nudge()
 
     def resend(self, event_id: str) -> None:
-        """Deliver an event once more to each endpoint that it went to."""
+        """Deliver an event again to each endpoint that it went to."""
         with self.store.transaction() as rows:
             rows.execute(
                 "INSERT INTO delivery (event, endpoint, state, at)"
@@ -316,11 +317,11 @@ class Sandbox:
         self._nudge()
 
     def deliver(self, transport: deliveries.Transport | None = None) -> int:
-        """Send now what is due to the endpoints; returns how many deliveries were tried."""
+        """Send the deliveries that are due now; return how many were tried."""
         return deliveries.deliver_due(self.store, transport or self.transport)
 
     def events(self, *types: str) -> list[Object]:
-        """What has happened, oldest first; of these types only, when some are given."""
+        """The events so far, oldest first; only those of ``types`` if any are given."""
         with self.store.transaction() as rows:
             found = reversed(rows.of_kind("event"))
             return [public(event) for event in found if not types or event["type"] in types]
@@ -349,7 +350,7 @@ class Sandbox:
             self.deliver()
 
     def close(self) -> None:
-        """End the background thread and let go of the file."""
+        """End the background thread and close the file."""
         self._stopped = True
         self._wake.set()
         if self._worker:

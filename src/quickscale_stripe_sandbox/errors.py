@@ -1,4 +1,4 @@
-"""Stripe's error answers."""
+"""Stripe's error responses."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Any
 
 
 class ApiError(Exception):
-    """An answer with an ``error`` object, as https://docs.stripe.com/api/errors describes it.
+    """A response with an ``error`` object, as https://docs.stripe.com/api/errors describes it.
 
-    ``keep`` tells whether what the request wrote so far stays written and whether the answer is
-    remembered for its idempotency key: true for a declined payment, false for a refused request.
+    ``keep`` says whether to keep what the request wrote so far, and to remember the response for
+    its idempotency key: true for a declined payment, false for a refused request.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ def invalid(message: str, param: str | None = None, code: str | None = None) -> 
 
 
 def missing(noun: str, object_id: str, param: str = "id") -> ApiError:
-    """A 404 for an id that doesn't exist, a 400 when it came as a parameter of another object."""
+    """A 404 for an id that doesn't exist, or a 400 if it came as a parameter of another object."""
     return ApiError(
         f"No such {noun}: '{object_id}'",
         status=404 if param == "id" else 400,

@@ -1,4 +1,4 @@
-"""One HTTP request to the sandbox: the API answers it, or a page."""
+"""One HTTP request to the sandbox, which the API or a page answers."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ def respond(
     """Answer a request.
 
     Args:
-        target: path and query, from the sandbox's root on.
-        base_url: where this request reached the sandbox, without a slash at its end.
+        target: path and query, relative to the sandbox's root.
+        base_url: the address at which this request reached the sandbox, without a slash at its
+            end.
     """
     path, _, query = target.partition("?")
     names = {name.lower(): value for name, value in headers.items()}

@@ -1,4 +1,4 @@
-"""The payment methods one can test with, and what comes of paying with each."""
+"""The test payment methods, and what happens when somebody pays with each."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Method:
     """``outcome`` is ``succeed``, ``authenticate``, ``settle`` or ``bounce`` (a debit that is
-    confirmed or refused some time later), ``succeed_once``, ``dispute``
-    or ``inquiry`` (paid, and then the bank asks), or the code of a decline. ``modes``
-    are those of Checkout whose page offers it.
+    confirmed or refused later), ``succeed_once``, ``dispute`` or ``inquiry`` (paid, and then
+    the bank asks), or the code of a decline. ``modes`` are the Checkout modes that offer it.
     """
 
     name: str
@@ -103,10 +102,10 @@ _BY_TOKEN = {method.token: method for method in METHODS} | {
 
 
 def find_token(token: str) -> Method | None:
-    """By Stripe's test token, such as ``pm_card_visa``."""
+    """Find a method by Stripe's test token, such as ``pm_card_visa``."""
     return _BY_TOKEN.get(token)
 
 
 def find_method(name: str) -> Method | None:
-    """By the payment page's name (``card``) or Stripe's test token (``pm_card_visa``)."""
+    """Find a method by its name on the page (``card``) or by its test token (``pm_card_visa``)."""
     return _BY_NAME.get(name) or _BY_TOKEN.get(name)

@@ -95,7 +95,7 @@ def _payment_form(
 
 def _closed(request: Request, session: Object) -> SandboxResponse:
     if session["status"] == "complete":
-        heading, text = "You're all done here", "This payment page has done its work."
+        heading, text = "You're all done here", "This payment page is no longer needed."
         link, link_text = success_url(session), f"Continue to {brand_name()}"
     else:
         heading, text = "This page has expired", "Go back and start again."
@@ -174,7 +174,9 @@ def bank_page(sandbox: Sandbox, request: Request, intent_id: str) -> SandboxResp
             return _payment_form(sandbox, request, session["id"], step.error)
         return message(request, 200, "The payment failed", step.error)
     if intent["status"] != "requires_action":
-        return message(request, 200, "Nothing to approve", "The bank has had its answer.")
+        return message(
+            request, 200, "Nothing to approve", "The bank has already received an answer."
+        )
     return render.page(
         request,
         "bank",

@@ -1,4 +1,4 @@
-"""Billing periods: months of different lengths, counted from the day a subscription began."""
+"""Billing periods: months of different lengths, counted from the day that a subscription began."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 
 def shift(timestamp: int, interval: str, count: int) -> int:
-    """``count`` intervals later: ``day``, ``week``, ``month`` or ``year``.
+    """Return the time ``count`` intervals later: ``day``, ``week``, ``month`` or ``year``.
 
     A day that the month doesn't have becomes its last day, as docs.stripe.com/billing says.
     """
@@ -22,7 +22,8 @@ def shift(timestamp: int, interval: str, count: int) -> int:
 
 
 def next_end(anchor: int, after: int, interval: str, count: int) -> int:
-    """The first end of a period after a time; each is whole intervals from the anchor."""
+    """The first end of a period after a time; each is a whole number of intervals from the
+    anchor."""
     number = 1
     while (end := shift(anchor, interval, number * count)) <= after:
         number += 1

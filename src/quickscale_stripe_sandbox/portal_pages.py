@@ -64,7 +64,7 @@ def _act(world: World, customer_id: str, form: Object) -> None:
     elif action == "method":
         method = find_method(form.get("method", ""))
         if method is None:
-            raise ValueError("There is no such payment method.")
+            raise ValueError("This payment method does not exist.")
         portal.save_method(world, customer_id, method)
     elif action == "details":
         portal.save_details(world, customer_id, form)
@@ -97,7 +97,7 @@ def _shown_subscription(world: World, subscription: Object) -> Object:
 
 
 def _details(customer: Object) -> list[tuple[str, str, str, str, str]]:
-    """The form of the billing details: name, label, kind, what the browser fills in, and value."""
+    """The fields of the billing details: name, label, type, autocomplete token and value."""
     address = customer["address"] or {}
     return [
         ("name", "Name", "text", "name", customer["name"] or ""),
@@ -146,7 +146,7 @@ def invoice_page(sandbox: Sandbox, request: Request, invoice_id: str) -> Sandbox
         if request.method == "POST":
             method = find_method(request.form.get("method", "card"))
             if method is None:
-                raise ValueError("There is no such payment method.")
+                raise ValueError("This payment method does not exist.")
             saved = payment_methods.new_method(world, method, email=invoice["customer_email"])
             payment_methods.attach(world, saved, invoice["customer"])
             invoice = invoices.charge(world, invoice, saved, off_session=False)

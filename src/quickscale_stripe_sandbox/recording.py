@@ -1,4 +1,4 @@
-"""Holding a site's own calls of Stripe against what the SDK declares, in tests."""
+"""Check a site's own calls to Stripe against what the SDK declares, in tests."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from quickscale_stripe_sandbox.client import SandboxHTTPClient
 from quickscale_stripe_sandbox.engine import Sandbox
 from quickscale_stripe_sandbox.world import API_VERSION
 
-#: POSTs that make or move money, or a promise of it; each needs a key of the caller's own.
+#: POSTs that move money or promise to; each needs an idempotency key from the caller.
 MONEY = re.compile(
     r"/v1/(charges|checkout/sessions|invoices(/[^/]+/pay)?|payment_intents(/[^/]+/confirm)?"
     r"|refunds|subscription_schedules(/[^/]+)?|subscriptions(/[^/]+)?)"
 )
-# What the SDK makes up when the caller gives no key: another one for each call.
+# The keys that the SDK invents when the caller gives none: a new one for each call.
 _RANDOM_KEY = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """A request and the status of its answer; ``params`` are as :func:`parse_form` gives them."""
+    """A request and the status of its response; ``params`` are as :func:`parse_form` gives them."""
 
     method: str
     path: str
@@ -38,11 +38,11 @@ class Recorded:
 
 
 class RecordingHTTPClient(SandboxHTTPClient):
-    """Notes every request in ``requests``, and refuses those that no site should send.
+    """Records every request in ``requests``, and refuses those that no site should send.
 
     Raises:
-        AssertionError: another API version than the SDK's; a money POST without an idempotency
-            key of its own; parameters that the SDK doesn't declare; an answer with such fields.
+        AssertionError: the API version isn't the SDK's, a money POST has no idempotency key of its
+            own, or the SDK doesn't declare a parameter or a field of the response.
     """
 
     def __init__(self, sandbox: Sandbox) -> None:
@@ -87,13 +87,13 @@ def _expect(holds: bool, complaint: str) -> None:
 
 @contextmanager
 def strict_reads() -> Iterator[None]:
-    """Let every read of a field that the object's class doesn't declare fail.
+    """Make reading a field that the object's class doesn't declare fail.
 
-    A sample object may still carry a field that the API has dropped; code that reads it works in
+    A sample object may still have a field that the API has dropped. Code that reads it works in
     tests and breaks with Stripe.
 
     Raises:
-        AssertionError: within the block, at such a read.
+        AssertionError: within the block, on such a read.
     """
     read, contains = StripeObject.__getitem__, StripeObject.__contains__
 

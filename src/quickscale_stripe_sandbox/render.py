@@ -1,4 +1,4 @@
-"""Making HTML, with a policy that lets a page load nothing but its own style sheet."""
+"""Make HTML, with a policy that lets a page load nothing but its own style sheet and images."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def page(
     """Render a template.
 
     Args:
-        leads_to: an address at which a form of the page may end after redirects.
+        leads_to: an address that a form of the page may redirect to.
     """
     with translation.override("en"):
         text = (

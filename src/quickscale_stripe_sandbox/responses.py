@@ -1,4 +1,4 @@
-"""Requests to the sandbox and its answers, whatever carries them."""
+"""Requests to the sandbox and its responses, independent of the transport."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 
 @dataclass(frozen=True)
 class SandboxResponse:
-    """What an adapter sends on."""
+    """A response for an adapter to send."""
 
     status: int
     headers: dict[str, str] = field(default_factory=dict)
@@ -22,7 +22,7 @@ class SandboxResponse:
 class Request:
     """One HTTP request. Header names are in lower case.
 
-    ``base`` is the address that the sandbox was reached at, without a slash at its end.
+    ``base`` is the address at which the sandbox was reached, without a slash at its end.
     """
 
     method: str
@@ -38,7 +38,7 @@ class Request:
 
     @cached_property
     def form(self) -> dict[str, Any]:
-        """The body's values, from a form or a JSON object; empty when it is neither."""
+        """The body's values, from a form or a JSON object; empty if it is neither."""
         text = self.body.decode(errors="replace")
         if not self.is_json:
             return dict(parse_qsl(text, keep_blank_values=True))

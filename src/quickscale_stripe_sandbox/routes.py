@@ -1,4 +1,4 @@
-"""Which function serves which operation of the API."""
+"""The functions that serve the API's operations."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from quickscale_stripe_sandbox import contract
 
-#: Gets the world, the checked parameters and the ids in the address; gives the answer's object.
+#: Gets the world, the checked parameters and the ids in the address; returns the object to send.
 Handler: TypeAlias = Callable[..., dict[str, Any]]
 
 _MODULES = (
@@ -39,7 +39,7 @@ def operations() -> dict[str, Handler]:
 @cache
 def _table() -> list[tuple[contract.Operation, Handler]]:
     table = [(contract.operation(name), handler) for name, handler in operations().items()]
-    # A fixed word in an address goes before an id in the same place.
+    # A fixed word in an address has priority over an id in the same place.
     return sorted(table, key=lambda entry: entry[0].placeholders)
 
 

@@ -1,4 +1,4 @@
-"""A small catalogue to begin with."""
+"""A small catalogue to start with."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from quickscale_stripe_sandbox.world import World
 _PACKS = [
     ("Starter pack", "To try things out.", 100, 900),
     ("Studio pack", "For regular work.", 500, 3900),
-    ("Workshop pack", "The best price for a credit.", 2000, 12900),
+    ("Workshop pack", "The best price per credit.", 2000, 12900),
 ]
 _PLANS = [
     ("Basic plan", "Credits every month for one person.", 300, 1900, ["All services"]),
     (
         "Pro plan",
-        "More credits, at a lower price for each.",
+        "More credits at a lower price per credit.",
         1000,
         4900,
         ["All services", "Priority support"],
@@ -28,10 +28,9 @@ _MONTHS_PAID_A_YEAR = 10
 def seed(world: World) -> bool:
     """Make three credit packages, two plans and a promotion code, unless there are products.
 
-    The customer portal's settings are saved, too. Returns whether it made products. The code is
-    ``WELCOME``, for 10 % off one payment.
-    Metadata are those that ``quickscale_stripe`` reads: ``credits``, ``credits_interval`` and
-    ``display_order``.
+    This also saves the customer portal's settings, and returns whether it made products. The code
+    is ``WELCOME``, for 10 % off one payment. The metadata is what ``quickscale_stripe`` reads:
+    ``credits``, ``credits_interval`` and ``display_order``.
     """
     save_default_configuration(world)
     if world.all("product"):

@@ -1,4 +1,4 @@
-"""The sandbox as a server of its own, whose origin is not the site's, as Stripe's isn't."""
+"""The sandbox as a separate server. Like Stripe's, its origin is not the site's."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class _Server(ThreadingMixIn, WSGIServer):
 
 class _QuietHandler(WSGIRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the parent's name
-        """Requests are shown by the control page."""
+        """Log nothing; the control page shows the requests."""
 
 
 def application(
     sandbox: Sandbox, environ: WSGIEnvironment, start: StartResponse
 ) -> Iterable[bytes]:
-    """Answer a request over WSGI; only names of this machine are answered to."""
+    """Answer a request over WSGI; only host names of this machine are accepted."""
     host = environ.get("HTTP_HOST", "")
     if host.rpartition(":")[0] not in {HOST, "localhost"}:
         start("421 Misdirected Request", [("Content-Length", "0")])
@@ -56,9 +56,9 @@ def application(
 
 
 def make_sandbox_server(sandbox: Sandbox, port: int) -> WSGIServer:
-    """A server on 127.0.0.1 that answers each request in a thread; call ``serve_forever()``.
+    """Make a server on 127.0.0.1 that answers each request in a thread; call ``serve_forever()``.
 
-    Port 0 takes a free one; ``server_port`` tells which.
+    Port 0 takes a free port; ``server_port`` says which.
     """
     server = make_server(
         HOST,

@@ -1,4 +1,4 @@
-"""What the classes of the installed ``stripe`` package declare about answers."""
+"""What the classes of the installed ``stripe`` package declare about responses."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stripe import StripeObject
 from stripe._object_classes import get_object_class
 from stripe._stripe_object import UntypedStripeObject
 
-#: Declared, but in an answer only when the request expands them or when they apply.
+#: Declared fields that are in a response only if the request expands them or if they apply.
 ABSENT = {
     "charge": {
         "authorization_code", "level3", "presentment_details", "radar_options", "refunds",
@@ -49,9 +49,9 @@ ABSENT = {
     "subscription_item": {"billed_until", "current_trial"},
     "webhook_endpoint": {"secret"},
 }  # fmt: skip
-#: Never in an answer of an object that exists.
+#: Fields that are never in a response about an object that exists.
 _NEVER = {"deleted"}
-#: Objects with one field for each of many types, of which only the own one is there.
+#: Objects with one field for each of many types, of which only their own is present.
 _NULLABLE = {"payment_method": {"allow_redisplay", "customer", "customer_account"}}
 
 
@@ -68,7 +68,7 @@ def fields_of_class(cls: Any) -> dict[str, bool]:
 
 @cache
 def _mappings(cls: Any) -> set[str]:
-    """The fields of a class that hold objects by keys of no fixed name, such as currencies."""
+    """The fields of a class that map keys without fixed names, such as currencies, to objects."""
     hints = getattr(cls, "__annotations__", {})
     return {
         key
@@ -85,7 +85,7 @@ def declared_fields(kind: str) -> dict[str, bool]:
 
 
 def complete(values: dict[str, Any]) -> dict[str, Any]:
-    """An answer's object with null for each declared field that it doesn't give.
+    """Return a response's object, with null for each declared field that it doesn't give.
 
     Raises:
         AssertionError: a field that Stripe always fills is not given.
@@ -103,7 +103,7 @@ def complete(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def undeclared(answer: Any) -> Iterator[str]:
-    """The dotted paths of all fields in an answer that the SDK's classes don't declare."""
+    """The dotted paths of all fields in a response that the SDK's classes don't declare."""
     yield from _undeclared(answer, None, "")
 
 

@@ -13,7 +13,7 @@ from quickscale_stripe_sandbox.engine import Sandbox
 
 
 def get_sandbox() -> Sandbox:
-    """The site's sandbox; the same one while the settings stay the same.
+    """Return the site's sandbox; the same one while the settings stay the same.
 
     Raises:
         ImproperlyConfigured: ``DEBUG`` is off, and the path isn't ``":memory:"``, as in tests.
@@ -31,5 +31,5 @@ def http_client() -> SandboxHTTPClient:
 
 @lru_cache(maxsize=1)
 def _sandbox(path: str, url: str) -> Sandbox:
-    # What is in memory belongs to tests, which deliver webhooks when they want to.
+    # A sandbox in memory is for tests, which deliver webhooks when they want to.
     return Sandbox(path, base_url=url, background=path != ":memory:")

@@ -1,6 +1,6 @@
-"""Where the sandbox keeps its state: one SQLite file that several processes may share.
+"""The sandbox's state: one SQLite file that several processes may share.
 
-It is a database of its own, as Stripe's is: when the site rolls back, Stripe remembers.
+Like Stripe's database it is separate from the site's: when the site rolls back, Stripe remembers.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 
 
 class Store:
-    """A SQLite database at ``path``, or one in memory for this process alone (``":memory:"``)."""
+    """A SQLite database at ``path``, or one in memory for this process only (``":memory:"``)."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = str(path)
@@ -61,7 +61,7 @@ class Store:
         self._shared: sqlite3.Connection | None = None
         if self.path == ":memory:":
             self._shared = self._connect()
-            # The site's sandbox lives until its settings change, and nobody closes it then.
+            # The site's sandbox lives until its settings change, and then nobody closes it.
             weakref.finalize(self, self._shared.close)
         else:
             make_data_folder(Path(self.path).parent)
@@ -80,7 +80,7 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[Rows]:
-        """All or nothing, one at a time over all threads and processes."""
+        """Open a transaction. Only one runs at a time, across all threads and processes."""
         with self._lock:
             connection = self._shared or self._connect()
             try:
@@ -136,7 +136,7 @@ class Rows:
     def set(self, name: str, value: Any) -> None:
         self.execute("INSERT OR REPLACE INTO setting VALUES (?, ?)", [name, json.dumps(value)])
 
-    # what is to happen at a time of the sandbox's clock
+    # tasks for a time of the sandbox's clock
 
     def schedule(self, at: int, task: str, object_id: str) -> None:
         self.execute(
@@ -155,7 +155,7 @@ class Rows:
             self.execute("DELETE FROM due WHERE seq = ?", [row["seq"]])
         return row
 
-    # answers that idempotency keys remember
+    # responses that idempotency keys remember
 
     def remembered(self, key: str) -> sqlite3.Row | None:
         row: sqlite3.Row | None = self.execute(

@@ -1,4 +1,4 @@
-"""Thin events: notifications that only name the object, which Stripe has of v1 resources too."""
+"""Thin events: notifications that only name the object, which Stripe also has for v1 resources."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from quickscale_stripe_sandbox.errors import missing
 from quickscale_stripe_sandbox.world import Object, World
 
 _PREFIX = "evt_thin_"
-#: Kinds whose service isn't simply their plural.
+#: Kinds whose service name isn't just their plural.
 _SERVICES = {"invoiceitem": "invoice_items"}
 
 
 def notification(event: Object) -> Object:
-    """What a thin endpoint is sent of a snapshot event."""
+    """The notification that a thin endpoint gets for a snapshot event."""
     value = event["data"]["object"]
     result: Object = {
         "id": _PREFIX + event["id"].removeprefix("evt_"),
@@ -46,7 +46,7 @@ def _url(value: Object) -> str | None:
 
 
 def retrieve(world: World, event_id: str) -> dict[str, Any]:
-    """The whole of a thin event, which also names the snapshot event of the same happening."""
+    """Return a complete thin event, which also names the snapshot event for the same change."""
     event = world.find(f"evt_{event_id.removeprefix(_PREFIX)}")
     if event is None or not event_id.startswith(_PREFIX):
         raise missing("event", event_id)

@@ -15,7 +15,7 @@ from quickscale_stripe_sandbox.site import get_sandbox
 
 @method_decorator([csrf_exempt, login_not_required, transaction.non_atomic_requests], "dispatch")
 class SandboxView(View):
-    """Hands every request to the sandbox: its session and its transactions are not the site's."""
+    """Passes every request to the sandbox, which doesn't use the site's session or transactions."""
 
     def dispatch(self, request: HttpRequest, target: str) -> HttpResponse:
         prefix = request.path.removesuffix(f"/{target}")

@@ -1,4 +1,4 @@
-"""Requests for anything but the API: which page answers them."""
+"""The pages for requests to anything but the API."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _views: list[tuple[re.Pattern[str], View]] = []
 
 
 def at(pattern: str) -> Callable[[View], View]:
-    """Register a page; the pattern's group is the id of what it shows."""
+    """Register a page; the pattern's group is the id of the object that it shows."""
 
     def register(view: View) -> View:
         _views.append((re.compile(pattern), view))
@@ -53,5 +53,6 @@ def respond(sandbox: Sandbox, request: Request) -> SandboxResponse:
 def message(
     request: Request, status: int, heading: str, text: str, **context: Any
 ) -> SandboxResponse:
-    """A page with one message; ``rows`` are pairs of label and value, ``link`` leads on."""
+    """A page with one message; ``rows`` are pairs of label and value, and ``link`` is the next
+    page."""
     return render.page(request, "message", status, heading=heading, text=text, **context)

@@ -1,4 +1,4 @@
-"""What an operation sees: the account's objects, the clock and the events, in one transaction."""
+"""What an operation works with: the account's objects, the clock and the events."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ Object: TypeAlias = dict[str, Any]
 
 API_VERSION: str = stripe.api_version
 _ALPHABET = string.ascii_letters + string.digits
-#: Fields that only ``expand`` brings: (kind, field) -> the value.
+#: Fields that only ``expand`` adds: (kind, field) -> function that returns the value.
 INCLUDED: dict[tuple[str, str], Callable[[World, Object], Any]] = {}
-#: What the clock sets off: name -> function of the world and the object's id.
+#: What the clock triggers: name -> function of the world and the object's id.
 TASKS: dict[str, Callable[[World, str], None]] = {}
 
 
@@ -30,7 +30,7 @@ def token(length: int = 24) -> str:
 
 
 def task(function: Callable[[World, str], None]) -> Callable[[World, str], None]:
-    """Let ``World.schedule`` name this function."""
+    """Register a function that ``World.schedule`` may name."""
     TASKS[function.__name__] = function
     return function
 
@@ -38,7 +38,7 @@ def task(function: Callable[[World, str], None]) -> Callable[[World, str], None]
 def included(
     kind: str, field: str
 ) -> Callable[[Callable[[World, Object], Any]], Callable[[World, Object], Any]]:
-    """Register how a field is made that Stripe only sends when it is expanded."""
+    """Register a function that makes a field that Stripe only sends when it is expanded."""
 
     def register(function: Callable[[World, Object], Any]) -> Callable[[World, Object], Any]:
         INCLUDED[kind, field] = function
@@ -48,7 +48,7 @@ def included(
 
 
 def public(value: Any) -> Any:
-    """A copy without the sandbox's own notes, whose keys start with an underscore."""
+    """Return a copy without the sandbox's own notes, whose keys start with an underscore."""
     if isinstance(value, dict):
         return {key: public(member) for key, member in value.items() if key[0] != "_"}
     if isinstance(value, list):
@@ -57,7 +57,7 @@ def public(value: Any) -> Any:
 
 
 def part(kind: str, **fields: Any) -> Object:
-    """A complete object that is kept within another one, such as an invoice's line."""
+    """Return a complete object that is stored within another one, such as an invoice's line."""
     value: Object = {"object": kind} | fields
     declared = shapes.declared_fields(kind)
     for key, default in (("livemode", False), ("metadata", {})):
@@ -69,9 +69,9 @@ def part(kind: str, **fields: Any) -> Object:
 
 
 class World:
-    """The account as one request sees and changes it.
+    """The account as one request sees and changes it, in one transaction.
 
-    ``base_url`` is where the hosted pages are reached, without a slash at its end.
+    ``base_url`` is the address of the hosted pages, without a slash at its end.
     """
 
     def __init__(
@@ -91,14 +91,14 @@ class World:
         return self._now or int(time.time()) + int(self.rows.setting("clock_offset", 0))
 
     def schedule(self, at: int, function: Callable[[World, str], None], object_id: str) -> None:
-        """Have a ``task`` run when the clock reaches ``at``."""
+        """Run a ``task`` when the clock reaches ``at``."""
         self.rows.schedule(at, function.__name__, object_id)
 
     def unschedule(self, function: Callable[[World, str], None], object_id: str) -> None:
         self.rows.unschedule(object_id, function.__name__)
 
     def tick(self) -> None:
-        """Run all that is due, each at its own time."""
+        """Run all tasks that are due, each at its own time."""
         until = self.now
         while row := self.rows.next_due(until):
             self._now = row["at"]
@@ -106,14 +106,14 @@ class World:
             self._now = None
 
     def advance(self, seconds: int) -> None:
-        """Put the clock forward and run what falls due on the way."""
+        """Move the clock forward and run the tasks that fall due on the way."""
         self.rows.set("clock_offset", int(self.rows.setting("clock_offset", 0)) + seconds)
         self.tick()
 
     # objects
 
     def new(self, kind: str, prefix: str, **fields: Any) -> Object:
-        """A complete, stored object. ``fields`` give all that isn't null."""
+        """Return a complete, stored object. ``fields`` give everything that isn't null."""
         value: Object = {"id": f"{prefix}_{token()}", "object": kind, "created": self.now}
         value |= fields
         notes = {key: value.pop(key) for key in list(value) if key[0] == "_"}
@@ -125,10 +125,10 @@ class World:
         return self.rows.get(object_id) if object_id else None
 
     def get(self, kind: str, object_id: str, param: str = "id", *, deleted: bool = False) -> Object:
-        """The object, or the error that Stripe answers when there is none.
+        """Return the object, or raise Stripe's error if there is none.
 
-        ``param`` names the parameter that the id came in; ``"id"`` means the address. One that
-        was deleted only counts when ``deleted``.
+        ``param`` names the parameter that the id came in; ``"id"`` means the address. A deleted
+        object is only returned if ``deleted`` is true.
         """
         value = self.find(object_id)
         gone = value is not None and value.get("deleted") and not deleted
@@ -137,7 +137,7 @@ class World:
         return value
 
     def all(self, kind: str, **where: Any) -> list[Object]:
-        """Objects of a kind with these values, newest first; None matches anything."""
+        """Return objects of a kind with these values, newest first; None matches anything."""
         return [
             value
             for value in self.rows.of_kind(kind)
@@ -161,7 +161,7 @@ class World:
     # events
 
     def emit(self, event_type: str, value: Object, previous: Object | None = None) -> Object:
-        """Note an event and what has to be delivered of it."""
+        """Store an event and its deliveries."""
         data: Object = {"object": public(value)}
         if previous is not None:
             data["previous_attributes"] = previous
@@ -197,7 +197,7 @@ class World:
     # answers
 
     def page(self, values: list[Object], params: Object, url: str) -> Object:
-        """One page of a list, by Stripe's cursors."""
+        """Return one page of a list, by Stripe's cursors."""
         limit = params.get("limit", 10)
         if not 1 <= limit <= 100:
             raise invalid("Invalid integer: limit must be between 1 and 100", "limit")
@@ -223,7 +223,8 @@ class World:
         raise missing("object", object_id, param)
 
     def expand(self, value: Object, paths: list[str]) -> Object:
-        """A copy for an answer, with the objects of these dotted paths in place of their ids."""
+        """Return a copy for a response, with the objects at these dotted paths instead of their
+        ids."""
         result: Object = deepcopy(value)
         for path in paths:
             if path.count(".") > 3:

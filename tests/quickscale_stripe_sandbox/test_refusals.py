@@ -216,7 +216,7 @@ REFUSED: list[tuple[str, str, str | None, Request]] = [
      "phases[0][items]",
      lambda shop: replanned(shop, {"items": [{"price": shop.basic.id}] * 2})),
     # docs.stripe.com/billing/customer#customer-currency
-    ("a phase in another currency", "All prices of a subscription have one currency",
+    ("a phase in another currency", "All prices of a subscription must have the same currency",
      "phases[1][items]",
      lambda shop: replanned(shop, {}, {"items": [{"price": shop.euro.id}]})),
     # SDK, SubscriptionScheduleUpdateParamsPhaseDiscount.discount: one that is there to reuse.

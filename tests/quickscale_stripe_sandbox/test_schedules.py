@@ -331,7 +331,7 @@ def test_what_the_sandbox_does_not_obey_in_a_phase_is_refused(
         with pytest.raises(stripe.InvalidRequestError, match="sandbox doesn't yet"):
             update(client, schedule, of(pro) | given)  # type: ignore[operator]
     discounts = [{"coupon": client.v1.coupons.create(HALF).id}]  # type: ignore[arg-type]
-    with pytest.raises(stripe.InvalidRequestError, match="no discounts of items"):
+    with pytest.raises(stripe.InvalidRequestError, match="no discounts on items"):
         update(client, schedule, {"items": [{"price": pro.id, "discounts": discounts}]})
 
 

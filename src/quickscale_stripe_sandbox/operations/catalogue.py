@@ -13,7 +13,7 @@ _PRODUCT_FIELDS = {
     "active", "description", "images", "marketing_features", "name", "package_dimensions",
     "shippable", "statement_descriptor", "tax_code", "unit_label", "url",
 }  # fmt: skip
-#: What a field is after it was unset by an empty text; others are null.
+#: The value of a field after an empty text has unset it; others become null.
 _EMPTY: dict[str, list[Any]] = {"images": [], "marketing_features": []}
 _MAX_AMOUNT = 99_999_999
 
@@ -62,7 +62,7 @@ def update_product(world: World, params: Object, product_id: str) -> Object:
         product["default_price"] = None
     elif default_price := params.get("default_price"):
         if world.get("price", default_price, "default_price")["product"] != product_id:
-            raise invalid("The default price has to be a price of this product.", "default_price")
+            raise invalid("The default price must be a price of this product.", "default_price")
         product["default_price"] = default_price
     for key in _PRODUCT_FIELDS & params.keys():
         product[key] = _EMPTY.get(key) if params[key] == "" else params[key]
@@ -92,7 +92,7 @@ def list_products(world: World, params: Object) -> Object:
 
 
 def new_price(world: World, product_id: str, params: Object) -> Object:
-    """A price from parameters as ``prices.create`` and ``price_data`` give them."""
+    """Make a price from parameters in the shape of ``prices.create`` or ``price_data``."""
     amount = params.get("unit_amount")
     decimal = params.get("unit_amount_decimal")
     if amount is None and decimal is None and "custom_unit_amount" not in params:
@@ -139,7 +139,7 @@ def new_price(world: World, product_id: str, params: Object) -> Object:
 
 
 def _free_lookup_key(world: World, params: Object, price_id: str = "") -> None:
-    """Take the key from the price that has it, if that is asked for."""
+    """Take the key from the price that has it, if the request asks for that."""
     transfer, key = params.get("transfer_lookup_key"), params.get("lookup_key")
     for other in world.all("price", lookup_key=key) if key else []:
         if other["id"] == price_id:
@@ -150,7 +150,7 @@ def _free_lookup_key(world: World, params: Object, price_id: str = "") -> None:
 
 
 def price_from(world: World, params: Object, name: str) -> Object:
-    """The price that ``price`` names or ``price_data`` makes for one sale."""
+    """The price that ``price`` names, or that ``price_data`` makes for one sale."""
     if "price" in params:
         price = world.get("price", params["price"], f"{name}[price]")
         if not price["active"]:

@@ -24,9 +24,9 @@ from quickscale_stripe_sandbox.world import Object, World, merge_metadata, task
 
 @dataclass
 class Change:
-    """What a change of items means: the items after it, and the lines that it brings.
+    """The effect of changing items: the new items, and the lines that the change brings.
 
-    ``anchor`` is the start of new periods, when the change begins them.
+    ``anchor`` is the start of new periods, if the change begins them.
     """
 
     items: list[Object]
@@ -35,9 +35,9 @@ class Change:
 
 
 def plan_change(world: World, subscription: Object, params: Object) -> Change:
-    """What ``items``, ``proration_behavior``, ``proration_date`` and ``billing_cycle_anchor`` do.
+    """The effect of ``items`` and of the parameters for proration and the billing cycle.
 
-    Prorations are by the second, as docs.stripe.com/billing/subscriptions/prorations has them.
+    Prorations are by the second, as docs.stripe.com/billing/subscriptions/prorations says.
     """
     old = items_of(subscription)
     new = _changed_items(world, subscription, params.get("items", []))

@@ -1,4 +1,4 @@
-"""Checkout sessions: the hosted page's state, and what paying there sets off."""
+"""Checkout sessions: the hosted page's state, and what happens on payment."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MAX_REFERENCE = 200
 _ADDRESS: Object = {
     "city": None, "country": "US", "line1": None, "line2": None, "postal_code": None, "state": None,
 }  # fmt: skip
-#: What the sandbox obeys within parameters that only count when the session is paid.
+#: The parts that the sandbox obeys in parameters that only apply when the session is paid.
 _OBEYED = {
     "invoice_creation": {"enabled"},
     "payment_intent_data": {
@@ -35,15 +35,15 @@ _OBEYED = {
 
 @dataclass(frozen=True)
 class Step:
-    """What the hosted page does next: send the person on, ask the bank, or show an error."""
+    """What the hosted page does next: redirect the person, ask the bank, or show an error."""
 
     url: str = ""
     error: str = ""
 
 
-#: What paying does in each mode: function of the world, the session and the payment method.
+#: What happens on payment in each mode: function of the world, the session and the method.
 MODES: dict[str, Callable[[World, Object, Object], Step]] = {}
-#: What a session makes in each mode when the person has done their part, given the intent.
+#: What a completed session makes in each mode: function of the world, the session and the intent.
 RESULTS: dict[str, Callable[[World, Object, Object], None]] = {}
 
 
@@ -152,7 +152,7 @@ def create(world: World, params: Object) -> Object:
 
 
 def _price(world: World, session: Object) -> None:
-    """Compute what is to be paid, from the items, the discount and the tax."""
+    """Compute the amount to pay from the items, the discount and the tax."""
     items = session["_line_items"]
     amounts = [item["amount_subtotal"] for item in items]
     cuts = discounts.cuts_of(world, session["discounts"], amounts)
@@ -189,7 +189,7 @@ def _check_urls(params: Object, ui_mode: str) -> None:
 
 
 def _check_mode(params: Object, mode: str) -> None:
-    """Refuse what belongs to another mode, as the SDK's docstrings of these parameters say."""
+    """Refuse parameters of another mode, as the SDK's docstrings for them say."""
     for name, needed in (
         ("invoice_creation", "payment"),
         ("payment_intent_data", "payment"),
@@ -210,9 +210,9 @@ def _check_mode(params: Object, mode: str) -> None:
 
 
 def _check_customer(world: World, params: Object, customer: Object | None) -> None:
-    """Refuse what would need to be saved on a customer and may not be.
+    """Refuse what would have to be saved on a customer but may not be.
 
-    docs.stripe.com/tax/checkout and docs.stripe.com/tax/checkout/tax-ids, of existing customers.
+    See docs.stripe.com/tax/checkout and docs.stripe.com/tax/checkout/tax-ids on existing customers.
     """
     may_save = params.get("customer_update", {})
     if customer is None:
@@ -394,13 +394,13 @@ def expire_session(world: World, session_id: str) -> None:
 
 
 def enter_code(world: World, session: Object, text: str) -> None:
-    """What happens when a person types a promotion code on the hosted page; "" takes it off.
+    """Apply the promotion code that a person typed on the hosted page; "" removes it.
 
     Raises:
-        ApiError: the code is none for this person or purchase.
+        ApiError: the code isn't valid for this person or purchase.
     """
     if session["status"] != "open" or not session["allow_promotion_codes"]:
-        raise invalid("This page takes no promotion codes.")
+        raise invalid("This page doesn't take promotion codes.")
     chosen = []
     if text.strip():
         code = discounts.find_code(world, text, session["customer"], session["amount_subtotal"])
@@ -415,7 +415,7 @@ def enter_code(world: World, session: Object, text: str) -> None:
 def pay(
     world: World, session: Object, method: Method, *, email: str | None, name: str | None
 ) -> Step:
-    """What happens when a person presses the button of the hosted page."""
+    """Handle a press of the hosted page's button."""
     if session["status"] != "open":
         return Step(url=success_url(session))
     customer = world.find(session["customer"])
@@ -433,7 +433,7 @@ def pay(
 
 
 def _save_details(world: World, session: Object, name: str | None) -> None:
-    """Keep on the customer what ``customer_update`` says; the page asks for a country only."""
+    """Save what ``customer_update`` says on the customer; the page only asks for a country."""
     may_save = session.get("_customer_update", {})
     customer = world.find(session["customer"])
     if customer is None or "auto" not in may_save.values():
@@ -446,7 +446,7 @@ def _save_details(world: World, session: Object, name: str | None) -> None:
 
 
 def answer_bank(world: World, intent: Object, *, approved: bool) -> Step:
-    """What happens when a person answers at the bank's page."""
+    """Handle a person's answer on the bank's page."""
     if intent["status"] == "requires_action":
         intent = payments.authenticate(world, intent, approved=approved)
     session = world.find(intent.get("_session"))
@@ -473,7 +473,7 @@ MODES["payment"] = _pay_once
 
 
 def new_intent(world: World, session: Object, data: Object) -> Object:
-    """The intent that pays for a session; ``data`` as ``payment_intent_data``."""
+    """Make the intent that pays for a session; ``data`` is shaped like ``payment_intent_data``."""
     return payments.new_intent(
         world,
         session["amount_total"],

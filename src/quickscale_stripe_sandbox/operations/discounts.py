@@ -1,4 +1,4 @@
-"""Coupons, the codes that customers type for them, and the discounts that come of both."""
+"""Coupons, the codes that customers type for them, and the resulting discounts."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def list_coupons(world: World, params: Object) -> Object:
 
 @serves("coupons.delete")
 def delete_coupon(world: World, params: Object, coupon_id: str) -> Object:
-    """Nobody can redeem it any more; discounts that it gave stay."""
+    """Delete a coupon, so that nobody can redeem it; discounts that it gave stay."""
     world.emit("coupon.deleted", world.get("coupon", coupon_id))
     world.rows.remove(coupon_id)
     return {"id": coupon_id, "object": "coupon", "deleted": True}
@@ -130,13 +130,13 @@ def _active_code(world: World, text: str) -> Object | None:
 
 
 def find_code(world: World, text: str, customer_id: str | None, amount: int) -> Object:
-    """What ``discounts`` takes, for the code that a person typed.
+    """The value for ``discounts`` from the code that a person typed.
 
     Args:
-        amount: what is to be paid without it, in minor units.
+        amount: the amount to pay without it, in minor units.
 
     Raises:
-        ApiError: there is no such code, or not for this customer or amount.
+        ApiError: the code doesn't exist, or isn't for this customer or amount.
     """
     code = _active_code(world, text.strip())
     if code is None:
@@ -159,14 +159,14 @@ def find_code(world: World, text: str, customer_id: str | None, amount: int) -> 
 
 
 def chosen_from(world: World, params: Object, currency: str) -> list[Object]:
-    """The entries of ``discounts`` in the form that objects keep: coupon and promotion code.
+    """The entries of ``discounts`` in the form that objects store: coupon and promotion code.
 
     Raises:
         ApiError: one can't be redeemed, or there is more than one.
     """
     given = params.get("discounts") or []
     if len(given) > 1:
-        raise invalid("The sandbox takes one discount.", "discounts")
+        raise invalid("The sandbox only takes one discount.", "discounts")
     chosen = []
     for entry in given:
         coupon = _coupon_of(world, entry, "discounts[0]")
@@ -177,13 +177,13 @@ def chosen_from(world: World, params: Object, currency: str) -> list[Object]:
 
 
 def of_phase(world: World, given: list[Object] | str | None, subscription: Object) -> list[Object]:
-    """The entries of a phase's ``discounts``, as a schedule keeps them.
+    """The entries of a phase's ``discounts``, as a schedule stores them.
 
-    SDK, SubscriptionScheduleUpdateParamsPhase.discounts: not specified, the customer's are
-    inherited, and an empty string avoids that.
+    SDK, SubscriptionScheduleUpdateParamsPhase.discounts: if not specified, the customer's are
+    inherited; an empty string avoids that.
 
     Raises:
-        ApiError: one can't be redeemed, or isn't there to be kept.
+        ApiError: one can't be redeemed, or doesn't exist to be kept.
     """
     if given is None:
         inherited = world.get("customer", subscription["customer"])["discount"]
@@ -202,12 +202,12 @@ def of_phase(world: World, given: list[Object] | str | None, subscription: Objec
 
 
 def running(subscription: Object) -> list[Object]:
-    """A subscription's own discounts, as a schedule keeps them."""
+    """A subscription's own discounts, as a schedule stores them."""
     return [_kept(discount_id) for discount_id in subscription["discounts"]]
 
 
 def enter_phase(world: World, subscription: Object, entries: list[Object]) -> None:
-    """Let a subscription have the discounts of a phase: the ones to keep, the others redeemed."""
+    """Give a subscription the discounts of a phase: keep the old ones, and redeem the others."""
     there = _within_reach(world, subscription)
     owner = {"customer": subscription["customer"], "subscription": subscription["id"]}
     found: list[str] = []
@@ -248,7 +248,7 @@ def _lasts(value: Object, until: int | None, now: int) -> bool:
 
 
 def cuts_of(world: World, chosen: list[Object], amounts: list[int]) -> list[int]:
-    """What the chosen discount takes off each of these amounts, in minor units."""
+    """How much the chosen discount takes off each of these amounts, in minor units."""
     if not chosen:
         return [0] * len(amounts)
     return _cuts(world.get("coupon", chosen[0]["coupon"]), amounts)
@@ -261,7 +261,7 @@ def _cuts(terms: Object, amounts: list[int]) -> list[int]:
     left = min(terms["amount_off"], total)
     cuts = []
     for amount in amounts:
-        # In proportion to what is left, so that the parts add up to the whole.
+        # Each is in proportion to what is left, so that the parts add up to the whole.
         cut = round(left * amount / total) if total else 0
         cuts.append(cut)
         left, total = left - cut, total - amount
@@ -269,9 +269,9 @@ def _cuts(terms: Object, amounts: list[int]) -> list[int]:
 
 
 def redeem(world: World, chosen: list[Object], **owner: str | None) -> list[str]:
-    """Count the chosen discount as used, and make the object that says so; returns its id.
+    """Count the chosen discount as used, make the object that says so, and return its id.
 
-    ``owner`` names what it is for: ``customer``, ``checkout_session``, ``subscription``.
+    ``owner`` says what it is for: ``customer``, ``checkout_session``, ``subscription``.
     """
     made = []
     for entry in chosen:
@@ -304,9 +304,9 @@ def _count(world: World, value: Object, flag: str) -> None:
 
 
 def cut_lines(world: World, subscription: Object | None, lines: list[Object]) -> None:
-    """Put a subscription's discount on the lines of its invoice.
+    """Apply a subscription's discount to the lines of its invoice.
 
-    Prorations have it in their amounts already, as with Stripe's flexible billing mode.
+    The amounts of prorations already include it, as with Stripe's flexible billing mode.
     """
     for discount in _discounts_of(world, subscription):
         entitled = [
@@ -322,7 +322,7 @@ def cut_lines(world: World, subscription: Object | None, lines: list[Object]) ->
 
 
 def share_paid(world: World, subscription: Object, amount: int) -> float:
-    """The part of an amount that stays after the subscription's discount, 0 to 1."""
+    """The share of an amount that is left after the subscription's discount, 0 to 1."""
     share = 1.0
     for discount in _discounts_of(world, subscription):
         if amount and (discount["end"] is None or world.now < discount["end"]):
@@ -331,7 +331,7 @@ def share_paid(world: World, subscription: Object, amount: int) -> float:
 
 
 def forget_spent(world: World, subscription: Object, invoice: Object) -> None:
-    """Take off a subscription what was for one invoice only, once an invoice had it."""
+    """Remove a subscription's discounts that were for one invoice, after an invoice used them."""
     used = {total["discount"] for total in invoice["total_discount_amounts"]}
     subscription["discounts"] = [
         discount["id"]

@@ -38,7 +38,7 @@ def line(
 ) -> Object:
     """One line of a subscription's invoice.
 
-    ``amount`` is negative for a credit, which names in ``credited`` the lines that it is for.
+    ``amount`` is negative for a credit, whose ``credited`` names the lines that it is for.
     """
     return part(
         "line_item",
@@ -78,7 +78,7 @@ def line(
 def draft(
     world: World, customer: Object, lines: list[Object], reason: str, subscription: Object | None
 ) -> Object:
-    """The fields of an invoice that isn't finalized, or never will be, as a preview."""
+    """The fields of an invoice that isn't finalized, or never will be because it is a preview."""
     invoice_id = f"in_{token()}"
     taxed = bool(subscription and subscription["automatic_tax"]["enabled"])
     discounts.cut_lines(world, subscription, lines)
@@ -153,18 +153,19 @@ def draft(
 
 
 def _since(reason: str, subscription: Object | None, end: int) -> int:
-    """A renewal's invoice is of what happened in the period before (docs.stripe.com/api/invoices).
+    """The start of the invoice's own period.
 
-    Its lines are for the next period.
+    A renewal's invoice covers the previous period (docs.stripe.com/api/invoices). Its lines are for
+    the next one.
     """
     is_renewal = reason == "subscription_cycle" and subscription is not None
     return int(subscription["_began"]) if is_renewal and subscription else end
 
 
 def _due(total: int, currency: str) -> tuple[int, int]:
-    """What is charged now, and what is left for the next invoice: below 0 for the customer.
+    """The amount charged now, and the amount left for the next invoice, below 0 for a credit.
 
-    An amount that is too small to be charged waits for the next invoice, too.
+    An amount that is too small to charge also waits for the next invoice.
     """
     if total < 0 or amounts.is_below_minimum(total, currency):
         return 0, total
@@ -172,7 +173,7 @@ def _due(total: int, currency: str) -> tuple[int, int]:
 
 
 def _amounts(lines: list[Object]) -> Object:
-    """The sums of an invoice's lines: amounts, less discounts, with taxes on top."""
+    """The sums of an invoice's lines: amounts less discounts plus taxes."""
     subtotal = sum(entry["amount"] for entry in lines)
     cuts: dict[str, int] = {}
     for cut in (cut for entry in lines for cut in entry["discount_amounts"]):
@@ -200,9 +201,9 @@ def _amounts(lines: list[Object]) -> Object:
 def issue(
     world: World, customer_id: str, lines: list[Object], reason: str, subscription: Object | None
 ) -> Object:
-    """A finalized invoice that waits for its payment.
+    """Make a finalized invoice that waits for its payment.
 
-    Stripe leaves a renewal's invoice a draft for an hour; here it is finalized at once.
+    Stripe keeps a renewal's invoice as a draft for an hour; here it is finalized at once.
     """
     customer = world.get("customer", customer_id)
     fields = draft(world, customer, lines, reason, subscription)
@@ -238,7 +239,7 @@ def finalize(world: World, invoice: Object) -> Object:
 
 
 def method_for(world: World, invoice: Object) -> Object | None:
-    """The payment method that an invoice is charged to, by Stripe's order."""
+    """The payment method that an invoice is charged to, in Stripe's order."""
     details = (invoice["parent"] or {}).get("subscription_details")
     subscription = world.get("subscription", details["subscription"]) if details else {}
     customer = world.get("customer", invoice["customer"])
@@ -250,7 +251,7 @@ def method_for(world: World, invoice: Object) -> Object | None:
 def charge(
     world: World, invoice: Object, method: Object | None = None, *, off_session: bool = True
 ) -> Object:
-    """Try to collect an open invoice; its status tells what came of it."""
+    """Try to collect an open invoice; its status shows the result."""
     if invoice["status"] != "open":
         return invoice
     method = method or method_for(world, invoice)
@@ -265,7 +266,7 @@ def charge(
 
 
 def prepare(world: World, invoice: Object) -> Object:
-    """The intent that an open invoice is paid by, made on first use."""
+    """Return the intent that pays an open invoice; it is made on first use."""
     for payment in world.all("invoice_payment", invoice=invoice["id"], status="open"):
         return world.get("payment_intent", payment["payment"]["payment_intent"])
     intent = payments.new_intent(
@@ -451,7 +452,7 @@ def pay(world: World, params: Object, invoice_id: str) -> Object:
 
 
 def declined(world: World, invoice: Object, *, keep: bool) -> ApiError:
-    """The 402 for an invoice that wasn't paid; ``keep`` as in :class:`ApiError`."""
+    """The 402 for an invoice that wasn't paid; for ``keep`` see :class:`ApiError`."""
     error: Object = {"code": "resource_missing", "message": "There is no payment method."}
     for payment in world.all("invoice_payment", invoice=invoice["id"]):
         intent = world.get("payment_intent", payment["payment"]["payment_intent"])

@@ -1,4 +1,4 @@
-"""How a subscription begins, goes on from period to period, and ends."""
+"""How a subscription begins, renews and ends."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ _HOUR = 60 * 60
 _DAY = 24 * _HOUR
 ENDED = {"canceled", "incomplete_expired"}
 _RENEWS = {"active", "past_due", "trialing", "unpaid"}
-#: A payment that is due when a subscription begins or changes is waited for this long.
+#: How long to wait for a payment that is due when a subscription begins or changes.
 PATIENCE = 23 * _HOUR
 
 
 def begin(
     world: World, customer_id: str, given: list[Object], params: Object
 ) -> tuple[Object, Object]:
-    """A new subscription and its first invoice, which nobody has tried to pay yet.
+    """Make a subscription and its first invoice, without trying to collect it.
 
     Args:
         given: the items, as ``subscriptions.create`` takes them.
-        params: what else ``subscriptions.create`` takes.
+        params: the other parameters of ``subscriptions.create``.
     """
     subscription_id = f"sub_{token()}"
     trial_end = trial_end_of(world, params)
@@ -155,7 +155,7 @@ def trial_will_end(world: World, subscription_id: str) -> None:
 
 @task
 def expire(world: World, subscription_id: str) -> None:
-    """A first payment that never came."""
+    """Expire a subscription whose first payment never came."""
     subscription = world.get("subscription", subscription_id)
     if subscription["status"] != "incomplete":
         return
@@ -166,7 +166,7 @@ def expire(world: World, subscription_id: str) -> None:
 
 @task
 def renew(world: World, subscription_id: str) -> None:
-    """The end of a period: the subscription ends, or the next period begins and is charged."""
+    """End a period: the subscription ends, or the next period begins and is charged."""
     subscription = world.get("subscription", subscription_id)
     end, cancel_at = period_end(subscription), subscription["cancel_at"]
     if subscription["status"] not in _RENEWS or min(end, cancel_at or end) > world.now:
@@ -205,7 +205,7 @@ def renew(world: World, subscription_id: str) -> None:
 
 
 def pause(world: World, subscription: Object, given: Object | None) -> None:
-    """Collect no payments from now on, or again when ``given`` is None."""
+    """Stop collecting payments, or resume if ``given`` is None."""
     world.unschedule(end_pause, subscription["id"])
     subscription["pause_collection"] = given and {"resumes_at": None} | given
     if given and given.get("resumes_at"):
@@ -232,7 +232,7 @@ def _billed(world: World, subscription_id: str, invoice: Object) -> None:
 
 
 def _end_trial(world: World, subscription: Object) -> bool:
-    """Whether the subscription goes on after its trial."""
+    """End a trial; return whether the subscription continues."""
     customer = world.get("customer", subscription["customer"])
     default = customer["invoice_settings"]["default_payment_method"]
     behavior = subscription["trial_settings"]["end_behavior"]["missing_payment_method"]
@@ -264,10 +264,10 @@ def finish(world: World, subscription: Object, reason: str | None = None) -> Obj
 
 
 def set_end(world: World, subscription: Object, params: Object) -> None:
-    """Make the subscription end later, or not after all.
+    """Set when the subscription ends, or let it continue.
 
-    As in flexible billing mode, each of ``cancel_at`` and ``cancel_at_period_end`` takes back only
-    what it set: docs.stripe.com/billing/subscriptions/billing-mode/compare
+    As in flexible billing mode, ``cancel_at`` and ``cancel_at_period_end`` each undo only what they
+    set: docs.stripe.com/billing/subscriptions/billing-mode/compare
     """
     at = subscription["cancel_at"]
     ends_with_period = subscription["cancel_at_period_end"]

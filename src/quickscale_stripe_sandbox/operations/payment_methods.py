@@ -85,7 +85,9 @@ def create_method(world: World, params: Object) -> Object:
         name = "pm_usBankAccount"
     known = find_method(name)
     if known is None or params.get("type") not in {"card", "us_bank_account"}:
-        raise invalid("The sandbox has payment methods of type card and us_bank_account.", "type")
+        raise invalid(
+            "The sandbox only has payment methods of type card and us_bank_account.", "type"
+        )
     method = new_method(world, known)
     method["metadata"] = params.get("metadata", {})
     details = params.get("billing_details", {})

@@ -19,14 +19,14 @@ _DECLINES = {
     "authentication_required": "Your card was declined. This transaction requires authentication.",
     "bank_account_declined": "The customer's bank account could not be debited.",
 }
-#: What goes on when an intent has succeeded, failed or is processing: by kind of its owner.
+#: What happens when an intent has succeeded, failed or is processing, by kind of its owner.
 FOLLOW_UPS: dict[str, Callable[[World, Object, Object], None]] = {}
 
 
 def follows_payment(
     kind: str,
 ) -> Callable[[Callable[[World, Object, Object], None]], Callable[[World, Object, Object], None]]:
-    """Register what an object does when the intent that was made for it changed its status."""
+    """Register what an object does when the status of its intent has changed."""
 
     def register(
         function: Callable[[World, Object, Object], None],
@@ -67,7 +67,7 @@ def new_intent(world: World, amount: int, currency: str, **fields: Any) -> Objec
 
 
 def confirm(world: World, intent: Object, method: Object, *, off_session: bool = False) -> Object:
-    """Try to take the money; the intent's status tells what came of it."""
+    """Try to take the money; the intent's status shows the result."""
     outcome = method["_outcome"]
     intent |= {"payment_method": method["id"], "last_payment_error": None, "next_action": None}
     if outcome == "authenticate" and off_session:
@@ -98,7 +98,7 @@ def confirm(world: World, intent: Object, method: Object, *, off_session: bool =
 
 
 def authenticate(world: World, intent: Object, *, approved: bool) -> Object:
-    """What the bank's page answers to an intent that requires an action."""
+    """Apply the answer of the bank's page to an intent that requires an action."""
     method = world.get("payment_method", intent["payment_method"])
     intent["next_action"] = None
     if approved:
@@ -117,7 +117,7 @@ def authenticate(world: World, intent: Object, *, approved: bool) -> Object:
 
 @task
 def settle(world: World, intent_id: str) -> None:
-    """The bank's late answer to a debit."""
+    """Apply the bank's late response to a debit."""
     intent = world.get("payment_intent", intent_id)
     if intent["status"] != "processing":
         return
@@ -248,7 +248,7 @@ def _charge_details(method: Object) -> Object:
 def new_balance_transaction(
     world: World, amount: int, currency: str, kind: str, source: str, *, fee: bool = False
 ) -> Object:
-    """``amount`` is signed: negative takes money from the account."""
+    """Record a signed ``amount``: a negative one takes money from the account."""
     cost = min(amount, round(amount * 0.029) + 30) if fee else 0
     return world.new(
         "balance_transaction",

@@ -18,13 +18,13 @@ def bounds(phase: Object) -> Object:
 
 
 def at(phases: list[Object], now: int) -> Object | None:
-    """The phase of this time."""
+    """The phase at this time."""
     running = (phase for phase in phases if phase["start_date"] <= now < phase["end_date"])
     return next(running, None)
 
 
 def next_phase(world: World, subscription: Object) -> None:
-    """At the end of a period, let the schedule put its next phase in place, or come to its end."""
+    """At the end of a period, start the schedule's next phase, or end the schedule."""
     schedule = world.find(subscription["schedule"])
     if schedule is None:
         return
@@ -52,7 +52,7 @@ def next_phase(world: World, subscription: Object) -> None:
 
 
 def paired(wanted: list[Object], old: list[Object]) -> list[tuple[Object, Object | None]]:
-    """Each item of a phase with the one that it goes on from: of its price, else in its place."""
+    """Pair each item of a phase with the old item that it continues: by price, else by position."""
     left = {item["price"]["id"]: item for item in old}
     same = [left.pop(item["price"], None) for item in wanted]
     others = iter(left.values())
@@ -73,9 +73,9 @@ def _phase_item(
 
 
 def enter(world: World, subscription: Object, phase: Object) -> None:
-    """Put in place what a phase says of the subscription as a whole, but for its trial.
+    """Apply a phase's settings for the subscription as a whole, except its trial.
 
-    SDK, Phase.metadata: keys are added and replaced, and none is taken off.
+    SDK, Phase.metadata: keys are added and replaced, but not removed.
     """
     discounts.enter_phase(world, subscription, phase["discounts"])
     merge_metadata(subscription, {"metadata": phase["metadata"]})

@@ -1,4 +1,4 @@
-"""The customer portal: its configurations and sessions, and what a person can do there."""
+"""The customer portal: its configurations, its sessions, and what a person can do there."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def save_default_configuration(world: World) -> None:
 
 
 def _default_configuration(world: World) -> Object:
-    """docs.stripe.com/customer-management/integrate-customer-portal: they have to be saved."""
+    """docs.stripe.com/customer-management/integrate-customer-portal: settings must be saved."""
     found = world.all("billing_portal.configuration", is_default=True)
     if not found:
         raise invalid(
@@ -135,7 +135,7 @@ def _flow(given: Object | None) -> Object | None:
 
 
 def save_method(world: World, customer_id: str, method: Method) -> None:
-    """Make a payment method the customer's default; a subscription's own one stays."""
+    """Make a payment method the customer's default; a subscription's own method stays."""
     customer = world.get("customer", customer_id)
     saved = payment_methods.new_method(
         world, method, email=customer["email"], name=customer["name"]
@@ -146,7 +146,8 @@ def save_method(world: World, customer_id: str, method: Method) -> None:
 
 
 def save_details(world: World, customer_id: str, details: Object) -> None:
-    """Change what invoices say of the customer: ``email``, ``name``, the parts of ``address``."""
+    """Change the customer's details on invoices: ``email``, ``name`` and the parts of
+    ``address``."""
     customer = world.get("customer", customer_id)
     parts = ("line1", "line2", "postal_code", "city", "state", "country")
     address = {part: details.get(part) or None for part in parts}
@@ -159,7 +160,7 @@ def save_details(world: World, customer_id: str, details: Object) -> None:
 
 
 def change_plan(world: World, customer_id: str, subscription_id: str, price_id: str) -> None:
-    """Another price at once, with its invoice, as the portal's default configuration does."""
+    """Change the price at once, with its invoice, as the portal's default configuration does."""
     subscription = _own(world, customer_id, subscription_id)
     item = items_of(subscription)[0]
     params = {
@@ -171,7 +172,7 @@ def change_plan(world: World, customer_id: str, subscription_id: str, price_id: 
 
 
 def set_cancel(world: World, customer_id: str, subscription_id: str, *, cancel: bool) -> None:
-    """As in flexible billing mode: a moment, and not "with the period"."""
+    """Set a time, not "at period end", as in flexible billing mode."""
     subscription = _own(world, customer_id, subscription_id)
     if subscription["cancel_at_period_end"] and not cancel:
         subscriptions.update(world, {"cancel_at_period_end": False}, subscription_id)

@@ -1,4 +1,4 @@
-"""Invoices that nobody gets: what a change or a renewal would cost."""
+"""Preview invoices: what a change or a renewal would cost."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from quickscale_stripe_sandbox.world import Object, World, token
 
 @serves("invoices.create_preview")
 def preview(world: World, params: Object) -> Object:
-    """The invoice that a change would bring at once, else the next renewal's."""
+    """Return the invoice that a change would cause at once, else that of the next renewal."""
     details = params.get("subscription_details", {})
     if "subscription" not in params:
         return _preview_new(world, params, details)

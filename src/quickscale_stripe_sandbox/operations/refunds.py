@@ -92,7 +92,7 @@ def arrive(world: World, refund_id: str) -> None:
 
 
 def fail(world: World, refund: Object) -> Object:
-    """The bank sends a refund back: the charge counts as not refunded by it."""
+    """Let the bank return a refund: it no longer counts as refunded on the charge."""
     if refund["status"] not in {"pending", "succeeded"}:
         raise invalid(f"This refund is {refund['status']}.")
     charge = world.get("charge", refund["charge"])
@@ -144,7 +144,7 @@ def _included_refunds(world: World, charge: Object) -> Object:
 def open_dispute(
     world: World, charge: Object, *, amount: int | None = None, inquiry: bool = False
 ) -> Object:
-    """A buyer's bank asks for the money back; an inquiry only asks."""
+    """Open a dispute: the buyer's bank takes the money back; an inquiry only asks."""
     if charge["disputed"] or not charge["paid"]:
         raise invalid("This charge can't be disputed.")
     amount = amount or charge["amount"] - charge["amount_refunded"]
@@ -196,7 +196,7 @@ def inquire_charge(world: World, charge_id: str) -> None:
 
 
 def close_dispute(world: World, dispute: Object, *, won: bool) -> Object:
-    """The bank's decision."""
+    """Apply the bank's decision."""
     inquiry = dispute["status"].startswith("warning_")
     if dispute["status"] in {"won", "lost", "warning_closed"}:
         raise invalid(f"This dispute is {dispute['status']}.")
@@ -210,7 +210,7 @@ def close_dispute(world: World, dispute: Object, *, won: bool) -> Object:
 
 
 def reopen_dispute(world: World, dispute: Object) -> Object:
-    """The bank appeals a dispute that was won, and takes the money again."""
+    """Let the bank appeal a dispute that was won, and take the money again."""
     if dispute["status"] != "won":
         raise invalid(f"This dispute is {dispute['status']}.")
     dispute["status"] = "under_review"

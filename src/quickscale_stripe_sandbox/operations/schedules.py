@@ -1,7 +1,7 @@
 """Requests about subscription schedules.
 
-Phases are declarative: an update replaces them, and the subscription has at once what the phase
-says that runs.
+Phases are declarative: an update replaces them, and the current phase applies to the subscription
+at once.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from quickscale_stripe_sandbox.world import Object, World, merge_metadata
 
 @serves("subscription_schedules.create")
 def create_schedule(world: World, params: Object) -> Object:
-    """A schedule of what a subscription is now.
+    """Make a schedule from a subscription's current state.
 
     SDK, SubscriptionScheduleCreateParams.from_subscription: nothing else can be set with it.
     """
     if "from_subscription" not in params:
-        raise invalid("The sandbox makes schedules of subscriptions only.", "from_subscription")
+        raise invalid("The sandbox only makes schedules from subscriptions.", "from_subscription")
     subscription = subscriptions.running(world, params["from_subscription"])
     for name in sorted(params.keys() - {"from_subscription"}):
         raise invalid(f"You cannot set `{name}` if `from_subscription` is set.", name)
@@ -76,7 +76,7 @@ def create_schedule(world: World, params: Object) -> Object:
 
 
 def _phase_of(subscription: Object) -> Object:
-    """The phase that a subscription is in when it gets a schedule: all that it has."""
+    """The phase that a subscription gets with a schedule: its current state."""
     items = items_of(subscription)
     on_trial = subscription["status"] == "trialing"
     return _phase(
@@ -133,7 +133,7 @@ def update_schedule(world: World, params: Object, schedule_id: str) -> Object:
     schedule["phases"] = _phases(world, given, schedule, subscription)
     running = phases.at(schedule["phases"], world.now)
     if running is None:
-        raise invalid("The phases of a schedule that runs must include now.", "phases")
+        raise invalid("The phases of an active schedule must include now.", "phases")
     schedule["current_phase"] = phases.bounds(running)
     world.save(schedule, "subscription_schedule.updated")
     _apply(world, subscription, running, behavior)
@@ -141,7 +141,7 @@ def update_schedule(world: World, params: Object, schedule_id: str) -> Object:
 
 
 def _active(world: World, schedule_id: str, verb: str, done: str) -> Object:
-    """The schedule, if it can still be worked on; the words are for the refusal."""
+    """Return the schedule if it can still be changed; the words are for the refusal."""
     schedule = world.get("subscription_schedule", schedule_id)
     if schedule["status"] != "active":
         raise invalid(
@@ -157,7 +157,7 @@ def _phases(
 ) -> list[Object]:
     """The phases of an update.
 
-    SDK, SubscriptionScheduleUpdateParams.phases: each begins where the one before ends, and past
+    SDK, SubscriptionScheduleUpdateParams.phases: each begins where the previous one ends, and past
     ones can be omitted.
     """
     if "start_date" not in given[0]:
@@ -192,7 +192,7 @@ def _given_phase(
     end = _end(world, given, start, prices[0], name)
     currency = given.get("currency", subscription["currency"])
     if {currency} != {price["currency"] for price in prices}:
-        raise invalid("All prices of a subscription have one currency.", f"{name}[items]")
+        raise invalid("All prices of a subscription must have the same currency.", f"{name}[items]")
     phase = _phase(
         automatic_tax=_tax(given.get("automatic_tax")),
         currency=currency,
@@ -218,7 +218,7 @@ def _given_items(world: World, given: list[Object], name: str) -> tuple[list[Obj
         item = Params(raw)
         price = price_from(world, item, f"{name}[items][{index}]")
         if item.get("discounts"):
-            raise invalid("The sandbox has no discounts of items.", f"{name}[items][{index}]")
+            raise invalid("The sandbox has no discounts on items.", f"{name}[items][{index}]")
         items.append(_item(price, item.get("quantity", 1), item.get("metadata", {})))
         item.check_read()
         prices.append(price)
@@ -246,7 +246,7 @@ def _tax(given: Object | None) -> Object | None:
 def _trial_end(world: World, given: Object, start: int, end: int, name: str) -> int | None:
     """SDK, SubscriptionScheduleUpdateParamsPhase.trial_end: within the phase.
 
-    With ``trial`` it is the phase's end (docs.stripe.com/changelog, 2026-07-29).
+    With ``trial`` it is the end of the phase (docs.stripe.com/changelog, 2026-07-29).
     """
     trial_end = given.get("trial_end")
     if trial_end is None:
@@ -258,7 +258,7 @@ def _trial_end(world: World, given: Object, start: int, end: int, name: str) -> 
 
 
 def _apply(world: World, subscription: Object, phase: Object, behavior: str) -> None:
-    """Let a subscription be at once what the phase says that runs."""
+    """Apply the current phase to a subscription at once."""
     phases.enter(world, subscription, phase)
     world.save(subscription, "customer.subscription.updated")
     pairs = phases.paired(phase["items"], items_of(subscription))

@@ -30,7 +30,7 @@ def new_setup(world: World, **fields: Any) -> Object:
 
 
 def confirm(world: World, setup: Object, method: Object) -> Object:
-    """Save the method for the setup's customer; the setup's status tells what came of it."""
+    """Save the method for the setup's customer; the setup's status shows the result."""
     if method["_outcome"] in _REFUSES:
         shown = {key: value for key, value in method.items() if key[0] != "_"}
         setup["last_setup_error"] = {

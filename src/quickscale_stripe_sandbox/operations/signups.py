@@ -1,7 +1,7 @@
 """Checkout in mode ``subscription``.
 
-As since Stripe's version of 2025-03-31, the subscription and its invoice come into being only
-when the session completes: a declined card leaves none behind.
+As in Stripe since version 2025-03-31, the subscription and its invoice are only made when the
+session completes: a declined card leaves none behind.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def _subscribe(world: World, session: Object, method: Object) -> checkout.Step:
 
 
 def _begin(world: World, session: Object, intent: Object) -> None:
-    """Make what was bought, and count the intent's money for its invoice."""
+    """Make the subscription that was bought, and pay its invoice with the intent's money."""
     given = [
         {
             "price": item["price"]["id"],

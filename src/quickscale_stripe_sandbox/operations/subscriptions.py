@@ -84,7 +84,7 @@ def update(world: World, params: Object, subscription_id: str) -> Object:
 
 
 def _check_pending(params: Object) -> None:
-    """Refuse what a change that waits for its payment can't carry."""
+    """Refuse parameters that a change can't have while it waits for its payment."""
     other = sorted(params.keys() - _PENDING)
     if other and params.get("payment_behavior") == "pending_if_incomplete":
         raise invalid(
@@ -102,7 +102,7 @@ def running(world: World, subscription_id: str) -> Object:
 
 
 def move_trial(world: World, subscription: Object, end: Any) -> None:
-    """Let a trial end at another time, or ``"now"``."""
+    """Move the end of a trial to another time, or ``"now"``."""
     at = world.now if end == "now" else int(end)
     subscription["trial_end"] = at
     for item in items_of(subscription):

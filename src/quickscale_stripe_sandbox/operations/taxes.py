@@ -1,4 +1,4 @@
-"""A tax of one rate for everybody, where Stripe Tax would look at what is sold to whom."""
+"""A tax with one rate for everybody; Stripe Tax would consider the product and the buyer."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ PERCENT = 20
 
 
 def tax_on(amount: int, price: Object) -> int:
-    """The tax on an amount, or in it where the price has ``tax_behavior`` inclusive."""
+    """The tax on an amount, or in it if the price's ``tax_behavior`` is inclusive."""
     if price["tax_behavior"] == "inclusive":
         return amount - round(amount * 100 / (100 + PERCENT))
     return round(amount * PERCENT / 100)
 
 
 def on_top(tax: int, price: Object) -> int:
-    """The part of a tax that comes on top of the amount: all or nothing."""
+    """The part of a tax that is added to the amount: all or nothing."""
     return 0 if price["tax_behavior"] == "inclusive" else tax
 
 

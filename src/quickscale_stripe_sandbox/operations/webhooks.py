@@ -10,7 +10,7 @@ from quickscale_stripe_sandbox.world import API_VERSION, Object, World, merge_me
 def new_endpoint(
     world: World, url: str, events: list[str], secret: str | None = None, **fields: object
 ) -> Object:
-    """An endpoint whose object has a ``secret``, as only the answer to its creation has."""
+    """Make an endpoint whose object has a ``secret``, as only the response to its creation does."""
     secret = secret or f"whsec_{token(32)}"
     endpoint = world.new(
         "webhook_endpoint",

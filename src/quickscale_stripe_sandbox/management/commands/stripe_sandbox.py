@@ -14,8 +14,8 @@ from quickscale_stripe_sandbox.server import HOST, make_sandbox_server
 
 class Command(BaseCommand):
     help = (
-        "Serve a stand-in for Stripe on this machine, for development: the API, the payment page,"
-        " and signed webhooks. Point the site at it with QUICKSCALE_STRIPE_API_BASE."
+        "Serve a stand-in for Stripe on this machine, for development: the API, the payment page"
+        " and signed webhooks. Point the site to it with QUICKSCALE_STRIPE_API_BASE."
     )
     requires_system_checks = ()
 
@@ -32,8 +32,10 @@ class Command(BaseCommand):
             metavar="SECRET",
             help="sign webhooks with this secret; by default with a new one, which is printed",
         )
-        parser.add_argument("--seed", action="store_true", help="begin with a small catalogue")
-        parser.add_argument("--seed-only", action="store_true", help="make it, and serve nothing")
+        parser.add_argument("--seed", action="store_true", help="start with a small catalogue")
+        parser.add_argument(
+            "--seed-only", action="store_true", help="make the catalogue without serving"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not settings.DEBUG:
