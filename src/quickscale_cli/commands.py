@@ -1,4 +1,4 @@
-"""The commands, their arguments and what they print."""
+"""The commands, their arguments and their output."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def init(
     name: Annotated[str, typer.Argument(help="The project's Python package, such as my_site.")],
     directory: Annotated[
         Path | None,
-        typer.Option(help="The folder to make; NAME in the current folder by default."),
+        typer.Option(help="The folder to create; by default NAME in the current folder."),
     ] = None,
 ) -> None:
     """Write a new project: a few files that import the apps."""
@@ -75,14 +75,14 @@ def init(
 @app.command()
 def demo(
     folder: Annotated[
-        Path, typer.Argument(help="Where the project and its data are kept.")
+        Path, typer.Argument(help="The folder of the project and its data.")
     ] = FOLDER,
-    port: Annotated[int, typer.Option(help="Of the site; a free one when it is taken.")] = PORT,
+    port: Annotated[int, typer.Option(help="The site's port; if it is taken, a free one.")] = PORT,
     sandbox_port: Annotated[
-        int, typer.Option(help="Of the Stripe sandbox; a free one when it is taken.")
+        int, typer.Option(help="The Stripe sandbox's port; if it is taken, a free one.")
     ] = SANDBOX_PORT,
     browser: Annotated[
-        bool, typer.Option(help="Open the site in a browser, where there is a desktop.")
+        bool, typer.Option(help="Open the site in a browser if there is a desktop.")
     ] = True,
 ) -> None:
     """Run the whole product here, with sample data and a sandbox instead of Stripe."""
@@ -101,7 +101,7 @@ def demo(
 
 
 def _has_desktop() -> bool:
-    """Whether a browser would open in a window of its own, not in this terminal."""
+    """Whether a browser would open in its own window instead of this terminal."""
     displays = ("DISPLAY", "WAYLAND_DISPLAY")
     return sys.stdout.isatty() and (sys.platform == "darwin" or any(map(os.getenv, displays)))
 

@@ -1,4 +1,4 @@
-"""The whole product on this machine: a project, sample data, the Stripe sandbox, a web server."""
+"""Run the whole product here: a project, sample data, the Stripe sandbox and a web server."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ Say = Callable[[str], None]
 def run_demo(
     folder: Path, *, port: int, sandbox_port: int, say: Say, ready: Callable[[str, str], None]
 ) -> None:
-    """Serve until SIGINT, SIGTERM or SIGHUP; what was started has ended when this returns.
+    """Serve until SIGINT, SIGTERM or SIGHUP; end everything that was started before returning.
 
-    ``ready`` gets the addresses of the site and of the sandbox when they answer.
+    ``ready`` is called with the URLs of the site and the sandbox once they respond.
 
     Raises:
         CommandError: the demo can't run here, or a part of it failed.
@@ -75,12 +75,12 @@ def _choose_port(wanted: int, what: str, say: Say, *, other_than: int | None = N
 
 
 def _environment(folder: Path, sandbox_port: int) -> dict[str, str]:
-    """The demo's own, so that the shell's ``DATABASE_URL`` or live keys are never touched."""
+    """Return the demo's environment, which never uses the shell's ``DATABASE_URL`` or live keys."""
     own = {*documented_variables(), "DJANGO_SETTINGS_MODULE"}
     inherited = {name: value for name, value in os.environ.items() if name not in own}
     return {
         **inherited,
-        # Django warns of every static file that WhiteNoise sends under ASGI.
+        # Django warns about every static file that WhiteNoise sends under ASGI.
         "PYTHONWARNINGS": "ignore:StreamingHttpResponse must consume synchronous iterators",
         "DEBUG": "true",
         "DATABASE_URL": embedded_url(_database(folder)),

@@ -2,4 +2,4 @@ from __future__ import annotations
 
 
 class CommandError(Exception):
-    """What a command can't do, in a sentence for the person who gave it; exit code 1."""
+    """A command can't do its work; the message says why, and the exit code is 1."""

@@ -8,7 +8,7 @@ from quickscale.errors import MissingExtraError
 
 
 def main() -> None:
-    """Run the command that the arguments name; exits with 0, 1 (it failed) or 2 (wrong usage)."""
+    """Run the command in the arguments; exit with 0, 1 (it failed) or 2 (wrong usage)."""
     try:
         from quickscale_cli.commands import app
     except ModuleNotFoundError as error:

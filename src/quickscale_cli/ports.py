@@ -6,7 +6,7 @@ HOST = "127.0.0.1"
 
 
 def free_port(wanted: int, *, other_than: int | None = None) -> int:
-    """``wanted`` when nothing on this machine listens there, else a port that is free."""
+    """Return ``wanted`` if nothing on this machine listens there, otherwise a free port."""
     for port in (wanted, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -21,7 +21,7 @@ def free_port(wanted: int, *, other_than: int | None = None) -> int:
 
 
 def listens(port: int) -> bool:
-    """Whether something accepts connections."""
+    """Whether something accepts connections at the port."""
     with socket.socket() as client:
         client.settimeout(1)
         return client.connect_ex((HOST, port)) == 0

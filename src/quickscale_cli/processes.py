@@ -1,4 +1,4 @@
-"""The processes that a command starts, and their end."""
+"""Start and end the processes of a command."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ SECONDS_TO_END = 10
 
 
 class Processes:
-    """Runs Python in ``folder``; leaving the ``with`` block ends what still runs.
+    """Run Python in ``folder``; leaving the ``with`` block ends all processes that still run.
 
-    Each process is in a session of its own. So Ctrl-C in a terminal reaches this process only,
-    where it (like SIGTERM and SIGHUP) raises ``KeyboardInterrupt``, and the others are ended in
-    order, each with the time to clean up.
+    Each process is in a session of its own. So Ctrl-C in a terminal reaches only this process,
+    where it raises ``KeyboardInterrupt``, as do SIGTERM and SIGHUP. The other processes are then
+    ended in order, and each has time to clean up.
     """
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
@@ -32,7 +32,7 @@ class Processes:
         self.environment = environment
         self._running: dict[str, subprocess.Popen[str]] = {}
         self.at_end = ExitStack()
-        """What else to undo, after the processes have ended."""
+        """Further cleanup for after the processes have ended."""
 
     def __enter__(self) -> Processes:
         self._handlers = {
@@ -55,10 +55,10 @@ class Processes:
             signal.signal(number, handler)
 
     def run(self, *arguments: str) -> None:
-        """Run to the end.
+        """Run a process to its end.
 
         Raises:
-            CommandError: it failed; with what it printed.
+            CommandError: it failed; the message has its output.
         """
         process = self._start("step", arguments, output=subprocess.PIPE, errors=subprocess.STDOUT)
         output, _ = process.communicate()
@@ -66,12 +66,12 @@ class Processes:
             raise CommandError(f"{' '.join(arguments)} failed:\n{output}")
 
     def serve(self, name: str, *arguments: str, port: int, quiet: bool = False) -> None:
-        """Start, and return when something answers at the port.
+        """Start a server, and return once something accepts connections at the port.
 
-        With ``quiet``, only what goes to standard error is shown.
+        With ``quiet``, only its standard error is shown.
 
         Raises:
-            CommandError: nothing does.
+            CommandError: the server did not start.
         """
         process = self._start(name, arguments, output=subprocess.DEVNULL if quiet else None)
         deadline = time.monotonic() + SECONDS_TO_START
@@ -81,10 +81,10 @@ class Processes:
             time.sleep(0.1)
 
     def wait(self) -> None:
-        """Wait until a server ends, which it should not.
+        """Wait until a server ends, which is an error.
 
         Raises:
-            CommandError: one did.
+            CommandError: a server ended.
         """
         while True:
             for name, process in self._running.items():
@@ -114,7 +114,7 @@ class Processes:
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    """Ask as Ctrl-C does, on which Python runs its exit handlers; kill after some time."""
+    """End a process like Ctrl-C, so that Python runs its exit handlers; kill it after a while."""
     with process:
         if process.poll() is None:
             process.send_signal(signal.SIGINT)

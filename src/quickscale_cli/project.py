@@ -1,4 +1,4 @@
-"""Writes the files of a new project."""
+"""Write the files of a new project."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def create_project(name: str, folder: Path) -> list[Path]:
     """
     check_name(name)
     if folder.exists():
-        raise CommandError(f"{folder} exists already.")
+        raise CommandError(f"{folder} already exists.")
     replacements = {
         "project_name": name,
         "quickscale_versions": compatible_versions(__version__),
@@ -42,31 +42,31 @@ def create_project(name: str, folder: Path) -> list[Path]:
 
 
 def compatible_versions(version: str) -> str:
-    """Return the releases that a project made by this one may be upgraded to.
+    """Return the releases to which a project made by this release may be upgraded.
 
-    A major version is a promise; and what PyPI has below 1 under this name is other software.
+    A major version stays compatible. Releases below 1 of this name on PyPI are other software.
     """
     major = int(version.partition(".")[0])
     return f">={major},<{major + 1}"
 
 
 def documented_variables() -> set[str]:
-    """The names in ``.env.example``: everything that a project reads from the environment."""
+    """Return the names in ``.env.example``: all that a project reads from the environment."""
     example = (TEMPLATE / "dot-env.example-tpl").read_text(encoding="utf-8")
     return set(re.findall(r"^#?([A-Z][A-Z_]+)=", example, re.MULTILINE))
 
 
 def check_name(name: str) -> None:
-    """Raise a CommandError when no project can have this name."""
+    """Raise a CommandError if a project can't have this name."""
     if not re.fullmatch(r"[A-Za-z]([A-Za-z0-9_]*[A-Za-z0-9])?", name):
         raise CommandError(
             f"{name!r} is not a valid project name: use ASCII letters, digits and underscores; "
-            "begin with a letter, and don't end with an underscore."
+            "start with a letter, and don't end with an underscore."
         )
     if keyword.iskeyword(name):
-        raise CommandError(f"{name!r} is a keyword of Python. Choose another name.")
+        raise CommandError(f"{name!r} is a Python keyword. Choose another name.")
     if name.lower() in RESERVED_NAMES:
-        raise CommandError(f"{name!r} is a part of every project. Choose another name.")
+        raise CommandError(f"Every project already has {name!r}. Choose another name.")
     if importlib.util.find_spec(name) is not None:
         raise CommandError(
             f"{name!r} is the name of a module that can be imported here. Choose another name."
@@ -74,9 +74,9 @@ def check_name(name: str) -> None:
 
 
 def _render(folder: Path, replacements: dict[str, str]) -> None:
-    """Copy the template; ``dot-`` begins and ``-tpl`` ends names that other tools would act on.
+    """Copy the template, without the ``dot-`` and ``-tpl`` that hide names from other tools.
 
-    All placeholders are replaced at once, so that none is looked for in the value of another.
+    All placeholders are replaced at once, so the value of one is not searched for another.
     """
     placeholder = re.compile("|".join(replacements))
 

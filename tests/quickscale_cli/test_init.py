@@ -144,8 +144,8 @@ def test_another_directory(folder):
         ("json", "can be imported"),
         ("django", "can be imported"),
         ("quickscale", "can be imported"),
-        ("users", "part of every project"),
-        ("Tests", "part of every project"),
+        ("users", "Every project already has"),
+        ("Tests", "Every project already has"),
     ],
 )
 def test_a_name_that_cannot_be_used_is_one_clear_error_and_nothing_is_written(folder, name, reason):
@@ -163,7 +163,7 @@ def test_a_folder_that_exists_is_left_alone(folder):
     (folder / "my_site" / "mine.txt").write_text("mine")
     result = run.invoke(app, ["init", "my_site"])
     assert result.exit_code == 1
-    assert result.stderr == "Error: my_site exists already.\n"
+    assert result.stderr == "Error: my_site already exists.\n"
     assert files_below(folder) == {"my_site/mine.txt"}
 
 
