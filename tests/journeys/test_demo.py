@@ -74,7 +74,7 @@ def test_a_demo_starts_keeps_its_data_and_leaves_nothing_behind(folder, taken, m
     assert not listens(int(second.url.rpartition(":")[2]))
 
 
-def test_a_step_that_fails_is_told_and_leaves_nothing_behind(folder):
+def test_a_step_that_fails_is_reported_and_leaves_nothing_behind(folder):
     create_project(PACKAGE, folder)
     (folder / "users" / "models.py").write_text("raise SystemExit('out of order')")
 

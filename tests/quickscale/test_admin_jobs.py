@@ -43,7 +43,7 @@ def page_of(rf, db):
     return page
 
 
-def test_it_begins_by_itself_and_goes_on_until_all_are_done(page_of):
+def test_it_starts_by_itself_and_continues_until_all_are_done(page_of):
     html, ran = page_of()
     assert ran == ""
     assert 'max="6" value="0"' in html

@@ -57,7 +57,7 @@ def test_a_base_with_the_usual_blocks_is_fine(site):
     assert found() == {}
 
 
-def test_a_site_without_base_is_told(site):
+def test_a_site_without_base_is_reported(site):
     site()
     message = found()["quickscale.E004"]
     assert "base.html" in message.msg
@@ -70,17 +70,17 @@ def test_a_site_without_pages_of_ours_needs_no_base(site, settings):
     assert found() == {}
 
 
-def test_a_base_that_extends_what_is_not_there_is_told(site):
+def test_a_base_that_extends_a_missing_template_is_reported(site):
     site(base='{% extends "layout.html" %}')
     assert "layout.html" in found()["quickscale.E004"].msg
 
 
-def test_a_base_without_content_is_told(site):
+def test_a_base_without_content_is_reported(site):
     site(base=BASE.replace("block content", "block main"))
     assert "quickscale/base.html" in found()["quickscale.E005"].hint
 
 
-def test_a_content_block_that_an_override_drops_is_told(site):
+def test_a_content_block_that_an_override_drops_is_reported(site):
     layout = BASE.replace(
         "{% block content %}", "{% block main %}{% block content %}{% endblock %}"
     )
@@ -98,7 +98,7 @@ def test_a_block_may_stand_again_in_what_overrides_one_in_it(site):
     assert "<div>" in render_to_string("quickscale/base.html")
 
 
-def test_a_base_without_a_place_in_the_head_is_told(site):
+def test_a_base_without_a_place_in_the_head_is_reported(site):
     site(base=BASE.replace("extra_head", "css"))
     assert "'extra_head'" in found()["quickscale.W004"].msg
     assert "'title'" not in found()["quickscale.W004"].msg
@@ -126,7 +126,7 @@ def test_a_site_maps_its_own_blocks_and_wraps_our_pages(site, request_with_messa
     assert "Your plan is changed." in wrapper
 
 
-def test_a_look_without_elements_is_told(site, settings):
+def test_a_look_without_elements_is_reported(site, settings):
     site(base=BASE)
     settings.QUICKSCALE_ELEMENTS = "wood"
     assert "quickscale/elements/wood" in found()["quickscale.W005"].hint

@@ -22,7 +22,7 @@ DATABASE = {"BACKEND": f"{BACKENDS}.db.DatabaseCache", "LOCATION": "counted_here
         ({"BACKEND": f"{BACKENDS}.redis.RedisCache", "LOCATION": "redis://nowhere"}, None),
     ],
 )
-def test_a_cache_that_cannot_count_attempts_is_told_at_deploy(settings, config, words):
+def test_a_cache_that_cannot_count_attempts_is_reported_at_deploy(settings, config, words):
     settings.CACHES = {"default": config}
     found = [m.msg for m in run_checks(include_deployment_checks=True) if m.id == "quickscale.W002"]
     assert found == ([] if words is None else [found[0]])

@@ -114,7 +114,7 @@ SIGN_IN = path("sign-in/", sign_in, name="sign-in")
         ("/elsewhere/", site(*i18n_patterns(SIGN_IN)), 1),
     ],
 )
-def test_a_sign_in_that_is_not_there_is_told(settings, login_url, urls, found):
+def test_a_missing_sign_in_is_reported(settings, login_url, urls, found):
     settings.LOGIN_URL, settings.ROOT_URLCONF = login_url, urls
     assert len(about_login()) == found
 
@@ -140,7 +140,7 @@ def test_the_embedded_database_is_not_for_production(monkeypatch, engine, count)
 
 
 @pytest.mark.parametrize("app", ["quickscale_credits", "quickscale_stripe"])
-def test_another_engine_is_told_by_every_command_and_not_only_by_migrate(monkeypatch, app):
+def test_every_command_reports_another_engine_and_not_only_migrate(monkeypatch, app):
     monkeypatch.setattr(
         checks, "connections", defaultdict(lambda: SimpleNamespace(vendor="sqlite"))
     )

@@ -74,13 +74,13 @@ def ours(**options):
 
 
 @pytest.mark.parametrize("count", [-1, "1", None, True])
-def test_a_number_of_proxies_that_is_none_is_told(settings, count):
+def test_an_invalid_number_of_proxies_is_reported(settings, count):
     assert ours() == []
     settings.QUICKSCALE_TRUSTED_PROXY_COUNT = count
     assert ours() == ["quickscale.E001"]
 
 
-def test_a_site_that_hides_its_visitors_behind_a_proxy_is_told(settings):
+def test_a_site_that_hides_its_visitors_behind_a_proxy_is_reported(settings):
     settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     assert ours(include_deployment_checks=True) == ["quickscale.W001"]
     settings.QUICKSCALE_TRUSTED_PROXY_COUNT = 2

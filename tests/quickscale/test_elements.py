@@ -150,11 +150,11 @@ class TestTheTag:
         assert problems_of_fragment(html) == []
 
     @pytest.mark.parametrize("wrong", ["element", 'element "card" wrong', "element title=1"])
-    def test_a_slip_is_told(self, wrong):
+    def test_a_syntax_error_is_reported(self, wrong):
         with pytest.raises(TemplateSyntaxError):
             render("{% " + wrong + " %}{% endelement %}")
 
-    def test_an_element_that_is_not_there_is_told(self):
+    def test_a_missing_element_is_reported(self):
         with pytest.raises(Exception, match=r"plain/nothing\.html"):
             render('{% element "nothing" %}{% endelement %}')
 

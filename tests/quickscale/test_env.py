@@ -53,7 +53,7 @@ def test_the_projects_env_file_is_read_and_the_environment_wins(tmp_path, monkey
 
 
 @pytest.mark.usefixtures("clean")
-def test_all_problems_are_told_at_once(tmp_path, monkeypatch):
+def test_all_problems_are_reported_at_once(tmp_path, monkeypatch):
     monkeypatch.setenv("SITE_PORT", "many")
     env = Env(tmp_path)
     env.int("SITE_PORT")
@@ -64,7 +64,7 @@ def test_all_problems_are_told_at_once(tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures("clean")
-def test_a_wrong_database_address_is_told_with_the_others(tmp_path, monkeypatch):
+def test_a_wrong_database_address_is_reported_with_the_others(tmp_path, monkeypatch):
     monkeypatch.setenv("DATABASE_URL", "nonsense://")
     env = Env(tmp_path)
     env.database(debug=True)

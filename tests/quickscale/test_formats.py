@@ -177,7 +177,7 @@ def test_no_other_app_has_a_formatter_of_its_own():
             assert set(shared) & set(library.filters) == set(), name
 
 
-def test_a_site_that_forgets_the_foundation_is_told():
+def test_a_site_that_forgets_the_foundation_is_reported():
     assert checks.check_installed(None) == []
     with modify_settings(INSTALLED_APPS={"remove": ["quickscale"]}):
         assert not apps.is_installed("quickscale")

@@ -35,7 +35,7 @@ def test_the_owner_can_be_any_model(settings):
 
 
 @pytest.mark.parametrize("name", ["auth.Nothing", "Group", "nowhere.Group"])
-def test_an_unknown_owner_model_is_told(settings, name):
+def test_an_unknown_owner_model_is_reported(settings, name):
     settings.QUICKSCALE_OWNER_MODEL = name
     with pytest.raises(ImproperlyConfigured, match="QUICKSCALE_OWNER_MODEL"):
         get_owner_model()
@@ -84,7 +84,7 @@ def test_a_user_who_stands_for_none_or_several_is_refused(settings, owners, mess
 
 
 @pytest.mark.django_db
-def test_a_user_stands_for_the_owner_that_the_hook_tells(settings, make_user):
+def test_a_user_stands_for_the_owner_that_the_hook_returns(settings, make_user):
     user, team = make_user("ada@example.com"), Group(pk=1, name="Blue")
     settings.QUICKSCALE_GET_OWNER = f"{__name__}.refuses_made_up_requests"
     settings.QUICKSCALE_OWNERS_OF_USER = lambda *, user: [team]

@@ -200,7 +200,7 @@ def test_a_forked_child_that_outlives_its_parent_keeps_the_server(place):
     assert servers(place / "data") == []
 
 
-def test_a_process_that_is_told_to_end_stops_the_server(place):
+def test_a_process_that_is_terminated_stops_the_server(place):
     told = start(place / "data", f"import time\n{QUERY}\nfor _ in range(600): time.sleep(0.1)")
     assert told.stdout is not None
     assert told.stdout.readline()
@@ -246,7 +246,7 @@ def test_a_path_too_long_for_a_socket(place):
     assert run(folder / "data", QUERY).startswith("quickscale ")
 
 
-def test_a_path_with_white_space_is_told(place):
+def test_a_path_with_white_space_is_reported(place):
     process = start(place / "my site", QUERY)
     _, err = process.communicate(timeout=60)
     assert process.returncode

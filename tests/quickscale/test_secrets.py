@@ -68,7 +68,7 @@ def test_a_changed_value_is_refused():
 
 
 @pytest.mark.parametrize("value", ["", "whsec_1", "f2:gAAAAA"])
-def test_a_clear_text_is_no_value(value):
+def test_a_plain_text_is_not_an_encrypted_value(value):
     assert not secrets.is_encrypted(value)
     for read in (decrypt, rotate):
         with pytest.raises(DecryptionError, match="not encrypted"):

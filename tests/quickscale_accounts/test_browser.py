@@ -81,7 +81,7 @@ def test_the_rate_limit_page_is_shown_by_htmx_too(live_server, browser_page, set
     expect(page.get_by_role("heading", level=1)).to_have_text("Too many attempts")
 
 
-def test_the_strength_of_a_password_is_told(live_server, browser_page):
+def test_the_strength_of_a_password_is_shown(live_server, browser_page):
     page = browser_page()
     page.goto(live_server.url + reverse("account_signup"))
     meter = page.locator("#account-page").get_by_role("status")

@@ -22,7 +22,7 @@ def ids(**options: bool) -> list[str]:
     ("version", "found"),
     [("65.19.1", 1), ("65.22.1", 0), ("65.23.0.dev0", 0), ("66", 0)],
 )
-def test_an_allauth_with_known_faults_is_told(monkeypatch, version, found):
+def test_an_allauth_with_known_faults_is_reported(monkeypatch, version, found):
     monkeypatch.setattr(metadata, "version", lambda name: version)
     assert [m.id for m in run_checks()].count(OLD_ALLAUTH) == found
 
@@ -56,7 +56,7 @@ def test_the_recommended_settings_are_silent(settings):
         ("ACCOUNT_SIGNUP_FORM_HONEYPOT_FIELD", "phone_number", "W005"),
     ],
 )
-def test_a_wrong_setting_is_told(settings, name, value, id_):
+def test_a_wrong_setting_is_reported(settings, name, value, id_):
     setattr(settings, name, value)
     assert ids() == [f"{OURS}.{id_}"]
 

@@ -127,7 +127,7 @@ class Odd(admin.AdminSite):
         "allauth's",
     ],
 )
-def test_a_door_past_allauth_is_told(settings, urls, guarded):
+def test_a_door_past_allauth_is_reported(settings, urls, guarded):
     class Urls:
         urlpatterns = [
             path("accounts/", include("allauth.urls")),

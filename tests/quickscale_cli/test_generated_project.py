@@ -110,7 +110,7 @@ def test_every_variable_that_the_settings_read_is_documented(project):
     assert set(result.stdout.split()) == documented_variables()
 
 
-def test_all_problems_of_the_environment_are_told_at_once(project):
+def test_all_problems_of_the_environment_are_reported_at_once(project):
     wrong = {"DEBUG": "perhaps", "SECRET_KEY": "short", "DATABASE_URL": "nowhere://"}
     result = run(project, "manage.py", "check", **wrong)
     assert result.returncode != 0
@@ -137,7 +137,7 @@ def test_production_refuses_to_start_without_its_variables(project):
 
 
 @pytest.mark.parametrize("option", [[], ["--noreload"]], ids=["with the reloader", "without"])
-def test_a_development_server_that_is_told_to_end_leaves_no_database_running(project, option):
+def test_a_development_server_that_is_terminated_leaves_no_database_running(project, option):
     port = free_port(0)
     server = subprocess.Popen(
         [sys.executable, "manage.py", "runserver", *option, f"127.0.0.1:{port}"],

@@ -87,7 +87,7 @@ def test_an_error_is_in_the_log_and_the_page_promises_nothing(site):
     assert "RuntimeError: broken on purpose" in log
 
 
-def test_a_sign_up_without_a_mail_server_is_told_and_logged(site):
+def test_a_sign_up_without_a_mail_server_is_reported_and_logged(site):
     person = visitor(site, "203.0.113.2")
     fields = {"email": "ann@example.com", "password1": "a good one 9", "password2": "a good one 9"}
     assert person.post("/accounts/signup/", **fields) == (302, "/accounts/login/")

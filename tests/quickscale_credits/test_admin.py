@@ -126,7 +126,7 @@ def test_links_name_an_account_by_its_plain_number(staff, accounts, settings):
 
 
 @pytest.mark.parametrize("model", ["credittransaction", "creditlot", "credithold", "serviceusage"])
-def test_a_list_tells_the_zone_of_its_times(staff, accounts, services, model):
+def test_a_list_shows_the_zone_of_its_times(staff, accounts, services, model):
     fill(accounts[0], services["shout"])
 
     assert re.search(r"\d (a|p)\.m\. UTC", text(staff.get(f"{ADMIN}/{model}/")))
@@ -344,7 +344,7 @@ class TestBulkAdd:
 
         assert accounts[0].get_balance() == 5
 
-    def test_those_refused_are_told_and_the_others_get_theirs(self, staff, accounts):
+    def test_refused_accounts_are_reported_and_the_others_get_theirs(self, staff, accounts):
         CreditAccount.objects.filter(pk=accounts[0].pk).update(status="closed")
         url = self.begin(staff, accounts)
         run = staff.post(url, self.data(url, start="1")).url
@@ -396,7 +396,7 @@ class TestImport:
         assert [account.get_balance() for account in accounts[:2]] == [6, Decimal("2.5")]
         assert accounts[0].transactions.first().actor == admin_user
 
-    def test_what_is_wrong_is_told_by_line_and_nothing_is_written(self, staff, accounts):
+    def test_problems_are_reported_by_line_and_nothing_is_written(self, staff, accounts):
         bad = GOOD + "x@y.z,1,Gift,,,\nu2@example.com,-1,Gift,,,\nu2@example.com,1,G,,soon,\n"
 
         response = self.upload(staff, bad)
@@ -419,7 +419,7 @@ class TestImport:
             ('owner,amount,description\n"a,b\n', "Line 2"),
         ],
     )
-    def test_a_file_that_cannot_be_read_is_told(self, staff, db, content, problem):
+    def test_a_file_that_cannot_be_read_is_reported(self, staff, db, content, problem):
         assert problem in text(self.upload(staff, content))
 
     def test_the_same_file_again_adds_nothing(self, accounts):
@@ -428,7 +428,7 @@ class TestImport:
 
         assert CreditTransaction.objects.count() == 3
 
-    def test_a_spreadsheets_mark_at_the_beginning_is_no_matter(self, accounts):
+    def test_a_byte_order_mark_at_the_start_does_not_matter(self, accounts):
         assert import_credits("\ufeff" + GOOD).rows == 3
 
     def test_too_many_lines_are_refused(self, monkeypatch):

@@ -273,7 +273,7 @@ class TestSchedule:
         with django_assert_num_queries(1):
             cancel_allotment(account=account, source=NEW_SOURCE, reason="Cancelled")
 
-    def test_a_term_that_is_told_late_gives_what_it_would_have_given(self, account, clock):
+    def test_a_late_term_gives_what_it_would_have_given(self, account, clock):
         clock.move(day(2030, 4, 10) - clock.now)
         entry = yearly(account)
         assert entry.amount == 1200

@@ -137,7 +137,7 @@ def test_too_few_credits_keep_the_text_and_offer_to_buy(
     assert_accessible(page)
 
 
-def test_what_cannot_be_done_is_told_in_place(browser_page, live, account, services):
+def test_a_refusal_is_shown_in_place(browser_page, live, account, services):
     account.add_credits(10, "Bought")
     page = live(browser_page(allow=[INVALID]), "quickscale_credits_services:use", "shout")
 
@@ -192,7 +192,7 @@ def test_what_is_wrong_takes_the_focus(browser_page, live, account, services):
     expect(page.get_by_label("Text")).to_be_focused()
 
 
-def test_work_is_told_when_it_begins_and_not_before(browser_page, live, account, services):
+def test_work_is_announced_when_it_starts_and_not_before(browser_page, live, account, services):
     account.add_credits(10, "Bought")
     page = live(browser_page(), "quickscale_credits_services:use", "shout")
     indicator = page.locator("#service-use .htmx-indicator")

@@ -149,7 +149,7 @@ def test_a_change_is_kept(account, sql):
         ("low_balance_threshold = NULL", "account.low_balance_threshold is what"),
     ],
 )
-def test_a_change_around_the_ledger_is_told(account, sql, rule):
+def test_a_change_around_the_ledger_is_reported(account, sql, rule):
     ledger.freeze(account=account)
     ledger.set_low_balance(account=account, threshold=5)
     with transaction.atomic(), connection.cursor() as cursor:

@@ -15,7 +15,7 @@ from django.core.checks import run_checks
         ("QUICKSCALE_CREDITS_LOW_BALANCE", object(), "quickscale_credits.E006"),
     ],
 )
-def test_a_wrong_setting_is_told(settings, setting, value, check_id):
+def test_a_wrong_setting_is_reported(settings, setting, value, check_id):
     setattr(settings, setting, value)
     found = [message for message in run_checks() if message.id == check_id]
     assert found

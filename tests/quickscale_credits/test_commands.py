@@ -125,7 +125,7 @@ class TestRebuildBalances:
             cursor.execute("UPDATE quickscale_credits_creditlot SET remaining = 4")
         return account
 
-    def test_mends_every_account_that_is_not_sound(self, broken):
+    def test_corrects_every_account_with_wrong_figures(self, broken):
         answer = run_json("rebuild_balances", all=True)
 
         broken.refresh_from_db()
@@ -135,7 +135,7 @@ class TestRebuildBalances:
         assert len(answer["mended"]) == 3
         assert answer["left"] == []
 
-    def test_a_dry_run_mends_nothing(self, broken, member):
+    def test_a_dry_run_corrects_nothing(self, broken, member):
         assert "Would correct 3 figures." in run("rebuild_balances", member.email, dry_run=True)
         broken.refresh_from_db()
         assert broken.posted == 7

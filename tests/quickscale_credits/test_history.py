@@ -90,7 +90,7 @@ def backdate(entry: CreditTransaction, moment: datetime) -> None:
         cursor.execute("SET session_replication_role = DEFAULT")
 
 
-def test_an_invalid_filter_is_told(browser, story):
+def test_an_invalid_filter_is_reported(browser, story):
     page = browser.get(f"{HISTORY}?since=yesterday").content.decode()
 
     assert "Enter a valid date." in page

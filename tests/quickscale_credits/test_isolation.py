@@ -96,7 +96,7 @@ class TestLock:
             ledger.lock(*accounts, gone)
 
 
-def test_whoever_locks_a_user_first_waits_for_no_spend_of_that_user(account, member):
+def test_locking_a_user_first_does_not_wait_for_their_spends(account, member):
     account.add_credits(10, "Bought")
     locked = threading.Event()
 
@@ -122,7 +122,7 @@ def test_whoever_locks_a_user_first_waits_for_no_spend_of_that_user(account, mem
 
 
 @pytest.mark.parametrize("level", ["REPEATABLE READ", "SERIALIZABLE"])
-def test_a_snapshot_that_is_too_old_is_told_and_nothing_is_written(account, level):
+def test_a_snapshot_that_is_too_old_is_reported_and_nothing_is_written(account, level):
     account.add_credits(10, "Bought")
 
     @transaction.atomic
@@ -141,7 +141,7 @@ def test_a_snapshot_that_is_too_old_is_told_and_nothing_is_written(account, leve
     assert ledger.verify() == []
 
 
-def test_every_write_tells_of_a_conflict():
+def test_every_write_reports_a_conflict():
     """What changes after a snapshot ends each of them with the error that says: do it again."""
     silent = {"open_account", "verify", "verify_in_parts"}  # one inserts, the others read
     for module, name, arguments in OPERATIONS:

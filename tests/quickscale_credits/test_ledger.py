@@ -73,7 +73,7 @@ def subscribe(account, amount, clock, days=30, **kwargs):
 
 
 class TestAdding:
-    def test_answers_with_the_transaction(self, account, make_user, clock):
+    def test_returns_the_transaction(self, account, make_user, clock):
         staff = make_user()
         entry = account.add_credits(
             "12.5", "A gift", credit_type="bonus", actor=staff, metadata={"why": "kindness"}
@@ -302,7 +302,7 @@ class TestReplay:
         entries = [a.add_credits(1, "Gift", idempotency_key="same") for a in (account, other)]
         assert entries[0] != entries[1]
 
-    def test_answers_even_when_it_would_be_refused_now(self, account):
+    def test_returns_even_if_it_would_be_refused_now(self, account):
         account.add_credits(4, "Bought")
         first = account.consume_credits(4, "Work", idempotency_key="b")
         ledger.freeze(account=account)
@@ -399,7 +399,7 @@ class TestExpiry:
             for entry in account.transactions.filter(kind="expire")
         ] == [(-20, 0), (-10, 20)]
 
-    def test_the_sweep_touches_at_most_so_many_accounts(
+    def test_the_sweep_touches_a_limited_number_of_accounts(
         self, account, clock, make_owner, monkeypatch
     ):
         monkeypatch.setattr(ledger, "_SWEEP", 2)
@@ -423,7 +423,7 @@ class TestExpiry:
         CreditAccount.objects.filter(pk__in=corrupt).update(posted=1)
         assert ledger.expire_due() == 2
 
-    def test_the_sweep_tells_of_the_credits_of_at_most_so_many_accounts(
+    def test_the_sweep_announces_credits_of_a_limited_number_of_accounts(
         self, account, clock, make_owner
     ):
         for each in (account, CreditAccount.objects.for_owner(make_owner())):
@@ -511,7 +511,7 @@ class TestHolds:
             assert caught.value.status == status
 
     @pytest.mark.parametrize("amount", [None, 2, 0])
-    def test_the_same_capture_again_answers_with_the_first(self, account, amount):
+    def test_the_same_capture_again_returns_the_first(self, account, amount):
         account.add_credits(5, "Bought")
         hold = account.hold_credits(5, "Work", ttl=DAY)
         stale = CreditHold.objects.get(pk=hold.pk)
@@ -781,7 +781,7 @@ class TestConversion:
         other.add_credits(5, "Gift", source=("conversion", str(lot.pk)))
         assert ledger.convert(lot=lot, description="Upgrade").account == account
 
-    def test_roll_over_of_credits_that_begin_later(self, account, clock):
+    def test_roll_over_of_credits_that_start_later(self, account, clock):
         begins = clock.now + 10 * DAY
         lot = lot_of(subscribe(account, 10, clock, effective_at=begins))
         with pytest.raises(InvalidRequestError, match="expires_at"):
@@ -1025,7 +1025,7 @@ class TestEvents:
         assert event.payload == {"transaction": entry.pk, "amount": "-1.0000", "balance": "9.0000"}
         assert event.created_at == event.next_attempt_at == entry.created_at
 
-    def test_a_low_balance_is_told_once(self, account):
+    def test_a_low_balance_is_reported_once(self, account):
         ledger.set_low_balance(account=account, threshold=5)
         account.add_credits(3, "Bought")
         account.consume_credits(1, "Work")
@@ -1113,7 +1113,7 @@ class TestSettlement:
         entry = account.settle_credits(4, "Work", hold=hold)
         assert parts(entry) == {"subscription": -3, "payg": -1}
 
-    def test_again_answers_with_the_first(self, account):
+    def test_again_returns_the_first(self, account):
         account.add_credits(10, "Bought")
         hold = account.hold_credits(5, "Work", ttl=DAY)
         first = account.settle_credits(12, "Work", hold=hold)

@@ -214,7 +214,7 @@ def test_texts_arrive_as_they_were_sent(other, text):
     assert (answers[1].description, answers[1].metadata) == (text, metadata)
 
 
-def test_each_spend_is_told_in_its_turn(account):
+def test_each_spend_is_reported_in_its_turn(account):
     ledger.set_low_balance(account=account, threshold=5)
     account.add_credits(10, "Bought")
     CreditEvent.objects.all().delete()

@@ -234,7 +234,7 @@ class TestCharge:
         [(ledger.freeze, AccountFrozenError), (ledger.close, AccountClosedError)],
     )
     @pytest.mark.parametrize("units", [0, 1])
-    def test_a_frozen_account_begins_nothing(self, owner, account, freeze, error, units):
+    def test_a_frozen_account_starts_nothing(self, owner, account, freeze, error, units):
         freeze(account=account)
 
         with pytest.raises(error), charge(owner, "shout", units=units):
@@ -302,7 +302,7 @@ class TestCharge:
         assert account.get_available_balance() == left
 
     @pytest.mark.parametrize("atomic_requests", [True, False])
-    def test_work_inside_the_transaction_of_a_request_is_told(
+    def test_work_inside_the_transaction_of_a_request_is_reported(
         self, owner, account, monkeypatch, caplog, atomic_requests
     ):
         monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", atomic_requests)
@@ -329,7 +329,7 @@ class TestCharge:
 
         assert charging.usage.cost == 4
 
-    def test_a_cost_that_is_taken_back_stands_where_there_is_no_price(self, owner, account):
+    def test_a_cost_that_is_taken_back_applies_if_there_is_no_price(self, owner, account):
         Service.objects.create(slug="chat", name="Chat")
         with charge(owner, "chat", cost=3) as charging:
             charging.cost = None
@@ -352,7 +352,7 @@ class TestCharge:
         assert (hold.actor, hold.description) == (member, "Chapter one")
         assert (entry.actor, entry.description) == (member, "Chapter one")
 
-    def test_what_is_no_owner_is_refused_by_its_name(self, account):
+    def test_a_value_that_is_not_an_owner_is_refused_by_name(self, account):
         with (
             pytest.raises(InvalidRequestError, match="'someone' is not an instance of"),
             charge("someone", "shout"),
@@ -639,7 +639,7 @@ def cheap_at_night(*, service, quantities, dimension, owner, at):
 
 
 class TestMeteredFunction:
-    def test_is_charged_and_answers_as_before(self, owner, account):
+    def test_is_charged_and_responds_as_before(self, owner, account):
         @metered("shout", units=lambda text: len(text))
         def shout(owner, text):
             """Says it aloud."""
@@ -685,7 +685,7 @@ class TestMeteredFunction:
         with pytest.raises(InsufficientCreditsError):
             shout(owner)
 
-    def test_what_asks_for_an_unknown_argument_is_told_at_once(self):
+    def test_a_callable_with_an_unknown_argument_is_refused_at_once(self):
         with pytest.raises(TypeError, match="has no argument pages"):
 
             @metered("shout", units=lambda pages: pages)

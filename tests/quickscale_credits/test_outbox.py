@@ -63,7 +63,7 @@ def make_due() -> None:
 
 @pytest.mark.django_db(transaction=True)
 class TestAfterCommit:
-    def test_a_receiver_is_told_once_the_write_has_committed(self, account):
+    def test_a_receiver_is_called_once_the_write_has_committed(self, account):
         with listening(Receiver()) as told, transaction.atomic():
             account.add_credits(5, "Bought")
             account.consume_credits(2, "Used")
@@ -72,7 +72,7 @@ class TestAfterCommit:
         assert told.told == ["Bought", "Used"]
         assert not open_events().exists()
 
-    def test_work_that_was_rolled_back_tells_nobody(self, account):
+    def test_work_that_was_rolled_back_calls_no_receiver(self, account):
         with listening(Receiver()) as told:
             with transaction.atomic():
                 account.add_credits(5, "Bought")
@@ -105,7 +105,7 @@ class TestAfterCommit:
 
         assert told.told == ["Before", *["Waits"] * 30, "Late"]
 
-    def test_a_write_delivers_so_many_at_most(self, account, monkeypatch):
+    def test_a_write_delivers_a_limited_number(self, account, monkeypatch):
         monkeypatch.setattr(outbox, "ON_COMMIT", 2)
         with a_day_ago() as ends:
             for _ in range(3):
@@ -118,7 +118,7 @@ class TestAfterCommit:
 
         assert told.told == [*["Expired"] * 3, "Bought"]
 
-    def test_an_expiry_that_a_release_posts_is_told(self, account):
+    def test_an_expiry_that_a_release_posts_is_reported(self, account):
         with a_day_ago() as ends:
             account.add_credits(5, "Gift", credit_type="bonus", expires_at=ends)
             hold = account.hold_credits(5, "Work", ttl=2 * DAY)
@@ -131,7 +131,7 @@ class TestAfterCommit:
     @pytest.mark.parametrize(
         ("refused", "more"), [("consume_credits", {}), ("hold_credits", {"ttl": DAY})]
     )
-    def test_an_expiry_that_a_refused_operation_posts_is_told(self, account, refused, more):
+    def test_an_expiry_that_a_refused_operation_posts_is_reported(self, account, refused, more):
         with a_day_ago() as ends:
             account.add_credits(5, "Gift", credit_type="bonus", expires_at=ends)
         outbox.deliver_due()
@@ -192,7 +192,7 @@ class TestAfterCommit:
 
 
 class TestDelivery:
-    def test_tells_everything_about_the_event(self, account):
+    def test_has_everything_about_the_event(self, account):
         told = []
         account.add_credits("2.5", "Bought")
 
@@ -210,7 +210,7 @@ class TestDelivery:
         assert kwargs["event"].kind == "granted"
         assert Decimal(kwargs["event"].payload["amount"]) == Decimal("2.5")
 
-    def test_async_receivers_are_told(self, account):
+    def test_async_receivers_are_called(self, account):
         told = []
 
         async def receiver(transaction, **kwargs):
@@ -342,7 +342,7 @@ class TestDelivery:
 
 
 class TestBalanceSignals:
-    def test_low_is_told_on_crossing_only(self, account):
+    def test_a_low_balance_is_announced_on_crossing_only(self, account):
         CreditAccount.objects.filter(pk=account.pk).update(low_balance_threshold=10)
         told = []
 
@@ -359,7 +359,7 @@ class TestBalanceSignals:
 
         assert told == [(8, None), (8, None)]
 
-    def test_depleted_is_told_when_nothing_is_left(self, account):
+    def test_depletion_is_announced_when_nothing_is_left(self, account):
         told = []
 
         def receiver(account, **kwargs):
@@ -373,7 +373,7 @@ class TestBalanceSignals:
 
         assert told == [account]
 
-    def test_what_has_not_begun_is_no_balance(self, account, clock):
+    def test_credits_that_have_not_started_are_not_in_the_balance(self, account, clock):
         ledger.set_low_balance(account=account, threshold=5)
         told = []
 
@@ -472,7 +472,7 @@ class TestExpiring:
         outbox.deliver_due()
         return announced
 
-    def test_each_lot_is_told_of_once(self, account, clock, told):
+    def test_each_lot_is_announced_once(self, account, clock, told):
         lot = self.lot(account, clock, 30)
         self.lot(account, clock, 60)
         account.add_credits(5, "Bought")
@@ -498,7 +498,7 @@ class TestExpiring:
         assert told_on == [3, 9]
         assert told == [(lot, 10)] * 2
 
-    def test_a_sweep_that_comes_late_tells_once(self, account, clock, told, settings):
+    def test_a_late_sweep_announces_once(self, account, clock, told, settings):
         settings.QUICKSCALE_CREDITS_EXPIRY_WARNINGS = [DAY, 7 * DAY]
         self.lot(account, clock, 10)
         clock.move(9.5 * DAY)
@@ -520,7 +520,7 @@ class TestExpiring:
         self.lot(account, clock, 1)
         assert self.sweep() == 0
 
-    def test_the_command_tells_how_many(self, account, clock, told):
+    def test_the_command_reports_how_many(self, account, clock, told):
         self.lot(account, clock, 1)
         out = StringIO()
         call_command("expire_credits", json=True, stdout=out)

@@ -114,7 +114,7 @@ class TestPriceUse:
         with pytest.raises(InvalidAmountError, match=r"^units:"):
             price_use(chat, {"units": quantity})
 
-    def test_a_hook_is_told_who_uses_how_much_of_what(self, owner, account, chat, clock):
+    def test_a_hook_learns_who_uses_how_much_of_what(self, owner, account, chat, clock):
         Service.objects.filter(pk=chat.pk).update(cost_hook=f"{__name__}.remember")
         chat.refresh_from_db()
         told = {
@@ -152,7 +152,7 @@ class TestPriceUse:
         with pytest.raises(InvalidAmountError, match=r"^cost:"):
             price_use(chat, {"input": 1})
 
-    def test_nothing_is_no_use(self, chat):
+    def test_a_use_of_nothing_is_refused(self, chat):
         with pytest.raises(InvalidRequestError, match="give the quantity of at least"):
             price_use(chat, {})
 

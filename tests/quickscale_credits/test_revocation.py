@@ -129,7 +129,7 @@ class TestBounds:
         assert revoke(bought, policy="overdraft") == (0, 0)
         assert account.get_balance() == -60
 
-    def test_what_expired_is_no_shortfall(self, account, clock, plan):
+    def test_expired_credits_are_not_a_shortfall(self, account, clock, plan):
         account.consume_credits(30, "Work")
         clock.move(31 * DAY)
         assert revoke(plan, policy="overdraft") == (30, 0)
@@ -366,7 +366,7 @@ class TestOverdraft:
         assert (self.debt_of(account), account.get_available_balance()) == (0, 20)
 
     @pytest.mark.parametrize("swept", [True, False])
-    def test_a_lot_that_begins_pays_it_back(self, account, clock, swept):
+    def test_a_lot_that_starts_pays_it_back(self, account, clock, swept):
         account.add_credits(
             50, "Month", credit_type="bonus", effective_at=clock.now + DAY,
             expires_at=clock.now + 2 * DAY,

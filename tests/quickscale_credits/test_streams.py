@@ -347,7 +347,7 @@ class TestStreamedAnswer:
         assert async_to_sync(both)() == [word.encode() for word in WORDS[:number]]
         assert account.get_available_balance() == left
 
-    def test_too_few_credits_are_told_before_anything_is_sent(self, browser, account):
+    def test_too_few_credits_are_reported_before_anything_is_sent(self, browser, account):
         account.remove_credits(15, "Gone")
 
         assert browser.get("/sync/").status_code == 402

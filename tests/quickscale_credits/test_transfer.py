@@ -135,7 +135,7 @@ def test_who_did_it_and_why_stands_in_both_histories(account, other, plan, membe
         assert (entry.actor_id, entry.metadata) == (member.pk, {"ticket": 4})
 
 
-def test_both_accounts_are_told(account, other, plan):
+def test_both_accounts_are_reported(account, other, plan):
     transfer(plan, other)
     events = CreditEvent.objects.filter(kind="transferred").order_by("pk")
     assert [(e.account, e.payload["amount"]) for e in events] == [
@@ -283,7 +283,7 @@ class TestProofs:
             ("expires_at = expires_at + interval '1 year'", "lot is what was transferred to it"),
         ],
     )
-    def test_a_damaged_transfer_is_told(self, account, other, plan, damage, rule):
+    def test_a_damaged_transfer_is_reported(self, account, other, plan, damage, rule):
         transfer(plan, other)
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SET LOCAL session_replication_role = replica")

@@ -55,12 +55,12 @@ def rules(account=None):
     return [discrepancy.rule for discrepancy in ledger.verify(account)]
 
 
-def test_a_sound_ledger_has_nothing_to_tell(account):
+def test_a_sound_ledger_has_nothing_to_report(account):
     assert ledger.verify() == ledger.verify(account) == []
 
 
 @pytest.mark.parametrize(("rule", "sql"), STORED_FIGURES.items(), ids=STORED_FIGURES.keys())
-def test_a_wrong_figure_is_found_and_mended(account, make_owner, rule, sql):
+def test_a_wrong_figure_is_found_and_corrected(account, make_owner, rule, sql):
     plant(f"UPDATE {{{sql.replace(' ', '} ', 1)}")
     found = ledger.verify(account)
     assert rule in {discrepancy.rule for discrepancy in found}
@@ -270,7 +270,7 @@ def test_planted_damage_is_found(story, rule, sql):
 
 
 @pytest.mark.parametrize(("rule", "sql"), DAMAGE.values(), ids=DAMAGE.keys())
-def test_rebuilding_never_fails_and_tells_what_is_left(story, rule, sql):
+def test_rebuilding_never_fails_and_reports_what_is_left(story, rule, sql):
     plant(sql, **story.ids())
     execute(
         "UPDATE quickscale_credits_creditaccount SET next_sequence = 99 WHERE id = %(id)s",
@@ -284,7 +284,7 @@ def test_rebuilding_never_fails_and_tells_what_is_left(story, rule, sql):
     assert ledger.rebuild(story.account) == []
 
 
-def test_what_no_table_would_take_is_left_and_the_rest_is_mended(story):
+def test_what_no_table_would_take_is_left_and_the_rest_is_corrected(story):
     """Parts that sum to nothing, added to an old line, would leave a lot below zero."""
     plant(
         "INSERT INTO {creditallocation} (account_id, transaction_id, lot_id, amount)"
@@ -304,7 +304,7 @@ def test_what_no_table_would_take_is_left_and_the_rest_is_mended(story):
     assert ("lot.remaining is the sum of its allocations", story.plan.pk) in left
 
 
-def test_a_journal_that_overspends_is_told_and_left_alone(story):
+def test_a_journal_that_overspends_is_reported_and_left_alone(story):
     plant(
         "UPDATE {credittransaction} SET amount = -500 WHERE id = %(late)s;"
         "UPDATE {creditaccount} SET next_due_at = '2000-01-01' WHERE id = %(account)s",
@@ -423,7 +423,7 @@ def test_a_claim_that_was_changed_is_found(clock, change, rule):
     assert any(found.startswith(rule) for found in rules(account))
 
 
-def test_a_damaged_journal_is_told_and_left_alone(account):
+def test_a_damaged_journal_is_reported_and_left_alone(account):
     plant("UPDATE {credittransaction} SET balance_after = 0 WHERE sequence = 2")
     assert rules() == ["transaction.balance_after is the running sum"]
     assert ledger.rebuild(account) == []

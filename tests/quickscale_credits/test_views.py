@@ -190,7 +190,7 @@ class TestServiceList:
         assert "/services/api-call/" not in page
         assert "it is charged where it is used" in page
 
-    def test_what_no_code_stands_for_is_told_to_staff_only(self, browser, services, member):
+    def test_a_service_without_code_is_shown_to_staff_only(self, browser, services, member):
         ServiceFactory(name="Left over", slug="left-over", cost="0.5")
 
         assert "Left over" not in browser.get("/services/").content.decode()
@@ -329,7 +329,7 @@ class TestUse:
         assert account.get_balance() == 20
         assert hidden_key(response)
 
-    def test_a_frozen_account_is_told(self, browser, account, services):
+    def test_a_frozen_account_is_reported(self, browser, account, services):
         account.add_credits(20, "Bought")
         CreditAccount.objects.update(status="frozen")
 

@@ -252,7 +252,9 @@ def test_messages_of_a_fragment_appear_at_once_and_can_be_dismissed(
     expect(message).to_have_count(0)
 
 
-def test_a_request_that_fails_is_told(live_server: LiveServer, browser_page: BrowserPages) -> None:
+def test_a_request_that_fails_is_reported(
+    live_server: LiveServer, browser_page: BrowserPages
+) -> None:
     page = browser_page(allow=("status of 500", "Response Status Error Code 500"))
     page.goto(f"{live_server.url}/page/")
     page.evaluate("htmx.ajax('GET', '/broken/', '#target')")

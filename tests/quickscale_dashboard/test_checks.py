@@ -47,6 +47,6 @@ def test_production_says_who_reads_the_contact_mails() -> None:
     assert "site@example.com" in found(deploy=True)["quickscale_dashboard.W002"].msg
 
 
-def test_entries_that_lead_nowhere_are_told() -> None:
+def test_entries_that_lead_nowhere_are_reported() -> None:
     with register_temporarily(NavItem("Nowhere", "not:mounted")):
         assert "not:mounted" in found()["quickscale_dashboard.W003"].msg

@@ -78,7 +78,7 @@ def test_the_home_page_leads_customers_to_their_dashboard(client: Client, custom
     assert "Open your dashboard" in customer.get("/").text
 
 
-def test_the_language_of_the_page_is_told(client: Client, settings: Settings) -> None:
+def test_the_page_declares_its_language(client: Client, settings: Settings) -> None:
     settings.LANGUAGE_CODE = "ar"
     assert '<html lang="ar" dir="rtl">' in client.get("/").text
 
