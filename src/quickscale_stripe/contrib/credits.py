@@ -121,12 +121,12 @@ class CreditsFulfilment(Fulfilment):
         if app_settings.ended_policy != "expire":
             return
         now = timezone.now()
-        for payment in Payment.objects.paid().filter(subscription=subscription):
+        for payment in Payment.objects.paid().filter(subscription=subscription).order_by("pk"):
             own = _lots(payment)
             left = CreditLot.objects.filter(Q(pk__in=own) | Q(parent__in=own)).filter(
                 remaining__gt=0, expires_at__gt=now
             )
-            for lot in left:
+            for lot in left.order_by("pk"):
                 lot_key = f"{key}:{lot.pk}"
                 if not _taken(payment, lot_key).exists():
                     _expire(lot, reason=_("End of the subscription"), key=lot_key)
@@ -250,7 +250,8 @@ def _family(lot: CreditLot) -> QuerySet[CreditLot]:
 
 
 def _usable(payment: Payment, now: datetime) -> QuerySet[CreditLot]:
-    return _lots(payment).filter(remaining__gt=0, effective_at__lte=now, expires_at__gt=now)
+    usable = _lots(payment).filter(remaining__gt=0, effective_at__lte=now, expires_at__gt=now)
+    return usable.order_by("pk")
 
 
 def _lots(payment: Payment) -> QuerySet[CreditLot]:
