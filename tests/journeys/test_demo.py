@@ -91,5 +91,5 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path):
     demo = Demo(tmp_path)
     demo.process.wait(60)
     assert demo.stop() == 1
-    assert demo.output == f"Error: {tmp_path} exists already.\n"
+    assert demo.output == f"Error: {tmp_path} already exists.\n"
     assert os.listdir(tmp_path) == ["mine.txt"]
