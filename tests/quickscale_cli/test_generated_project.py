@@ -92,7 +92,7 @@ def test_a_project_can_do_without_payments():
         without = 'debug=DEBUG, without=["quickscale_stripe"])'
         settings.write_text(settings.read_text().replace("debug=DEBUG)\nMIDD", f"{without}\nMIDD"))
         urls.write_text(re.sub(".*quickscale_stripe.*\n", "", urls.read_text()))
-        for command in ("check --fail-level WARNING", "test"):
+        for command in ("check", "test"):
             result = run(folder, "manage.py", *command.split())
             assert result.returncode == 0, result.stdout + result.stderr
 

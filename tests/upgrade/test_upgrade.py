@@ -39,7 +39,7 @@ with stripe_sandbox() as stripe:
 """
 UPGRADE = """
 call_command("migrate", verbosity=0)
-call_command("check", fail_level="WARNING", databases=["default"])
+call_command("check", databases=["default"])
 call_command("verify_ledger", verbosity=0)
 call_command("verify_mrr", verbosity=0)
 """
