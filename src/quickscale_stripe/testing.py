@@ -99,7 +99,7 @@ def stripe_sandbox(*, seed: bool = True) -> Iterator[StripeOfTest]:
     Args:
         seed: start with the sample catalogue, three packages and two plans, mirrored here.
     """
-    sandbox = Sandbox(":memory:", base_url=f"{_ORIGIN}/stripe/sandbox", transport=_post)
+    sandbox = Sandbox(":memory:", base_url=f"{_ORIGIN}/stripe/sandbox", transport=post_to_site)
     with closing(sandbox), using(SandboxHTTPClient(sandbox), webhook_secret=_SECRET):
         if seed:
             sandbox.seed()
@@ -108,7 +108,8 @@ def stripe_sandbox(*, seed: bool = True) -> Iterator[StripeOfTest]:
         yield StripeOfTest(sandbox)
 
 
-def _post(url: str, headers: dict[str, str], body: bytes) -> tuple[int, str]:
+def post_to_site(url: str, headers: dict[str, str], body: bytes) -> tuple[int, str]:
+    """Send an event to the site's own views: a transport for a sandbox in a test."""
     response = Client(raise_request_exception=False).generic(
         "POST",
         url.removeprefix(_ORIGIN),

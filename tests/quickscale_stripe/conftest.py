@@ -11,6 +11,7 @@ from stripe import APIConnectionError, HTTPClient
 from quickscale_stripe.catalogue import mirror
 from quickscale_stripe.client import using
 from quickscale_stripe.models import StripePrice
+from quickscale_stripe.testing import post_to_site
 from quickscale_stripe_sandbox import Sandbox
 from quickscale_stripe_sandbox.recording import RecordingHTTPClient, strict_reads
 from tests.owners import make_owner, user_of
@@ -27,7 +28,7 @@ def sandbox(settings: Any) -> Iterator[Sandbox]:
     without an idempotency key.
     """
     settings.QUICKSCALE_STRIPE_WEBHOOK_SECRET = SECRET
-    stripe = Sandbox(":memory:", transport=_post)
+    stripe = Sandbox(":memory:", transport=post_to_site)
     stripe.add_endpoint("http://testserver/stripe/webhook/", secret=SECRET)
     with closing(stripe), using(RecordingHTTPClient(stripe)), strict_reads():
         yield stripe
@@ -50,13 +51,6 @@ class Unreachable(HTTPClient):
 @pytest.fixture
 def stripe_is_down(shop: Sandbox, use_client: UseClient) -> None:
     use_client(Unreachable())
-
-
-def _post(url: str, headers: dict[str, str], body: bytes) -> tuple[int, str]:
-    response = Client(raise_request_exception=False).generic(
-        "POST", "/stripe/webhook/", body, content_type="application/json", headers=headers
-    )
-    return response.status_code, response.text
 
 
 @pytest.fixture
