@@ -118,7 +118,8 @@ def browser_page(chromium: Browser) -> Iterator[BrowserPages]:
 
 
 def assert_accessible(page: Page) -> None:
-    """Run axe with the rules of WCAG 2.1 A and AA over the page as it is now."""
+    """Run axe with the rules of WCAG 2.1 A and AA over the page, once its style sheets are in."""
+    page.wait_for_load_state()
     page.evaluate(AXE.read_text(encoding="utf-8"))
     result = page.evaluate(
         "tags => axe.run(document, {runOnly: {type: 'tag', values: tags}})", WCAG
