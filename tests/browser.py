@@ -152,6 +152,7 @@ def assert_shown_whole(page: Page) -> None:
 
 def assert_fits(page: Page) -> None:
     """Nothing makes the page wider than the window."""
+    page.wait_for_load_state()
     extra = page.evaluate(
         "document.documentElement.scrollWidth - document.documentElement.clientWidth"
     )

@@ -59,6 +59,8 @@ BEGIN
              ORDER BY n);
     END IF;
 
+    line.kind := p_kind;
+    line.shortfall := 0;
     WHILE last < cardinality(p_accounts) LOOP
         first := last + 1;
         SELECT * INTO account FROM quickscale_credits_creditaccount
@@ -116,9 +118,7 @@ BEGIN
             available := available - owed;
             positions := positions || n;
             line.account_id := account.id;
-            line.kind := p_kind;
             line.amount := -owed;
-            line.shortfall := 0;
             line.description := p_descriptions[n];
             line.service_id := p_services[n];
             line.actor_id := p_actors[n];
@@ -147,9 +147,9 @@ BEGIN
 
     IF lines IS NOT NULL THEN
         lines := quickscale_credits_post_lines(lines, places, lots, parts);
+        result := NULL;
+        result.answer := 'posted';
         FOR n IN 1 .. cardinality(lines) LOOP
-            result := NULL;
-            result.answer := 'posted';
             result.entry := lines[n];
             results[positions[n]] := result;
         END LOOP;
