@@ -20,6 +20,7 @@ from stripe import WebhookSignature
 
 from quickscale_credits.models import CreditLot
 from quickscale_stripe import signals
+from quickscale_stripe.billing import customers
 from quickscale_stripe.client import get_client
 from quickscale_stripe.events import handlers, inbox
 from quickscale_stripe.exceptions import StripeRefusedError
@@ -209,6 +210,22 @@ class TestIgnored:
         assert post(snapshot(**changes)).status_code == 200
         event = StripeEvent.objects.get()
         assert (event.status, event.error, event.payload) == ("ignored", reason, None)
+
+    def test_a_customer_is_deleted_only_when_stripe_says_so(
+        self, sandbox: Sandbox, owner: Any
+    ) -> None:
+        """A leaked secret can sign an event, and can't make Stripe answer."""
+        customer = customers.ensure(owner)
+        forged = {"type": "customer.deleted", "data": {"object": {"id": customer.stripe_id}}}
+        assert post(snapshot(**forged)).status_code == 200
+        assert StripeEvent.objects.get().status == "processed"
+        customer.refresh_from_db()
+        assert customer.is_usable
+
+        get_client().v1.customers.delete(customer.stripe_id or "")
+        assert post(snapshot(**forged, id="evt_2")).status_code == 200
+        customer.refresh_from_db()
+        assert not customer.is_usable
 
     def test_objects_of_strangers_on_a_shared_account(self, sandbox: Sandbox) -> None:
         """A customer, product, price, payment, refund and dispute that this site never made."""

@@ -152,7 +152,7 @@ def prepare(stripe_id: str) -> Write[StripeCustomer | None]:
     """
     known = StripeCustomer.objects.filter(stripe_id=stripe_id).first()
     if known is None:
-        raise NotOursError(f"The customer {stripe_id} is not this site's.")
+        raise NotOursError(f"{stripe_id} is not a current customer of this site.")
     fetched_at = clock.database_now()
     remote = fetch(stripe_id)
     if remote is None:

@@ -224,9 +224,9 @@ def test_every_function_that_asks_stripe_is_held_against_the_sdk(
     do_everything(world)
     # An invoice of more lines than it carries itself.
     assert callers() - called == {"billing/bills.py:_lines"}
-    # Stripe refuses only what names a customer that was deleted.
+    # Stripe refuses only what names a customer that was deleted: to ``sync`` and to its event.
     refused = [request.path.rpartition("/")[0] for request in recorded if request.status != 200]
-    assert refused == ["/v1/billing_portal", "/v1/customers"]
+    assert refused == ["/v1/billing_portal", "/v1/customers", "/v1/customers"]
     assert len([one for one in recorded if MONEY.fullmatch(one.path) and one.method == "POST"]) > 6
 
 
