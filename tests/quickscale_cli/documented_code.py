@@ -132,6 +132,7 @@ PAGES = {
     "explanation/credits.md": accounts,
     "how-to/credits-accounts.md": accounts,
     "how-to/credits-testing.md": accounts,
+    "how-to/credits-metering.md": services,
     "how-to/credits-services.md": services,
     "how-to/dashboard.md": lambda: {"parrots_context": lambda request: {}},
     "how-to/look.md": lambda: {"order": 17},
