@@ -1,4 +1,4 @@
-"""The ledger's rules once more, as plainly as they can be said: what the property tests compare."""
+"""A plain model of the ledger's rules, with which the property tests compare the ledger."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Claim:
 
 
 def last_first(parts, skip, amount):
-    """The next ``amount`` of what was taken, from its end, once ``skip`` of it was given back."""
+    """Yield the parts of the next ``amount``, last first, after ``skip`` that was given back."""
     for lot, part in reversed(parts):
         back = min(max(part - skip, ZERO), amount)
         skip = max(skip - part, ZERO)
@@ -130,7 +130,7 @@ class Model:
         return totals
 
     def move(self, by: timedelta):
-        """Stop wherever something happens by itself: nothing may depend on being late."""
+        """Stop at each time at which something is due, so that nothing happens late."""
         until = self.now + by
         times = {until}
         times |= {hold.ends for hold in self.holds if hold.open}
@@ -176,7 +176,7 @@ class Model:
         return lot
 
     def schedule(self, source, amount, periods):
-        """One lot for each (begin, end)."""
+        """Add one lot for each (begin, end)."""
         number = len(self.lots)
         lots = [
             Lot(number + n, "subscription", amount, begins, ends, amount, source=source)
@@ -201,9 +201,9 @@ class Model:
         return changed
 
     def cancel_schedule(self, source, start):
-        """Take what is free of the lots that begin then or later, and claim the rest.
+        """Take the free credits of the lots that begin at ``start`` or later, and claim the rest.
 
-        What was taken and what is missing; ``None`` for nothing of either.
+        Return what was taken and what is missing, or ``None`` if both are zero.
         """
         parts, claims = [], []
         for lot in list(self.lots):
@@ -222,7 +222,7 @@ class Model:
         return taken, sum((claim.due for claim in claims), ZERO)
 
     def pick(self, amount, limit=None):
-        """The parts that pay, or what there is when that is too little."""
+        """Return the parts that pay, or the amount that there is if it is too little."""
         parts, wanted = [], amount
         for lot in self.spendable():
             part = min(lot.remaining - lot.held, wanted)
@@ -265,7 +265,7 @@ class Model:
         return taken
 
     def charge_finished_work(self, hold, amount):
-        """What the hold has, if it is open, then what can be spent; and what is missing."""
+        """Take what an open hold has, then what can be spent; return also what is missing."""
         held = []
         if hold and hold.open:
             for lot, part in hold.parts:
@@ -282,7 +282,7 @@ class Model:
         if hold and hold.open:
             self.free(hold)
             hold.took = sum(parts.values(), ZERO)
-        if missing and not parts and not self.debt:  # something must explain a line of nothing
+        if missing and not parts and not self.debt:  # even a line of 0 needs a lot
             self.lots.append(Lot(len(self.lots), "overdraft", ZERO, self.now))
         taken = self.take([(lot, part) for lot, part in parts.items() if part])
         self.settle()
@@ -321,7 +321,7 @@ class Model:
             lot.remaining += back
 
     def unpay(self, surplus):
-        """What the overdraft no longer needs goes back to the lots that paid it, newest first."""
+        """Return what the overdraft no longer needs to the lots that paid it, the newest first."""
         for payment in reversed(self.payments):
             part = min(payment.left, max(surplus, ZERO))
             for lot, back in last_first(payment.parts, payment.undone, part):
@@ -341,7 +341,7 @@ class Model:
             self.payments.append(Payment(picked))
 
     def set_frozen(self, frozen):
-        """By hand; what revocations froze is decided with it."""
+        """Freeze or unfreeze by hand, which also ends the freezes of revocations."""
         self.frozen = frozen
         for claim in self.claims:
             claim.freezes = False
@@ -372,7 +372,7 @@ class Model:
         return taken, missing
 
     def revocable(self, lot):
-        """What a lot brought, less what is lost or claimed of it and what was made of it."""
+        """Return a lot's amount, less what it and the lots made of it have lost and owe."""
         line = self.line(lot)
         left = lot.amount - sum((one.lost for one in line), ZERO)
         left -= sum((claim.due for claim in self.claims if claim.lot in line), ZERO)
@@ -380,13 +380,13 @@ class Model:
         return max(min([left, *above]), ZERO)
 
     def line(self, lot):
-        """A lot and what conversions made of it."""
+        """Return a lot and the lots that conversions made of it."""
         return [lot] + [
             one for child in self.lots if child.parent is lot for one in self.line(child)
         ]
 
     def transfer(self, lot, to, amount):
-        """The new lot, ``None`` for nothing to move, or what is free when that is too little."""
+        """Return the new lot, ``None`` if nothing moves, or what is free if that is too little."""
         free = lot.remaining - lot.held
         part = free if amount is None else amount
         if not part:

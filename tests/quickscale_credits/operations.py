@@ -1,4 +1,4 @@
-"""A call of each public function of ``ledger`` and ``allotments``, for tests about them all."""
+"""A call of each public function of ``ledger`` and ``allotments``, for tests that cover all."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SOURCE = ("plan", "order")
 
 
 class Stage:
-    """An account with something for each operation to work on; another one is empty."""
+    """An account that has something for each operation to work on, and an empty one."""
 
     def __init__(self) -> None:
         self.owner = make_owner()
@@ -46,7 +46,7 @@ class Stage:
         )
 
     def read_again(self, using: str | None = None) -> None:
-        """Fetch the rows anew, from that database or from where the router reads."""
+        """Fetch the rows again, from the given database or from the one that the router reads."""
         for name in ("owner", "account", "other", "bought", "plan", "used", "hold"):
             row = getattr(self, name)
             setattr(self, name, type(row)._default_manager.using(using).get(pk=row.pk))

@@ -43,7 +43,7 @@ class Shout(BaseService):
 
 
 class ApiCall(BaseService):
-    """Charged where it is used: it has no page."""
+    """A service without a page, which code charges for."""
 
     code = "api-call"
     name = "API call"

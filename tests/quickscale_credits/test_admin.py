@@ -76,7 +76,7 @@ def fill(account: CreditAccount, service: Service) -> None:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_a_list_needs_as_many_queries_for_many_rows(staff, accounts, services, model):
+def test_a_list_needs_no_more_queries_for_many_rows(staff, accounts, services, model):
     service = services["shout"]
     fill(accounts[0], service)
     for_few = count_queries(staff, model)
@@ -104,7 +104,7 @@ def test_lists_are_searched_by_owner(staff, accounts, services, model):
     assert response.status_code == 200
 
 
-def test_a_page_needs_as_many_queries_for_many_entries(
+def test_a_page_needs_no_more_queries_for_many_entries(
     staff, accounts, services, django_assert_max_num_queries
 ):
     for _ in range(8):
@@ -150,7 +150,7 @@ class TestAccounts:
             ("others", "7"),
         ]
 
-    def test_one_is_opened_for_somebody_who_never_visited(self, staff, make_owner):
+    def test_an_account_is_opened_for_somebody_who_never_visited(self, staff, make_owner):
         owner = make_owner("new@example.com")
         member_of(owner, "new@example.com")
         assert "add/" in staff.get(ACCOUNTS).content.decode()
@@ -175,7 +175,7 @@ class TestAccounts:
         assert "No user has the email address gone@example.com" in nobody
         assert CreditAccount.objects.count() == 1
 
-    def test_opening_one_needs_the_permission(self, client, make_user, make_owner):
+    def test_opening_an_account_needs_the_permission(self, client, make_user, make_owner):
         staff = make_user("helper@example.com")
         type(staff)._default_manager.filter(pk=staff.pk).update(is_staff=True)
         client.force_login(staff)
@@ -224,7 +224,7 @@ class TestAddAndRemove:
         data = {"amount": "5", "credit_type": "bonus", "description": "Sorry", "key": key, **data}
         return staff.post(f"{url}/add-credits/", data)
 
-    def test_adding_notes_who_and_why(self, staff, accounts, admin_user, url):
+    def test_adding_records_who_and_why(self, staff, accounts, admin_user, url):
         response = self.add(staff, url)
 
         entry = accounts[0].transactions.get()
@@ -308,7 +308,7 @@ class TestBulkAdd:
             **more,
         }
 
-    def test_a_preview_says_what_would_be_and_adds_nothing(self, staff, accounts):
+    def test_a_preview_shows_the_effect_and_adds_nothing(self, staff, accounts):
         CreditAccount.objects.filter(pk=accounts[0].pk).update(status="closed")
         url = self.begin(staff, accounts)
 
@@ -318,7 +318,7 @@ class TestBulkAdd:
         assert "u0@example.com: The credit account is closed." in text(response)
         assert not CreditTransaction.objects.exists()
 
-    def test_goes_on_some_at_a_time_with_progress(self, staff, accounts, admin_user, monkeypatch):
+    def test_runs_in_batches_with_progress(self, staff, accounts, admin_user, monkeypatch):
         monkeypatch.setattr("quickscale_credits.admin.accounts.AT_ONCE", 2)
         url = self.begin(staff, accounts)
         run = staff.post(url, self.data(url, start="1")).url
@@ -473,7 +473,7 @@ class TestLedger:
 
 
 class TestServices:
-    def test_show_how_much_they_are_used(self, staff, accounts, services):
+    def test_show_how_often_they_are_used(self, staff, accounts, services):
         for account in accounts[:2]:
             fill(account, services["shout"])
         old = ServiceUsage.objects.create(service=services["shout"], account=accounts[2], cost=9)
@@ -547,7 +547,7 @@ class TestServices:
 
         assert Service.objects.get(slug="page").cost_of(3) == 6
 
-    def test_only_a_price_to_come_can_be_deleted(self, staff, services):
+    def test_only_a_future_price_can_be_deleted(self, staff, services):
         coming = set_price(services["shout"], 9, effective_at=timezone.now() + timedelta(days=1))
         for price, status in [(services["shout"].prices.last(), 403), (coming, 302)]:
             change = f"{ADMIN}/serviceprice/{price.pk}/change/"

@@ -1,4 +1,4 @@
-"""What support does in the admin: the effect is shown first, and the reason is kept."""
+"""Support's tasks in the admin: each shows its effect first and keeps the reason."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Page:
         return self.ask(**data, confirm="1")
 
 
-def test_the_effect_is_shown_before_and_nothing_is_written(staff, account, bought):
+def test_the_effect_is_shown_first_and_nothing_is_written(staff, account, bought):
     page = Page(staff, account, "freeze").ask()
     assert "Ticket 4711" in text(page)
     assert "Status Active Frozen" in text(page)

@@ -1,4 +1,4 @@
-"""Credits that come in portions: each period's once, between its own begin and end."""
+"""Credits that come in portions: each period gets its portion once, which ends with the period."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from tests.quickscale_credits.test_concurrency import at_once, new_account
 
 DAY = timedelta(days=1)
 BERLIN = ZoneInfo("Europe/Berlin")
-# Summer time by halves of an hour, none, a day that was left out, clocks that change at midnight.
+# Among them: half an hour of summer time, no summer time, a skipped day, a change at midnight.
 ZONES = [
     UTC,
     BERLIN,
@@ -57,7 +57,7 @@ def dates(anchor, until, **options):
 
 
 def yearly(account, amount=100, **changes):
-    """Monthly credits of the year that the clock of the tests begins with."""
+    """Schedule monthly credits for the year in which the tests' clock starts."""
     return schedule_allotment(
         **{
             "account": account,
@@ -121,18 +121,18 @@ class TestPeriods:
             ),
         ],
     )
-    def test_what_is_no_term_is_refused(self, anchor, until, options, argument):
+    def test_an_invalid_term_is_refused(self, anchor, until, options, argument):
         with pytest.raises(InvalidRequestError) as caught:
             periods(anchor, until, **options)
         assert caught.value.argument == argument
 
-    def test_as_many_as_are_allowed(self):
+    def test_the_maximum_number_of_periods(self):
         assert len(periods(day(2030, 1, 1), day(2040, 1, 1))) == allotments.MAX_PERIODS
 
     @pytest.mark.parametrize(
         ("anchor", "until", "number", "last"),
         [
-            # Six months by the calendar; the end was reckoned in UTC, across a change of clocks.
+            # Six calendar months; the end is in UTC, after the clocks have changed.
             (
                 datetime(2026, 1, 1, 11, tzinfo=BERLIN),
                 datetime(2026, 7, 1, 10, tzinfo=UTC),
@@ -143,14 +143,14 @@ class TestPeriods:
             (day(2026, 1, 1), day(2026, 2, 2), 2, DAY),
             (day(2026, 1, 1), day(2026, 2, 2) - timedelta(seconds=1), 1, timedelta(32, -1)),
             (day(2026, 1, 1), day(2026, 1, 1) + timedelta(hours=5), 1, timedelta(hours=5)),
-            # Clocks skip 2:30 on that day.
+            # The clocks skip 2:30 on that day.
             (
                 datetime(2027, 2, 28, 2, 30, tzinfo=BERLIN),
                 datetime(2027, 3, 28, 3, 30, tzinfo=BERLIN),
                 1,
                 timedelta(days=28),
             ),
-            # An hour that comes twice: from its first time to its second.
+            # The clock shows this hour twice: from the first time to the second.
             (
                 datetime(2026, 10, 25, 2, 30, tzinfo=BERLIN),
                 datetime(2026, 10, 25, 2, 30, fold=1, tzinfo=BERLIN),
@@ -160,7 +160,7 @@ class TestPeriods:
             (day(9999, 11, 1), day(9999, 12, 31), 2, timedelta(days=30)),
         ],
     )
-    def test_a_rest_shorter_than_a_day_is_no_period(self, anchor, until, number, last):
+    def test_a_remainder_shorter_than_a_day_makes_no_period(self, anchor, until, number, last):
         found = periods(anchor, until)
         assert len(found) == number
         begin, end = found[-1]
@@ -376,7 +376,7 @@ class TestSchedule:
         assert account.lots.count() == allotments.MAX_PERIODS
 
     @pytest.mark.parametrize("write", [schedule_allotment, spread_credits])
-    def test_the_rows_say_what_was_told(self, account, clock, write):
+    def test_the_rows_keep_the_arguments(self, account, clock, write):
         actor = make_user()
         entry = write(
             account=account,
@@ -411,7 +411,7 @@ class TestSchedule:
 
 
 class TestSpread:
-    def test_what_does_not_divide_comes_first(self, account, clock):
+    def test_the_remainder_of_a_division_comes_first(self, account, clock):
         spread_credits(
             account=account,
             amount=1000,
@@ -424,7 +424,7 @@ class TestSpread:
         assert amounts == [Decimal("83.3337"), *[Decimal("83.3333")] * 11]
         assert sum(amounts) == 1000
 
-    def test_too_little_to_share_comes_first(self, account, clock):
+    def test_an_amount_too_small_to_divide_comes_first(self, account, clock):
         spread_credits(
             account=account,
             amount="0.0011",
@@ -441,7 +441,7 @@ class TestCancel:
     def cancel(self, account, **options):
         return cancel_allotment(account=account, source=SOURCE, reason="Cancelled", **options)
 
-    def test_the_month_that_has_begun_is_kept_and_no_other_comes(self, account, clock):
+    def test_the_current_month_is_kept_and_no_other_comes(self, account, clock):
         yearly(account)
         clock.move(40 * DAY)
         account.consume_credits(10, "Use")
@@ -462,7 +462,7 @@ class TestCancel:
         clock.move(day(2030, 7, 1) - clock.now)
         assert account.get_available_balance() == 0
 
-    def test_told_late_what_was_used_stays_used(self, account, clock):
+    def test_what_was_used_before_a_late_cancellation_stays_used(self, account, clock):
         yearly(account)
         clock.move(day(2030, 3, 10) - clock.now)
         account.consume_credits(30, "Use")
@@ -475,7 +475,7 @@ class TestCancel:
         assert account.get_balance() == 0
         assert ledger.verify(account) == []
 
-    def test_told_late_when_all_is_used(self, account, clock):
+    def test_a_late_cancellation_when_everything_is_used(self, account, clock):
         yearly(account, until=day(2030, 2, 1))
         used = account.consume_credits(100, "Use")
         entry = self.cancel(account, at=day(2030, 1, 1))
@@ -486,7 +486,7 @@ class TestCancel:
         assert account.get_balance() == 70
         assert ledger.verify(account) == []
 
-    def test_what_was_made_of_a_period_goes_with_it(self, account, clock):
+    def test_converted_credits_of_a_period_go_with_it(self, account, clock):
         yearly(account)
         month = account.lots.get(effective_at=day(2030, 1, 1))
         ledger.convert(lot=month, cap=60, description="Upgrade")
@@ -511,11 +511,11 @@ class TestCancel:
         yearly(account)
         self.cancel(account)
         assert self.cancel(account) is None
-        assert yearly(account).amount == 1200  # and the schedule doesn't come back
+        assert yearly(account).amount == 1200  # the schedule doesn't come back
         assert account.get_balance() == 100
         assert CreditTransaction.objects.count() == 2
 
-    def test_the_row_says_what_was_told(self, account, clock):
+    def test_the_row_keeps_the_arguments(self, account, clock):
         yearly(account)
         actor = make_user()
         entry = self.cancel(account, actor=actor, metadata={"ticket": 5})
@@ -533,7 +533,7 @@ class TestCancel:
             ({"reason": " "}, "reason"),
         ],
     )
-    def test_an_error_tells_the_argument(self, account, changes, argument):
+    def test_an_error_names_the_argument(self, account, changes, argument):
         request = {"account": account, "source": SOURCE, "reason": "Cancelled", **changes}
         with pytest.raises(InvalidRequestError) as caught:
             cancel_allotment(**request)
@@ -544,7 +544,7 @@ class TestCancel:
             yearly(account, source=source)
         assert self.cancel(account) is None
 
-    def test_a_cancellation_can_be_taken_back(self, account, clock):
+    def test_a_cancellation_can_be_undone(self, account, clock):
         yearly(account)
         self.cancel(account).reverse(reason="Stays")
         clock.move(31 * DAY)
@@ -597,7 +597,7 @@ class TestChange:
         clock.move(28 * DAY)
         assert account.get_available_balance() == 0
 
-    def test_nothing_to_come_is_nothing_to_change(self, account, clock):
+    def test_without_a_future_period_nothing_changes(self, account, clock):
         assert self.change(account) is None
         yearly(account)
         clock.move(day(2030, 12, 1) - clock.now)
@@ -613,7 +613,7 @@ class TestChange:
     @pytest.mark.parametrize(
         "new_source", [SOURCE, ("gift", "sub_1:pro"), None, "sub_1:pro", ("plan", "x" * 252)]
     )
-    def test_the_new_source_is_another_id_of_the_type(self, account, clock, new_source):
+    def test_the_new_source_has_the_same_type_and_another_id(self, account, clock, new_source):
         with pytest.raises(InvalidRequestError) as caught:
             self.change(account, new_source=new_source)
         assert caught.value.argument == "new_source"
@@ -623,7 +623,7 @@ class TestChange:
             self.change(account, source=None)
         assert caught.value.argument == "source"
 
-    def test_the_row_says_what_was_told(self, account, clock):
+    def test_the_row_keeps_the_arguments(self, account, clock):
         yearly(account)
         actor = make_user()
         entry = self.change(account, actor=actor, metadata={"plan": "pro"})
@@ -646,7 +646,7 @@ class TestChange:
     ),
 )
 def test_any_term_gives_each_period_its_own(anchor, term, told_after, cancelled, steps):
-    """Told early, late or again, cancelled or not, with sweeps or without."""
+    """This holds for early, late and repeated calls, with and without a cancellation and sweeps."""
     with transaction.atomic():
         account = CreditAccount.objects.for_owner(make_owner())
         until = anchor + term * DAY

@@ -1,4 +1,4 @@
-"""What an account may do leaves a record of who changed it and why."""
+"""Each change of what an account may do leaves a record of who made it and why."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def changes(account):
     return list(account.changes.order_by("pk").values_list(*VALUES))
 
 
-def test_each_change_is_noted_with_who_and_why(account, member):
+def test_each_change_is_recorded_with_who_and_why(account, member):
     by = {"account": account, "actor": member}
     ledger.freeze(**by, reason="Chargeback")
     ledger.unfreeze(**by, reason=gettext_lazy("It was won"))
@@ -57,12 +57,12 @@ def test_who_and_why_may_be_left_out(account):
     assert [change[3:] for change in changes(account)] == [(None, "")] * 5
 
 
-def test_who_closes_an_account_is_noted(account, member):
+def test_the_person_who_closes_an_account_is_recorded(account, member):
     ledger.close(account=account, actor=member, reason="She asked for it")
     assert changes(account) == [("status", "active", "closed", member.pk, "She asked for it")]
 
 
-def test_what_changes_nothing_leaves_nothing(account):
+def test_a_call_that_changes_nothing_leaves_no_record(account):
     ledger.freeze(account=account)
     for _ in range(2):
         ledger.freeze(account=account)
@@ -71,7 +71,7 @@ def test_what_changes_nothing_leaves_nothing(account):
     assert len(changes(account)) == 1
 
 
-def test_a_refusal_leaves_nothing(account):
+def test_a_refusal_leaves_no_record(account):
     ledger.set_overdraft_limit(account=account, limit=10)
     account.consume_credits(10, "Work")
     with pytest.raises(InvalidAmountError):
@@ -82,7 +82,7 @@ def test_a_refusal_leaves_nothing(account):
     assert [change[2] for change in changes(account)] == ["10.0000", "closed"]
 
 
-def test_a_freeze_by_a_revocation_and_its_end_are_noted(account, member):
+def test_a_freeze_by_a_revocation_and_its_end_are_recorded(account, member):
     lot = account.add_credits(10, "Bought").allocations.get().lot
     account.consume_credits(10, "Work")
     dispute = ledger.revoke(lot=lot, amount=10, reason="Dispute", policy="freeze", actor=member)
@@ -93,7 +93,7 @@ def test_a_freeze_by_a_revocation_and_its_end_are_noted(account, member):
     ]
 
 
-def test_a_freeze_by_hand_takes_a_freeze_by_a_revocation_over(account):
+def test_a_freeze_by_hand_replaces_a_freeze_by_a_revocation(account):
     lot = account.add_credits(10, "Bought").allocations.get().lot
     account.consume_credits(10, "Work")
     ledger.revoke(lot=lot, amount=10, reason="Dispute", policy="freeze")
@@ -149,7 +149,7 @@ def test_a_change_is_kept(account, sql):
         ("low_balance_threshold = NULL", "account.low_balance_threshold is what"),
     ],
 )
-def test_a_change_around_the_ledger_is_reported(account, sql, rule):
+def test_a_change_that_bypasses_the_ledger_is_reported(account, sql, rule):
     ledger.freeze(account=account)
     ledger.set_low_balance(account=account, threshold=5)
     with transaction.atomic(), connection.cursor() as cursor:

@@ -66,7 +66,7 @@ class TestExpireCredits:
     def test_a_limit(self, ended):
         assert run_json("expire_credits", limit=0)["accounts"] == 0
 
-    def test_goes_on_and_tells_which_accounts_it_left(self, ended, make_owner):
+    def test_continues_and_names_the_accounts_it_left_out(self, ended, make_owner):
         other = CreditAccount.objects.for_owner(make_owner())
         with ledger_clock(timezone.now()) as clock:
             end = clock.now + timedelta(hours=1)
@@ -93,7 +93,7 @@ class TestVerifyLedger:
         assert run("verify_ledger") == "The ledger is sound (accounts: 1).\n"
         assert run_json("verify_ledger") == {"accounts": 1, "sound": True, "discrepancies": []}
 
-    def test_says_on_a_terminal_how_far_it_is(self, account, make_owner, monkeypatch):
+    def test_shows_its_progress_on_a_terminal(self, account, make_owner, monkeypatch):
         monkeypatch.setattr("quickscale_credits.internal.verification._AT_ONCE", 1)
         CreditAccount.objects.for_owner(make_owner())
         terminal = StringIO()
@@ -319,7 +319,7 @@ class TestLoadSampleCredits:
         assert entries.count() > 50
         assert times == sorted(times)
         assert (times[-1] - times[0]).days > 80
-        # All are gifts, because nothing else says that there was a payment or a plan.
+        # All are gifts, because there was no payment and no plan.
         types = set(account.lots.values_list("credit_type", flat=True))
         assert types == {"trial", "bonus"}
         assert account.get_balance_by_type()["bonus"] > 0
@@ -334,7 +334,7 @@ class TestLoadSampleCredits:
         assert "already" in run("load_sample_credits", member.email)
         assert CreditTransaction.objects.count() == before
 
-    def test_tells_no_receiver_of_the_past(self, member):
+    def test_announces_nothing_of_the_past(self, member):
         run("load_sample_credits", member.email)
 
         assert not CreditEvent.objects.filter(delivered_at=None).exists()

@@ -1,7 +1,7 @@
-"""Many at once: real threads with connections of their own, and a process that is killed.
+"""Concurrency: real threads with their own connections, and a process that is killed.
 
-``QUICKSCALE_OPERATIONS`` is how many random operations each of the 8 threads does, and
-``QUICKSCALE_CRASHES`` how often the process is killed.
+``QUICKSCALE_OPERATIONS`` is the number of random operations that each of the 8 threads does, and
+``QUICKSCALE_CRASHES`` is how often the process is killed.
 """
 
 from __future__ import annotations
@@ -175,7 +175,7 @@ def test_batches_over_the_same_accounts_do_not_deadlock():
 
 
 def random_work(account, chance):
-    """One random operation; a refusal is an answer too."""
+    """Do one random operation, which may be refused."""
     soon = timezone.now() + timedelta(milliseconds=chance.randint(5, 200))
     amount = chance.randint(1, 40)
     with suppress(CreditsError):

@@ -1,7 +1,7 @@
 """Sites with replicas, and sites that keep credits in a database of their own.
 
-Both aliases of a test lead to the same database: a connection that writes nothing stands for a
-replica, and one that answers nothing for a database that has no credits.
+Both aliases of a test lead to the same database: a read-only connection stands for a replica, and
+one that fails at each query stands for a database without credits.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 class PrimaryReplicaRouter:
-    """The router of Django's documentation."""
+    """The router from Django's documentation."""
 
     def db_for_read(self, model, **hints):
         return "replica"
@@ -53,7 +53,7 @@ class PrimaryReplicaRouter:
 
 
 class OneDatabaseRouter:
-    """Users and credits live in another database than the default one."""
+    """Users and credits live in a database other than the default one."""
 
     def db_for_read(self, model, **hints):
         return "credits"
@@ -83,7 +83,7 @@ def add_alias(name, **options):
     connections.settings[name] = settings
     connection = connections[name]
 
-    def connect():  # a test may use the aliases alone that there were when it began
+    def connect():  # a test may use only the aliases that existed when it began
         if connection.connection is None:
             connection.connect()
 
@@ -111,7 +111,7 @@ def replica(transactional_db, settings):
 
 @pytest.fixture
 def second(transactional_db, settings, monkeypatch):
-    """The database of credits; whatever asks the default one fails."""
+    """The alias of the credits' database; every query to the default database fails."""
     add_alias("credits")
     settings.DATABASE_ROUTERS = [OneDatabaseRouter()]
     with monkeypatch.context() as patch:
@@ -124,7 +124,7 @@ def second(transactional_db, settings, monkeypatch):
 
 @pytest.fixture(params=["replica", "second"])
 def database(request):
-    """The alias that credits are written to; the other one is of no use for that."""
+    """The alias that credits are written to; a write to the other alias fails."""
     return request.getfixturevalue(request.param)
 
 
@@ -356,7 +356,7 @@ def test_every_command(database, settings, tmp_path):
 
 
 def test_a_command_works_on_the_database_that_it_is_given(transactional_db, settings):
-    """Without a router a row is written to its own database, and never behind a router's back."""
+    """Without a router a row is written to its own database; with one, only where it writes."""
     add_alias("other")
     try:
         key = str(make_owner().pk)

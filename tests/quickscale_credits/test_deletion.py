@@ -1,4 +1,4 @@
-"""Owners and users can be deleted, whoever does it, and the journal stays."""
+"""Owners and users can be deleted in any way, and the journal stays."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class TestADeletedOwner:
 
         assert CreditAccount.objects.get() == used
 
-    def test_takes_an_account_without_history_along(self, account, owner):
+    def test_deletes_an_account_without_history(self, account, owner):
         owner.delete()
 
         assert not CreditAccount.objects.exists()
@@ -62,7 +62,7 @@ class TestADeletedOwner:
 
         assert CreditAccount.objects.get().changes.count() == 1
 
-    def test_leaves_an_account_that_goes_on(self, used, owner):
+    def test_leaves_an_account_that_still_works(self, used, owner):
         lot = used.lots.get()
         owner.delete()
         used = CreditAccount.objects.get()
@@ -72,7 +72,7 @@ class TestADeletedOwner:
         ledger.close(account=used)
         assert ledger.verify(used) == []
 
-    def test_two_of_them_are_two(self, used, owner):
+    def test_leaves_an_account_for_each_of_two(self, used, owner):
         other = make_owner()
         CreditAccount.objects.for_owner(other).add_credits(5, "Bought")
         owner.delete()
@@ -81,14 +81,14 @@ class TestADeletedOwner:
         balances = [account.get_balance() for account in CreditAccount.objects.order_by("pk")]
         assert balances == [8, 5]
 
-    def test_nobody_gets_the_account_of_one(self, used, owner):
+    def test_leaves_an_account_that_nobody_else_gets(self, used, owner):
         owner.delete()
 
         with pytest.raises(InvalidRequestError):
             CreditAccount.objects.for_owner(None)
         assert CreditAccount.objects.to_read(None).get_balance() == 0
 
-    def test_does_not_come_back(self, used, owner):
+    def test_cannot_be_replaced_by_another(self, used, owner):
         owner.delete()
 
         with pytest.raises(IntegrityError):
@@ -168,7 +168,7 @@ class TestTheAdmin:
 
 
 class TestALook:
-    """It opens no account, so that nothing of ours stands in the way of anybody."""
+    """Looking at a page opens no account, so nothing of ours is in the way of a deletion."""
 
     @pytest.mark.parametrize(
         "url",
@@ -201,13 +201,13 @@ class TestALook:
         assert not CreditAccount.objects.exists()
 
     @override_settings(QUICKSCALE_CREDITS_STARTING_BALANCE=5)
-    def test_gives_the_credits_that_everybody_begins_with(self, browser, owner):
+    def test_gives_the_starting_balance(self, browser, owner):
         assert b"5" in browser.get(reverse("quickscale_credits:balance")).content
         assert CreditAccount.objects.get(owner=owner).get_balance() == Decimal(5)
 
 
 def test_the_user_model_has_no_row_of_ours_that_protects_it():
-    """Whatever is added later: deleting a user is the site's own affair."""
+    """No app of ours may prevent a site from deleting its users."""
     for model in {get_user_model(), get_owner_model()}:
         for relation in model._meta.related_objects:
             if relation.related_model.__module__.startswith("quickscale"):

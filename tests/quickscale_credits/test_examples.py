@@ -1,4 +1,4 @@
-"""The examples of the documentation, run: ``pycon`` blocks follow one another on a page."""
+"""Run the examples of the documentation: the ``pycon`` blocks of a page, one after the other."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FENCE = re.compile(r"^```(?P<language>\w+)\n(?P<code>.*?)^```$", re.MULTILINE | 
 
 
 def blocks(language):
-    """(page, line, code) of each fenced block in a language on the pages on credits."""
+    """Return (page, line, code) of each block in this language on the pages about credits."""
     return [
         (page.name, page.read_text()[: match.start()].count("\n") + 1, match["code"])
         for page in sorted(DOCS.glob("*/credits*.md"))
@@ -29,7 +29,7 @@ def blocks(language):
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("page", sorted({page for page, _line, _code in blocks("pycon")}))
-def test_examples_answer_what_the_page_says(page, make_owner):
+def test_examples_return_what_the_page_shows(page, make_owner):
     runner = doctest.DocTestRunner(optionflags=doctest.REPORT_ONLY_FIRST_FAILURE)
     names = {"user": make_owner(), "other_user": make_owner(), "Decimal": Decimal}
     with transaction.atomic(), ledger_clock(datetime(2030, 1, 1, tzinfo=UTC)) as clock:

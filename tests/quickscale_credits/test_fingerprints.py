@@ -1,6 +1,6 @@
-"""What tells two requests with one key apart is stored: an upgrade must not change it.
+"""The fingerprint of a request is stored with its key, so an upgrade must not change it.
 
-Else a request that was sent before an upgrade and is sent again after it would be a conflict.
+Otherwise a request that is sent before an upgrade and again after it would be a conflict.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def test_of_what_goes_back(account, lot):
     assert transfer.fingerprint == digest("transfer", lot.pk, other.pk, "1.0000")
 
 
-def test_a_conflict_tells_the_key(account, lot):
+def test_a_conflict_names_the_key(account, lot):
     other = CreditAccount.objects.for_owner(make_owner())
     used = account.consume_credits(5, "Work")
     operations = (

@@ -1,7 +1,7 @@
-"""A long history costs a spend, a balance and a page nothing: PostgreSQL counts what is read.
+"""A long history makes no spend, balance or page slower: PostgreSQL counts the rows read.
 
-``QUICKSCALE_HISTORY`` is how many lines the long history has, and a fifth of that its used-up lots
-and its closed holds.
+``QUICKSCALE_HISTORY`` is the number of lines of the long history. It has a fifth as many used-up
+lots, and a fifth as many closed holds.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ TABLES = [
         "credittransaction",
     )
 ]
-# Rows that one operation may read of all tables together; a transfer works on two accounts.
+# The number of rows that an operation may read in all tables; a transfer works on two accounts.
 ENOUGH = 50
 
 HOLDS = """
@@ -62,7 +62,7 @@ def execute(sql, parameters=None):
 
 @pytest.fixture(scope="module")
 def site(django_db_setup, django_db_blocker):
-    """The accounts ``long`` and ``short`` of a site that has been in use for long."""
+    """The accounts ``long`` and ``short`` of a site that has been in use for a long time."""
     with django_db_blocker.unblock(), transaction.atomic():
         owners = [make_owner() for _ in range(OTHER_ACCOUNTS + 2)]
         CreditAccount.objects.bulk_create(CreditAccount(owner=owner) for owner in owners)
@@ -91,7 +91,7 @@ def site(django_db_setup, django_db_blocker):
 
 
 def reads():
-    """The scans of whole tables in this transaction by table, and how many rows were read."""
+    """Return the sequential scans of each table in this transaction and the number of rows read."""
     rows = execute(
         "SELECT relname, seq_scan, seq_tup_read + coalesce(idx_tup_fetch, 0)"
         " FROM pg_stat_xact_user_tables WHERE relname = ANY(%s)",
@@ -102,9 +102,10 @@ def reads():
 
 
 def cost(operation):
-    """Which tables an operation scanned, and how many rows it read, its constraints included.
+    """Return the tables that an operation scanned and the number of rows it read.
 
-    Of a table of few rows a scan may be the cheapest; only those count that no index can spare.
+    Constraints are included. A scan of a small table may be the cheapest plan, so only the scans
+    that no index can replace are counted.
     """
     execute("SET LOCAL enable_seqscan = off")
     scans, read = reads()
@@ -216,7 +217,7 @@ def test_verifying_an_account_reads_that_account_only(site, db):
 
 
 def plan(queries):
-    """The plan of the one query that was made."""
+    """Return the plan of the only query in ``queries``."""
     [query] = queries
     return "\n".join(line for [line] in execute(f"EXPLAIN {query['sql']}"))
 
@@ -240,7 +241,7 @@ def test_a_deep_page_begins_in_the_index(site, db):
 
 @pytest.mark.parametrize("sort", SORTS)
 def test_no_page_of_any_order_reads_or_sorts_all_rows(site, db, sort):
-    """The walk goes into the middle of thousands of lines of the same amount, and back."""
+    """The test pages into the middle of thousands of lines of the same amount, and back."""
     account = site["long"]
     keyset = pages(account, sort)
     middle = account.transactions.get(sequence=ROWS // 2)

@@ -25,7 +25,7 @@ HTMX = {"HX-Request": "true"}
 
 @pytest.fixture
 def story(account):
-    """Bonus 4 and bought 10 come in; 6 are used for a service, 1 is taken away."""
+    """Add a bonus of 4 and 10 bought credits, use 6 for a service, and remove 1."""
     service = ServiceFactory(name="Painting", slug="painting", cost=1)
     account.add_credits(4, "Welcome gift", credit_type="bonus")
     account.add_credits(10, "Bought at the fair")
@@ -66,7 +66,7 @@ def test_filters_and_sorts(browser, story, query, expected):
 
 
 def test_a_day_is_a_day_where_the_reader_is(browser, account):
-    # Half past midnight on the second of March in Auckland is still the first in London.
+    # Half past midnight on 2 March in Auckland is still 1 March in London.
     moment = datetime(2026, 3, 1, 11, 30, tzinfo=UTC)
     entry = account.add_credits(1, "At night")
     backdate(entry, moment)
@@ -102,7 +102,7 @@ def test_only_the_owners_entries_are_shown(browser, story, make_owner):
     assert "Theirs" not in shown(browser.get(HISTORY))
 
 
-def test_htmx_gets_the_entries_alone(browser, story):
+def test_htmx_gets_only_the_entries(browser, story):
     response = browser.get(f"{HISTORY}?kind=consume", headers=HTMX)
 
     assert re.match(r'<section [^>]*id="credit-history"', response.text.lstrip())
@@ -180,14 +180,14 @@ def test_a_deep_page_is_found_by_the_index(account, django_assert_num_queries):
     assert [entry.sequence for entry in page.items] == list(range(30, 5, -1))
 
 
-def test_the_history_needs_as_many_queries_for_many_entries(
+def test_the_history_needs_no_more_queries_for_many_entries(
     browser, story, django_assert_max_num_queries
 ):
     service = Service.objects.get()
     for number in range(8):
         story.consume_credits("0.1", f"Entry {number}", service=service)
 
-    with django_assert_max_num_queries(7):  # a team as the owner takes one
+    with django_assert_max_num_queries(7):  # one of them for a team's members
         browser.get(HISTORY)
 
 
@@ -234,7 +234,7 @@ class TestExport:
         assert len(content.splitlines()) == 5
 
 
-def test_a_page_at_the_edge_has_no_way_on(account):
+def test_a_page_at_the_edge_has_no_further_link(account):
     entry = account.add_credits(1, "Only")
     keyset = Keyset(account.transactions.all(), field="sequence", tie="sequence", descending=True)
 

@@ -1,4 +1,4 @@
-"""Several accounts in one transaction, and transactions that see a snapshot."""
+"""Transactions that change several accounts, and transactions that see a snapshot."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def accounts(make_owner):
 
 
 def together(*works):
-    """Run each in a thread with a connection of its own; what it returned or raised."""
+    """Run each in a thread with its own connection; return its results or errors."""
 
     def run(work):
         try:
@@ -89,7 +89,7 @@ class TestLock:
                 with pytest.raises(InvalidRequestError):
                     ledger.lock(*wrong)
 
-    def test_an_account_that_is_gone(self, accounts, make_owner):
+    def test_an_account_that_was_deleted(self, accounts, make_owner):
         gone = CreditAccount.objects.for_owner(make_owner())
         CreditAccount.objects.filter(pk=gone.pk).delete()
         with transaction.atomic(), pytest.raises(CreditAccount.DoesNotExist):
@@ -105,7 +105,7 @@ def test_locking_a_user_first_does_not_wait_for_their_spends(account, member):
             get_user_model().objects.select_for_update().get(pk=member.pk)
             locked.set()
             with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_sleep(0.3)")  # the other one is under way
+                cursor.execute("SELECT pg_sleep(0.3)")  # the other one has started
             account.consume_credits(1, "Work", actor=member)
 
     def alone():
@@ -142,7 +142,7 @@ def test_a_snapshot_that_is_too_old_is_reported_and_nothing_is_written(account, 
 
 
 def test_every_write_reports_a_conflict():
-    """What changes after a snapshot ends each of them with the error that says: do it again."""
+    """After a change behind its snapshot, each of them raises the error that asks to try again."""
     silent = {"open_account", "verify", "verify_in_parts"}  # one inserts, the others read
     for module, name, arguments in OPERATIONS:
         if name in silent:

@@ -1,4 +1,4 @@
-"""What each operation does, told as stories of one account."""
+"""What each operation does, shown by stories of one account."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def kinds(account):
 
 
 def parts(entry):
-    """What a transaction gave to and took from each type of credits."""
+    """Return what a transaction gave to and took from each type of credits."""
     return {
         allocation.lot.credit_type: allocation.amount
         for allocation in entry.allocations.select_related("lot")
@@ -152,7 +152,7 @@ class TestAdding:
         assert granted.kind == "grant"
         assert ledger.verify(account) == []
 
-    def test_nobody_adds_what_has_ended(self, account, clock):
+    def test_credits_that_have_ended_cannot_be_added(self, account, clock):
         for ends in (clock.now, clock.now - DAY):
             with pytest.raises(InvalidRequestError, match="expires_at"):
                 account.add_credits(1, "Late", credit_type="bonus", expires_at=ends)
@@ -409,7 +409,7 @@ class TestExpiry:
         clock.move(DAY)
         assert [ledger.expire_due(limit=3), ledger.expire_due(limit=3)] == [3, 2]
 
-    def test_the_sweep_goes_on_in_parts_and_passes_over_what_it_cannot_post(
+    def test_the_sweep_continues_in_parts_and_skips_what_it_cannot_post(
         self, account, clock, make_owner, monkeypatch
     ):
         monkeypatch.setattr(ledger, "_SWEEP", 2)
@@ -597,9 +597,9 @@ class TestHolds:
 
 
 class TestSaving:
-    """A stale instance writes no figure of the ledger back."""
+    """Saving a stale instance overwrites no figure of the ledger."""
 
-    def test_accounts_lots_and_holds_are_the_ledgers(self, account):
+    def test_figures_of_accounts_lots_and_holds_stay(self, account):
         lot = lot_of(account.add_credits(10, "Bought"))
         hold = account.hold_credits(4, "Work", ttl=DAY)
         for row in (account, lot, hold):
@@ -700,7 +700,7 @@ class TestRevocation:
         account.refresh_from_db()
         assert account.status == "active"
 
-    def test_of_nothing_left(self, account):
+    def test_when_nothing_is_left(self, account):
         lot = lot_of(account.add_credits(10, "Bought"))
         account.consume_credits(10, "Work")
         entry = ledger.revoke(lot=lot, amount=10, reason="Refund")
@@ -773,7 +773,7 @@ class TestConversion:
         clock.move(30 * DAY)
         assert account.get_balance() == 0
 
-    def test_nobody_takes_the_source_of_a_conversion(self, account, clock, make_owner):
+    def test_the_source_of_a_conversion_is_reserved(self, account, clock, make_owner):
         lot = lot_of(subscribe(account, 10, clock))
         other = CreditAccount.objects.for_owner(make_owner())
         with pytest.raises(InvalidRequestError, match="source"):
@@ -836,7 +836,7 @@ class TestOverdraft:
         assert account.get_balance() == plan.remaining == 3
 
     def test_a_refund_is_not_dodged_by_way_of_the_overdraft(self, account):
-        """What comes free goes back to the lot that was refunded, and is taken there."""
+        """Credits that become free go back to the refunded lot and are taken there."""
         ledger.set_overdraft_limit(account=account, limit=100)
         used = account.consume_credits(30, "Work")
         bought = lot_of(account.add_credits(100, "Bought"))
@@ -945,7 +945,7 @@ class TestStatus:
                 refused()
 
 
-def test_each_write_says_who_made_it_and_what_the_caller_noted(account, clock, member):
+def test_each_write_keeps_its_actor_and_metadata(account, clock, member):
     noted = {"actor": member, "metadata": {"ticket": 5}}
     end = clock.now + DAY
     of_account = {"account": account, "description": "Work", **noted}
@@ -973,7 +973,7 @@ def test_each_write_says_who_made_it_and_what_the_caller_noted(account, clock, m
 
 
 class TestOpening:
-    def test_is_for_an_owner_of_the_model_alone(self, db):
+    def test_is_only_for_an_owner_of_the_model(self, db):
         with pytest.raises(ValueError, match="no owner"):
             ledger.open_account(owner=ServiceFactory.build(name="no owner"))
 
@@ -994,7 +994,7 @@ class TestOpening:
         ledger.open_account(owner=owner)
         assert account.get_balance() == 100
 
-    def test_a_setting_of_later_gives_an_old_account_nothing(self, account, owner, settings):
+    def test_a_later_setting_gives_an_old_account_nothing(self, account, owner, settings):
         settings.QUICKSCALE_CREDITS_STARTING_BALANCE = 100
         assert ledger.open_account(owner=owner).get_balance() == 0
 
@@ -1003,7 +1003,7 @@ class TestEvents:
     def events(self, account):
         return list(account.events.order_by("id").values_list("kind", flat=True))
 
-    def test_each_transaction_tells(self, account, clock):
+    def test_each_transaction_has_an_event(self, account, clock):
         lot = lot_of(subscribe(account, 10, clock, days=1))
         account.consume_credits(1, "Work").reverse(reason="It failed")
         account.remove_credits(1, "Mistake")
@@ -1042,14 +1042,14 @@ class TestEvents:
             "low_balance",
         ]
 
-    def test_an_empty_account_tells(self, account):
+    def test_an_empty_account_is_reported(self, account):
         account.add_credits(3, "Bought")
         account.consume_credits(3, "Work")
         assert self.events(account) == ["granted", "consumed", "depleted"]
 
 
 class TestSettlement:
-    """The charge for finished work, which lack of credits does not refuse."""
+    """The charge for finished work, which is not refused for lack of credits."""
 
     def test_takes_the_hold_then_free_credits_then_the_overdraft(self, account, clock):
         subscribe(account, 4, clock)
@@ -1065,7 +1065,7 @@ class TestSettlement:
         assert account.get_available_balance() == -2
 
     @pytest.mark.parametrize("amount", [0, 2, 5])
-    def test_frees_what_the_hold_has_too_many(self, account, amount):
+    def test_frees_what_the_hold_does_not_need(self, account, amount):
         account.add_credits(10, "Bought")
         hold = account.hold_credits(5, "Work", ttl=DAY)
         entry = account.settle_credits(amount, "Work", hold=hold)
@@ -1127,7 +1127,7 @@ class TestSettlement:
         with pytest.raises(IdempotencyConflictError):
             account.settle_credits(4, "Work", idempotency_key="k")
 
-    def test_charges_the_work_of_somebody_who_is_gone(self, account, make_user):
+    def test_charges_the_work_of_a_deleted_actor(self, account, make_user):
         account.add_credits(10, "Bought")
         actor = make_user()
         stale = copy(actor)
@@ -1141,7 +1141,7 @@ class TestSettlement:
         with pytest.raises(InvalidRequestError, match=r"^hold: "):
             account.settle_credits(5, "Work", hold=hold)
 
-    def test_tells_of_a_shortfall_after_the_commit(
+    def test_announces_a_shortfall_after_the_commit(
         self, account, django_capture_on_commit_callbacks
     ):
         told = []
@@ -1159,8 +1159,8 @@ class TestSettlement:
         assert told == [(account, entry, "9.0000", "9.0000")]
 
 
-def test_an_expiry_tells_when_its_credits_ended(account, clock):
-    """Whenever it is posted, so that what expired in a month is known."""
+def test_an_expiry_says_when_its_credits_ended(account, clock):
+    """This doesn't depend on when it is posted, so the expiries of a month are known."""
     lot = lot_of(subscribe(account, 10, clock, days=1))
     clock.move(20 * DAY)
     ledger.expire_due()

@@ -1,4 +1,4 @@
-"""Many spends at once: each is what it would have been alone, one after the other."""
+"""Many spends in one call: each has the result that it would have had on its own, in turn."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def spend(account, amount, **kwargs):
 
 
 def spend_many(*spends):
-    """The amount that each took, or the class of its error."""
+    """Return the amount that each spend took, or the class of its error."""
     return [
         type(answer) if isinstance(answer, CreditsError) else -answer.amount
         for answer in ledger.consume_many(spends)
@@ -149,7 +149,7 @@ class TestKeys:
         spends = [spend(one, 1, idempotency_key="k") for one in (account, other)]
         assert len(set(ledger.consume_many(spends))) == 2
 
-    def test_that_was_used_before_is_answered_though_nothing_is_left(self, account):
+    def test_that_was_used_before_returns_its_spend_though_nothing_is_left(self, account):
         account.add_credits(2, "Bought")
         before = account.consume_credits(2, "Work", idempotency_key="k")
         again, refused = ledger.consume_many(
@@ -160,7 +160,7 @@ class TestKeys:
 
 
 class TestWhatIsGone:
-    """Deleted between a look at it and the spend."""
+    """Something is deleted between the caller's look at it and the spend."""
 
     def test_a_service(self, other):
         service = ServiceFactory()
@@ -231,7 +231,7 @@ def test_each_spend_is_reported_in_its_turn(account):
 
 
 def test_a_batch_writes_each_balance_once(account, other):
-    """What makes a batch fast, and keeps one that is large as fast."""
+    """This makes a batch fast, however large it is."""
     account.add_credits(500, "Bought")
 
     def updates():

@@ -1,4 +1,4 @@
-"""``@metered`` on the views of sites as they are: classes, methods, REST framework, Ninja."""
+"""``@metered`` on the views that sites have: classes, methods, REST framework, Ninja."""
 
 from __future__ import annotations
 
@@ -296,7 +296,7 @@ class TestClassesAndMethods:
             (async_to_sync(async_view) if is_async else view)(request)
         assert account.get_available_balance() == 10
 
-    def test_a_class_that_is_no_view_is_refused_at_once(self):
+    def test_a_class_that_is_not_a_view_is_refused_at_once(self):
         with pytest.raises(TypeError, match="is not a view"):
             metered("shout")(Page)
 
@@ -319,7 +319,7 @@ class TestRenderedLater:
         assert account.get_available_balance() == 10
         assert CreditHold.objects.get().status == "released"
 
-    def test_an_answer_that_is_kept_in_a_cache_can_be(self, rf, member, account):
+    def test_a_response_can_be_cached(self, rf, member, account):
         import pickle
 
         request = rf.get("/rendered/")
@@ -339,7 +339,7 @@ class TestApis:
 
         return ask
 
-    def test_who_was_authenticated_pays(self, ask, account):
+    def test_the_authenticated_user_pays(self, ask, account):
         response = ask()
 
         assert (response.status_code, response.json()) == (201, {"done": True})
@@ -369,7 +369,7 @@ class TestApis:
             "buy_url": "http://testserver/shop/",
         }
 
-    def test_who_was_not_authenticated_gets_no_page(self, ask, account):
+    def test_an_unauthenticated_client_gets_no_page(self, ask, account):
         response = ask(Authorization="")
 
         assert response.status_code in (401, 403)
@@ -378,7 +378,7 @@ class TestApis:
 
 
 @pytest.mark.parametrize(("answer", "left"), [((400, {}), 10), ((201, {}), 8), ({"done": 1}, 8)])
-def test_the_answers_of_ninja_before_it_had_a_status(rf, member, account, answer, left):
+def test_results_of_ninja_with_and_without_a_status(rf, member, account, answer, left):
     @metered("shout")
     def operation(request):
         return answer
@@ -391,7 +391,7 @@ def test_the_answers_of_ninja_before_it_had_a_status(rf, member, account, answer
 
 
 class TestProblems:
-    """Programs ask by ``Accept``."""
+    """Programs ask for problem details with the header ``Accept``."""
 
     @pytest.mark.parametrize(
         ("accept", "is_problem"),
@@ -404,7 +404,7 @@ class TestProblems:
             ("text/html;q=0.9, application/json;q=0.1", False),
         ],
     )
-    def test_who_gets_one(self, browser, account, accept, is_problem):
+    def test_which_clients_get_one(self, browser, account, accept, is_problem):
         account.remove_credits(10, "Gone")
 
         response = browser.get("/class/2/", headers={"Accept": accept})
@@ -474,7 +474,7 @@ def own_answer(request, error):
 
 
 class TestWhoPays:
-    def test_meters_and_dimension_may_be_worked_out(self, browser, account):
+    def test_meters_and_dimension_may_be_computed(self, browser, account):
         browser.get("/meters/")
 
         usage = ServiceUsage.objects.get()
@@ -483,13 +483,13 @@ class TestWhoPays:
     def test_answers_for_programs_ask_no_page_to_refresh(self, browser, account):
         assert "HX-Trigger" not in browser.get("/json/")
 
-    def test_who_acts_for_another_is_noted(self, browser, account, member, owner):
+    def test_the_user_who_acts_for_another_is_recorded(self, browser, account, member, owner):
         browser.get("/class/1/")
 
         actor = ServiceUsage.objects.get().transaction.actor
         assert actor == (None if member == owner else member)
 
-    def test_who_acts_for_a_payer_who_was_worked_out_is_noted(
+    def test_the_user_who_acts_for_a_computed_payer_is_recorded(
         self, rf, member, services, make_owner
     ):
         payer = make_owner("payer@example.com")
@@ -517,7 +517,7 @@ class TestWhoPays:
         assert work("hey", "loud", request) == "hey"
         assert account.get_balance() == 8
 
-    def test_who_is_no_owner_is_refused_by_its_name(self, account):
+    def test_a_value_that_is_not_an_owner_is_refused_by_name(self, account):
         @metered("shout")
         def work(text):
             pytest.fail("the work must not run")
@@ -525,7 +525,7 @@ class TestWhoPays:
         with pytest.raises(ValueError, match="'a text' is not an instance of"):
             work("a text")
 
-    def test_a_user_is_no_team(self, account, owner):
+    def test_a_user_is_not_a_team(self, account, owner):
         user = make_user("someone@example.com")
         if isinstance(owner, type(user)):
             pytest.skip("users own credits here")

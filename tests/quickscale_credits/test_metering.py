@@ -99,7 +99,7 @@ class TestCharge:
         assert charging.usage.cost == 2
         assert account.get_available_balance() == 8
 
-    def test_units_may_turn_out_to_be_none(self, owner, account):
+    def test_units_may_turn_out_to_be_zero(self, owner, account):
         with charge(owner, "shout", units=4) as charging:
             charging.units = 0
 
@@ -263,7 +263,7 @@ class TestCharge:
         with charge(owner, "shout", units=2, idempotency_key="k") as again:
             assert again.replayed
 
-    def test_units_are_counted_as_they_come(self, owner, account):
+    def test_units_are_counted_as_they_are_added(self, owner, account):
         with charge(owner, "shout", units=4) as charging:
             charging.add(1)
             charging.add("0.5")
@@ -288,7 +288,7 @@ class TestCharge:
         ("on_abort", "counts", "left"),
         [(None, False, 10), (None, True, 8), ("capture", False, 4), ("release", True, 10)],
     )
-    def test_what_work_costs_that_is_aborted(self, owner, account, on_abort, counts, left):
+    def test_the_cost_of_aborted_work(self, owner, account, on_abort, counts, left):
         def work():
             with charge(owner, "shout", units=3, on_abort=on_abort) as charging:
                 if counts:
@@ -319,9 +319,7 @@ class TestCharge:
 
         assert (charging.usage.cost, charging.usage.price_lines) == (Decimal("4.0001"), [])
 
-    def test_a_cost_that_is_taken_back_leaves_it_to_the_prices_of_the_beginning(
-        self, owner, account, clock
-    ):
+    def test_without_the_given_cost_the_prices_at_the_start_apply(self, owner, account, clock):
         with charge(owner, "shout", units=2, cost=3) as charging:
             clock.move(timedelta(minutes=1))
             set_price(Service.objects.get(slug="shout"), 1)
@@ -329,7 +327,7 @@ class TestCharge:
 
         assert charging.usage.cost == 4
 
-    def test_a_cost_that_is_taken_back_applies_if_there_is_no_price(self, owner, account):
+    def test_a_cost_that_was_removed_applies_if_there_is_no_price(self, owner, account):
         Service.objects.create(slug="chat", name="Chat")
         with charge(owner, "chat", cost=3) as charging:
             charging.cost = None
@@ -344,7 +342,7 @@ class TestCharge:
         with pytest.raises(InvalidAmountError), charge(owner, "shout") as charging:
             charging.cost = cost
 
-    def test_who_did_it_and_what_the_history_says(self, owner, account, member):
+    def test_actor_and_description_are_kept(self, owner, account, member):
         with charge(owner, "shout", actor=member, description="Chapter one") as charging:
             hold = CreditHold.objects.get()
 
@@ -371,7 +369,7 @@ class TestCharge:
 
         assert charging.usage.cost == Decimal("0.25")
 
-    def test_a_hook_works_out_the_cost(self, owner, account):
+    def test_a_hook_computes_the_cost(self, owner, account):
         hook = "tests.quickscale_credits.test_metering.cheap_at_night"
         Service.objects.filter(slug="shout").update(cost_hook=hook)
 
@@ -380,7 +378,7 @@ class TestCharge:
 
         assert charging.usage.cost == Decimal("2.5")
 
-    def test_keeps_what_the_caller_notes(self, owner, account):
+    def test_keeps_the_callers_metadata(self, owner, account):
         with charge(owner, "shout", metadata={"model": "small"}) as charging:
             charging.metadata["tokens"] = 7
 
@@ -443,7 +441,7 @@ class TestCharge:
         assert account.get_available_balance() == 10
 
     @pytest.mark.parametrize("units", [0.5, None, "NaN"])
-    def test_units_that_become_no_number_cost_nothing(self, owner, account, units):
+    def test_units_that_are_not_a_number_cost_nothing(self, owner, account, units):
         with pytest.raises(InvalidAmountError), charge(owner, "shout") as charging:
             charging.units = units
 
@@ -496,7 +494,7 @@ class TestIdempotencyKey:
         assert account.get_available_balance() == left
         assert ServiceUsage.objects.count() == 1
 
-    def test_a_key_is_of_one_account(self, owner, account, make_owner):
+    def test_a_key_belongs_to_one_account(self, owner, account, make_owner):
         other = make_owner()
         CreditAccount.objects.for_owner(other).add_credits(10, "Bought")
 
@@ -504,7 +502,7 @@ class TestIdempotencyKey:
             with charge(payer, "shout", idempotency_key="k") as charging:
                 assert not charging.replayed
 
-    def test_a_key_is_of_one_service(self, owner, account):
+    def test_a_key_belongs_to_one_service(self, owner, account):
         with charge(owner, "shout", idempotency_key="k"):
             pass
 
@@ -515,7 +513,7 @@ class TestIdempotencyKey:
             pytest.fail("the work must not run")
 
     @pytest.mark.parametrize("code", ["shout", "whisper"])
-    def test_a_key_is_of_the_units_that_were_asked_for(self, owner, account, code):
+    def test_a_key_belongs_to_the_units_that_were_asked_for(self, owner, account, code):
         with charge(owner, code, units=3, idempotency_key="k") as first:
             first.units = 2
         with charge(owner, code, units=3, idempotency_key="k") as again:
@@ -668,7 +666,7 @@ class TestMeteredFunction:
 
         assert account.get_balance() == 8
 
-    def test_the_payer_may_be_worked_out(self, owner, account):
+    def test_the_payer_may_be_computed(self, owner, account):
         @metered("shout", owner=lambda document: document["owner"])
         def shout(text, document):
             return text
@@ -785,7 +783,7 @@ class TestAsyncCharge:
         assert account.get_available_balance() == 10
 
     def test_the_event_loop_goes_on_meanwhile(self, owner, account):
-        """A spend that waits for the account's lock stops nobody else in the process."""
+        """A spend that waits for the account's lock blocks nothing else in the process."""
         beats = []
 
         async def heart():

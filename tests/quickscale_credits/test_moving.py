@@ -1,4 +1,4 @@
-"""The data migration of ``docs/how-to/credits-moving.md``, run as it stands there."""
+"""The data migration of ``docs/how-to/credits-moving.md``, run as it is printed there."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def listening(receiver, *names):
 
 
 class Receiver:
-    """Keeps the descriptions of what it was told; fails while ``broken`` names them."""
+    """Keeps the descriptions of the events it gets; fails for those that ``broken`` names."""
 
     def __init__(self, *broken: str) -> None:
         self.told: list[str] = []
@@ -143,7 +143,7 @@ class TestAfterCommit:
 
         assert told.told == ["Expired"]
 
-    def test_events_that_nobody_listens_to_do_not_pile_up(self, account, monkeypatch):
+    def test_events_without_a_receiver_do_not_pile_up(self, account, monkeypatch):
         monkeypatch.setattr(outbox, "UNHEARD", 10)
         account.add_credits(50, "Bought")
         for _ in range(30):
@@ -222,7 +222,7 @@ class TestDelivery:
 
         assert told == ["Bought"]
 
-    def test_events_that_nobody_listens_to_are_done_with(self, account, django_assert_num_queries):
+    def test_events_without_a_receiver_are_finished(self, account, django_assert_num_queries):
         for _ in range(10):
             account.add_credits(1, "Bought")
 
@@ -309,7 +309,7 @@ class TestDelivery:
         assert waits[1] > waits[0] + timedelta(minutes=1)
         assert waits[-1] < outbox.LONGEST_WAIT + timedelta(hours=6)
 
-    def test_a_receiver_that_is_gone_is_waited_for_no_longer(self, account):
+    def test_a_receiver_that_was_removed_is_no_longer_waited_for(self, account):
         account.add_credits(1, "First")
         with listening(Receiver("First")):
             outbox.deliver_due()
@@ -395,7 +395,7 @@ class TestBalanceSignals:
             lot = next_month.allocations.get().lot
             ledger.revoke(lot=lot, amount=10, reason="Refund")
             outbox.deliver_due()
-            assert len(told) == 2  # neither fell for what can be spent
+            assert len(told) == 2  # what can be spent did not fall
 
             clock.move(31 * DAY)
             account.consume_credits(90, "Work")
@@ -426,7 +426,7 @@ class TestPurge:
         assert CreditEvent.objects.count() == left
         assert open_events().count() == 1
 
-    def test_goes_over_what_is_stuck(self, account, monkeypatch):
+    def test_skips_events_that_are_stuck(self, account, monkeypatch):
         monkeypatch.setattr(outbox, "BATCH", 1)
         CreditEvent.objects.order_by("pk").filter(delivered_at__isnull=False).update(
             created_at=timezone.now() - timedelta(days=90)
@@ -487,7 +487,7 @@ class TestExpiring:
         assert self.sweep() == 0
         assert told == [(lot, 6)]
 
-    def test_once_for_each_time(self, account, clock, told, settings):
+    def test_once_for_each_warning(self, account, clock, told, settings):
         settings.QUICKSCALE_CREDITS_EXPIRY_WARNINGS = [DAY, 7 * DAY]
         lot = self.lot(account, clock, 10)
         told_on = []

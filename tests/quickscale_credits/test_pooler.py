@@ -61,7 +61,7 @@ def free_port():
 
 
 def owner_of_socket(host):
-    """The user who may connect at the server's socket; root may not run PgBouncer."""
+    """Return the owner of the server's socket, since root may not run PgBouncer."""
     return pwd.getpwuid(os.stat(host).st_uid if host.startswith("/") else 65534).pw_name
 
 
@@ -110,7 +110,7 @@ def wait_for(port, process):
 
 @pytest.fixture
 def through_pooler(transactional_db, pooler):
-    """Every new connection of Django's, in whichever thread, goes to the pooler."""
+    """Every new connection of Django's, in any thread, goes to the pooler."""
     direct = connections["default"]
     direct.close()
     settings = connections.settings["default"]

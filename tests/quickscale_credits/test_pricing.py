@@ -77,7 +77,7 @@ class TestPriceUse:
     def test_a_sum_that_fits_is_not_rounded(self, chat):
         assert price_use(chat, {"input": 500, "output": 100}).cost == Decimal("0.003")
 
-    def test_a_dimension_has_its_own_price_else_that_of_any_other(self, chat):
+    def test_a_dimension_has_its_own_price_or_the_general_one(self, chat):
         quantities = {"input": 1_000_000, "cached": 1_000_000}
         small = price_use(chat, quantities, dimension="small")
         other = price_use(chat, quantities, dimension="new")
@@ -87,7 +87,7 @@ class TestPriceUse:
         assert other.cost == Decimal("3.3")
         assert price_by_list(chat, quantities).dimension == ""
 
-    def test_what_has_no_price_is_an_error_and_never_free(self, chat):
+    def test_a_use_without_a_price_is_an_error_and_never_free(self, chat):
         with pytest.raises(UnknownPriceError, match="'chat' has no price for the meter 'images'"):
             price_use(chat, {"input": 1, "images": 0})
 
@@ -114,7 +114,7 @@ class TestPriceUse:
         with pytest.raises(InvalidAmountError, match=r"^units:"):
             price_use(chat, {"units": quantity})
 
-    def test_a_hook_learns_who_uses_how_much_of_what(self, owner, account, chat, clock):
+    def test_a_hook_gets_what_describes_the_use(self, owner, account, chat, clock):
         Service.objects.filter(pk=chat.pk).update(cost_hook=f"{__name__}.remember")
         chat.refresh_from_db()
         told = {
@@ -182,14 +182,14 @@ class TestTime:
 
         assert [(line.unit_price, line.per) for line in prices] == [(3, 1_000_000), (1, 1), (2, 1)]
 
-    def test_a_price_to_come_is_not_in_force(self, db, clock):
+    def test_a_future_price_is_not_in_force(self, db, clock):
         service = ServiceFactory()
         set_price(service, 1, meter="input", effective_at=clock.now + DAY)
 
         with pytest.raises(UnknownPriceError):
             price_use(service, {"input": 1})
 
-    def test_the_past_is_not_changed(self, chat, clock):
+    def test_past_prices_are_not_changed(self, chat, clock):
         with pytest.raises(ValidationError, match="can't be changed"):
             set_price(chat, 9, meter="input", effective_at=clock.now - DAY)
         price = chat.prices.first()
@@ -203,7 +203,7 @@ class TestTime:
 
 
 class TestPlaces:
-    """PostgreSQL itself would round a price that doesn't fit, to 0 at last."""
+    """PostgreSQL itself would round a price that doesn't fit, a small one to 0."""
 
     def test_a_price_may_be_far_below_what_can_be_charged(self, owner, account):
         ServiceFactory(slug="token", cost="0.0000001234")
@@ -232,7 +232,7 @@ class TestPlaces:
                 write()
 
     @pytest.mark.parametrize("price", [TOO_FINE, 10**10, -1, "cheap"])
-    def test_a_form_tells_what_does_not_fit(self, db, price):
+    def test_a_form_reports_what_does_not_fit(self, db, price):
         with pytest.raises(ValidationError):
             set_price(ServiceFactory(), price)
 
@@ -261,7 +261,7 @@ class TestQuote:
         assert (little.dimension, much.dimension) == ("", "big")
         assert not account.holds.exists()
 
-    def test_what_costs_all_there_is_can_be_paid(self, owner, account, chat):
+    def test_a_use_that_costs_the_whole_balance_can_be_paid(self, owner, account, chat):
         account.add_credits(3, "Bought")
 
         assert quote(owner, "chat", quantities={"input": 1_000_000}).enough
@@ -346,7 +346,7 @@ class TestCharge:
             },
         ]
 
-    def test_a_price_that_changes_meanwhile_is_that_of_the_beginning(
+    def test_the_price_at_the_start_applies_when_it_changes_meanwhile(
         self, owner, account, clock, chat
     ):
         account.add_credits(10, "Bought")
@@ -372,7 +372,7 @@ class TestCharge:
         ("used", "error"),
         [({"input": "many"}, InvalidAmountError), ({"images": 1}, InvalidRequestError)],
     )
-    def test_what_cannot_be_priced_is_refused_where_it_is_set(
+    def test_quantities_that_cannot_be_priced_are_refused_where_they_are_set(
         self, owner, account, chat, used, error
     ):
         account.add_credits(10, "Bought")
@@ -384,14 +384,14 @@ class TestCharge:
 
         assert use.usage.quantities == {"input": "5"}
 
-    def test_what_has_no_price_does_not_run(self, owner, account, chat):
+    def test_work_without_a_price_does_not_run(self, owner, account, chat):
         with pytest.raises(UnknownPriceError), charge(owner, "chat"):
             pytest.fail("the work must not run")
 
     @pytest.mark.parametrize(
         ("quantities", "dimension"), [({"input": 2}, ""), ({"input": 1}, "small")]
     )
-    def test_a_key_is_of_its_quantities_and_dimension(
+    def test_a_key_belongs_to_its_quantities_and_dimension(
         self, owner, account, chat, quantities, dimension
     ):
         account.add_credits(10, "Bought")
@@ -429,7 +429,7 @@ class TestCharge:
 
 
 class TestRegistered:
-    def test_prices_of_code_begin_the_list_and_stay_as_the_staff_left_them(self, chat):
+    def test_prices_in_code_start_the_list_and_overwrite_no_price_of_the_staff(self, chat):
         set_price(chat, 5, meter="input", per=1_000_000)
 
         create_missing_rows(services=[Chat()])

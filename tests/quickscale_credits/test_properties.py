@@ -83,7 +83,7 @@ class Ledger(RuleBasedStateMachine):
         self.atomic.__exit__(None, None, None)
 
     def parts(self, entry):
-        """The allocations of a transaction in the model's terms."""
+        """Return the allocations of a transaction in the model's terms."""
         self.number_lots(entry.account_id)
         return [
             (self.numbers[a.lot_id], -a.amount)
@@ -121,7 +121,7 @@ class Ledger(RuleBasedStateMachine):
 
     @rule(target=lots, amount=amounts, begun=hours, number=st.integers(1, 3))
     def schedule(self, amount, begun, number):
-        """The first period of a month has begun, and ends in some hours."""
+        """Schedule months, the first of which has begun and ends in some hours."""
         anchor = self.model.now - timedelta(days=28) + begun
         terms = allotments.periods(anchor, anchor + number * timedelta(days=31))
         source = ("schedule", str(len(self.schedules)))

@@ -1,4 +1,4 @@
-"""Requests that no ledger can carry out: a typed error that says why, and nothing written."""
+"""Requests that can't be carried out raise an error that says why, and write nothing."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_a_bad_amount_is_refused_wherever_one_is_taken(account, amount):
             description="Plan",
         )),
     ]  # fmt: skip
-    if amount is not None:  # which is all there is, or none
+    if amount is not None:  # which means all of it, or no cap
         operations += [
             ("amount", lambda: used.reverse(amount, reason="It failed")),
             ("cap", lambda: ledger.convert(lot=lot, cap=amount, description="Upgrade")),
@@ -242,7 +242,7 @@ class TestArguments:
             ledger.revoke(lot=lot, amount=1, reason="Refund", policy="forgive")
 
     @pytest.mark.parametrize("wrong", [None, 5, "lot", Service(), CreditLot()], ids=repr)
-    def test_what_is_no_lot_hold_or_transaction(self, account, wrong):
+    def test_lot_hold_and_transaction(self, account, wrong):
         for argument, operation in (
             ("lot", lambda: ledger.revoke(lot=wrong, amount=1, reason="Refund")),
             ("lot", lambda: ledger.convert(lot=wrong, description="Upgrade")),
@@ -296,7 +296,7 @@ def test_a_roll_over_to_a_bad_end(account, ends):
 
 @pytest.mark.django_db(transaction=True)
 class TestWhatIsGone:
-    """An actor or a service that was deleted is refused at once, and not by the commit."""
+    """An actor or a service that was deleted is refused at once, not at the commit."""
 
     @pytest.fixture
     def actor(self):
@@ -350,7 +350,7 @@ class TestWhatIsGone:
         assert not account.holds.exists()
 
 
-def test_an_account_that_is_gone(account):
+def test_an_account_that_was_deleted(account):
     CreditAccount.objects.filter(pk=account.pk).delete()
     with pytest.raises(CreditAccount.DoesNotExist):
         account.consume_credits(1, "Work")
@@ -382,7 +382,7 @@ def test_what_postgresql_cannot_take_is_refused(nothing_written, account, argume
         account.add_credits(**request)
 
 
-def test_a_backslash_is_no_nul(account):
+def test_a_backslash_is_not_a_nul(account):
     path = {"path": "C:\\u0000dir"}
     account.add_credits(1, "Gift", metadata=path)
     assert CreditTransaction.objects.get().metadata == path

@@ -1,4 +1,4 @@
-"""A backup made by ``pg_dump`` comes back whole: also the data alone, without a superuser."""
+"""A backup of ``pg_dump`` restores everything, also the data alone without a superuser."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ROLE = "quickscale_restorer"
 
 @pytest.fixture(scope="module")
 def tools(django_db_setup, django_db_blocker):
-    """The folder of a pg_dump and pg_restore that know this server."""
+    """Return the folder of a pg_dump and pg_restore that support this server."""
     with django_db_blocker.unblock():
         server = connection.pg_version // 10000
         connection.close()
@@ -85,7 +85,7 @@ def new_database():
     drop()
 
 
-def test_a_restore_is_whole(tools, new_database, tmp_path):
+def test_a_restore_is_complete(tools, new_database, tmp_path):
     stage = Stage()
     with transaction.atomic(), ledger_clock(timezone.now() - 90 * DAY) as clock:
         old = CreditAccount.objects.for_owner(make_owner())
@@ -106,7 +106,7 @@ def test_a_restore_is_whole(tools, new_database, tmp_path):
     whole, data = str(tmp_path / "whole"), str(tmp_path / "data")
     run(tools / "pg_dump", "-Fc", "-f", whole, database)
     run(tools / "pg_dump", "-Fc", "--data-only", "-f", data, database)
-    # In the order of names and in that of the keys: allocations before transactions, and after.
+    # By name, allocations come before transactions; by foreign key, they come after them.
     for dump in (whole, data):
         restore = tools / "pg_restore"
         tables = ["--schema-only", "--clean", "--if-exists"]

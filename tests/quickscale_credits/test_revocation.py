@@ -149,9 +149,9 @@ class TestBounds:
 
 
 class TestAFamily:
-    """A claim follows a lot and all that was made of it: whatever comes back pays it."""
+    """A claim is on a lot and the lots made of it: credits that come back to any of them pay it."""
 
-    def test_what_comes_back_to_another_lot_of_it_pays(self, account, plan):
+    def test_credits_that_come_back_to_another_lot_of_it_pay(self, account, plan):
         ledger.convert(lot=plan, cap=50, description="Upgrade")
         of_plan = account.consume_credits(50, "Work")
         of_child = account.consume_credits(50, "Work")
@@ -174,13 +174,13 @@ class TestAFamily:
         child.refresh_from_db()
         assert (plan.owed, child.owed) == (80, 10)
         first.reverse(reason="The refund failed")
-        assert account.get_balance() == 0  # what came back is the other claim's
+        assert account.get_balance() == 0  # the other claim took what came back
         of_child.reverse(reason="It failed")
         assert account.get_balance() == 0
         plan.refresh_from_db()
         assert plan.owed == 30
 
-    def test_a_time_out_is_read_as_what_it_pays(self, account, clock, plan):
+    def test_a_read_counts_what_a_time_out_pays(self, account, clock, plan):
         ledger.convert(lot=plan, cap=50, description="Upgrade")
         account.hold_credits(50, "Work", ttl=2 * DAY)
         account.hold_credits(50, "Work", ttl=DAY)
@@ -224,7 +224,7 @@ class TestADisputeThatIsWon:
         assert (bought.lost, bought.owed) == (0, 0)
         assert revoke(bought)[0] == kept
 
-    def test_a_shortfall_alone_is_waived(self, account, bought, won):
+    def test_a_revocation_that_only_has_a_shortfall_is_waived(self, account, bought, won):
         used = account.consume_credits(100, "Work")
         dispute = ledger.revoke(lot=bought, amount=100, reason="Dispute")
         back = won(dispute)
@@ -234,7 +234,7 @@ class TestADisputeThatIsWon:
         with pytest.raises(ReversalError):
             won(dispute)
 
-    def test_nothing_at_all_can_not_be_won(self, account, bought, won):
+    def test_a_revocation_of_nothing_can_not_be_reversed(self, account, bought, won):
         revoke(bought)
         with pytest.raises(ReversalError):
             won(ledger.revoke(lot=bought, amount=100, reason="Dispute"))
@@ -251,10 +251,10 @@ class TestADisputeThatIsWon:
         with pytest.raises(ReversalError) as caught:
             won(dispute, 31)
         assert caught.value.available == 30
-        assert won(dispute, 30).amount == 20  # and 10 that were taken on their way back
+        assert won(dispute, 30).amount == 20  # of which 10 had been taken on their way back
         assert account.get_balance() == 70
 
-    def test_another_one_that_is_open_takes_them(self, account, bought, won):
+    def test_another_open_dispute_takes_them(self, account, bought, won):
         used = account.consume_credits(100, "Work")
         first = ledger.revoke(lot=bought, amount=60, reason="Dispute")
         second = ledger.revoke(lot=bought, amount=40, reason="Dispute")
@@ -293,7 +293,7 @@ class TestAnAccountThatADisputeFroze:
     def spent(self, account, bought):
         account.consume_credits(100, "Work")
 
-    def test_is_thawed_when_it_is_won(self, account, bought):
+    def test_is_unfrozen_when_it_is_won(self, account, bought):
         dispute = self.freeze(bought)
         dispute.reverse(40, reason="A part was won")
         assert self.status(account) == "frozen"
@@ -317,7 +317,7 @@ class TestAnAccountThatADisputeFroze:
         dispute.reverse(reason="The dispute was won")
         assert self.status(account) == "frozen"
 
-    def test_is_not_frozen_again_after_it_was_thawed_by_hand(self, account, bought):
+    def test_is_not_frozen_again_after_it_was_unfrozen_by_hand(self, account, bought):
         dispute = self.freeze(bought)
         ledger.unfreeze(account=account)
         ledger.freeze(account=account)
@@ -382,7 +382,7 @@ class TestOverdraft:
 
     @pytest.mark.parametrize("swept", [True, False])
     def test_it_does_not_matter_when_that_is_posted(self, account, clock, swept):
-        """The lot that began first pays, even when another one began and it ended since."""
+        """The lot that began first pays, even if it has ended and another has begun since."""
         for number in (1, 2):
             account.add_credits(
                 50, "Month", credit_type="bonus", effective_at=clock.now + number * DAY,

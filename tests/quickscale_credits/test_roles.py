@@ -20,7 +20,7 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "explanation" / "credits-c
 
 @pytest.fixture
 def act_as_site():
-    """Goes on as the application's role until the test's transaction ends."""
+    """Continue as the application's role until the test's transaction ends."""
     [grants] = re.findall(r"```sql\n(GRANT .*?)```", PAGE.read_text(), re.DOTALL)
 
     def act():

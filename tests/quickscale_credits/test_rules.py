@@ -45,7 +45,7 @@ EXPLAIN_ENTRY = """
 
 @pytest.fixture
 def ids(account, make_user):
-    """An account with 100 credits of a source, 10 used and 25 held, and the lot of another."""
+    """Ids of an account with 100 credits, 10 used and 25 held, and of another account's lot."""
     account.add_credits(100, "Bought", source=("checkout", "1"))
     used = account.consume_credits(10, "Work")
     hold = account.hold_credits(20, "Work", ttl=timedelta(days=1))
@@ -169,7 +169,7 @@ def test_attacks_are_refused(ids, sql):
 
 
 def test_no_term_of_a_lot_or_hold_changes(ids):
-    """But what is left of a lot, and the end of a hold, which may come later."""
+    """Only what is left of a lot changes, and the end of a hold, which may move to a later time."""
     changes = {
         "lot": {
             "account_id": "%(other)s",
@@ -285,7 +285,7 @@ def test_what_is_owed_to_a_revocation_is_kept(account, sql):
 
 
 def test_every_key_has_a_constraint_but_the_outboxs():
-    """Keys that a model leaves without one get it from the ledger's own rules."""
+    """Where a model's field declares no constraint, the ledger's own rules add it."""
     unguarded = set()
     for model in apps.get_app_config("quickscale_credits").get_models():
         with connection.cursor() as cursor:
@@ -302,7 +302,7 @@ def test_every_key_has_a_constraint_but_the_outboxs():
 
 
 def test_keys_of_users_may_become_longer(account, make_user):
-    """As Django changes them when ``DEFAULT_AUTO_FIELD`` does: also for a session that goes on."""
+    """Django does this when ``DEFAULT_AUTO_FIELD`` changes; open sessions keep working."""
     users = get_user_model()._meta
     if users.pk.get_internal_type() != "BigAutoField":
         pytest.skip("Django knows other keys of this site's users")

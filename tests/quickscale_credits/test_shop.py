@@ -1,4 +1,4 @@
-"""Where credits are sold, as another app says it."""
+"""Another app says where credits are sold."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What keeps the ledger fast: round trips, indexes, and rows that change without their indexes."""
+"""What keeps the ledger fast: few round trips, indexes, and updates that change no index."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_an_account_is_found_by_one_query(account, owner, django_assert_num_quer
 
 @pytest.fixture
 def crowded(account, make_owner):
-    """An account with many lots that are used up and many holds that are over."""
+    """An account with many used-up lots and many closed holds."""
     lot = account.add_credits(5, "Bought").allocations.get().lot
     with connection.cursor() as cursor:
         cursor.execute(
@@ -80,7 +80,7 @@ def crowded(account, make_owner):
 
 
 def rows_read(sql, *parameters):
-    """How many rows of tables a statement reads, by an index or not."""
+    """Return the number of table rows that a statement reads, with or without an index."""
     counted = "SELECT sum(seq_tup_read + idx_tup_fetch) FROM pg_stat_xact_user_tables"
     with connection.cursor() as cursor:
         cursor.execute(counted)
@@ -104,7 +104,7 @@ def test_reads_find_open_lots_by_their_index(crowded):
 
 
 def rows_picked_from(account):
-    """How many rows are read to pick one credit, with the settings that a spend has."""
+    """Return the number of rows read to pick one credit, with the settings of a spend."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT set_config(split_part(setting, '=', 1), split_part(setting, '=', 2), true)"
@@ -123,7 +123,7 @@ def test_a_spend_reads_no_lots_that_are_used_up(crowded):
 
 
 def test_a_spend_reads_open_lots_in_their_order(crowded):
-    """So it stops at those that it needs, instead of sorting all of them."""
+    """So it stops at the lots that it needs instead of sorting all of them."""
     with connection.cursor() as cursor:
         cursor.execute("UPDATE quickscale_credits_creditlot SET remaining = amount")
         cursor.execute("ANALYZE quickscale_credits_creditlot")
@@ -131,7 +131,7 @@ def test_a_spend_reads_open_lots_in_their_order(crowded):
 
 
 def test_a_proof_of_one_account_knows_its_account(crowded):
-    """PostgreSQL puts the function in the place of its call, where the account is a constant."""
+    """PostgreSQL inlines the function, so the account is a constant in the plan."""
     plan = plan_of("SELECT * FROM quickscale_credits_verify(%s::bigint[])", [crowded.pk])
     assert f"(account_id = ANY ('{{{crowded.pk}}}'::bigint[]))" in plan
 
@@ -186,7 +186,7 @@ def test_lookups_have_an_index(index, sql):
 
 @pytest.mark.parametrize("plans", ["force_generic_plan", "force_custom_plan"])
 def test_sources_are_found_by_their_index(crowded, plans):
-    """Also by a plan made for any value, which a function's statement has after five calls."""
+    """This includes the generic plan that a function's statement has after five calls."""
     begins = timezone.now() + DAY
     month = {"credit_type": "subscription", "expires_at": begins + 90 * DAY}
     lot = crowded.add_credits(10, "Plan", **month).allocations.get().lot

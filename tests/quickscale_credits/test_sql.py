@@ -55,7 +55,7 @@ def test_what_is_installed_is_the_current_text(db):
 
 @pytest.mark.parametrize("name", CURRENT)
 def test_each_copy_of_a_function_replaces_the_one_before(db, name):
-    """So none has other arguments or another result, and old processes can go on to call it."""
+    """So its arguments and its result stay the same, and old processes can still call it."""
     before = installed()
     for copy in sql.copies(name):
         execute(copy.read_text())
@@ -129,7 +129,7 @@ def use_all():
     "table", ["creditaccount", "creditlot", "credittransaction", "creditallocation", "credithold"]
 )
 def test_new_columns_need_no_new_function(db, table):
-    """Neither one that may be null nor one with a default, whenever a session made its plans."""
+    """This holds for nullable columns and for defaults, and for sessions with older plans."""
     more = "ADD COLUMN note text, ADD COLUMN batch bigint NOT NULL DEFAULT 7"
     use_all()
     with transaction.atomic():
@@ -142,7 +142,7 @@ def test_new_columns_need_no_new_function(db, table):
 
 
 def test_every_column_of_the_journal_is_written():
-    """One that is not would have its default in the table and null in the answer of a write."""
+    """Otherwise it would have its default in the table and be null in the result of a write."""
     listed = CURRENT["post_lines"].partition("INSERT INTO quickscale_credits_credittransaction (")[
         2
     ]
@@ -197,7 +197,7 @@ def test_the_migration_can_be_read_as_sql(db):
         assert out.getvalue().count("FUNCTION quickscale_credits_spend") == 1
 
 
-# Each operation once, on the database that was migrated by the working tree.
+# Calls each operation once, on the database that the working tree has migrated.
 USE = """
 import os
 import django

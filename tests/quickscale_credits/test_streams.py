@@ -1,4 +1,4 @@
-"""Answers that are sent while they are made: charged for by what was sent."""
+"""Streams are charged for what was sent."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def account(account, services):
 
 
 def read(stream, number=None):
-    """That many chunks of a sync or async stream, after which the reader leaves; or all."""
+    """Read all of a sync or async stream, or that many chunks before the reader leaves."""
     if hasattr(stream, "__next__"):
         chunks = []
         for chunk in stream:
@@ -119,7 +119,7 @@ class TestStream:
         assert CreditHold.objects.get().status == "released"
 
     @pytest.mark.parametrize(("number", "left"), [(1, 14), (None, 14)])
-    def test_what_is_not_counted_costs_what_was_asked_for(
+    def test_a_stream_without_counting_costs_the_units_asked_for(
         self, owner, account, stream, number, left
     ):
         read(stream(owner, "shout", units=3), number)
@@ -188,7 +188,7 @@ class TestStream:
 
 @pytest.mark.django_db(transaction=True)
 class TestReaderWhoLeaves:
-    """Also ends what makes the chunks."""
+    """A reader who leaves also ends the generator that makes the chunks."""
 
     def test_of_a_sync_stream(self, owner, account):
         ended = []
@@ -355,7 +355,7 @@ class TestStreamedAnswer:
 
 @pytest.mark.django_db(transaction=True)
 def test_the_account_is_another_ones(owner, account, make_owner):
-    """A stream's charge is of the owner who began it, whoever reads it."""
+    """The owner who began a stream pays for it, whoever reads it."""
     other = CreditAccount.objects.for_owner(make_owner())
 
     read(charge(owner, "shout", units=2).stream(["a"]))

@@ -128,7 +128,7 @@ def test_the_same_key_moves_once(account, other, plan):
             transfer(plan, idempotency_key="merge", **arguments)
 
 
-def test_who_did_it_and_why_stands_in_both_histories(account, other, plan, member):
+def test_both_histories_say_who_did_it_and_why(account, other, plan, member):
     transfer(plan, other, actor=member, metadata={"ticket": 4})
     for one in (account, other):
         entry = one.transactions.first()
@@ -144,7 +144,7 @@ def test_both_accounts_are_reported(account, other, plan):
     ]
 
 
-def test_both_hear_of_it_once_when_it_is_committed(
+def test_both_are_announced_once_after_the_commit(
     account, other, plan, django_capture_on_commit_callbacks
 ):
     heard = []

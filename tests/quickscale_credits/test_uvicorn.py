@@ -49,7 +49,7 @@ async def talk(request):
 def talk_under_wsgi(request):
     def words():
         while True:
-            yield "word" * 50_000  # more than a socket keeps, so that writing fails
+            yield "word" * 50_000  # more than a socket buffers, so that writing fails
             time.sleep(0.01)
 
     return StreamingHttpResponse(words())
@@ -65,7 +65,7 @@ urlpatterns = [
 
 @pytest.fixture
 def address(db):
-    """A site under uvicorn, in a thread of its own."""
+    """A site under uvicorn, in its own thread."""
     with (
         socket.create_server(("127.0.0.1", 0)) as listening,
         site_under_uvicorn(fd=listening.fileno()),
@@ -100,7 +100,7 @@ def test_many_at_once_are_each_charged_once(get, account, services):
     assert set(CreditHold.objects.values_list("status", flat=True)) == {"captured"}
 
 
-def test_a_spend_that_waits_stops_no_other_request(get, account, services):
+def test_a_spend_that_waits_blocks_no_other_request(get, account, services):
     account.add_credits(100, "Bought")
     locked, release = threading.Event(), threading.Event()
 

@@ -35,7 +35,7 @@ def execute(sql, **parameters):
 
 
 def plant(sql, **parameters):
-    """Corrupt the ledger as only a superuser can, who switches triggers and foreign keys off."""
+    """Corrupt the ledger with triggers and foreign keys off, as only a superuser can."""
     execute("SET CONSTRAINTS ALL IMMEDIATE; SET session_replication_role = replica")
     execute(sql.replace("{", "quickscale_credits_").replace("}", ""), **parameters)
     execute("SET session_replication_role = origin; SET CONSTRAINTS ALL DEFERRED")
@@ -284,8 +284,8 @@ def test_rebuilding_never_fails_and_reports_what_is_left(story, rule, sql):
     assert ledger.rebuild(story.account) == []
 
 
-def test_what_no_table_would_take_is_left_and_the_rest_is_corrected(story):
-    """Parts that sum to nothing, added to an old line, would leave a lot below zero."""
+def test_what_the_table_would_refuse_is_left_and_the_rest_is_corrected(story):
+    """Parts that sum to zero, added to an old line, would leave a lot below zero."""
     plant(
         "INSERT INTO {creditallocation} (account_id, transaction_id, lot_id, amount)"
         " VALUES (%(account)s, %(early)s, %(bought)s, 30);"
@@ -316,7 +316,7 @@ def test_a_journal_that_overspends_is_reported_and_left_alone(story):
     assert "account.posted is the sum of its transactions" in rules()
 
 
-def test_a_hold_that_came_to_its_transaction_is_closed_again(story):
+def test_a_hold_that_has_its_transaction_is_closed_again(story):
     plant(
         "UPDATE {credithold} SET status = 'open', captured = 0, closed_at = NULL"
         " WHERE id = %(hold)s",
@@ -336,7 +336,7 @@ SETTLEMENT_DAMAGE = {
 
 @pytest.mark.parametrize(("rule", "taken"), SETTLEMENT_DAMAGE.items(), ids=SETTLEMENT_DAMAGE.keys())
 def test_what_a_settlement_took_is_checked(clock, rule, taken):
-    """10 of a gift, 8 of them held, and 10 bought; 14 are charged."""
+    """There is a gift of 10, of which 8 are held, and 10 were bought; 14 are charged."""
     account = CreditAccount.objects.for_owner(new_owner())
     gift = account.add_credits(10, "Gift", credit_type="bonus").allocations.get().lot
     account.add_credits(10, "Bought")
@@ -358,7 +358,7 @@ def test_what_a_settlement_took_is_checked(clock, rule, taken):
 
 
 def test_times_that_are_the_same_are_no_discrepancy(account, clock):
-    """On a clock that stands still nobody can tell which came first: a hold or a line."""
+    """On a frozen clock nothing shows whether a hold or a line came first."""
     fresh = CreditAccount.objects.for_owner(new_owner())
     fresh.add_credits(10, "Bought")
     soon = fresh.add_credits(
@@ -376,7 +376,7 @@ def test_times_that_are_the_same_are_no_discrepancy(account, clock):
 
 
 def test_what_revocations_took_is_rebuilt(clock):
-    """Also what the overdraft paid for, what was given back of it."""
+    """This includes what the overdraft paid and what was given back of it."""
     account = CreditAccount.objects.for_owner(new_owner())
     ledger.set_overdraft_limit(account=account, limit=20)
     lot = (
@@ -431,7 +431,7 @@ def test_a_damaged_journal_is_reported_and_left_alone(account):
     assert CreditTransaction.objects.get(sequence=2).balance_after == 0
 
 
-def test_a_corrupt_account_stops_no_other(make_owner, clock, caplog):
+def test_a_corrupt_account_blocks_no_other(make_owner, clock, caplog):
     accounts = [CreditAccount.objects.for_owner(make_owner()) for _ in range(3)]
     for days, each in enumerate(accounts, 1):
         ends = datetime(2030, 1, 1, tzinfo=UTC) + days * DAY

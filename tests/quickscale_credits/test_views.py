@@ -84,8 +84,8 @@ class TestBalance:
         assert f'<time datetime="{end:%Y-%m-%d}T' in html
 
     @pytest.mark.parametrize("url", BALANCES)
-    def test_tells_how_many_credits_end_when(self, browser, account, clock, url):
-        """Not one lot's end beside the sum of many; a long list is cut short."""
+    def test_shows_how_many_credits_end_when(self, browser, account, clock, url):
+        """Each end has its own amount, and a long list is cut short."""
         for days, amount in [(10, 142), (28, 600), (28, 400), (60, 7), (90, 8), (120, 1)]:
             end = clock.now + timedelta(days=days)
             account.add_credits(amount, "Plan", credit_type="subscription", expires_at=end)
@@ -139,7 +139,7 @@ class TestBalance:
         after = re.findall(r'data-label="Balance after">([\d,]+)<', page)
         entry = words(browser.get(f"{HISTORY}2/").content.decode())
 
-        # In February what was left of the first 300 ended when the next came.
+        # In February the rest of the first 300 ended when the next came.
         assert after == ["757", "767", "760", "767", "467"]
         assert "including 3,300 credits not available yet" in page
         assert re.search(r"Balance after</dt><dd>767<", entry)
@@ -165,7 +165,7 @@ class TestBalance:
 
         assert ("Buy credits" in page) is offered
 
-    def test_needs_as_many_queries_for_many_lots(
+    def test_needs_no_more_queries_for_many_lots(
         self, browser, account, django_assert_max_num_queries
     ):
         for day in range(1, 20):
@@ -209,7 +209,7 @@ class TestServiceList:
 
         assert "No services yet" in browser.get("/services/").content.decode()
 
-    def test_needs_as_many_queries_for_many_services(
+    def test_needs_no_more_queries_for_many_services(
         self, browser, services, member, django_assert_max_num_queries
     ):
         for number in range(50):
@@ -241,7 +241,7 @@ class TestUse:
         assert re.search(r"Remaining balance</dt>\s*<dd>8 credits", page)
         assert account.get_available_balance() == 8
 
-    def test_with_htmx_shows_the_result_in_place_and_tells_the_balance(
+    def test_with_htmx_shows_the_result_in_place_and_refreshes_the_balance(
         self, browser, account, services
     ):
         account.add_credits(10, "Bought")

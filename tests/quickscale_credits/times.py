@@ -1,4 +1,4 @@
-"""Writing in the past, so that a test need not wait until something ends."""
+"""Write in the past, so that a test need not wait until something ends."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DAY = timedelta(days=1)
 
 @contextmanager
 def a_day_ago(*, using: str | None = None) -> Iterator[datetime]:
-    """Write inside the ``with`` block as of yesterday; it gives a time that was still to come."""
+    """Write as of yesterday inside the ``with`` block; yield a time that was then in the future."""
     now = timezone.now()
     with transaction.atomic(using=using), ledger_clock(now - DAY, using=using):
         yield now - DAY / 2
