@@ -22,7 +22,7 @@ UseClient = Callable[[HTTPClient], None]
 
 @pytest.fixture
 def sandbox(settings: Any) -> Iterator[Sandbox]:
-    """A Stripe of this test's own; its events wait until ``sandbox.deliver()``.
+    """A sandbox for one test, whose events wait until ``sandbox.deliver()``.
 
     Requests and reads that the SDK doesn't declare fail the test, as does a money-making POST
     without an idempotency key.
@@ -36,7 +36,7 @@ def sandbox(settings: Any) -> Iterator[Sandbox]:
 
 @pytest.fixture
 def use_client() -> Iterator[UseClient]:
-    """Let another HTTP client answer for Stripe until the test ends."""
+    """Use another HTTP client in place of Stripe until the test ends."""
     with ExitStack() as stack:
         yield lambda client: stack.enter_context(using(client))
 
@@ -55,7 +55,7 @@ def stripe_is_down(shop: Sandbox, use_client: UseClient) -> None:
 
 @pytest.fixture
 def shop(sandbox: Sandbox, db: None) -> Sandbox:
-    """A sandbox with its small catalogue, mirrored here."""
+    """A sandbox with a small catalogue that the site has mirrored."""
     sandbox.seed()
     for _row in mirror.sync_all():
         pass

@@ -1,4 +1,4 @@
-"""A site's own fulfilment class, made of a test's functions."""
+"""A site's fulfilment class, made from a test's functions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from quickscale_stripe.conf import app_settings
 
 
 def use_hooks(settings: Any, **hooks: Callable[..., Any]) -> None:
-    """Let these functions, which get the keyword arguments, replace methods of the class."""
+    """Replace methods of the class by these functions, which get the keyword arguments."""
     methods = {name: staticmethod(hook) for name, hook in hooks.items()}
     base = type(app_settings.fulfilment)
     settings.QUICKSCALE_STRIPE_FULFILMENT = type("SiteFulfilment", (base,), methods)

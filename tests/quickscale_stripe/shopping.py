@@ -1,4 +1,4 @@
-"""What a buyer does, for the tests."""
+"""The steps of a buyer, for the tests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from quickscale_stripe_sandbox import Sandbox
 
 
 def open_checkout(owner: Any, price: StripePrice, reference: str = "first") -> str:
-    """The id of a Checkout session, not yet paid."""
+    """Open a Checkout session, and return its id."""
     session = checkout.buy(
         owner=owner,
         price=price,
@@ -23,7 +23,7 @@ def open_checkout(owner: Any, price: StripePrice, reference: str = "first") -> s
 
 
 def open_signup(owner: Any, price: StripePrice, reference: str = "first") -> str:
-    """The id of a Checkout session for a plan, not yet paid."""
+    """Open a Checkout session for a plan, and return its id."""
     return checkout.subscribe(
         owner=owner,
         price=price,
@@ -48,6 +48,6 @@ def balance(owner: Any) -> Decimal:
 
 
 def alter(shop: Sandbox, kind: str, object_id: str, **fields: Any) -> None:
-    """Let the sandbox's object have other values, such as only Stripe itself could give it."""
+    """Change fields of the sandbox's object that only Stripe itself could change."""
     with shop.world() as world:
         world.save(world.get(kind, object_id) | fields)

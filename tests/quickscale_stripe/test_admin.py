@@ -1,4 +1,4 @@
-"""What staff see of Stripe's objects and do with them."""
+"""What staff can see of Stripe's objects and do with them."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def staff(admin_client: Client) -> Client:
 
 @pytest.fixture
 def clerk(db: None) -> Client:
-    """Staff who may look at everything and do nothing."""
+    """Somebody of the staff who may view everything and change nothing."""
     return client_with("view")
 
 
@@ -77,7 +77,7 @@ def text(response: Any) -> str:
 
 
 def values(response: Any, **changes: Any) -> dict[str, Any]:
-    """What the page's form would send, with some fields filled in otherwise."""
+    """Return what the page's form would send, with some fields changed."""
     form = response.context["form"]
     sent = {}
     for bound in form:
@@ -205,7 +205,7 @@ def test_what_stripe_makes_is_neither_added_nor_edited(staff: Client, model: str
     assert staff.post(f"{ADMIN}/{model}/{row.pk}/change/", {"status": "x"}).status_code == 403
 
 
-def test_owners_are_found_by_their_address(staff: Client) -> None:
+def test_owners_are_found_by_address(staff: Client) -> None:
     fill(3)
     for model in ("stripecustomer", "subscription", "payment", "refund", "dispute"):
         page = staff.get(f"{ADMIN}/{model}/?q=many2@example.com")
@@ -230,7 +230,7 @@ def test_pages_lead_to_stripe_s_own(staff: Client, settings: Any) -> None:
 
 
 class TestCatalogueSteps:
-    def test_archive_is_asked_first_and_undone(
+    def test_archiving_asks_first_and_can_be_undone(
         self, shop: Sandbox, staff: Client, package: StripePrice
     ) -> None:
         url = f"{PRICES}{package.pk}/take/archive/"
@@ -263,7 +263,7 @@ class TestCatalogueSteps:
         staff.post(f"{PRODUCTS}sync-all/", follow=True)
         assert (StripeProduct.objects.count(), StripePrice.objects.count()) == (5, 7)
 
-    def test_metadata_that_can_not_be_read_are_told(
+    def test_invalid_metadata_is_reported(
         self, shop: Sandbox, staff: Client, package: StripePrice
     ) -> None:
         get_client().v1.prices.update(package.stripe_id, {"metadata": {"credits": "1,000"}})
@@ -271,7 +271,7 @@ class TestCatalogueSteps:
         page = staff.get(f"{PRICES}{package.pk}/change/")
         assert "Metadata credits is “1,000”. Type 1000." in text(page)
 
-    def test_many_show_a_bar_tell_what_failed_and_go_on(
+    def test_syncing_many_shows_progress_and_continues_after_a_failure(
         self, shop: Sandbox, staff: Client, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("quickscale_stripe.admin.base.AT_ONCE", 2)
@@ -292,7 +292,7 @@ class TestCatalogueSteps:
         gone.refresh_from_db()
         assert not gone.active
 
-    def test_a_job_stops_when_stripe_is_out_of_reach_and_goes_on_later(
+    def test_a_job_stops_when_stripe_is_unreachable_and_continues_later(
         self, shop: Sandbox, staff: Client, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("quickscale_stripe.admin.base.AT_ONCE", 2)
@@ -333,7 +333,7 @@ def test_customers_are_synced_both_ways(shop: Sandbox, staff: Client, paid: Paym
 
 
 class TestSubscriptions:
-    def test_end_with_the_period_and_come_back(
+    def test_cancel_at_the_end_of_the_period_and_reactivate(
         self, shop: Sandbox, staff: Client, subscription: Subscription
     ) -> None:
         page = f"{SUBSCRIPTIONS}{subscription.pk}/"
@@ -350,7 +350,7 @@ class TestSubscriptions:
             "Undo the cancellation",
         ]
 
-    def test_end_now_when_asked_for_many(
+    def test_cancel_many_at_once(
         self, shop: Sandbox, staff: Client, subscription: Subscription
     ) -> None:
         asked = act(staff, SUBSCRIPTIONS, "cancel-now", subscription)
@@ -441,7 +441,7 @@ class TestRefunds:
         assert url not in staff.get(f"{PAYMENTS}{paid.pk}/change/").content.decode()
 
     @pytest.mark.parametrize("amount", ["0", "9.01", "-1", "1.005", "", "x"])
-    def test_amounts_that_do_not_fit_are_told(
+    def test_invalid_amounts_are_reported(
         self, shop: Sandbox, staff: Client, paid: Payment, amount: str
     ) -> None:
         url = f"{PAYMENTS}{paid.pk}/refund/"
@@ -449,7 +449,9 @@ class TestRefunds:
         assert list(told.context["form"].errors) == ["amount"]
         assert not Refund.objects.exists()
 
-    def test_a_refusal_of_stripe_is_told(self, shop: Sandbox, staff: Client, paid: Payment) -> None:
+    def test_a_refusal_by_stripe_is_reported(
+        self, shop: Sandbox, staff: Client, paid: Payment
+    ) -> None:
         get_client().v1.refunds.create(
             {"charge": charge_of(paid), "amount": 800}, {"idempotency_key": "elsewhere"}
         )
@@ -502,7 +504,7 @@ class TestEvents:
         event.refresh_from_db()
         return event
 
-    def test_dead_ones_are_found_and_told(self, staff: Client, dead: StripeEvent) -> None:
+    def test_dead_ones_are_found_and_counted(self, staff: Client, dead: StripeEvent) -> None:
         found = staff.get(f"{EVENTS}?status__exact=dead")
         assert found.context["cl"].result_count == 1
         assert "ValueError: x" in text(found)
@@ -522,7 +524,7 @@ class TestEvents:
             page = staff.post(page.request["PATH_INFO"], {"done": page.context["done"]})
         assert not StripeEvent.objects.exclude(status__in=["processed", "ignored"]).exists()
 
-    def test_what_fails_again_is_told(
+    def test_what_fails_again_is_reported(
         self, staff: Client, dead: StripeEvent, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def fail(event: StripeEvent) -> None:
@@ -580,7 +582,7 @@ def test_pages_are_for_staff(shop: Sandbox, buyer: Client, paid: Payment) -> Non
 def test_rows_are_called_and_read_as_people_would(
     staff: Client, shop: Sandbox, owner: Any, package: StripePrice
 ) -> None:
-    """Not by Stripe's ids and codes: money, words, and times with their zone."""
+    """Rows have money, words and times with their zone, not Stripe's ids and codes."""
     shop.pay(open_checkout(owner, package))
     shop.deliver()
     payment = Payment.objects.get()

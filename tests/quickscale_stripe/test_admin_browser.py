@@ -1,4 +1,4 @@
-"""The admin's own pages in a browser: a job that runs by itself, and one that a button runs."""
+"""The admin's pages in a browser: a job that continues by itself or by a button."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["basic", "subscribed"]
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 ADMIN = "/admin/quickscale_stripe"
-#: The admin has no icon. Its forms.css imports another file, which the checker copies inline.
+#: The admin has no icon. Its forms.css imports another file, which the checker inlines.
 ALLOWED = ["404 (Not Found)", "inline style", "style-src-elem"]
 
 

@@ -1,4 +1,4 @@
-"""Customers that Stripe had before this site."""
+"""Customers that existed at Stripe before this site."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def remote(shop: Sandbox, basic: StripePrice) -> stripe.Customer:
-    """A customer with a card and a plan, made by hand in Stripe's dashboard."""
+    """A customer with a card and a plan that somebody made in Stripe's dashboard."""
     return make_customer(basic, "ada@example.com")
 
 
@@ -140,7 +140,7 @@ class TestRefused:
             adoption.adopt(owner=owner, stripe_id=remote.id)
 
     @pytest.mark.parametrize("delete", [True, False])
-    def test_one_that_is_gone(self, owner: Any, remote: stripe.Customer, delete: bool) -> None:
+    def test_one_that_was_deleted(self, owner: Any, remote: stripe.Customer, delete: bool) -> None:
         stripe_id = "cus_none"
         if delete:
             stripe_id = remote.id
@@ -156,7 +156,7 @@ class TestByEmail:
         if not hasattr(owner, "email"):
             pytest.skip("These owners have no address of their own.")
 
-    def test_is_off_unless_the_site_wants_it(self, owner: Any, remote: stripe.Customer) -> None:
+    def test_is_off_by_default(self, owner: Any, remote: stripe.Customer) -> None:
         assert customers.ensure(owner).stripe_id != remote.id
 
     def test_the_first_purchase_takes_the_only_one(
@@ -168,7 +168,7 @@ class TestByEmail:
         assert StripeCustomer.objects.get().stripe_id == remote.id
         assert Subscription.objects.get().owner == owner
 
-    def test_of_several_none_is_taken(
+    def test_none_of_several_is_taken(
         self, owner: Any, remote: stripe.Customer, settings: Any, basic: StripePrice
     ) -> None:
         settings.QUICKSCALE_STRIPE_ADOPT_BY_EMAIL = True
@@ -209,7 +209,7 @@ class TestFile:
         path.write_text("\n".join(rows), encoding="utf-8-sig")
         call_command("adopt_customers", str(path), **options)
 
-    def test_what_is_wrong_is_told_and_the_rest_goes_on(
+    def test_errors_are_reported_and_the_rest_continues(
         self, owner: Any, remote: stripe.Customer, tmp_path: Path, capsys: Any
     ) -> None:
         rows = ["customer,owner,note", "cus_none,999999,x", f"{remote.id},{owner.pk},y"]
@@ -231,7 +231,7 @@ class TestFile:
             call_command("adopt_customers")
 
 
-def test_customers_of_a_database_that_is_no_more_are_taken_over(
+def test_customers_of_a_database_that_no_longer_exists_are_taken_over(
     shop: Sandbox, owner: Any, basic: StripePrice, tmp_path: Path
 ) -> None:
     shop.pay(open_signup(owner, basic))

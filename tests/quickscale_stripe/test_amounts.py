@@ -1,4 +1,4 @@
-"""What a payment says of money: what moved, what was billed, and what can go back."""
+"""The amounts of a payment: what was charged, what was billed, and what can be refunded."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def staff() -> Client:
 
 
 def share(amount: int) -> Any:
-    """About the credits that so much of a renewal's money is for."""
+    """Return about how many credits this part of a renewal's money is for."""
     return pytest.approx(Decimal(300 * amount) / 1900, abs=Decimal("0.001"))
 
 
@@ -57,10 +57,10 @@ def sums(payment: Payment) -> list[tuple[str, int]]:
     return [(line.label, line.amount) for line in receipt.receipt_of(payment).sums]
 
 
-def test_a_balance_is_no_money_that_moved(
+def test_what_a_balance_paid_is_not_charged(
     world: World, buyer: Client, django_capture_on_commit_callbacks: Any, mailoutbox: list[Any]
 ) -> None:
-    """A cheaper plan at once gives 30.00 back as a balance, which the next two periods use."""
+    """A downgrade at once gives back 30.00 as a balance, which pays for the next two periods."""
     subscription = world.subscribe("Pro plan")
     world.change_in_portal(subscription, "Basic plan")
     world.sandbox.deliver()
@@ -105,7 +105,7 @@ def test_what_was_paid_outside_stripe_can_not_be_refunded(world: World, staff: C
     assert f"/{payment.pk}/refund/" not in page.text
 
 
-def test_a_credit_note_before_the_payment_is_no_money_that_moved(world: World) -> None:
+def test_a_credit_note_before_the_payment_is_not_charged(world: World) -> None:
     invoice = world.failed_renewal()
     world.credit(invoice, 400)
     world.pay_rest(invoice)
@@ -138,7 +138,7 @@ def test_a_refund_goes_back_to_each_part(world: World, parts: Payment) -> None:
 
 @pytest.mark.parametrize("arrives", [True, False], ids=["answer lost", "request lost"])
 @pytest.mark.parametrize("number", [1, 2, 3, 4])
-def test_interrupted_between_the_parts_the_same_reference_ends_it(
+def test_the_same_reference_completes_a_refund_interrupted_between_the_parts(
     world: World, parts: Payment, number: int, arrives: bool
 ) -> None:
     broken = broken_at(number, world.sandbox, arrives=arrives)

@@ -28,7 +28,7 @@ TODAY = datetime.now(UTC)
 
 
 def save_another(shop: Sandbox, buyer: Client, method: str = "card") -> Any:
-    """Save a payment method on Stripe's page, as a person does; returns the page after it."""
+    """Save a payment method on Stripe's page, as a person does; return the page after it."""
     path = buyer.post(f"{BILLING}add/")["Location"].removeprefix(shop.base_url)
     assert "Subscriptions" not in respond(shop, "GET", path, {}).body.decode()
     form = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -40,7 +40,7 @@ def default_of(subscription: Subscription) -> Any:
     return get_client().v1.subscriptions.retrieve(subscription.stripe_id).default_payment_method
 
 
-def test_without_a_method_the_page_says_how_one_comes(
+def test_without_a_method_the_page_says_how_to_add_one(
     shop: Sandbox, buyer: Client, django_assert_max_num_queries: Any
 ) -> None:
     with django_assert_max_num_queries(4):
@@ -50,7 +50,7 @@ def test_without_a_method_the_page_says_how_one_comes(
     assert Client().get(BILLING).status_code == 302
 
 
-def test_the_card_of_the_plan_is_shown_as_events_tell_it(
+def test_the_card_of_the_plan_is_shown_as_the_events_say(
     shop: Sandbox, buyer: Client, subscribed: Subscription
 ) -> None:
     page = text_of(buyer.get(BILLING))
@@ -61,7 +61,7 @@ def test_the_card_of_the_plan_is_shown_as_events_tell_it(
 def test_another_card_is_charged_from_then_on(
     shop: Sandbox, buyer: Client, subscribed: Subscription
 ) -> None:
-    """The portal changes the customer's default; Checkout gave the subscription its own."""
+    """The portal changes the customer's default, but Checkout set the subscription's own card."""
     before = default_of(subscribed)
     page = save_another(shop, buyer, "bank_success")
     assert "Test Bank •••• ending in 6789" in text_of(page)
@@ -74,7 +74,7 @@ def test_another_card_is_charged_from_then_on(
 def test_an_event_alone_lets_the_subscription_follow(
     shop: Sandbox, buyer: Client, subscribed: Subscription
 ) -> None:
-    """The person closed the window on Stripe's page."""
+    """This is so even if the person closes the window on Stripe's page."""
     customer = StripeCustomer.objects.get()
     with shop.world() as world:
         portal.save_method(world, customer.stripe_id or "", find_method("bank_success"))
@@ -85,7 +85,7 @@ def test_an_event_alone_lets_the_subscription_follow(
     assert customer.default_payment_method_id == customer.payment_method_id
 
 
-def test_an_overdue_invoice_is_charged_to_the_new_card_when_stripe_tries_next(
+def test_stripes_next_attempt_charges_an_overdue_invoice_to_the_new_card(
     shop: Sandbox, buyer: Client, owner: Any, basic: StripePrice
 ) -> None:
     shop.pay(open_signup(owner, basic), "renewal_declined")
@@ -104,7 +104,7 @@ def test_an_overdue_invoice_is_charged_to_the_new_card_when_stripe_tries_next(
 def test_a_subscription_s_own_card_stays_while_the_default_does(
     shop: Sandbox, buyer: Client, owner: Any, basic: StripePrice
 ) -> None:
-    """A default of before the sign-up doesn't take the place of the card that paid for it."""
+    """A default from before the sign-up doesn't replace the card that paid for it."""
     save_another(shop, buyer, "bank_success")
     shop.pay(open_signup(owner, basic))
     shop.deliver()
@@ -117,7 +117,7 @@ def test_a_subscription_s_own_card_stays_while_the_default_does(
     assert StripeCustomer.objects.get().payment_method_id == own
 
 
-def test_a_method_that_is_removed_is_gone_here_too(
+def test_a_removed_method_disappears_here_too(
     shop: Sandbox, buyer: Client, owner: Any, package: StripePrice
 ) -> None:
     shop.pay(open_checkout(owner, package))
@@ -131,7 +131,7 @@ def test_a_method_that_is_removed_is_gone_here_too(
     assert "No payment method is saved" in text_of(buyer.get(BILLING))
 
 
-def test_what_was_changed_in_the_portal_is_there_on_the_way_back(
+def test_a_change_in_the_portal_is_shown_on_return(
     shop: Sandbox, buyer: Client, subscribed: Subscription
 ) -> None:
     method = get_client().v1.payment_methods.attach(
@@ -144,7 +144,7 @@ def test_what_was_changed_in_the_portal_is_there_on_the_way_back(
     assert "6789" in text_of(buyer.get(BILLING, {"from": "portal"}))
 
 
-def test_the_portal_comes_back_to_the_page(
+def test_the_portal_leads_back_to_the_page(
     shop: Sandbox, buyer: Client, subscribed: Subscription
 ) -> None:
     response = buyer.post(f"{BILLING}portal/")
@@ -152,7 +152,7 @@ def test_the_portal_comes_back_to_the_page(
     assert response["Location"].startswith("http")
 
 
-def test_others_see_nothing_of_it(shop: Sandbox, buyer: Client, subscribed: Subscription) -> None:
+def test_others_cannot_see_it(shop: Sandbox, buyer: Client, subscribed: Subscription) -> None:
     save_another(shop, buyer, "bank_success")
     stranger = Client()
     stranger.force_login(get_user_model().objects.create_user(email="eve@example.com"))
@@ -168,7 +168,7 @@ def test_others_see_nothing_of_it(shop: Sandbox, buyer: Client, subscribed: Subs
         ([2090, 1], "Expires January 2090"),
     ],
 )
-def test_a_card_that_ends_is_told_in_time(
+def test_a_warning_comes_before_a_card_expires(
     shop: Sandbox, buyer: Client, subscribed: Subscription, expires: list[int], words: str
 ) -> None:
     method = {"type": "card", "name": "visa", "last4": "4242", "expires": expires}
@@ -176,7 +176,7 @@ def test_a_card_that_ends_is_told_in_time(
     assert words in text_of(buyer.get(BILLING))
 
 
-def test_a_card_is_good_until_its_months_last_day() -> None:
+def test_a_card_is_valid_until_the_last_day_of_its_month() -> None:
     assert billing._end_of(2027, 2) == date(2027, 2, 28)
     assert billing._end_of(2027, 12) == date(2027, 12, 31)
 

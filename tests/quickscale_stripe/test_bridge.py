@@ -1,4 +1,4 @@
-"""The class that brings and takes credits, called as payments call them; no Stripe is asked."""
+"""The class that brings and takes credits, called as payments call it, without Stripe."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def test_a_period_that_is_paid_before_it_begins_can_be_used_at_once(
 
 @pytest.mark.parametrize("monthly", [True, False])
 @pytest.mark.parametrize("has_period", [True, False])
-def test_what_has_no_words_is_a_purchase_and_what_costs_less_than_nothing_is_free(
+def test_without_a_description_it_is_a_purchase_and_a_negative_total_costs_nothing(
     pay: Callable[..., Payment], plan: StripePrice, monthly: bool, has_period: bool
 ) -> None:
     """An invoice's total is negative where a change of plan gave more back than it charged."""
@@ -204,7 +204,7 @@ def by_type(account: CreditAccount) -> dict[str, Decimal]:
     return {kind: amount for kind, amount in account.get_balance_by_type().items() if amount}
 
 
-def test_as_large_a_share_of_what_is_left_becomes_permanent_as_was_paid(
+def test_the_paid_share_of_what_is_left_becomes_permanent(
     pay: Callable[..., Payment], account: CreditAccount
 ) -> None:
     before = pay()
@@ -226,7 +226,7 @@ def test_nothing_becomes_permanent_without_money_on_both_sides_and_new_credits(
     gain: int,
     total_before: int,
 ) -> None:
-    """Else a change that costs nothing would make a period's credits permanent."""
+    """Otherwise a change that costs nothing would make a period's credits permanent."""
     before = pay(total=total_before)
     bring(before)
     assert change(pay(2, total=total, credits=gain), [before]) == 0
@@ -309,7 +309,7 @@ def test_left_over_credits_that_expire_go_once_and_what_is_held_stays(
     assert left() == [0]
 
 
-def test_what_has_not_begun_and_what_has_ended_is_not_left_over(
+def test_credits_that_have_not_begun_or_have_ended_are_not_left_over(
     pay: Callable[..., Payment], account: CreditAccount, settings: Any
 ) -> None:
     settings.QUICKSCALE_STRIPE_PLAN_CHANGE_POLICY = "expire"
@@ -333,7 +333,7 @@ def test_what_has_not_begun_and_what_has_ended_is_not_left_over(
     assert (now.remaining, coming.remaining, of_free.remaining) == (20, 300, 4000)
 
 
-def test_what_has_ended_unnoticed_is_not_left_over(pay: Callable[..., Payment]) -> None:
+def test_credits_whose_expiry_is_not_posted_are_not_left_over(pay: Callable[..., Payment]) -> None:
     payment = pay()
     with ledger_clock(NOW - 5 * DAY):
         bring(payment, period=(NOW - 9 * DAY, NOW - DAY))
@@ -364,7 +364,7 @@ def bring_coming(account: CreditAccount, *amounts: int) -> None:
         )  # fmt: skip
 
 
-def test_the_last_month_to_come_goes_first_as_far_as_money_was_given_back(
+def test_the_last_future_month_goes_first_as_far_as_money_was_given_back(
     pay: Callable[..., Payment], account: CreditAccount
 ) -> None:
     before = pay()
@@ -379,7 +379,7 @@ def test_the_last_month_to_come_goes_first_as_far_as_money_was_given_back(
     assert [entry[3] for entry in taken] == [f"plan_change:in_2:{number}" for number in range(3)]
 
 
-def test_months_to_come_go_as_far_as_money_was_given_back_though_the_excess_is_smaller(
+def test_future_months_go_as_far_as_money_was_given_back_though_the_excess_is_smaller(
     pay: Callable[..., Payment], account: CreditAccount
 ) -> None:
     before = pay()
@@ -402,7 +402,7 @@ def test_what_begins_now_has_begun(
     assert change(pay(2), [before], excess=10, returned=50) == 10
 
 
-def test_what_is_held_is_owed_by_no_lot_while_others_are_free(
+def test_held_credits_are_not_owed_while_others_are_free(
     pay: Callable[..., Payment], account: CreditAccount
 ) -> None:
     before, later = pay(), pay(3)
@@ -428,10 +428,10 @@ def test_a_second_refund_takes_from_a_lot_only_what_the_first_left_of_it(
     assert left() == [90, 0]
 
 
-def test_a_dispute_that_found_nothing_any_more_gives_nothing_back(
+def test_a_dispute_that_took_nothing_gives_nothing_back(
     pay: Callable[..., Payment], account: CreditAccount
 ) -> None:
-    """The period had ended, though nobody had noticed by then."""
+    """The period had ended, but its expiry was not posted yet."""
     payment = pay()
     with ledger_clock(NOW - 5 * DAY):
         bring(payment, period=(NOW - 30 * DAY, NOW - DAY))
@@ -441,7 +441,7 @@ def test_a_dispute_that_found_nothing_any_more_gives_nothing_back(
     assert entries("reverse") == []
 
 
-def test_nothing_left_over_is_nothing_to_expire(
+def test_without_left_over_credits_nothing_expires(
     pay: Callable[..., Payment], account: CreditAccount, settings: Any
 ) -> None:
     settings.QUICKSCALE_STRIPE_PLAN_CHANGE_POLICY = "expire"
@@ -476,7 +476,7 @@ def test_what_was_spent_is_owed_once_all_that_is_free_was_taken(
     assert sum(shortfall for _, shortfall, _, _ in entries("revoke")) == 20
 
 
-def test_no_excess_of_a_change_is_no_taking(
+def test_a_change_without_an_excess_takes_nothing(
     pay: Callable[..., Payment], account: CreditAccount
 ) -> None:
     before = pay()
@@ -535,7 +535,7 @@ def test_a_refund_that_the_newest_lot_covers_touches_no_other(
     assert len(entries("revoke")) == 1
 
 
-def test_credits_that_were_spent_are_missing_and_what_comes_back_of_them_is_taken(
+def test_spent_credits_are_missing_and_are_taken_when_they_come_back(
     pay: Callable[..., Payment], account: CreditAccount, settings: Any
 ) -> None:
     payment = pay()
@@ -576,7 +576,9 @@ def test_a_won_dispute_waives_what_was_spent(
     assert account.get_available_balance() == 100
 
 
-def test_keys_that_begin_alike_are_two(pay: Callable[..., Payment], account: CreditAccount) -> None:
+def test_keys_with_the_same_start_are_different(
+    pay: Callable[..., Payment], account: CreditAccount
+) -> None:
     payment = pay()
     bring(payment, 100)
     bridge.revoke(payment=payment, amount=Decimal(10), key="refund:12", reason="Refund")
@@ -698,7 +700,7 @@ def test_what_has_ended_by_itself_is_not_taken_at_the_end(
     assert entries("revoke") == []
 
 
-# What pages ask ----------------------------------------------------------------------------------
+# What pages use ----------------------------------------------------------------------------------
 
 
 def test_the_balance_is_what_can_be_used_now(

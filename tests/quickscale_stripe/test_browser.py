@@ -66,7 +66,7 @@ def test_the_pages_are_accessible_and_fit(
 def test_lists_and_choices_are_swapped_in_place(
     live_server: Any, browser_page: Any, shop: Sandbox, buyer: Client, owner: Any, settings: Any
 ) -> None:
-    """The page stays, the address follows, and the focus is where it was."""
+    """The page isn't reloaded, the address changes, and the focus stays."""
     settings.QUICKSCALE_STRIPE_PAGE_SIZE = 10
     Payment.objects.bulk_create(
         Payment(

@@ -112,11 +112,11 @@ def test_the_webhook_endpoint_command(sandbox: Sandbox, capsys: Any) -> None:
 
 
 class TestForeign:
-    """What another product sells on the same Stripe account."""
+    """Prices of another product on the same Stripe account."""
 
     @pytest.fixture
     def plan(self, shop: Sandbox) -> stripe.Price:
-        """A plan of somebody else's: it doesn't say how many credits it brings."""
+        """Another product's plan, which doesn't say how many credits it brings."""
         return make_price(name="Other plan", recurring={"interval": "month"})
 
     @pytest.fixture
@@ -142,7 +142,7 @@ class TestForeign:
     def test_is_not_sold_even_where_it_is_known(
         self, shop: Sandbox, owner: Any, buyer: Client, plan: stripe.Price, shirt: stripe.Price
     ) -> None:
-        """A subscription that staff made by hand refers to it."""
+        """It is known because staff made a subscription to it by hand."""
         known = [mirror.get_price(price.id) for price in (plan, shirt)]
         rows = [price for price in known if price]
         assert not StripePrice.objects.offered().filter(pk__in=[row.pk for row in rows]).exists()
@@ -194,14 +194,14 @@ class TestForeign:
 
 
 def test_a_test_finds_the_price_that_is_on_sale(shop: Sandbox, package: StripePrice) -> None:
-    """An edit of the amount leaves the old price in place, archived."""
+    """An edit of the amount leaves the old price behind, archived."""
     changed = replace(PriceFields.of(package), unit_amount=1100)
     new = publishing.update_price(price=package, fields=changed, reference="a")
     assert StripeOfTest(shop).price("Starter pack") == new
 
 
 class TestMalformed:
-    """Metadata that a person typed wrongly."""
+    """Metadata with a typing error."""
 
     def test_credits_keep_the_last_good_value(
         self, shop: Sandbox, package: StripePrice, capsys: Any
@@ -300,7 +300,7 @@ def make_price(
     product_metadata: dict[str, str] | None = None,
     recurring: Any = None,
 ) -> stripe.Price:
-    """A product with one price of 25.00 USD, made at Stripe by somebody."""
+    """Make a product with one price of 25.00 USD at Stripe."""
     products, prices = get_client().v1.products, get_client().v1.prices
     product = products.create({"name": name, "metadata": product_metadata or {}})
     params: Any = {"product": product.id, "currency": "usd", "unit_amount": 2500}
@@ -333,7 +333,7 @@ def test_a_whole_sync_leaves_the_other_mode_alone(shop: Sandbox, package: Stripe
     assert package.active is True
 
 
-def test_all_products_are_named_also_those_that_stripe_lost(
+def test_all_products_are_named_also_those_that_stripe_no_longer_has(
     shop: Sandbox, package: StripePrice
 ) -> None:
     StripeProduct.objects.filter(pk=package.product_id).update(stripe_id="prod_gone")

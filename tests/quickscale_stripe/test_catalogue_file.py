@@ -1,4 +1,4 @@
-"""A catalogue in a file, pushed to Stripe."""
+"""A catalogue in a file that is pushed to Stripe."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_makes_what_stripe_does_not_have_once(shop: Sandbox, push: Any) -> None:
     assert push(GALLERY) == "Changes made: 0.\n"
 
 
-def test_a_dry_run_tells_and_changes_nothing(shop: Sandbox, push: Any) -> None:
+def test_a_dry_run_reports_and_changes_nothing(shop: Sandbox, push: Any) -> None:
     push(GALLERY)
     told_before = len(shop.events())
     changed = {
@@ -83,13 +83,13 @@ def test_a_dry_run_tells_and_changes_nothing(shop: Sandbox, push: Any) -> None:
     assert push(changed, archive=True) == "Changes made: 0.\n"
 
 
-def test_prices_that_the_file_lacks_stay_unless_told(shop: Sandbox, push: Any) -> None:
+def test_prices_that_the_file_lacks_stay_by_default(shop: Sandbox, push: Any) -> None:
     push(GALLERY)
     assert push({**GALLERY, "prices": []}) == "Changes made: 0.\n"
     assert StripePrice.objects.filter(product__stripe_id="gallery", active=True).count() == 2
 
 
-def test_what_is_archived_comes_back_and_keys_are_given_to_prices_without(
+def test_archived_prices_come_back_and_prices_without_a_key_get_one(
     shop: Sandbox, push: Any, package: StripePrice
 ) -> None:
     entry: dict[str, Any] = {
@@ -145,7 +145,7 @@ def test_prices_without_an_amount_are_left_alone(shop: Sandbox, push: Any, capsy
     assert "null" not in capsys.readouterr().out
 
 
-def test_a_refusal_is_told_and_the_rest_goes_on(
+def test_a_refusal_is_reported_and_the_rest_continues(
     shop: Sandbox, push: Any, package: StripePrice, capsys: Any
 ) -> None:
     get_client().v1.prices.update(package.stripe_id, {"lookup_key": "gallery"})
@@ -221,9 +221,7 @@ def test_a_file_that_is_wrong_is_refused_whole(content: str, complaint: str) -> 
         file.read(content)
 
 
-def test_the_mirror_is_brought_up_to_date_before(
-    shop: Sandbox, push: Any, package: StripePrice
-) -> None:
+def test_the_mirror_is_updated_first(shop: Sandbox, push: Any, package: StripePrice) -> None:
     StripeProduct.objects.filter(pk=package.product_id).update(name="stale")
     entry = {"id": package.product.stripe_id, "name": "Starter pack"}
     assert "name:" not in push(entry, dry_run=True)

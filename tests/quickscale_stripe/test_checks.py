@@ -82,7 +82,7 @@ def test_a_stand_in_may_be_used_in_development(settings: Any) -> None:
 
 
 @pytest.mark.parametrize("setting", ["MANAGERS", "ADMINS"])
-def test_django_s_own_lists_of_people_do_for_staff(settings: Any, setting: str) -> None:
+def test_django_s_own_lists_of_people_count_as_staff(settings: Any, setting: str) -> None:
     settings.QUICKSCALE_STRIPE_SECRET_KEY = "sk_test_1"
     settings.QUICKSCALE_STRIPE_WEBHOOK_SECRET = "x"
     setattr(settings, setting, [("Grace", "grace@example.com")])
@@ -120,7 +120,7 @@ def test_without_the_ledger_payments_bring_nothing(settings: Any) -> None:
         (["2020-08-27", stripe.api_version, ""], []),
     ],
 )
-def test_an_endpoint_of_another_version_is_told(
+def test_an_endpoint_of_another_version_is_reported(
     db: None, versions: list[str], expected: list[str]
 ) -> None:
     for number, version in enumerate(versions):
@@ -164,7 +164,7 @@ class TestEndpoints:
             ("http://testserver/hooks/", "leads past this site's webhook."),
         ],
     )
-    def test_those_that_lead_elsewhere_are_named_and_do_not_count(
+    def test_endpoints_that_lead_elsewhere_are_named_and_do_not_count(
         self,
         sandbox: Sandbox,
         settings: Any,
@@ -182,7 +182,7 @@ class TestEndpoints:
         with pytest.raises(CommandError, match="No endpoint is enabled"):
             call_command("check_webhook_endpoints", "https://example.com/stripe/webhook/")
 
-    def test_a_new_one_gets_its_last_slash_and_is_made_once(
+    def test_a_new_one_gets_a_trailing_slash_and_is_made_once(
         self, sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
     ) -> None:
         def urls() -> list[str]:
@@ -197,7 +197,7 @@ class TestEndpoints:
         call_command("create_webhook_endpoint", "https://example.com/stripe/webhook/", another=True)
         assert urls().count("https://example.com/stripe/webhook/") == 2
 
-    def test_a_new_one_at_another_path_is_warned_of(
+    def test_a_new_one_at_another_path_causes_a_warning(
         self, sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
     ) -> None:
         call_command("create_webhook_endpoint", "https://example.com/hooks/")
@@ -215,7 +215,7 @@ def test_tasks_need_a_django_that_has_them(settings: Any) -> None:
 
 
 @pytest.mark.parametrize("model", ["auth.Group", None])
-def test_owners_without_an_address_are_told(settings: Any, model: str | None) -> None:
+def test_owners_without_an_address_are_reported(settings: Any, model: str | None) -> None:
     if model:
         settings.QUICKSCALE_OWNER_MODEL = model
     else:

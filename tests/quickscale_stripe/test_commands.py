@@ -1,4 +1,4 @@
-"""What the commands tell programs, and what they leave alone in a dry run."""
+"""What the commands report to programs, and what they leave alone in a dry run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db
 
 
 def run_json(command: str, *args: Any, fails: str = "", **options: Any) -> Any:
-    """What a command answers, whose status is 0, or 1 with an error that has these words."""
+    """Return a command's output; its status must be 0, or 1 with an error that has these words."""
     out = StringIO()
     if fails:
         with pytest.raises(CommandError, match=fails):

@@ -29,7 +29,7 @@ def remote_customers() -> int:
     return len(get_client().v1.customers.list({"limit": 100}).data)
 
 
-def test_made_at_first_need_and_used_again(sandbox: Sandbox, owner: Any) -> None:
+def test_a_customer_is_made_on_first_use_and_used_again(sandbox: Sandbox, owner: Any) -> None:
     customer = customers.ensure(owner)
     assert customers.ensure(owner) == customer
     remote = get_client().v1.customers.retrieve(customer.stripe_id or "")
@@ -82,7 +82,7 @@ def test_an_address_that_the_customer_changed_at_stripe_stays(sandbox: Sandbox, 
     assert remote.email == "bills@example.com"
 
 
-def test_deleted_at_stripe_is_made_anew_at_need(sandbox: Sandbox, owner: Any) -> None:
+def test_a_customer_deleted_at_stripe_is_made_again_when_used(sandbox: Sandbox, owner: Any) -> None:
     customer = customers.ensure(owner)
     old = customer.stripe_id
     get_client().v1.customers.delete(old or "")
@@ -97,7 +97,7 @@ def test_deleted_at_stripe_is_made_anew_at_need(sandbox: Sandbox, owner: Any) ->
     assert customers.find(metadata=customers.metadata_for(new)) == new
 
 
-def test_test_and_live_customers_are_apart(sandbox: Sandbox, owner: Any) -> None:
+def test_test_and_live_customers_are_separate(sandbox: Sandbox, owner: Any) -> None:
     first = customers.ensure(owner).stripe_id
     StripeCustomer.objects.update(livemode=True)
     assert customers.ensure(owner).stripe_id != first
@@ -113,7 +113,7 @@ def test_a_stripe_that_is_down_leaves_no_half_customer(
 
 
 def test_no_empty_value_is_sent(sandbox: Sandbox, recorded: list[Recorded]) -> None:
-    """An account that was made by an email address has no name; a team has one, and no address."""
+    """A user who signed up by email address has no name; a team has a name and no address."""
     owner = make_owner("nameless@example.com")
     customers.ensure(owner)
     [made] = [one for one in recorded if one.path == "/v1/customers"]
@@ -122,7 +122,7 @@ def test_no_empty_value_is_sent(sandbox: Sandbox, recorded: list[Recorded]) -> N
     assert "" not in made.params.values()
 
 
-def test_a_customer_of_another_mode_is_not_lost_for_a_wrong_key(
+def test_a_wrong_key_does_not_lose_a_customer_of_another_mode(
     sandbox: Sandbox, owner: Any, use_client: UseClient
 ) -> None:
     customer = customers.ensure(owner)
@@ -143,7 +143,7 @@ def test_a_customer_of_another_mode_is_not_lost_for_a_wrong_key(
 
 
 class TestOwnersChanges:
-    """Email address and name reach Stripe when they change, and not only at the next purchase."""
+    """Email address and name go to Stripe when they change, not only at the next purchase."""
 
     @pytest.fixture(autouse=True)
     def _owners_with_an_address(self, owner: Any) -> None:
@@ -163,7 +163,7 @@ class TestOwnersChanges:
         customer.refresh_from_db()
         assert customer.email == owner.email
 
-    def test_that_are_none_send_nothing(
+    def test_that_do_not_concern_stripe_send_nothing(
         self,
         sandbox: Sandbox,
         owner: Any,
@@ -248,7 +248,7 @@ class TestSyncCommand:
             call_command("sync_customers")
 
 
-def test_references_of_elsewhere_find_nobody(sandbox: Sandbox, owner: Any) -> None:
+def test_references_from_elsewhere_find_nobody(sandbox: Sandbox, owner: Any) -> None:
     customers.ensure(owner)
     assert customers.find(metadata={"quickscale_customer": "no-uuid"}) is None
     assert customers.find(stripe_id="cus_unknown") is None

@@ -1,4 +1,4 @@
-"""Stripe is down, slow, busy or has another key: pages say so, and nothing is granted."""
+"""Stripe is down, slow, busy or has another key. Pages say so, and nothing is granted."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ FAULTS = {
 
 @pytest.fixture(params=FAULTS)
 def fault(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Called, it lets every request fail from then on."""
+    """A function that makes every later request fail."""
     return lambda: monkeypatch.setattr(
         SandboxHTTPClient, "request", lambda *args, **options: FAULTS[request.param]()
     )
 
 
 def facts() -> list[Any]:
-    """All that money decides."""
+    """Return everything that must not change without money."""
     return [
         list(model.objects.order_by("pk").values_list(*fields))  # type: ignore[attr-defined]
         for model, fields in (
@@ -116,8 +116,10 @@ def test_events_wait(
     assert facts() == [[], [], []]
 
 
-def test_who_never_answers_is_asked_again_and_given_up(buyer: Client, settings: Any) -> None:
-    """With a real connection, so that time-outs and retries count."""
+def test_a_request_without_an_answer_is_tried_again_and_given_up(
+    buyer: Client, settings: Any
+) -> None:
+    """The connection is real, to include time-outs and retries."""
     now = timezone.now()
     product = StripeProduct.objects.create(stripe_id="prod_1", name="Pack", synced_at=now)
     package = StripePrice.objects.create(

@@ -1,4 +1,4 @@
-"""Owners can be deleted: what runs at Stripe ends first, and what was paid stays."""
+"""Owners can be deleted: their subscriptions end first, and their payments stay."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def subscribed(shop: Sandbox, owner: Any, package: Any) -> Subscription:
     return Subscription.objects.get()
 
 
-def test_what_runs_ends_first_and_what_was_paid_stays(
+def test_subscriptions_end_first_and_payments_stay(
     shop: Sandbox, owner: Any, subscribed: Subscription
 ) -> None:
     paid = set(Payment.objects.values_list("receipt_number", "amount"))
@@ -49,7 +49,7 @@ def test_what_runs_ends_first_and_what_was_paid_stays(
     assert list(movements.verify()) == []
 
 
-def test_it_stays_while_stripe_is_out_of_reach(
+def test_the_owner_stays_while_stripe_is_unreachable(
     shop: Sandbox, owner: Any, subscribed: Subscription, settings: Any
 ) -> None:
     settings.QUICKSCALE_STRIPE_ENABLED = False
@@ -70,7 +70,7 @@ def test_refunds_go_on(shop: Sandbox, owner: Any, subscribed: Subscription) -> N
     assert (payment.status, refund.credits_revoked) == ("refunded", payment.credits)
 
 
-def test_money_that_comes_too_late_is_told_to_the_staff(
+def test_money_that_comes_too_late_is_reported_to_the_staff(
     shop: Sandbox,
     owner: Any,
     package: Any,
@@ -94,7 +94,7 @@ def test_money_that_comes_too_late_is_told_to_the_staff(
     assert not StripeEvent.objects.filter(status__in=["failed", "dead"]).exists()
 
 
-def test_reconciling_finds_nothing_to_mend(
+def test_reconciling_finds_nothing_to_repair(
     shop: Sandbox, owner: Any, subscribed: Subscription
 ) -> None:
     owner.delete()
@@ -104,7 +104,7 @@ def test_reconciling_finds_nothing_to_mend(
     assert list(reconcile.reconcile(since=since)) == []
 
 
-def test_one_who_is_forgotten_is_deleted_at_stripe(
+def test_a_forgotten_owner_is_deleted_at_stripe(
     shop: Sandbox, owner: Any, subscribed: Subscription
 ) -> None:
     stripe_id = customers.ensure(owner).stripe_id or ""
@@ -118,13 +118,13 @@ def test_one_who_is_forgotten_is_deleted_at_stripe(
     assert Subscription.objects.get().status == "canceled"
 
 
-def test_one_who_never_bought_is_forgotten_too(shop: Sandbox, owner: Any) -> None:
+def test_an_owner_who_never_bought_is_forgotten_too(shop: Sandbox, owner: Any) -> None:
     forget_owner(owner)
 
     assert not get_owner_model().objects.filter(pk=owner.pk).exists()
 
 
-def test_what_deleted_owners_left_is_nobodys(
+def test_payments_of_deleted_owners_are_shown_to_nobody(
     shop: Sandbox, owner: Any, subscribed: Subscription
 ) -> None:
     owner.delete()
@@ -133,7 +133,7 @@ def test_what_deleted_owners_left_is_nobodys(
     assert not Subscription.objects.for_owner(None).exists()
 
 
-def test_the_admin_shows_what_they_left(
+def test_the_admin_shows_payments_of_deleted_owners(
     shop: Sandbox, owner: Any, subscribed: Subscription, admin_client: Client
 ) -> None:
     owner.delete()

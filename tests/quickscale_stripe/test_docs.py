@@ -1,4 +1,4 @@
-"""What the documentation says of Stripe is what the code does."""
+"""What the documentation says about Stripe is what the code does."""
 
 from __future__ import annotations
 

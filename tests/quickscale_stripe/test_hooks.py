@@ -1,4 +1,4 @@
-"""Payments and subscriptions by a site's own class; also without ``quickscale_credits``."""
+"""Payments and subscriptions with a site's own class, also without ``quickscale_credits``."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_the_pages_work(shop: Sandbox, owner: Any, buyer: Client, package: Strip
         assert buyer.get(f"/dashboard/{page}").status_code == 200, page
 
 
-def test_a_class_that_is_made_of_little_brings_nothing_and_stands_in_no_way(
+def test_a_class_without_methods_brings_nothing_and_breaks_nothing(
     shop: Sandbox, owner: Any, buyer: Client, package: StripePrice, settings: Any
 ) -> None:
     settings.QUICKSCALE_STRIPE_FULFILMENT = "quickscale_stripe.fulfilment.Fulfilment"
@@ -155,7 +155,7 @@ def test_a_class_that_is_made_of_little_brings_nothing_and_stands_in_no_way(
 
 
 def test_nothing_is_wrong_with_the_site(db: None) -> None:
-    """A team has no address here, which is told."""
+    """The teams here have no address, which is reported."""
     found = {str(one.id) for one in run_checks() if str(one.id).startswith("quickscale_stripe")}
     assert found <= {"quickscale_stripe.W005"}
     assert bool(found) is not hasattr(get_owner_model(), "email")

@@ -1,4 +1,4 @@
-"""How an invoice becomes a payment, looked up one by one as its events would have it."""
+"""How an invoice becomes a payment; each is synced as its events would do it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def world(shop: Sandbox, owner: Any) -> World:
 
 @pytest.fixture
 def first(world: World) -> stripe.Invoice:
-    """The paid invoice that begins a subscription, not looked at here yet."""
+    """The paid first invoice of a subscription, which the site has not synced yet."""
     world.subscribe()
     [invoice] = get_client().v1.invoices.list().data
     return invoice
@@ -52,7 +52,7 @@ def fail(**facts: Any) -> None:
     raise RuntimeError("no")
 
 
-def test_an_invoice_becomes_a_payment_with_all_that_stripe_tells(
+def test_an_invoice_becomes_a_payment_with_all_that_stripe_says(
     world: World, first: stripe.Invoice
 ) -> None:
     payment = synced(first.id)
@@ -72,10 +72,8 @@ def test_an_invoice_becomes_a_payment_with_all_that_stripe_tells(
     assert balance(world.owner) == 300
 
 
-def test_what_stripe_leaves_out_of_an_invoice_is_nothing(
-    world: World, first: stripe.Invoice
-) -> None:
-    """All of it may be null by Stripe's schema."""
+def test_an_invoice_may_lack_optional_fields(world: World, first: stripe.Invoice) -> None:
+    """Stripe's schema lets each of them be null."""
     with world.sandbox.world() as state:
         times = state.get("invoice", first.id)["status_transitions"] | {"paid_at": None}
     alter(
@@ -116,7 +114,7 @@ def test_an_invoice_is_found_by_its_metadata_or_by_its_customer(
 
 
 def manual(world: World, **fields: Any) -> str:
-    """An invoice that staff made in Stripe's dashboard, of no subscription."""
+    """Make an invoice without a subscription, as staff can in Stripe's dashboard."""
     customer = world.owner.stripe_customer.stripe_id
     client = get_client().v1
     client.invoice_items.create(
@@ -129,7 +127,7 @@ def manual(world: World, **fields: Any) -> str:
     return invoice.id
 
 
-def test_a_draft_is_no_payment_yet(world: World, first: stripe.Invoice) -> None:
+def test_a_draft_is_not_a_payment_yet(world: World, first: stripe.Invoice) -> None:
     synced(first.id)
     assert invoices.sync(manual(world)) is None
     assert Payment.objects.count() == 1
@@ -151,13 +149,15 @@ def test_an_invoice_about_no_plan_is_a_payment_that_brings_nothing(
     get_client().v1.invoices.pay(
         invoice_id, {"payment_method": "pm_card_visa"}, {"idempotency_key": "pay"}
     )
-    Payment.objects.filter(invoice_id=first.id).update(credits=400)  # Not this one's to correct.
+    Payment.objects.filter(invoice_id=first.id).update(
+        credits=400
+    )  # The other invoice must not correct this.
     paid = synced(invoice_id)
     assert (paid.pk, paid.status, paid.amount) == (due.pk, "succeeded", 500)
     assert (paid.credits_taken, balance(world.owner)) == (0, 300)
 
 
-def test_an_invoice_without_a_number_or_a_reason_has_no_words(
+def test_an_invoice_without_a_number_or_a_reason_has_no_description(
     world: World, first: stripe.Invoice
 ) -> None:
     synced(first.id)
@@ -168,7 +168,7 @@ def test_an_invoice_without_a_number_or_a_reason_has_no_words(
     assert (due.kind, due.description) == ("invoice", "")
 
 
-def test_what_was_paid_outside_of_stripe_moved_no_money(
+def test_an_invoice_paid_outside_of_stripe_has_no_amount(
     world: World, first: stripe.Invoice
 ) -> None:
     synced(first.id)
@@ -180,7 +180,7 @@ def test_what_was_paid_outside_of_stripe_moved_no_money(
     assert (payment.status, payment.amount, payment.total) == ("succeeded", 0, 500)
 
 
-def test_each_intent_has_what_it_paid(world: World) -> None:
+def test_each_intent_has_the_amount_that_it_paid(world: World) -> None:
     invoice_id = world.failed_renewal()
     world.pay_part(invoice_id, 400)
     open_ = synced(invoice_id)
@@ -192,7 +192,7 @@ def test_each_intent_has_what_it_paid(world: World) -> None:
     assert sorted(charge.amount for charge in paid.charges.all()) == [400, 1500]
 
 
-def test_a_failed_renewal_is_told_once_with_the_bank_s_reason(
+def test_a_failed_renewal_is_announced_once_with_the_bank_s_reason(
     world: World, django_capture_on_commit_callbacks: Any
 ) -> None:
     told: list[Any] = []
@@ -225,10 +225,10 @@ def test_a_failed_renewal_is_told_once_with_the_bank_s_reason(
     assert len(told) == 1
 
 
-def test_the_invoice_of_a_checkout_tells_of_the_payment_that_is_here(
+def test_the_invoice_of_a_checkout_belongs_to_its_payment(
     world: World, package: StripePrice
 ) -> None:
-    """Where one-time Checkouts have invoices; the credits are the Checkout's to bring."""
+    """One-time Checkouts may have invoices, but the Checkout brings the credits."""
     world.sandbox.pay(open_checkout(world.owner, package))
     world.sandbox.deliver()
     bought = Payment.objects.get()
@@ -245,7 +245,7 @@ def test_the_invoice_of_a_checkout_tells_of_the_payment_that_is_here(
 
 
 @pytest.mark.parametrize("status", ["draft", "open"])
-def test_a_problem_of_an_invoice_is_told_and_recorded_unless_it_is_a_draft(
+def test_a_problem_of_an_invoice_is_announced_and_recorded_unless_it_is_a_draft(
     world: World, first: stripe.Invoice, status: str, django_capture_on_commit_callbacks: Any
 ) -> None:
     told: list[Any] = []
@@ -265,7 +265,7 @@ def test_a_problem_of_an_invoice_is_told_and_recorded_unless_it_is_a_draft(
     assert Payment.objects.filter(invoice_id=invoice_id).exists() == (status == "open")
 
 
-def test_a_hook_that_failed_is_tried_again_with_the_next_look(
+def test_a_hook_that_failed_is_tried_again_with_the_next_sync(
     world: World, first: stripe.Invoice, settings: Any
 ) -> None:
     use_hooks(settings, fulfil=fail)
@@ -276,7 +276,7 @@ def test_a_hook_that_failed_is_tried_again_with_the_next_look(
     assert (synced(first.id).is_late, balance(world.owner)) == (False, 300)
 
 
-def test_a_refund_s_hook_that_failed_is_tried_again_with_the_next_look(
+def test_a_refund_s_hook_that_failed_is_tried_again_with_the_next_sync(
     world: World, first: stripe.Invoice, settings: Any
 ) -> None:
     payment = synced(first.id)
@@ -292,7 +292,7 @@ def test_a_refund_s_hook_that_failed_is_tried_again_with_the_next_look(
 
 
 def upgrade_in_portal(world: World) -> tuple[stripe.Invoice, stripe.Invoice]:
-    """Subscribe to the Basic plan and change to the Pro plan; their invoices."""
+    """Subscribe to the Basic plan and change to the Pro plan; return the invoices."""
     world.change_in_portal(world.subscribe(), "Pro plan")
     change, begin = get_client().v1.invoices.list().data
     return begin, change
@@ -315,7 +315,7 @@ def test_a_change_of_plan_brings_the_payment_before_it_and_what_it_adds(world: W
 
 
 def test_a_change_of_plan_that_is_not_paid_brings_nothing(world: World) -> None:
-    """Else a card that is declined would turn left-over credits into permanent ones."""
+    """Otherwise a declined card would turn left-over credits into permanent ones."""
     begin, change = upgrade_in_portal(world)
     alter(world.sandbox, "invoice", change.id, status="open")
     payment = synced(change.id)
@@ -327,7 +327,7 @@ def test_a_change_of_plan_that_is_not_paid_brings_nothing(world: World) -> None:
     assert {kind: amount for kind, amount in types.items() if amount} == {"subscription": 300}
 
 
-def test_a_change_that_gives_money_back_takes_what_the_period_brought_too_much(
+def test_a_change_that_gives_money_back_takes_the_excess_of_the_period(
     world: World,
 ) -> None:
     subscription = world.subscribe("Pro plan")
@@ -340,9 +340,7 @@ def test_a_change_that_gives_money_back_takes_what_the_period_brought_too_much(
     assert Payment.objects.get(invoice_id=begin.id).credits == 1000
 
 
-def test_a_hook_that_says_how_many_it_took_is_believed_and_silence_is_all(
-    world: World, settings: Any
-) -> None:
+def test_a_hook_may_return_how_many_it_took_and_none_means_all(world: World, settings: Any) -> None:
     calls: list[dict[str, Any]] = []
 
     def took(**facts: Any) -> Any:
@@ -398,7 +396,7 @@ def test_tax_is_not_what_was_paid_for_credits(world: World, settings: Any) -> No
     assert calls[0]["paid_share"] == Decimal(payment.total - 1500) / 3000
 
 
-def test_a_preview_tells_what_the_change_then_brings(world: World) -> None:
+def test_a_preview_says_what_the_change_will_bring(world: World) -> None:
     row = world.known(world.subscribe())
     world.sandbox.deliver()
     shown = plan_changes.preview(subscription=row, price=world.price("Pro plan"))
@@ -431,7 +429,7 @@ def test_a_preview_tells_what_the_change_then_brings(world: World) -> None:
 
 
 def test_a_period_that_is_paid_after_a_change_within_it_brings_both(world: World) -> None:
-    """The renewal failed, the plan was changed and paid, and then the renewal was paid too."""
+    """The renewal fails, the plan is changed and paid for, and then the renewal is paid."""
     world.subscribe(method="renewal_declined")
     world.sandbox.deliver()
     world.sandbox.advance(days=32)
@@ -452,10 +450,10 @@ def test_a_period_that_is_paid_after_a_change_within_it_brings_both(world: World
     assert brought == pytest.approx(955, abs=2)
 
 
-def test_a_period_that_is_paid_after_the_end_goes_with_the_policy_of_the_end(
+def test_a_period_that_is_paid_after_the_end_follows_the_policy_of_the_end(
     world: World, first: stripe.Invoice, settings: Any
 ) -> None:
-    """Without the subscription's own event, which may come later or be lost."""
+    """This works without the subscription's own event, which may come later or be lost."""
     settings.QUICKSCALE_STRIPE_ENDED_POLICY = "expire"
     [subscription] = get_client().v1.subscriptions.list().data
     get_client().v1.subscriptions.cancel(subscription.id)
@@ -463,7 +461,7 @@ def test_a_period_that_is_paid_after_the_end_goes_with_the_policy_of_the_end(
     assert balance(world.owner) == 0
 
 
-def test_a_failing_hook_of_the_end_fails_the_look_and_keeps_the_payment(
+def test_a_failing_hook_of_the_end_fails_the_sync_and_keeps_the_payment(
     world: World, first: stripe.Invoice, settings: Any
 ) -> None:
     use_hooks(settings, end_subscription=fail)
@@ -502,14 +500,14 @@ def pay_checkout(world: World, package: StripePrice) -> str:
 
 @pytest.fixture
 def calls(settings: Any) -> list[tuple[str, dict[str, Any]]]:
-    """What the hooks are told, in order."""
+    """The calls of the hooks with their arguments, in order."""
     seen: list[tuple[str, dict[str, Any]]] = []
     use_hooks(settings, fulfil=lambda **facts: seen.append(("fulfil", facts)))
     use_hooks(settings, change_plan=lambda **facts: seen.append(("change_plan", facts)))
     return seen
 
 
-def test_the_hook_of_a_period_knows_the_plan_and_the_time_that_were_paid_for(
+def test_the_hook_of_a_period_gets_the_plan_and_the_time_that_were_paid_for(
     world: World, first: stripe.Invoice, calls: list[tuple[str, dict[str, Any]]]
 ) -> None:
     payment = synced(first.id)
@@ -527,7 +525,7 @@ def test_the_hook_of_a_period_knows_the_plan_and_the_time_that_were_paid_for(
 
 
 @pytest.mark.parametrize(("had", "gain"), [(1000, 0), (999, 1)])
-def test_a_change_of_plan_brings_what_is_missing_and_nothing_where_nothing_is(
+def test_a_change_of_plan_brings_what_is_missing_if_anything(
     world: World, calls: list[tuple[str, dict[str, Any]]], had: int, gain: int
 ) -> None:
     begin, change = upgrade_in_portal(world)
@@ -542,7 +540,7 @@ def test_a_change_of_plan_brings_what_is_missing_and_nothing_where_nothing_is(
 def test_what_was_taken_beyond_the_excess_is_brought_again(
     world: World, calls: list[tuple[str, dict[str, Any]]], settings: Any
 ) -> None:
-    """Months to come go with their money; the new plan then brings what they were worth in it."""
+    """Future months go with their money, and the new plan brings their value in its credits."""
     asked: list[Any] = []
 
     def take(**facts: Any) -> Decimal:
@@ -577,7 +575,7 @@ def test_what_a_change_took_counts_as_not_brought(world: World) -> None:
 
 
 def late_renewal(world: World, plan: str, then: str) -> str:
-    """The open invoice of a renewal that failed, whose plan was changed since; paid just now."""
+    """Let a renewal fail, change the plan, and pay the renewal's invoice; return the invoice."""
     world.subscribe(plan, method="renewal_declined")
     world.sandbox.deliver()
     world.sandbox.advance(days=32)
@@ -598,7 +596,7 @@ def test_a_period_that_is_paid_after_a_change_to_less_brings_no_more_than_that(
     assert (late.credits, late.credits_taken) == (1000, pytest.approx(655, abs=2))
 
 
-def test_what_the_changes_of_a_late_period_brought_too_much_is_taken_with_it(world: World) -> None:
+def test_the_excess_of_the_changes_within_a_late_period_is_taken_with_it(world: World) -> None:
     renewal = late_renewal(world, "Basic plan", "Pro plan")
     change = Payment.objects.get(kind="plan_change")
     Payment.objects.filter(pk=change.pk).update(credits=change.credits + 100)
@@ -630,7 +628,7 @@ def test_a_period_whose_hook_failed_is_tried_again_by_the_change_after_it(
     assert balance(world.owner) == 1000
 
 
-def test_a_change_brings_no_payment_of_a_period_that_is_not_paid(world: World) -> None:
+def test_a_change_brings_no_payment_of_an_unpaid_period(world: World) -> None:
     world.failed_renewal()
     world.use_card()
     [subscription] = get_client().v1.subscriptions.list().data
@@ -640,7 +638,7 @@ def test_a_change_brings_no_payment_of_a_period_that_is_not_paid(world: World) -
     assert [payment.invoice_id for payment in Payment.objects.all()] == [change.id]
 
 
-def test_the_changes_of_others_are_not_those_of_a_late_period(world: World) -> None:
+def test_changes_of_other_subscriptions_do_not_belong_to_a_late_period(world: World) -> None:
     renewal = late_renewal(world, "Pro plan", "Basic plan")
     other = World(world.sandbox, make_owner("bob@example.com"))
     other.change_in_portal(other.subscribe(), "Pro plan")
@@ -648,7 +646,7 @@ def test_the_changes_of_others_are_not_those_of_a_late_period(world: World) -> N
     assert synced(renewal).credits_taken == pytest.approx(655, abs=2)
 
 
-def test_a_later_renewal_is_no_change_of_a_late_period(world: World) -> None:
+def test_a_later_renewal_is_not_a_change_of_a_late_period(world: World) -> None:
     renewal = late_renewal(world, "Pro plan", "Basic plan")
     later = Payment.objects.get(kind="plan_change")
     later.pk, later.kind, later.invoice_id = None, "subscription", "in_later"

@@ -1,4 +1,4 @@
-"""Our pages in sites that look otherwise: Bootstrap 3, Bootstrap 5, Tailwind."""
+"""Our pages in sites with other frameworks: Bootstrap 3, Bootstrap 5, Tailwind."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ pytestmark = [
     ),
 ]
 
-# Paints the grounds of an element and of all around it, then its colour, and reads the pixels.
+# Paints the backgrounds of an element and its ancestors, then its colour, and reads the pixels.
 UNREADABLE = """() => {
   const context = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
   const paint = (colour) => { context.fillStyle = colour; context.fillRect(0, 0, 1, 1); };
@@ -69,7 +69,7 @@ UNREADABLE = """() => {
     ids="-".join,
 )
 def site(request: Any, settings: Any) -> Iterator[None]:
-    """The same site in a page of twelve lines with the style sheet of another framework."""
+    """The same site with a base page of twelve lines and another framework's style sheet."""
     base, look = request.param
     settings.QUICKSCALE_ELEMENTS = look
     settings.STATICFILES_DIRS = [ROOT / "tests" / "assets"]

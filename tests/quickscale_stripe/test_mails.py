@@ -1,4 +1,4 @@
-"""Mails about payments: who gets which, once, and how they are switched off."""
+"""Mails about payments: who gets each one, that it comes once, and how to switch it off."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def staff(settings: Any) -> None:
 
 @pytest.fixture
 def deliver(shop: Sandbox, django_capture_on_commit_callbacks: Any) -> Callable[[], list[str]]:
-    """Deliver Stripe's events, twice; gives the subjects of the mails since, and to whom."""
+    """Deliver Stripe's events twice; return recipient and subject of each mail sent by that."""
 
     def now() -> list[str]:
         mail.outbox.clear()
@@ -53,7 +53,7 @@ def basic(shop: Sandbox) -> StripePrice:
 
 
 def both_texts() -> list[str]:
-    """The last mail as text and as HTML."""
+    """Return the last mail as text and as HTML."""
     message = mail.outbox[-1]
     [alternative] = message.alternatives  # type: ignore[attr-defined]
     assert alternative.mimetype == "text/html"
@@ -64,7 +64,7 @@ def both_texts() -> list[str]:
 def test_every_mail_has_a_sample_in_text_and_html(
     rf: Any, name: str, django_assert_num_queries: Any
 ) -> None:
-    """As the preview of the accounts shows it, from the sender of all mails."""
+    """The accounts' preview shows these, and the sender is that of all mails."""
     with django_assert_num_queries(0):
         message = mail_samples.render(rf.get("/"), name)
     [alternative] = message.alternatives
@@ -90,7 +90,7 @@ def test_a_purchase_is_confirmed_once(
     assert deliver() == []
 
 
-def test_a_debit_that_the_bank_refuses_is_told(
+def test_a_debit_that_the_bank_refuses_is_announced(
     shop: Sandbox, owner: Any, package: StripePrice, deliver: Callable[[], list[str]]
 ) -> None:
     shop.pay(open_checkout(owner, package), "bank_failure")
@@ -101,7 +101,7 @@ def test_a_debit_that_the_bank_refuses_is_told(
         assert "Nothing was charged" in text
 
 
-def test_a_renewal_that_fails_leads_to_the_invoice_and_is_told_once(
+def test_a_renewal_that_fails_leads_to_the_invoice_and_is_announced_once(
     shop: Sandbox, owner: Any, basic: StripePrice, deliver: Callable[[], list[str]]
 ) -> None:
     shop.pay(open_signup(owner, basic), "renewal_declined")
@@ -217,7 +217,7 @@ def test_each_can_be_switched_off(
     assert len(deliver()) == 1
 
 
-def test_managers_are_told_when_no_staff_is_named(
+def test_managers_get_the_mail_when_no_staff_is_named(
     shop: Sandbox,
     owner: Any,
     package: StripePrice,
@@ -233,7 +233,7 @@ def test_managers_are_told_when_no_staff_is_named(
     assert told.startswith("grace@example.com: ")
 
 
-def test_old_payments_that_are_found_later_are_told_to_nobody(
+def test_nobody_gets_a_mail_about_old_payments_that_are_found_later(
     shop: Sandbox,
     owner: Any,
     package: StripePrice,

@@ -1,4 +1,4 @@
-"""The pages where a site mounts them below a URL with parameters of its own."""
+"""The pages on a site that mounts them below a URL with its own parameters."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ OWN = re.compile(r"""(?:href|action|hx-get|hx-post)="([^"]*)\"""")
 
 
 def links(response):
-    """Where an answer leads on this site, by links, forms or a redirect."""
+    """Return the addresses on this site to which a response leads by links, forms or a redirect."""
     if response.status_code == 302:
         return {response["Location"]}
     if not response["Content-Type"].startswith("text/html"):
@@ -60,7 +60,7 @@ def test_a_page_of_the_sites_within_the_project_links_there_too():
     assert page_url(request, "members") == f"{HOME}members/"
 
 
-def test_of_pages_that_are_mounted_twice_those_of_the_project_are_linked():
+def test_where_pages_are_mounted_twice_the_project_s_are_linked():
     request = request_for(f"{HOME}credits/")
     assert page_url(request, "quickscale_credits_services:list") == f"{HOME}services/"
     assert page_url(request_for("/own/services/"), "quickscale_credits_services:list") == (

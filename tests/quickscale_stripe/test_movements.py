@@ -1,4 +1,4 @@
-"""Monthly recurring revenue: what counts, which change it is, and that nothing of it is lost."""
+"""Monthly recurring revenue: what counts, the kind of each change, and that none is lost."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def world(shop: Sandbox, owner: Any) -> World:
 
 
 def subscribe_again(world: World, plan: str, quantity: int = 1, **fields: Any) -> str:
-    """As by the API, by a card that is kept; gives the subscription."""
+    """Subscribe by the API with a saved card; return the subscription."""
     world.use_card()
     params: Any = {
         "customer": world.owner.stripe_customer.stripe_id,

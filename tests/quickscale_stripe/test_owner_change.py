@@ -1,4 +1,4 @@
-"""Another owner model than the database was migrated for, and the documented way to change it."""
+"""A changed owner model is refused, and the documentation says how to change it."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ print({name: str(n) for name, n in account.get_balance_by_type().items() if n})
 
 @pytest.fixture
 def site(db, tmp_path):
-    """Run code in a site whose credits belong to its users, or to its teams."""
+    """Run code in a site whose users own the credits, or whose teams do."""
     name = f"{connection.settings_dict['NAME']}_owner_change"
     (tmp_path / "owner_change_settings.py").write_text(SITE)
 

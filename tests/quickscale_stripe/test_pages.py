@@ -24,7 +24,7 @@ PAYMENTS = "/dashboard/payments/"
 
 
 def text_of(response: Any) -> str:
-    """What a reader sees of a page, without its tags."""
+    """Return the text of a page without its tags."""
     return " ".join(re.sub(r"<[^>]+>", " ", words(response.text)).split())
 
 
@@ -282,7 +282,7 @@ def test_the_detail_and_the_receipt(paid: Payment, buyer: Client) -> None:
         ("something_new", "something new"),
     ],
 )
-def test_refunds_and_disputes_are_told_in_words(
+def test_refunds_and_disputes_are_described_in_words(
     paid: Payment, buyer: Client, status: str, words: str, django_assert_max_num_queries: Any
 ) -> None:
     facts = {

@@ -1,4 +1,4 @@
-"""What is shown before a change of plan, what the token of it allows, and what Stripe is asked."""
+"""The preview of a plan change, what its token allows, and the requests to Stripe."""
 
 from __future__ import annotations
 
@@ -80,10 +80,10 @@ def test_the_preview_of_an_upgrade_has_what_stripe_says(world: World, row: Subsc
     assert (shown.credits, shown.left_over, shown.paid_share) == (700, 300, 1)
 
 
-def test_a_preview_in_a_period_that_has_yet_to_come_here_is_for_its_begin(
+def test_a_preview_before_the_period_by_this_clock_is_for_its_start(
     world: World, row: Subscription
 ) -> None:
-    """The clock of this site may be behind Stripe's; no moment before the period is charged."""
+    """The site's clock may be behind Stripe's, and no time before the period is charged."""
     world.sandbox.advance(days=40)
     row = world.known(row.stripe_id)
     assert row.current_period_start
@@ -141,7 +141,9 @@ def test_the_preview_of_a_downgrade_asks_for_no_money_and_waits_for_the_period_s
     assert plan_changes.preview(subscription=row, price=basic).takes_effect >= before
 
 
-def test_a_downgrade_keeps_the_seats_and_goes_on_freely_after_it(world: World) -> None:
+def test_a_downgrade_keeps_the_seats_and_leaves_the_subscription_free_afterwards(
+    world: World,
+) -> None:
     row = world.known(world.subscribe("Pro plan"))
     world.change_later(row.stripe_id, "Pro plan", 3)
     row = world.known(row.stripe_id)
@@ -172,7 +174,7 @@ def test_a_downgrade_keeps_the_seats_and_goes_on_freely_after_it(world: World) -
     row.refresh_from_db()
     assert (row.price, row.status) == (basic, "active")
     paid = Payment.objects.order_by("created_at").values_list("amount", flat=True)
-    # The two seats that came late wait for the first of these invoices, as Stripe does by default.
+    # The two seats added late are charged with the first of these invoices, Stripe's default.
     assert list(paid)[-2:] == [2 * 4900 + 3 * 1900, 3 * 1900]
 
 
@@ -218,7 +220,7 @@ def test_an_upgrade_is_paid_and_brings_its_credits_at_once_and_drops_a_waiting_d
 
 
 def test_the_same_change_sent_twice_is_charged_once(world: World, row: Subscription) -> None:
-    """Two clicks on the button: the second is asked with what the first had shown."""
+    """On a double click, the second request has the same token as the first."""
     pro = world.price("Pro plan")
     shown = plan_changes.preview(subscription=row, price=pro)
     for _ in range(2):
@@ -288,7 +290,7 @@ def test_a_subscription_that_ends_is_not_changed(world: World, row: Subscription
 @pytest.mark.parametrize(
     "how", [{"cancel_at_period_end": True}, {"cancel_at": 2_000_000_000}], ids=["period", "date"]
 )
-def test_a_cancellation_that_has_yet_to_be_told_is_seen_and_kept(
+def test_a_cancellation_whose_event_has_not_come_is_seen_and_kept(
     world: World, row: Subscription, how: dict[str, Any]
 ) -> None:
     alter(world.sandbox, "subscription", row.stripe_id, **how)
@@ -319,7 +321,7 @@ def test_what_stripe_refuses_is_this_site_s_error(world: World, row: Subscriptio
 
 
 def test_credits_of_a_declined_upgrade_stay_those_of_a_period(world: World) -> None:
-    """What was not paid must convert nothing, however the change came."""
+    """A change that was not paid must convert nothing, wherever it was made."""
     row = world.known(world.subscribe(method="renewal_declined"))
     world.sandbox.deliver()
     changed = upgrade(world, row, world.price("Pro plan"))
@@ -333,7 +335,7 @@ def test_credits_of_a_declined_upgrade_stay_those_of_a_period(world: World) -> N
 def test_a_plan_in_another_currency_than_the_subscriber_s_is_not_changed_to(
     world: World, row: Subscription
 ) -> None:
-    """Stripe takes one currency of a customer at a time."""
+    """Stripe allows one currency at a time for each customer."""
     euros = world.price("Pro plan")
     euros.pk, euros.stripe_id, euros.currency = None, "price_in_euros", "eur"
     euros.save()

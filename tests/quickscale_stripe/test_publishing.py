@@ -1,4 +1,4 @@
-"""Products and prices made and changed here, and what Stripe has afterwards."""
+"""Products and prices that are made and changed here, and what Stripe has afterwards."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def remote_product(product: StripeProduct) -> stripe.Product:
 
 
 def broken_at(number: int, shop: Sandbox, *, arrives: bool) -> RecordingHTTPClient:
-    """A client whose request of that number fails, after it reached Stripe or before."""
+    """A client whose request of this number fails, before or after it has reached Stripe."""
     sent = []
 
     class Broken(RecordingHTTPClient):
@@ -88,7 +88,7 @@ class TestProducts:
         row = publishing.create_product(fields=FULL, reference="a", product_id="gallery")
         assert row.stripe_id == "gallery"
 
-    def test_carry_no_metadata_that_say_nothing(self, shop: Sandbox) -> None:
+    def test_have_no_empty_metadata(self, shop: Sandbox) -> None:
         row = publishing.create_product(fields=ProductFields(name="Bare"), reference="a")
         assert remote_product(row).metadata.to_dict() == {"display_order": "0"}
 
@@ -149,7 +149,7 @@ class TestPrices:
         assert PriceFields.of(row) == fields
         assert row.credits_come_monthly
 
-    def test_that_only_change_what_is_said_of_them_stay(
+    def test_stay_when_only_their_description_changes(
         self, shop: Sandbox, package: StripePrice
     ) -> None:
         fields = replace(
@@ -201,7 +201,7 @@ class TestPrices:
         assert new.is_subscription
         assert {offer.price for offer in mirror.plans()} >= {new}
 
-    def test_with_parts_that_are_not_known_here_are_left_to_stripe(
+    def test_with_unsupported_parts_are_left_to_stripe(
         self, shop: Sandbox, product: StripeProduct
     ) -> None:
         made = get_client().v1.prices.create(
@@ -230,7 +230,9 @@ class TestPrices:
         with pytest.raises(StripeRefusedError, match="lookup key"):
             publishing.create_price(product=package.product, fields=fields, reference="b")
 
-    def test_what_stripe_does_not_have_is_told(self, shop: Sandbox, package: StripePrice) -> None:
+    def test_what_stripe_does_not_have_is_reported(
+        self, shop: Sandbox, package: StripePrice
+    ) -> None:
         StripePrice.objects.filter(pk=package.pk).update(stripe_id="price_gone")
         package.refresh_from_db()
         with pytest.raises(StripeRefusedError) as caught:
@@ -257,7 +259,7 @@ class TestTrouble:
 
     @pytest.mark.parametrize("arrives", [True, False], ids=["answer lost", "request lost"])
     @pytest.mark.parametrize("number", range(1, 9))
-    def test_interrupted_anywhere_the_same_edit_ends_it(
+    def test_an_edit_interrupted_anywhere_is_completed_by_the_same_edit(
         self,
         shop: Sandbox,
         package: StripePrice,

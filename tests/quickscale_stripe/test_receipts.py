@@ -53,7 +53,7 @@ def read(content: bytes) -> str:
 
 
 def made(owner: Any, **fields: Any) -> Payment:
-    """A paid payment that no sandbox made."""
+    """Make a paid payment without a sandbox."""
     facts = {"kind": "one_time", "amount": 1250, "currency": "usd", "created_at": timezone.now()}
     facts |= fields
     payment = Payment.objects.create(owner=owner, **{"total": facts["amount"]} | facts)
@@ -200,7 +200,7 @@ def test_a_tax_that_the_price_contains_is_not_added(owner: Any, buyer: Client) -
         ),
     ],
 )
-def test_what_leads_from_the_total_to_what_was_paid_is_told(
+def test_the_receipt_explains_the_difference_of_total_and_amount_paid(
     owner: Any, total: int, amount: int, details: dict[str, int], told: list[tuple[str, int]]
 ) -> None:
     lines = [{"description": "Plan", "quantity": 1, "amount": total}]
@@ -227,7 +227,7 @@ def test_amounts_have_the_currency_s_decimals_in_the_reader_s_locale(
     assert text in read(drawn)
 
 
-def test_dates_are_those_of_the_site_whoever_reads(owner: Any, buyer: Client) -> None:
+def test_dates_are_in_the_site_s_time_zone_for_every_reader(owner: Any, buyer: Client) -> None:
     payment = made(owner)
     payment.paid_at = datetime(2026, 11, 21, 23, 30, tzinfo=UTC)
     payment.save()
@@ -315,7 +315,7 @@ def test_only_its_owner_and_only_a_paid_payment_has_one(paid: Payment, buyer: Cl
     assert buyer.get(page_of(paid)).status_code == 404
 
 
-def test_without_the_extra_the_page_is_to_be_printed(
+def test_without_the_extra_the_page_can_be_printed(
     paid: Payment, buyer: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "fpdf", None)

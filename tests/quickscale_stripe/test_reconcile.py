@@ -31,7 +31,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def unheard(shop: Sandbox, owner: Any, package: StripePrice, basic: StripePrice) -> None:
-    """A purchase with a refund of a third and a subscription, of which no event arrives."""
+    """A purchase, a refund of a third of it, and a subscription, without any event of them."""
     session = open_checkout(owner, package)
     shop.pay(session)
     intent = get_client().v1.checkout.sessions.retrieve(session).payment_intent
@@ -64,7 +64,7 @@ def test_a_dry_run_reports_and_writes_nothing(unheard: None, owner: Any) -> None
 
 
 class ReadOnly(RecordingHTTPClient):
-    """Fails at a request that would change something."""
+    """Fails at each request that would change something."""
 
     def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
         assert method.upper() == "GET", f"{method} {url}"
@@ -74,7 +74,7 @@ class ReadOnly(RecordingHTTPClient):
 def test_a_dry_run_writes_nothing_at_stripe(
     shop: Sandbox, owner: Any, basic: StripePrice, capsys: Any, use_client: UseClient
 ) -> None:
-    """The customer's new card would be written to the subscription."""
+    """Otherwise the customer's new card would be written to the subscription."""
     shop.pay(open_signup(owner, basic))
     shop.deliver()
     customer = StripeCustomer.objects.get()
@@ -126,7 +126,7 @@ def test_strangers_on_a_shared_account_cost_one_list_each(
     assert len(recorded) < 10
 
 
-def test_a_list_that_stripe_refuses_for_now_is_told_and_the_rest_goes_on(
+def test_a_list_that_stripe_refuses_is_reported_and_the_rest_continues(
     unheard: None, shop: Sandbox, owner: Any, use_client: UseClient, capsys: Any
 ) -> None:
     class Limited(RecordingHTTPClient):
@@ -159,7 +159,7 @@ def test_the_command(unheard: None, capsys: Any) -> None:
     assert Payment.objects.count() == 2
 
 
-def test_what_can_not_be_compared_is_told_and_the_rest_goes_on(
+def test_what_can_not_be_compared_is_reported_and_the_rest_continues(
     unheard: None, shop: Sandbox, owner: Any, use_client: UseClient
 ) -> None:
     class Partly(RecordingHTTPClient):

@@ -44,7 +44,7 @@ def test_takes_all_back_and_its_events_change_nothing_more(
     assert (Refund.objects.count(), paid.amount_refunded, balance(owner)) == (1, 900, 0)
 
 
-def test_takes_the_credits_that_were_foretold(owner: Any, paid: Payment) -> None:
+def test_takes_the_credits_that_the_preview_showed(owner: Any, paid: Payment) -> None:
     for number, amount in enumerate((300, 300, 300)):
         paid.refresh_from_db()
         foretold = returns.credits_for(payment=paid, amount=amount)
@@ -66,7 +66,7 @@ def test_is_made_once_for_each_reference(shop: Sandbox, owner: Any, paid: Paymen
 
 @pytest.mark.parametrize("arrives", [True, False], ids=["answer lost", "request lost"])
 @pytest.mark.parametrize("number", [1, 2])
-def test_interrupted_anywhere_the_same_reference_ends_it(
+def test_a_refund_interrupted_anywhere_is_completed_by_the_same_reference(
     shop: Sandbox,
     owner: Any,
     paid: Payment,

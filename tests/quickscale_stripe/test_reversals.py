@@ -63,7 +63,7 @@ def test_part_refunds_take_their_share_and_the_last_takes_the_rest(
     assert balance(owner) == 0
 
 
-def test_events_of_refunds_twice_and_backwards_end_the_same(
+def test_events_of_refunds_that_come_twice_and_in_reverse_end_the_same(
     shop: Sandbox, owner: Any, paid: Payment
 ) -> None:
     shop.set_delivery("hold", copies=3)
@@ -129,7 +129,7 @@ def test_a_won_dispute_waives_what_was_spent_and_returns_what_came_back_meanwhil
     assert balance(owner) == 100
 
 
-def test_money_that_goes_back_finds_credits_that_were_transferred(
+def test_a_refund_finds_credits_that_were_transferred(
     shop: Sandbox, owner: Any, paid: Payment, make_owner: Any
 ) -> None:
     account = CreditAccount.objects.for_owner(owner)
@@ -190,7 +190,7 @@ def test_a_refund_before_its_payment_brings_it(
 @pytest.mark.parametrize(
     ("amount", "status", "left"), [(900, "refunded", 0), (450, "partially_refunded", 50)]
 )
-def test_a_refund_before_the_bank_s_yes_ends_as_after_it(
+def test_a_refund_before_the_bank_confirms_ends_the_same(
     shop: Sandbox, owner: Any, package: StripePrice, amount: int, status: str, left: int
 ) -> None:
     shop.pay(open_checkout(owner, package), "bank_success")
@@ -206,7 +206,7 @@ def test_a_refund_before_the_bank_s_yes_ends_as_after_it(
     assert (payment.credits, balance(owner)) == (100, left)
 
 
-def test_a_dispute_before_the_bank_s_yes_ends_as_after_it(
+def test_a_dispute_before_the_bank_confirms_ends_the_same(
     shop: Sandbox, owner: Any, package: StripePrice
 ) -> None:
     shop.pay(open_checkout(owner, package), "bank_success")
@@ -222,7 +222,7 @@ def test_a_dispute_before_the_bank_s_yes_ends_as_after_it(
     assert (Payment.objects.get().status, balance(owner)) == ("succeeded", 100)
 
 
-def test_a_refund_before_the_end_of_a_failed_renewal_ends_as_after_it(
+def test_a_refund_before_a_failed_renewal_is_settled_ends_the_same(
     shop: Sandbox, owner: Any
 ) -> None:
     world = World(shop, owner)
@@ -241,10 +241,10 @@ def test_a_refund_before_the_end_of_a_failed_renewal_ends_as_after_it(
     assert balance(owner) == 300
 
 
-def test_what_went_back_while_the_hook_failed_is_taken_when_the_credits_come(
+def test_a_refund_made_while_the_hook_failed_takes_the_credits_when_they_come(
     shop: Sandbox, owner: Any, package: StripePrice, settings: Any
 ) -> None:
-    """Staff refund the angry buyer, and somebody replays the payment's event much later."""
+    """Staff refund the buyer, and somebody replays the payment's event much later."""
     use_hooks(settings, fulfil=fail)
     shop.pay(open_checkout(owner, package))
     shop.deliver()
@@ -270,7 +270,7 @@ def test_what_went_back_while_the_hook_failed_is_taken_when_the_credits_come(
 def test_a_refund_finds_its_own_payment_when_the_hook_of_another_fails(
     shop: Sandbox, owner: Any, settings: Any
 ) -> None:
-    """A change of plan brings the payment that began its period, too, when that is new here."""
+    """A plan change also records the payment that began its period if it is new here."""
     use_hooks(settings, fulfil=fail)
     shop.set_delivery("hold")
     world = World(shop, owner)
@@ -304,10 +304,10 @@ def fail(**facts: Any) -> None:
     raise RuntimeError("no")
 
 
-def test_what_went_back_of_a_charge_made_by_hand_is_ignored_with_the_reason(
+def test_a_refund_of_a_charge_made_by_hand_is_ignored_with_the_reason(
     shop: Sandbox, owner: Any, paid: Payment
 ) -> None:
-    """In Stripe's dashboard, for a customer of this site: no Checkout and no invoice."""
+    """Staff made the charge in Stripe's dashboard, so it has no Checkout and no invoice."""
     params: Any = {
         "amount": 500, "currency": "usd", "customer": owner.stripe_customer.stripe_id,
         "confirm": True, "payment_method": "pm_card_visa",
@@ -358,7 +358,7 @@ def test_an_appeal_takes_and_gives_back_once_more(shop: Sandbox, owner: Any, pai
     assert balance(owner) == 0
 
 
-def test_a_refund_is_mirrored_with_all_that_stripe_tells(
+def test_a_refund_is_mirrored_with_all_that_stripe_says(
     shop: Sandbox, owner: Any, paid: Payment
 ) -> None:
     made = get_client().v1.refunds.create(
@@ -383,10 +383,8 @@ def test_a_refund_is_mirrored_with_all_that_stripe_tells(
     assert again.reference == ""
 
 
-def test_what_stripe_leaves_out_of_a_refund_is_nothing(
-    shop: Sandbox, owner: Any, paid: Payment
-) -> None:
-    """All of it may be null by Stripe's schema; a refund without a status has not been made yet."""
+def test_a_refund_may_lack_optional_fields(shop: Sandbox, owner: Any, paid: Payment) -> None:
+    """Stripe's schema lets each be null; a refund without a status has not been made yet."""
     made = get_client().v1.refunds.create({"charge": charge_of(paid)}, {"idempotency_key": "test"})
     alter(shop, "refund", made.id, charge=None, reason=None, metadata=None, status=None)
     row = reversals.sync_refund(made.id)
@@ -415,7 +413,7 @@ def test_a_refund_is_found_by_its_intent_alone(shop: Sandbox, owner: Any, paid: 
 def test_a_refund_of_a_charge_that_is_unknown_here_and_names_no_intent_is_ignored(
     shop: Sandbox, owner: Any, paid: Payment
 ) -> None:
-    """Without its intent nothing leads to a Checkout or an invoice; nobody else's may be taken."""
+    """Without an intent no Checkout or invoice is found, and no other payment may be taken."""
     made = get_client().v1.refunds.create({"charge": charge_of(paid)}, {"idempotency_key": "test"})
     alter(shop, "refund", made.id, payment_intent=None)
     paid.charges.all().delete()
@@ -423,7 +421,7 @@ def test_a_refund_of_a_charge_that_is_unknown_here_and_names_no_intent_is_ignore
     assert not Refund.objects.exists()
 
 
-def test_all_refunds_of_a_charge_and_no_other_come_together(
+def test_all_refunds_of_a_charge_and_no_others_are_synced_together(
     shop: Sandbox, owner: Any, package: StripePrice, paid: Payment
 ) -> None:
     shop.pay(open_checkout(owner, package, "second"))
@@ -440,7 +438,7 @@ def test_all_refunds_of_a_charge_and_no_other_come_together(
     assert (paid.amount_refunded, balance(owner)) == (300, Decimal("166.6667"))
 
 
-def test_a_dispute_is_mirrored_with_all_that_stripe_tells(
+def test_a_dispute_is_mirrored_with_all_that_stripe_says(
     shop: Sandbox, owner: Any, paid: Payment
 ) -> None:
     made = get_client().v1.disputes.retrieve(shop.dispute(charge_of(paid)))
@@ -469,7 +467,7 @@ def test_money_that_went_and_came_back_is_not_withdrawn(
     assert (row.is_withdrawn, balance(owner)) == (False, 100)
 
 
-def test_a_change_of_a_dispute_is_told_with_the_status_before(
+def test_a_change_of_a_dispute_is_announced_with_the_status_before(
     shop: Sandbox, owner: Any, paid: Payment, django_capture_on_commit_callbacks: Any
 ) -> None:
     told = []
@@ -495,7 +493,7 @@ def test_a_change_of_a_dispute_is_told_with_the_status_before(
 def test_what_stripe_said_earlier_does_not_replace_what_it_said_later(
     shop: Sandbox, owner: Any, paid: Payment, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two workers may fetch in one order and write in the other; in one instant, the later wins."""
+    """Two workers may fetch in one order and write in the other; of equal times the later wins."""
     moment = timezone.now()
     looked_at = [moment]
     monkeypatch.setattr("quickscale_stripe.internal.clock.database_now", lambda: looked_at[0])

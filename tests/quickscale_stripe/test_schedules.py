@@ -1,4 +1,4 @@
-"""A change of plan at the period's end leaves all else of the subscription as it is."""
+"""A plan change at the period's end leaves the rest of the subscription as it is."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from quickscale_stripe.models import Payment, StripePrice, Subscription
 from quickscale_stripe_sandbox import Sandbox, shapes
 from tests.quickscale_stripe.shopping import balance
 
-#: What a change decides itself.
+#: Fields that the plan change itself sets.
 OF_THE_CHANGE = {
     "add_invoice_items", "discounts", "duration", "end_date", "items", "start_date", "trial",
     "trial_end",
 }  # fmt: skip
-#: A price's other name, and a way to make one.
+#: An older name of ``price``, and a way to make a new price.
 OF_PRICES = {"plan", "price_data"}
 
 
@@ -51,7 +51,7 @@ OF_PRICES = {"plan", "price_data"}
 def test_everything_that_stripe_lets_set_is_carried_over(
     params: Any, answer: Any, shape: Any, own: set[str]
 ) -> None:
-    """A field that a new version of the SDK adds has to be decided on."""
+    """Somebody has to decide about a field that a new version of the SDK adds."""
     assert set(shape) | own == set(typing_extensions.get_type_hints(params))
     assert set(shape) <= set(shapes.fields_of_class(answer))
     check(params, {name: each for name, each in shape.items() if isinstance(each, dict)})
@@ -67,13 +67,13 @@ def check(params: Any, shape: Any) -> None:
 
 
 def structure_in(hint: Any) -> Any:
-    """The TypedDict in a hint such as ``NotRequired[Literal[""] | list[...]]``."""
+    """Return the TypedDict in a hint such as ``NotRequired[Literal[""] | list[...]]``."""
     if typing_extensions.is_typeddict(hint):
         return hint
     return next(filter(None, map(structure_in, typing.get_args(hint))), None)
 
 
-def test_settings_go_back_as_ids_and_without_what_only_answers_have() -> None:
+def test_settings_are_sent_back_as_ids_and_without_fields_of_responses() -> None:
     account = {"id": "acct_1", "object": "account"}
     liable = {"account": account, "type": "account"}
     given = {
@@ -117,8 +117,8 @@ def test_settings_go_back_as_ids_and_without_what_only_answers_have() -> None:
     assert set(given) == set(schedules.SETTINGS)
 
 
-def test_a_metered_item_goes_back_without_a_quantity() -> None:
-    """SDK, SubscriptionScheduleUpdateParamsPhaseItem.quantity: for licensed prices only."""
+def test_a_metered_item_is_sent_back_without_a_quantity() -> None:
+    """SDK, SubscriptionScheduleUpdateParamsPhaseItem.quantity: only for licensed prices."""
     item = stripe.SubscriptionItem.construct_from(
         {
             "id": "si_1",
@@ -153,7 +153,7 @@ class Plans:
     seat: str
 
     def subscribe(self, *items: dict[str, Any], **params: Any) -> Subscription:
-        """By another tool or Stripe's dashboard, which know more than the site's Checkout."""
+        """Subscribe as another tool or Stripe's dashboard does, which offer more than Checkout."""
         v1, customer = get_client().v1, customers.ensure(self.owner)
         method = v1.payment_methods.attach("pm_card_visa", {"customer": customer.stripe_id or ""})
         made = v1.subscriptions.create(
@@ -169,7 +169,7 @@ class Plans:
         return Subscription.objects.get(stripe_id=made.id)
 
     def schedule(self, row: Subscription, *phases: dict[str, Any]) -> None:
-        """By staff in Stripe's dashboard; the first phase begins with the subscription."""
+        """Schedule as staff in Stripe's dashboard; the first phase begins with the subscription."""
         v1 = get_client().v1.subscription_schedules
         made = v1.create({"from_subscription": row.stripe_id}, {"idempotency_key": row.stripe_id})
         start = {"start_date": made.phases[0].start_date}
@@ -222,7 +222,7 @@ def remote(row: Subscription) -> Any:
 
 
 def facts(row: Subscription) -> dict[str, Any]:
-    """What a change of plan has to leave as it is."""
+    """Return what a plan change must leave as it is."""
     found = remote(row)
     return {
         "discounts": [(one.id, one.promotion_code, one.end) for one in found.discounts],
@@ -235,13 +235,13 @@ def facts(row: Subscription) -> dict[str, Any]:
 
 
 def totals(row: Subscription) -> list[int]:
-    """Of the subscription's invoices, oldest first."""
+    """Return the amounts paid of the subscription's invoices, the oldest first."""
     listed = get_client().v1.invoices.list({"subscription": row.stripe_id})
     return [invoice.amount_paid for invoice in listed.data[::-1]]
 
 
 def amounts() -> list[int]:
-    """Of the payments that the site knows of."""
+    """Return the amounts of the site's payments."""
     return list(Payment.objects.order_by("created_at").values_list("amount", flat=True))
 
 
@@ -251,7 +251,7 @@ TRIAL = {"trial_period_days": 14}
 
 @dataclass
 class Case:
-    """What a subscription to Pro has, and what its invoices come to: one, and two of Basic."""
+    """A subscription to Pro, and the amounts of its invoices: one of Pro, then two of Basic."""
 
     invoices: list[int]
     discount: Callable[[], dict[str, str]] | None = None
@@ -261,7 +261,7 @@ class Case:
 
     @property
     def days(self) -> int:
-        """What is left of the first period, and a bit."""
+        """The days until shortly after the end of the first period."""
         return 15 if TRIAL.items() <= self.params.items() else 31
 
     def others(self, plans: Plans) -> list[dict[str, Any]]:
@@ -272,7 +272,7 @@ class Case:
         return plans.subscribe(self.item, *self.others(plans), **given, **self.params)
 
     def phase(self, plans: Plans, row: Subscription) -> dict[str, Any]:
-        """What the subscription is, for half a year."""
+        """Return a phase of half a year like the subscription as it is."""
         was = facts(row)
         phase = {
             "items": [{"price": plans.pro.stripe_id, **self.item}, *self.others(plans)],
@@ -327,13 +327,13 @@ def test_a_downgrade_changes_the_plan_and_nothing_else(
 
     plans.wait(row, 31)
     assert totals(row) == amounts() == case.invoices
-    # What a discount lasts is counted by the database's clock, which has not moved.
+    # The database's clock counts how long a discount lasts, and it has not moved.
     assert row.mrr == case.invoices[1]
     assert row.schedule_id == ""
 
 
 @pytest.mark.django_db
-def test_a_code_for_one_invoice_is_had_after_the_trial(plans: Plans) -> None:
+def test_a_code_for_one_invoice_applies_after_the_trial(plans: Plans) -> None:
     row = plans.subscribe({}, discounts=[{"promotion_code": code(duration="once")}], **TRIAL)
     plans.change(row, plans.basic)
     plans.wait(row, 15)
@@ -343,7 +343,7 @@ def test_a_code_for_one_invoice_is_had_after_the_trial(plans: Plans) -> None:
 
 @pytest.mark.django_db
 def test_a_downgrade_within_a_schedule_that_began_earlier(plans: Plans) -> None:
-    """Its phase keeps its start, which isn't the period's."""
+    """Its phase keeps its own start, which is before the period's."""
     row = plans.subscribe({"quantity": 2}, discounts=[{"coupon": coupon()}])
     discount = remote(row).discounts[0].id
     plans.schedule(
@@ -371,7 +371,7 @@ def phases(row: Subscription) -> list[stripe.SubscriptionSchedule.Phase]:
 
 @pytest.mark.django_db
 def test_a_coupon_that_a_phase_names_is_not_redeemed_again(plans: Plans) -> None:
-    """It would begin anew, and one for a single invoice would be had twice."""
+    """It would start again, and one for a single invoice would apply twice."""
     row = plans.subscribe({})
     spring = coupon(**MONTHS)
     running = {"items": [{"price": plans.pro.stripe_id}], "discounts": [{"coupon": spring}]}
@@ -385,7 +385,7 @@ def test_a_coupon_that_a_phase_names_is_not_redeemed_again(plans: Plans) -> None
 
 
 @pytest.mark.django_db
-def test_a_change_of_mind_replaces_what_was_to_come(plans: Plans) -> None:
+def test_a_later_change_replaces_the_one_that_waits(plans: Plans) -> None:
     yearly = StripePrice.objects.get(product__name="Pro plan", interval="year")
     row = plans.subscribe({"price": yearly.stripe_id}, discounts=[{"coupon": coupon()}])
     plans.change(row, plans.pro)
@@ -399,7 +399,7 @@ def test_a_change_of_mind_replaces_what_was_to_come(plans: Plans) -> None:
 
 @pytest.mark.django_db
 def test_the_next_downgrade_comes_while_the_schedule_of_the_last_one_runs(plans: Plans) -> None:
-    """At Stripe the last phase lasts a period, and the schedule ends with it."""
+    """At Stripe the last phase lasts for a period, and the schedule ends with it."""
     yearly = StripePrice.objects.get(product__name="Pro plan", interval="year")
     row = plans.subscribe({"price": yearly.stripe_id})
     plans.change(row, plans.pro)

@@ -79,7 +79,7 @@ def test_fulfilling_again_changes_nothing(shop: Sandbox, owner: Any, package: St
     assert balance(owner) == 100
 
 
-def test_an_open_session_is_no_payment(shop: Sandbox, owner: Any, package: StripePrice) -> None:
+def test_an_open_session_is_not_a_payment(shop: Sandbox, owner: Any, package: StripePrice) -> None:
     assert sessions.sync(open_checkout(owner, package)) is None
     assert not Payment.objects.exists()
 
@@ -178,7 +178,7 @@ def test_the_session_of_an_owner_whose_customer_is_another_now_is_found_by_its_m
 
 
 def pay(shop: Sandbox, owner: Any, package: StripePrice) -> tuple[str, dict[str, Any]]:
-    """The id of a session that was just paid, and the session as the sandbox has it."""
+    """Pay a new session; return its id and the sandbox's object."""
     session = open_checkout(owner, package)
     shop.pay(session)
     with shop.world() as world:
@@ -188,7 +188,7 @@ def pay(shop: Sandbox, owner: Any, package: StripePrice) -> tuple[str, dict[str,
 def test_a_session_without_metadata_is_found_by_its_customer_and_brings_what_its_prices_say(
     shop: Sandbox, owner: Any, package: StripePrice
 ) -> None:
-    """A payment link of Stripe's dashboard, of several of a package."""
+    """It comes from a payment link of Stripe's dashboard, for several packages."""
     session, found = pay(shop, owner, package)
     [line] = found["_line_items"]
     alter(shop, "checkout.session", session, metadata={}, _line_items=[line | {"quantity": 3}])
@@ -204,7 +204,7 @@ def test_a_line_without_a_quantity_is_one(shop: Sandbox, owner: Any, package: St
     assert balance(owner) == 100
 
 
-def test_credits_that_are_no_number_in_the_metadata_are_those_of_the_price(
+def test_the_price_counts_if_the_credits_in_the_metadata_are_not_a_number(
     shop: Sandbox, owner: Any, package: StripePrice
 ) -> None:
     session, found = pay(shop, owner, package)
@@ -213,10 +213,10 @@ def test_credits_that_are_no_number_in_the_metadata_are_those_of_the_price(
     assert balance(owner) == 100
 
 
-def test_what_stripe_leaves_out_of_a_session_is_nothing(
+def test_a_session_may_lack_optional_fields(
     shop: Sandbox, owner: Any, package: StripePrice
 ) -> None:
-    """All of it may be null by Stripe's schema; the payment is kept, and brings no credits."""
+    """Stripe's schema lets each be null; the payment is kept and brings no credits."""
     session, found = pay(shop, owner, package)
     metadata = {name: value for name, value in found["metadata"].items() if name != "credits"}
     [line] = found["_line_items"]
@@ -234,7 +234,7 @@ def test_what_stripe_leaves_out_of_a_session_is_nothing(
     assert balance(owner) == 0
 
 
-def test_a_session_that_only_saves_a_card_is_no_payment(
+def test_a_session_that_only_saves_a_card_is_not_a_payment(
     shop: Sandbox, owner: Any, package: StripePrice
 ) -> None:
     session = open_checkout(owner, package)
@@ -316,7 +316,7 @@ def test_a_charge_without_a_receipt_has_no_address_of_it(
     assert payment.receipt_url == ""
 
 
-def test_the_hook_knows_what_was_bought(
+def test_the_hook_gets_what_was_bought(
     shop: Sandbox, owner: Any, package: StripePrice, settings: Any
 ) -> None:
     calls: list[dict[str, Any]] = []
@@ -386,7 +386,7 @@ def test_the_page_after_a_payment_says_that_the_credits_are_late(
     assert balance(owner) == 100
 
 
-def test_staff_are_told_once_of_a_payment_that_can_t_be_fulfilled(
+def test_staff_get_one_mail_about_a_payment_that_can_t_be_fulfilled(
     shop: Sandbox,
     owner: Any,
     package: StripePrice,
@@ -436,11 +436,11 @@ def fail_to_end(**facts: Any) -> None:
 
 
 def told(answer: Any) -> str:
-    """The messages of an answer, which not every site's base template shows."""
+    """Return the messages of a response, which not every site's base template shows."""
     return " ".join(str(message) for message in get_messages(answer.wsgi_request))
 
 
-def test_an_upgrade_whose_hook_fails_is_told_as_paid(
+def test_an_upgrade_whose_hook_fails_is_announced_as_paid(
     shop: Sandbox, owner: Any, buyer: Client, settings: Any
 ) -> None:
     World(shop, owner).subscribe()
@@ -469,7 +469,7 @@ def test_nothing_is_sold_for_a_closed_account(
     assert not get_client().v1.checkout.sessions.list().data
 
 
-def test_staff_are_told_when_a_closed_account_is_renewed(
+def test_staff_get_a_mail_when_a_closed_account_is_renewed(
     shop: Sandbox,
     owner: Any,
     settings: Any,
@@ -489,10 +489,10 @@ def test_staff_are_told_when_a_closed_account_is_renewed(
     assert "AccountClosedError" in mail.body
 
 
-def test_the_invoice_of_a_checkout_does_not_pass_for_its_delivery(
+def test_the_invoice_of_a_checkout_does_not_count_as_its_delivery(
     shop: Sandbox, owner: Any, package: StripePrice, settings: Any
 ) -> None:
-    """Where one-time Checkouts have invoices, the invoice's event finds the Checkout's row."""
+    """One-time Checkouts may have invoices, whose events find the Checkout's row."""
     use_hooks(settings, fulfil=fail)
     World(shop, owner).subscribe()
     shop.deliver()

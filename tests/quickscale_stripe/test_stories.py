@@ -1,4 +1,4 @@
-"""Each story's events, in many orders, doubled, in both formats: always the same end."""
+"""Each story ends the same if its events come in any order, twice, and in both formats."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def cancel_at_once(world: World) -> None:
     subscriptions.cancel_now(world.subscribe())
 
 
-# Expected: status and credits of the payments, status of the subscription, balance by type.
+# The status and credits of each payment, the subscription's status, and the balance by type.
 STORIES: dict[Callable[[World], None], tuple[list[tuple[str, int]], str, dict[str, int]]] = {
     buy_by_card: ([("succeeded", 100)], "", {"payg": 100}),
     buy_by_bank: ([("succeeded", 100)], "", {"payg": 100}),

@@ -1,4 +1,4 @@
-"""Stripe's own command line does what a person would do at Stripe, and the site follows."""
+"""Stripe's own command line does what a person would do at Stripe, and the site keeps up."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ pytestmark = [needs_cli, pytest.mark.django_db]
 
 @pytest.fixture
 def cli(shop: Sandbox, tmp_path: Path) -> Iterator[Callable[..., str]]:
-    """Runs a command against the shop's sandbox and lets the site hear of what happened."""
+    """Runs a command against the shop's sandbox and delivers the events to the site."""
     server = make_sandbox_server(shop, 0)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()

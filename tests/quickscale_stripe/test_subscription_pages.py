@@ -38,7 +38,7 @@ CHANGE = "/dashboard/subscription/change/"
 
 
 def token_on(page: Any) -> str:
-    """The token of the form on the page that previews a change."""
+    """Return the token in the form of the page that previews a change."""
     found = re.search(r'name="token" value="([^"]+)"', page.text)
     assert found
     return found[1]
@@ -163,7 +163,7 @@ def test_only_the_change_that_was_shown_is_made(
     pro: StripePrice,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Else a visitor could pay the difference for the last second of the period."""
+    """Otherwise a visitor could pay the difference for the last second of the period."""
     end = int((subscribed.current_period_end or timezone.now()).timestamp())
     mine = [subscribed.stripe_id, pro.stripe_id, end - 1]
     real = time.time
@@ -193,7 +193,7 @@ def test_only_the_change_that_was_shown_is_made(
     assert Subscription.objects.get().price == pro
 
 
-def test_a_preview_is_no_longer_true_in_the_next_period(
+def test_a_preview_is_not_valid_in_the_next_period(
     shop: Sandbox, buyer: Client, subscribed: Subscription, pro: StripePrice
 ) -> None:
     token = token_on(buyer.get(CHANGE, {"price": pro.pk}))
@@ -233,7 +233,7 @@ def test_cancel_and_keep(shop: Sandbox, buyer: Client, subscribed: Subscription)
     assert "Next billing date" in page
 
 
-def test_a_cancellation_in_the_portal_is_shown_and_taken_back(
+def test_a_cancellation_in_the_portal_is_shown_and_can_be_undone(
     shop: Sandbox, buyer: Client, owner: Any, subscribed: Subscription, pro: StripePrice
 ) -> None:
     token = token_on(buyer.get(CHANGE, {"price": pro.pk}))
@@ -270,7 +270,7 @@ def test_an_ended_subscription_says_why_and_can_start_again(
 
 
 @pytest.mark.parametrize("status", Subscription.Status.values)
-def test_every_status_is_told_in_words(
+def test_every_status_is_described_in_words(
     shop: Sandbox, buyer: Client, subscribed: Subscription, status: str
 ) -> None:
     Subscription.objects.update(status=status, trial_end=subscribed.current_period_end)
@@ -292,7 +292,7 @@ def test_every_status_is_told_in_words(
     assert ("Cancel at the end" in page) is subscribed.is_live
 
 
-def test_a_payment_that_is_due_is_to_be_paid_first(
+def test_a_payment_that_is_due_has_to_be_paid_first(
     shop: Sandbox, buyer: Client, owner: Any, basic: StripePrice
 ) -> None:
     shop.pay(open_signup(owner, basic), "renewal_declined")
@@ -308,7 +308,7 @@ def test_a_payment_that_is_due_is_to_be_paid_first(
     assert due.failure_message in text_of(page)
 
 
-def test_a_change_to_come_is_shown_and_can_be_dropped(
+def test_a_waiting_change_is_shown_and_can_be_dropped(
     shop: Sandbox, buyer: Client, owner: Any, basic: StripePrice, pro: StripePrice
 ) -> None:
     shop.pay(open_signup(owner, pro))
@@ -332,7 +332,7 @@ def test_a_change_to_come_is_shown_and_can_be_dropped(
     assert Subscription.objects.get().pending_price is None
 
 
-def test_the_pages_of_a_payment_tell_which_credits_come_monthly(
+def test_the_pages_of_a_payment_say_which_credits_come_monthly(
     shop: Sandbox, buyer: Client, owner: Any, basic: StripePrice
 ) -> None:
     yearly = StripePrice.objects.get(product=basic.product, interval="year")
@@ -366,7 +366,7 @@ def test_the_pages_of_a_payment_tell_which_credits_come_monthly(
         ("expire", None, "250 credits, which are lost"),
     ],
 )
-def test_the_preview_tells_the_credits_that_then_come(
+def test_the_preview_shows_the_credits_that_will_come(
     shop: Sandbox,
     buyer: Client,
     owner: Any,

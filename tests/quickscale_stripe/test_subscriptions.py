@@ -72,7 +72,7 @@ def test_a_signup_brings_the_first_period_once(
     assert lot.expires_at == subscribed.current_period_end
 
 
-def test_a_payment_that_is_told_after_its_period_is_recorded(
+def test_a_payment_that_becomes_known_after_its_period_is_recorded(
     shop: Sandbox, owner: Any, basic: StripePrice
 ) -> None:
     shop.pay(open_signup(owner, basic))
@@ -154,7 +154,7 @@ def test_of_two_open_signups_the_older_is_closed(
     assert [row.price for row in Subscription.objects.all()] == [pro]
 
 
-def test_a_package_is_no_plan(shop: Sandbox, owner: Any, package: StripePrice) -> None:
+def test_a_package_is_not_a_plan(shop: Sandbox, owner: Any, package: StripePrice) -> None:
     with pytest.raises(NotForSaleError):
         open_signup(owner, package)
 
@@ -178,7 +178,7 @@ def test_cancel_and_reactivate(shop: Sandbox, subscribed: Subscription) -> None:
     assert Payment.objects.count() == 1
 
 
-def test_a_cancellation_in_the_portal_is_seen_and_can_be_taken_back(
+def test_a_cancellation_in_the_portal_is_seen_and_can_be_undone(
     shop: Sandbox, owner: Any, subscribed: Subscription
 ) -> None:
     World(shop, owner).cancel_in_portal(subscribed.stripe_id)
@@ -199,7 +199,7 @@ def test_a_cancellation_in_the_portal_is_seen_and_can_be_taken_back(
 def test_the_plan_of_a_cancelled_subscription_is_not_changed(
     shop: Sandbox, owner: Any, plan: str, is_known: bool
 ) -> None:
-    """An upgrade would be paid for and end all the same; also when the event has yet to come."""
+    """An upgrade would cost money and still end; this holds before the event comes, too."""
     world = World(shop, owner)
     row = world.known(world.subscribe("Basic plan" if plan == "Pro plan" else "Pro plan"))
     price = world.price(plan)
@@ -240,7 +240,7 @@ def test_an_upgrade_costs_what_was_shown_and_brings_the_difference(
 
 
 def change_items(subscription: Subscription, *items: Any) -> None:
-    """Change the subscription as by Stripe's dashboard, now by its clock."""
+    """Change the subscription as Stripe's dashboard does, at the sandbox's current time."""
     get_client().v1.subscriptions.update(
         subscription.stripe_id,
         {"items": list(items), "proration_behavior": "always_invoice"},
@@ -248,7 +248,7 @@ def change_items(subscription: Subscription, *items: Any) -> None:
     )
 
 
-def test_as_much_becomes_permanent_as_was_paid_of_a_whole_period(
+def test_the_share_paid_of_a_whole_period_becomes_permanent(
     shop: Sandbox, owner: Any, subscribed: Subscription, pro: StripePrice
 ) -> None:
     """A change in the last minutes costs cents, and must not keep 300 credits for good."""
@@ -267,7 +267,7 @@ def test_as_much_becomes_permanent_as_was_paid_of_a_whole_period(
 def test_the_plan_is_the_item_that_is_this_sites(
     shop: Sandbox, owner: Any, subscribed: Subscription, basic: StripePrice, pro: StripePrice
 ) -> None:
-    """Another tool's item may come first, and is not a plan that can be changed."""
+    """Another tool's item may come first, but it isn't a plan that can be changed."""
     client = get_client().v1
     product = client.products.create({"name": "Support"})
     support = client.prices.create(
@@ -298,7 +298,7 @@ def test_the_plan_is_the_item_that_is_this_sites(
 def test_a_subscriber_is_offered_one_currency(
     shop: Sandbox, owner: Any, subscribed: Subscription, pro: StripePrice, package: StripePrice
 ) -> None:
-    """Stripe takes one currency of a customer at a time."""
+    """Stripe allows one currency at a time for each customer."""
     client = get_client().v1
     ids = [
         client.prices.create(
@@ -470,7 +470,7 @@ def test_a_refund_after_the_end_takes_nothing_twice(
     assert balance(owner) == 7
 
 
-def test_a_refund_of_a_yearly_plan_takes_the_months_to_come_first(
+def test_a_refund_of_a_yearly_plan_takes_the_future_months_first(
     shop: Sandbox, owner: Any, basic_monthly: StripePrice
 ) -> None:
     shop.pay(open_signup(owner, basic_monthly))
@@ -488,7 +488,7 @@ def test_a_refund_of_a_yearly_plan_takes_the_months_to_come_first(
     ("policy", "now"),
     [("convert", 1000), ("rollover", 1000), ("keep", 1000), ("expire", 700)],
 )
-def test_an_upgrade_of_a_yearly_plan_lifts_each_month_to_come(
+def test_an_upgrade_of_a_yearly_plan_raises_each_future_month(
     shop: Sandbox,
     owner: Any,
     basic_monthly: StripePrice,
@@ -549,10 +549,10 @@ def test_a_downgrade_comes_with_the_next_period(
     assert [payment.credits for payment in Payment.objects.order_by("created_at")] == [1000, 300]
 
 
-def test_changing_to_and_fro_brings_nothing_twice(
+def test_changing_back_and_forth_brings_nothing_twice(
     shop: Sandbox, owner: Any, subscribed: Subscription, basic: StripePrice, pro: StripePrice
 ) -> None:
-    """As in Stripe's portal, where a downgrade may come at once and is paid back as a balance."""
+    """In Stripe's portal a downgrade may apply at once, and money goes back as a balance."""
     client = get_client()
     for number in range(6):
         item = client.v1.subscriptions.retrieve(subscribed.stripe_id).items.data[0]
@@ -588,7 +588,7 @@ def test_what_was_spent_before_money_came_back_is_not_brought_again(
     assert balance(owner) == 0
 
 
-def test_months_to_come_go_with_the_money_that_was_given_back(
+def test_future_months_go_with_the_money_that_was_given_back(
     shop: Sandbox, owner: Any, basic_monthly: StripePrice, basic: StripePrice
 ) -> None:
     shop.pay(open_signup(owner, basic_monthly))
@@ -617,7 +617,7 @@ def test_a_refund_in_two_parts_takes_all_months(
     assert [lot.remaining for lot in monthly_lots(owner)] == [0] * 12
 
 
-def test_a_free_plan_s_rest_counts_against_the_plan_that_follows(
+def test_the_rest_of_a_free_plan_counts_against_the_plan_that_follows(
     shop: Sandbox, owner: Any, pro: StripePrice
 ) -> None:
     client = get_client()

@@ -1,4 +1,4 @@
-"""Taxes, tax ids, coupons and promotion codes: passed on to Checkout by settings."""
+"""Settings pass taxes, tax ids, coupons and promotion codes on to Checkout."""
 
 from __future__ import annotations
 

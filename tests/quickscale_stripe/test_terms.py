@@ -45,6 +45,6 @@ def plan(**fields: Any) -> StripePrice:
         ),
     ],
 )
-def test_a_price_says_what_it_asks_and_brings(price: StripePrice, money: str, brings: str) -> None:
+def test_a_price_says_what_it_costs_and_brings(price: StripePrice, money: str, brings: str) -> None:
     assert price_terms(price) == money
     assert credit_terms(price) == brings

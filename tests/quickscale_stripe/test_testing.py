@@ -1,4 +1,4 @@
-"""What the documentation shows of ``quickscale_stripe.testing``, and the rest of it."""
+"""The documentation's examples for ``quickscale_stripe.testing``, and further tests."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_an_empty_account(db: None, ada: Any) -> None:
     assert balance(ada) == 100
 
 
-def test_overrides_that_outlive_the_block_bring_nothing_of_it_back(db: None) -> None:
+def test_overrides_that_outlive_the_block_do_not_restore_its_sandbox(db: None) -> None:
     from django.test import override_settings
 
     from quickscale_stripe.client import payments_are_on, webhook_secrets

@@ -1,4 +1,4 @@
-"""Changes whose proration waits for the next invoice, by Stripe's default."""
+"""Changes whose proration waits for the next invoice, which is Stripe's default."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def world(shop: Sandbox, owner: Any) -> World:
 
 
 def half_of_the_period(subscription: str) -> int:
-    """In seconds."""
+    """Return half of the period in seconds."""
     item = get_client().v1.subscriptions.retrieve(subscription).items.data[0]
     return (item.current_period_end - item.current_period_start) // 2
 
@@ -33,7 +33,7 @@ def about(amount: int) -> Any:
 
 
 def change(world: World, plan: str, then: str, quantity: int = 1) -> Payment:
-    """Subscribe, change in the middle of the period, and pay the renewal."""
+    """Subscribe, change the plan in the middle of the period, and pay the renewal."""
     subscription = world.subscribe(plan)
     half = half_of_the_period(subscription)
     world.sandbox.advance(seconds=half)
@@ -61,7 +61,7 @@ def test_more_seats_bring_their_share_too(world: World) -> None:
     assert renewal.credits == about(3 * 300 + 300)
 
 
-def test_what_is_given_back_lessens_what_the_renewal_brings(world: World) -> None:
+def test_what_is_given_back_reduces_what_the_renewal_brings(world: World) -> None:
     renewal = change(world, "Pro plan", "Pro plan", quantity=2)
     assert renewal.credits == about(2500)
     item = get_client().v1.subscriptions.retrieve(renewal.subscription.stripe_id).items.data[0]  # type: ignore[union-attr]
@@ -75,7 +75,7 @@ def test_what_is_given_back_lessens_what_the_renewal_brings(world: World) -> Non
     assert last.credits == about(500)
 
 
-def test_to_and_fro_brings_nothing(world: World) -> None:
+def test_changing_back_and_forth_brings_nothing(world: World) -> None:
     subscription = world.subscribe()
     for plan in ("Pro plan", "Basic plan") * 3:
         world.change_later(subscription, plan)
@@ -95,8 +95,8 @@ def test_a_change_at_once_after_one_that_waits_has_both(world: World) -> None:
     assert upgrade.credits == about((3 * 1000 - 300) // 2)
 
 
-def test_left_over_credits_become_permanent_by_money_alone(world: World) -> None:
-    """A plan that costs less and brings more gives money back: nothing was paid for the change."""
+def test_left_over_credits_become_permanent_only_for_money(world: World) -> None:
+    """A plan that costs less and brings more gives money back, so nothing was paid for it."""
     subscription = world.subscribe()
     given = get_client().v1.prices.create(
         {

@@ -74,7 +74,7 @@ def post(
 
 @pytest.fixture
 def handled(monkeypatch: pytest.MonkeyPatch) -> list[StripeEvent]:
-    """Events of products, handed over and not fetched."""
+    """The events of products that reached their handler, which fetches nothing."""
     seen: list[StripeEvent] = []
     monkeypatch.setitem(handlers.HANDLERS, "product.updated", seen.append)
     return seen
@@ -82,7 +82,7 @@ def handled(monkeypatch: pytest.MonkeyPatch) -> list[StripeEvent]:
 
 @pytest.fixture
 def failing(monkeypatch: pytest.MonkeyPatch) -> list[Exception]:
-    """While the list has an error, events of products fail with it."""
+    """A list of errors; while it has one, events of products fail with it."""
     errors: list[Exception] = [RuntimeError("no")]
 
     def fail(event: StripeEvent) -> None:
@@ -155,7 +155,7 @@ def test_only_the_networks_of_the_setting_may_send(
 
 
 class TestIgnored:
-    """What can never succeed: at once, with its reason, and without the payload."""
+    """Events that can never succeed are ignored at once and stored with the reason only."""
 
     def test_events_of_connected_accounts(
         self, sandbox: Sandbox, handled: list[StripeEvent]
@@ -174,20 +174,20 @@ class TestIgnored:
     def test_events_about_what_stripe_no_longer_has(
         self, sandbox: Sandbox, event_type: str
     ) -> None:
-        """As after "Delete all test data"."""
+        """This happens after "Delete all test data"."""
         about = {"id": "gone_1", "object": "x"}
         assert post(snapshot(type=event_type, data={"object": about})).status_code == 200
         event = StripeEvent.objects.get()
         assert (event.status, event.payload) == ("ignored", None)
         assert "gone_1" in event.error
 
-    def test_what_another_object_lacks_is_tried_again(
+    def test_an_event_that_lacks_another_object_is_tried_again(
         self, sandbox: Sandbox, failing: list[Exception]
     ) -> None:
         failing[0] = StripeRefusedError("No such price: 'price_1'", code="resource_missing")
         assert post(snapshot()).status_code == 500
 
-    def test_a_key_of_the_other_mode_is_no_reason(
+    def test_events_are_not_ignored_for_a_key_of_the_other_mode(
         self, sandbox: Sandbox, failing: list[Exception]
     ) -> None:
         failing[0] = StripeRefusedError(
@@ -228,7 +228,7 @@ class TestIgnored:
         assert not customer.is_usable
 
     def test_objects_of_strangers_on_a_shared_account(self, sandbox: Sandbox) -> None:
-        """A customer, product, price, payment, refund and dispute that this site never made."""
+        """This site never made the customer, product, price, payment, refund and dispute."""
         client = get_client().v1
         client.customers.create({"email": "eve@example.com"})
         product = client.products.create({"name": "T-shirt"})
@@ -260,7 +260,7 @@ class TestIgnored:
 class TestRetention:
     @pytest.fixture
     def events(self, sandbox: Sandbox, handled: list[StripeEvent]) -> dict[str, StripeEvent]:
-        """One of each status that came 40 days ago, and one that came today."""
+        """One event of each status that came 40 days ago, and one that came today."""
         post(snapshot(id="evt_new"))
         found = {"new": StripeEvent.objects.get()}
         for status in StripeEvent.Status:
@@ -295,7 +295,7 @@ class TestRetention:
         call_command("reconcile_stripe")
         assert self.kept() == {"evt_new", "evt_received", "evt_failed"}
 
-    def test_for_ever_needs_a_number_of_days(self, settings: Any) -> None:
+    def test_an_endless_retention_needs_a_number_of_days(self, settings: Any) -> None:
         settings.QUICKSCALE_STRIPE_EVENT_RETENTION_DAYS = None
         with pytest.raises(CommandError, match="give --days"):
             call_command("purge_events")
@@ -363,7 +363,7 @@ def test_a_constraint_that_is_checked_at_commit_fails_the_event_and_not_the_inbo
     assert "IntegrityError" in event.error
 
 
-def test_after_enough_failures_an_event_is_dead_and_staff_are_told(
+def test_after_enough_failures_an_event_is_dead_and_staff_get_a_mail(
     sandbox: Sandbox,
     failing: list[Exception],
     settings: Any,
@@ -397,7 +397,7 @@ def test_retries_back_off(sandbox: Sandbox, failing: list[Exception]) -> None:
     assert delays == [60, 120, 240, 480]
 
 
-def test_the_periodic_job_takes_what_is_due_and_one_poison_blocks_none(
+def test_the_periodic_job_handles_what_is_due_and_a_failure_blocks_nothing(
     sandbox: Sandbox, failing: list[Exception], handled: list[StripeEvent]
 ) -> None:
     poison = StripeEvent.objects.create(
@@ -438,7 +438,7 @@ def test_replay_by_command(sandbox: Sandbox, handled: list[StripeEvent], capsys:
     assert "1 done" in capsys.readouterr().out
 
 
-def test_an_event_that_another_worker_has_is_left_to_it(
+def test_an_event_that_another_worker_handles_is_left_alone(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
@@ -566,7 +566,7 @@ BAD_BODIES = {
 
 
 @pytest.mark.parametrize("body", BAD_BODIES.values(), ids=BAD_BODIES)
-def test_signed_bodies_that_are_no_event_are_bad_requests(sandbox: Sandbox, body: bytes) -> None:
+def test_signed_bodies_that_are_not_events_are_refused(sandbox: Sandbox, body: bytes) -> None:
     assert post(body).status_code == 400
     assert not StripeEvent.objects.exists()
 
@@ -583,7 +583,7 @@ def test_unsigned_requests_store_nothing(sandbox: Sandbox, header: str | None) -
 
 @pytest.mark.parametrize("size", [0, 100, 2**20, 2**20 + 1])
 @pytest.mark.parametrize("header", [None, "t=1,v1=00", f"t={{now}},v1={'0' * 64}"])
-def test_who_can_not_sign_never_reaches_the_database(
+def test_an_unsigned_request_never_reaches_the_database(
     sandbox: Sandbox, django_assert_num_queries: Any, header: str | None, size: int
 ) -> None:
     headers = {}
@@ -610,7 +610,7 @@ def test_without_a_secret_everything_is_refused(sandbox: Sandbox, settings: Any)
     assert post(snapshot(), secret="").status_code == 400
 
 
-def test_while_payments_are_off_stripe_is_asked_to_come_back(settings: Any) -> None:
+def test_while_payments_are_off_stripe_is_asked_to_try_again(settings: Any) -> None:
     settings.QUICKSCALE_STRIPE_SECRET_KEY = ""
     assert post(snapshot()).status_code == 503
 
@@ -666,7 +666,7 @@ def test_no_bytes_are_a_server_error(sandbox: Sandbox, body: bytes) -> None:
 
 
 class TestTasks:
-    """Events that a worker of Django's tasks handles."""
+    """A worker of Django's tasks handles the events."""
 
     @pytest.fixture(autouse=True)
     def on(self, settings: Any) -> None:
@@ -683,7 +683,7 @@ class TestTasks:
         assert {event.status for event in StripeEvent.objects.all()} == {"received"}
         assert balance(owner) == 0
 
-        # No worker ever took them.
+        # No worker took them.
         call_command("replay_events", "--due")
         assert balance(owner) == 100
 
@@ -727,11 +727,11 @@ def test_an_event_that_did_not_come_is_fetched_and_handled_once(
         inbox.fetch("evt_unknown")
 
 
-def test_an_event_that_is_not_stored_is_in_nobody_s_hands(db: None) -> None:
+def test_no_worker_handles_an_event_that_is_not_stored(db: None) -> None:
     assert inbox.process(0) is inbox.Outcome.BUSY
 
 
-def test_what_an_event_may_leave_out_is_empty(sandbox: Sandbox) -> None:
+def test_optional_fields_of_an_event_are_empty(sandbox: Sandbox) -> None:
     post(snapshot(api_version=None, data={"object": {"object": "balance"}}, account=None))
     post(thin(related_object=None))
     assert StripeEvent.objects.count() == 2
@@ -740,7 +740,7 @@ def test_what_an_event_may_leave_out_is_empty(sandbox: Sandbox) -> None:
         assert event.error == "Nothing here handles events of this type."
 
 
-def test_the_time_of_an_event_is_stripe_s(sandbox: Sandbox, handled: list[StripeEvent]) -> None:
+def test_an_event_has_stripe_s_time(sandbox: Sandbox, handled: list[StripeEvent]) -> None:
     post(snapshot())
     post(thin(snapshot_event="evt_other"))
     times = {event.stripe_id: event.created_at for event in StripeEvent.objects.all()}
@@ -750,12 +750,14 @@ def test_the_time_of_an_event_is_stripe_s(sandbox: Sandbox, handled: list[Stripe
     }
 
 
-def test_a_name_of_255_letters_is_taken(sandbox: Sandbox) -> None:
+def test_a_name_of_255_letters_is_accepted(sandbox: Sandbox) -> None:
     assert post(snapshot(id="e" * 255)).status_code == 200
     assert post(snapshot(id="f" * 256)).status_code == 400
 
 
-def test_a_replay_begins_afresh(sandbox: Sandbox, failing: list[Exception]) -> None:
+def test_a_replay_starts_again_with_all_attempts(
+    sandbox: Sandbox, failing: list[Exception]
+) -> None:
     for _ in range(3):
         post(snapshot())
     event = StripeEvent.objects.get()
@@ -806,7 +808,7 @@ def waiting(number: int) -> StripeEvent:
     )  # fmt: skip
 
 
-def test_the_periodic_job_takes_so_many_and_counts_what_became_of_them(
+def test_the_periodic_job_has_a_limit_and_counts_the_outcomes(
     sandbox: Sandbox, handled: list[StripeEvent]
 ) -> None:
     for number in range(3):
@@ -819,7 +821,7 @@ def test_the_periodic_job_takes_so_many_and_counts_what_became_of_them(
     assert inbox.process_due()[inbox.Outcome.DONE] == 1
 
 
-def test_payloads_that_came_before_then_are_dropped_in_parts_and_counted(
+def test_old_payloads_are_dropped_in_batches_and_counted(
     sandbox: Sandbox, handled: list[StripeEvent], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(inbox, "_PURGED_AT_ONCE", 2)
@@ -834,7 +836,7 @@ def test_payloads_that_came_before_then_are_dropped_in_parts_and_counted(
     assert not StripeEvent.objects.filter(payload__isnull=False).exists()
 
 
-def test_a_thin_event_asks_for_its_snapshot_once_and_a_key_that_may_not_ask_is_no_failure(
+def test_a_thin_event_fetches_its_snapshot_once_and_works_without_that_permission(
     sandbox: Sandbox, handled: list[StripeEvent], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
@@ -856,7 +858,7 @@ def test_a_thin_event_asks_for_its_snapshot_once_and_a_key_that_may_not_ask_is_n
     assert len(handled) == 3
 
 
-def test_the_other_format_that_has_failed_is_no_reason_to_ignore(
+def test_an_event_is_handled_although_its_other_format_failed(
     sandbox: Sandbox, failing: list[Exception]
 ) -> None:
     assert post(snapshot()).status_code == 500

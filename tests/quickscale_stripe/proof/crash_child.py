@@ -1,9 +1,9 @@
-"""A site in a process of its own that is killed in the middle of a request.
+"""A site in its own process that is killed in the middle of a request.
 
-Run as a program. Each line of its input is a request as JSON, with ``kill_at``: the step at which
-the process that serves it gets SIGKILL. Steps are the writes and commits in the database, and
-before and after each request to Stripe. For each line it prints the signal that ended the
-process, or 0 when the request was served before that step came.
+Run it as a program. Each line of its input is a request as JSON, with ``kill_at``: the step at
+which the process that serves it gets SIGKILL. The steps are the writes and commits in the database,
+and the moments before and after each request to Stripe. For each line it prints the signal that
+ended the process, or 0 if the request was served before that step.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def main() -> None:
 
 
 def warm_up() -> None:
-    """Import here, and not in each child, what a request needs."""
+    """Import what a request needs once, instead of in each child."""
     from django.test import Client
 
     from quickscale_stripe_sandbox import Sandbox, SandboxHTTPClient

@@ -1,6 +1,6 @@
-"""What happens to owners and their money, step by step, and how each story has to end.
+"""Stories of owners and their money, step by step, and how each has to end.
 
-A story yields where time passes: between two steps events may arrive, or not yet.
+A story yields where time passes. Events may arrive there, or later.
 """
 
 from __future__ import annotations
@@ -193,7 +193,7 @@ def renewal_failed_and_recovered(world: World) -> Steps:
 
 
 def _recover(world: World) -> str:
-    """A failed renewal is paid at last; gives its charge."""
+    """Let a renewal fail and then be paid; return its charge."""
     world.subscribe(method="renewal_declined")
     world.sandbox.advance(days=32)
     [renewal, _] = world.client.v1.invoices.list().data
@@ -252,7 +252,7 @@ def renewal_failed_for_good(world: World) -> Steps:
     plan=600,
 )
 def tried_and_stayed(world: World) -> Steps:
-    """A trial's invoice is of nothing and brings the credits of the trial's time."""
+    """The trial's invoice has a total of 0 and brings the credits of the trial period."""
     customer = customers.ensure(world.owner)
     world.use_card()
     world.client.v1.subscriptions.create(
@@ -332,7 +332,7 @@ def period_refunded(world: World) -> Steps:
     plan=600,
 )
 def paid_from_the_balance_and_refunded(world: World) -> Steps:
-    """A balance of 30.00 pays a renewal and a part of the next one, whose charge goes back."""
+    """A balance of 30.00 pays a renewal and part of the next, whose charge is refunded."""
     subscription = world.subscribe("Pro plan")
     world.change_in_portal(subscription, "Basic plan")
     world.sandbox.advance(days=31)

@@ -1,4 +1,4 @@
-"""Two servers of one site, whose clocks differ: the newer state stays, whoever saw it."""
+"""Two servers of one site have different clocks; the newer state stays, whichever server saw it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def ahead(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
-    """What happens in the block happens on a host whose clock is an hour ahead."""
+    """Run the block as on a host whose clock is an hour ahead."""
     now = timezone.now
 
     @contextmanager

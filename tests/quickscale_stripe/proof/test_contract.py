@@ -1,4 +1,4 @@
-"""What the app asks of Stripe: all of it pinned and with stable keys."""
+"""Every request to Stripe has the pinned version and a stable key."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ URLS = {"success_url": "http://testserver/done/", "cancel_url": "http://testserv
 
 @pytest.fixture
 def recorded(shop: Sandbox, use_client: UseClient) -> list[Recorded]:
-    """The requests of all clients, none of which a site should not send."""
+    """The requests of all clients, each of which is checked against the SDK."""
     client = RecordingHTTPClient(shop)
     use_client(client)
     return client.requests
@@ -76,7 +76,7 @@ def world(recorded: list[Recorded], shop: Sandbox, owner: Any) -> World:
 
 
 def callers() -> set[str]:
-    """``file:function`` for each function of the app that asks Stripe for something."""
+    """Return ``file:function`` for each function of the app that sends a request to Stripe."""
     found = set()
     for path in PACKAGE.rglob("*.py"):
         name = path.relative_to(PACKAGE).as_posix()
@@ -95,7 +95,7 @@ def callers() -> set[str]:
 
 @pytest.fixture
 def called(monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """Fills with those of :func:`callers` that have run."""
+    """The functions of :func:`callers` that have run so far."""
     seen: set[str] = set()
 
     def noting() -> stripe.StripeClient:
@@ -139,7 +139,7 @@ def publish_everything() -> None:
 
 
 def do_everything(world: World) -> None:
-    """Call each public function that reaches Stripe, by each of its ways."""
+    """Call each public function that reaches Stripe, in each of its variants."""
     shop, owner = world.sandbox, world.owner
     list(mirror.sync_all())
     package = world.price("Starter pack")
@@ -215,22 +215,22 @@ def do_everything(world: World) -> None:
     forget_owner(forgotten)
 
 
-def test_every_function_that_asks_stripe_is_held_against_the_sdk(
+def test_every_function_that_asks_stripe_is_checked_against_the_sdk(
     world: World, recorded: list[Recorded], called: set[str], settings: Any
 ) -> None:
-    """Version, parameters, answers and keys are checked by the recording client as it goes."""
+    """The recording client checks version, parameters, responses and keys of each request."""
     settings.QUICKSCALE_STRIPE_ALLOW_PROMOTION_CODES = True
     settings.QUICKSCALE_STRIPE_TAX_ID_COLLECTION = True
     do_everything(world)
-    # An invoice of more lines than it carries itself.
+    # It needs an invoice with more lines than the invoice itself contains.
     assert callers() - called == {"billing/bills.py:_lines"}
-    # Stripe refuses only what names a customer that was deleted: to ``sync`` and to its event.
+    # Stripe refuses only requests that name a deleted customer, one of ``sync`` and of its event.
     refused = [request.path.rpartition("/")[0] for request in recorded if request.status != 200]
     assert refused == ["/v1/billing_portal", "/v1/customers", "/v1/customers"]
     assert len([one for one in recorded if MONEY.fullmatch(one.path) and one.method == "POST"]) > 6
 
 
-#: The resources of a restricted key, by the paths and by the parts of an answer that they give.
+#: The resources of a restricted key that allow a path, and a part of a response.
 RESOURCES = {
     "/v1/billing_portal/": "Customer Portal",
     "/v1/charges": "Charges and Refunds",
@@ -267,7 +267,7 @@ NO_RESOURCE = {
 }  # fmt: skip
 
 
-def test_a_restricted_key_needs_just_the_permissions_of_the_docs(
+def test_a_restricted_key_needs_exactly_the_permissions_of_the_docs(
     world: World, recorded: list[Recorded]
 ) -> None:
     do_everything(world)
@@ -345,9 +345,9 @@ def refunding(world: World) -> Callable[[], object]:
 def test_pressed_twice_it_is_one_request(
     world: World, recorded: list[Recorded], begin: Callable[[World], Callable[[], object]]
 ) -> None:
-    """The same key and the same parameters, so that Stripe gives its first answer again.
+    """Key and parameters are the same, so Stripe gives its first answer again.
 
-    Or no request, where it is known to be done.
+    Where the site knows that it is done, it sends no request.
     """
     press = begin(world)
 

@@ -1,6 +1,6 @@
-"""A site that is killed between any two steps: what follows ends right, with one grant.
+"""A site that is killed between any two steps recovers, and grants once.
 
-``QUICKSCALE_CRASH_STRIDE`` is how many steps lie between two kills; CI takes each step.
+``QUICKSCALE_CRASH_STRIDE`` is the number of steps between two kills; CI tries every step.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ STRIDE = int(os.environ.get("QUICKSCALE_CRASH_STRIDE", "5"))
 
 @pytest.fixture
 def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
-    """A Stripe that several processes see."""
+    """A sandbox that several processes share."""
     account = Sandbox(tmp_path / "stripe.sqlite3")
     with closing(account), using(SandboxHTTPClient(account), webhook_secret=SECRET):
         yield account
 
 
 class Site:
-    """The site in a process of its own; each request to it is served by a child of that."""
+    """The site in its own process, which serves each request in a child process."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         known = connection.get_connection_params()
@@ -72,7 +72,7 @@ class Site:
         )
 
     def send(self, kill_at: int, path: str, body: bytes = b"", **request: Any) -> bool:
-        """Whether the process was killed before the request was served."""
+        """Return whether the process was killed before the request was served."""
         line = {
             "kill_at": kill_at, "path": path, "body": body.decode(), "method": "POST",
             "content_type": "application/json", "headers": {}, "cookies": {},
@@ -110,7 +110,7 @@ def make_buyer(django_user_model: Any) -> Callable[[], Any]:
 
 
 def send_until_done(event: Event) -> None:
-    """As Stripe does; a killed process may hold its locks for a moment."""
+    """Try again as Stripe does, since a killed process may hold its locks for a moment."""
     for _ in range(100):
         if post(event).status_code == 200:
             return
@@ -124,17 +124,17 @@ def replay(event: Event) -> None:
         if not StripeEvent.objects.due().exists():
             break
         time.sleep(0.05)
-    # Killed before the event was kept, so that Stripe got no answer.
+    # The process was killed before it stored the event, so Stripe got no answer.
     if not StripeEvent.objects.filter(stripe_id=event["id"]).exists():
         send_until_done(event)
 
 
-def mend(event: Event) -> None:
+def repair(event: Event) -> None:
     for difference in reconcile(since=timezone.now() - timedelta(minutes=5)):
         assert difference.error == ""
 
 
-RECOVERIES = [send_until_done, replay, mend]
+RECOVERIES = [send_until_done, replay, repair]
 
 
 def handled(sandbox: Sandbox, told: int) -> list[Event]:
@@ -152,7 +152,7 @@ def check_bought(buyer: Any) -> None:
 
 
 def at_every_step(once: Callable[[int], bool], least: int) -> None:
-    """Kill at one step after the other, until the request is served before."""
+    """Kill at one step after the other, until the request is served first."""
     step = 1
     while once(step):
         step += STRIDE
@@ -162,7 +162,7 @@ def at_every_step(once: Callable[[int], bool], least: int) -> None:
 def test_checkout(
     shop: Sandbox, site: Site, package: StripePrice, make_buyer: Callable[[], Any]
 ) -> None:
-    """The buyer presses the button once more: one customer, one session, one grant."""
+    """The buyer presses the button again and gets one customer, one session and one grant."""
 
     def once(step: int) -> bool:
         buyer = make_buyer()
@@ -228,7 +228,7 @@ def test_the_page_after_the_payment(
             cookies={key: morsel.value for key, morsel in client.cookies.items()},
         )
         event = shop.events("checkout.session.completed")[-1]
-        (mend if step % 2 else send_until_done)(event)
+        (repair if step % 2 else send_until_done)(event)
         check_bought(buyer)
         return killed
 
@@ -256,7 +256,7 @@ def test_a_refund(
 
 
 def test_a_change_of_plan(shop: Sandbox, site: Site, make_buyer: Callable[[], Any]) -> None:
-    """What is left of the old plan is converted once, and the difference granted once."""
+    """The rest of the old plan is converted once, and the difference is granted once."""
 
     def once(step: int) -> bool:
         buyer = make_buyer()

@@ -1,4 +1,4 @@
-"""Whatever is sent to the webhook: never an exception, and nothing kept of what isn't signed."""
+"""Nothing that is sent to the webhook raises an exception, and nothing unsigned is stored."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ fuzz = hypothesis_settings(
 
 @pytest.fixture
 def real(shop: Sandbox, owner: Any) -> list[Event]:
-    """Events as Stripe makes them, one of each type and format."""
+    """Stripe's own events, one of each type and format."""
     for name in ("refunded_in_parts", "changed_in_the_portal"):
         for _ in STORIES[name].tell(World(shop, owner)):
             pass
@@ -49,7 +49,7 @@ def real(shop: Sandbox, owner: Any) -> list[Event]:
 
 
 def send(body: bytes, signature: str | None, **extra: Any) -> HttpResponse:
-    """An exception that leaves the view fails the test."""
+    """Send a request; an exception that the view raises fails the test."""
     headers = {} if signature is None else {"Stripe-Signature": signature}
     request = {"content_type": "application/json", "headers": headers, **extra}
     return Client().generic("POST", "/stripe/webhook/", body, **request)
@@ -61,7 +61,7 @@ def sign(body: bytes) -> str:
 
 
 def check_signed(body: bytes) -> None:
-    """Refused and not kept, or kept with what came of it."""
+    """Check that the event is refused and not stored, or stored with its outcome."""
     with transaction.atomic():
         status = send(body, sign(body)).status_code
         kept = list(StripeEvent.objects.values_list("status", "error"))
@@ -71,7 +71,7 @@ def check_signed(body: bytes) -> None:
     elif status == 200:
         assert [state for state, _ in kept] in (["processed"], ["ignored"])
     else:
-        # Stripe has no such object, or another event has to come first: it is to be tried again.
+        # Stripe has no such object, or another event has to come first, so it is tried again.
         assert status == 500
         [(state, error)] = kept
         assert state == "failed"
@@ -85,7 +85,7 @@ def check_unsigned(body: bytes, signature: str | None) -> None:
 
 
 def places(value: Any, path: Path = ()) -> Iterator[Path]:
-    """The path of every member of a JSON value."""
+    """Yield the path of every member of a JSON value."""
     members = value.items() if isinstance(value, dict) else enumerate(value)
     for key, member in members:
         yield (*path, key)
@@ -126,7 +126,7 @@ def test_real_events_with_any_member_replaced(real: list[Event]) -> None:
 
 
 def test_the_members_that_are_read_with_each_awkward_value(real: list[Event]) -> None:
-    """All of them, for luck may leave one out."""
+    """All of them are tried, since a random choice may leave one out."""
     read = [
         ("id",), ("object",), ("type",), ("created",), ("livemode",), ("api_version",), ("data",),
         ("data", "object"), ("data", "object", "id"), ("related_object",),
@@ -240,8 +240,8 @@ def test_a_signature_is_good_for_one_body(real: list[Event]) -> None:
 
 
 @pytest.mark.parametrize("length", ["", "0", "1", "99999999999"])
-def test_a_length_that_is_not_true(real: list[Event], length: str) -> None:
-    """As far as a server lets it through; one that isn't a number ends there."""
+def test_a_wrong_content_length(real: list[Event], length: str) -> None:
+    """A server already refuses a length that isn't a number."""
     response = send(json.dumps(real[0]).encode(), "t=1,v1=a", CONTENT_LENGTH=length)
     assert response.status_code in (400, 413)
     assert not StripeEvent.objects.exists()

@@ -1,4 +1,4 @@
-"""While Stripe is asked, no row is locked that a page of the same customer waits for."""
+"""During a request to Stripe no row is locked that a page of the same customer waits for."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ TABLES = [
     model._meta.db_table
     for model in (Payment, Refund, Dispute, Subscription, StripeCustomer, CreditAccount)
 ]
-# Of these modes are locks of rows and rows that are written; they last as long as a transaction.
+# Row locks and writes take table locks in these modes, which last until the transaction ends.
 LOCKED = """
 SELECT DISTINCT relname FROM pg_locks JOIN pg_class ON pg_class.oid = relation
  WHERE relname = ANY(%s) AND mode IN ('RowShareLock', 'RowExclusiveLock')
@@ -50,7 +50,7 @@ SELECT DISTINCT relname FROM pg_locks JOIN pg_class ON pg_class.oid = relation
 
 
 class Watcher(RecordingHTTPClient):
-    """Looks, by a connection of its own, for locks while a request is made."""
+    """Looks for locks during each request, on a second connection."""
 
     looks: ClassVar[Callable[[], list[str]]]
     found: ClassVar[list[Any]] = []
@@ -95,7 +95,7 @@ def test_the_watcher_sees_locked_and_written_rows(watched: type[Watcher], owner:
 
 
 def test_no_event_locks_a_row_while_stripe_is_asked(shop: Sandbox) -> None:
-    """Each story with its events in order, or the other way round, and what reconciles them."""
+    """Every story is tried, half of them with events in reverse order, and reconciled."""
     begin, seen = save(shop), set()
     for number, story in enumerate(STORIES.values()):
         load(shop, begin)
@@ -109,7 +109,7 @@ def test_no_event_locks_a_row_while_stripe_is_asked(shop: Sandbox) -> None:
             waiting = [event for event in waiting if post(event).status_code != 200]
         assert waiting == []
         assert {one.error for one in reconcile(since=timezone.now() - timedelta(days=1))} <= {""}
-    # What no story has: product.*, price.* and payment_method.* concern nobody's money.
+    # The stories lack product.*, price.* and payment_method.*, which change nobody's money.
     kinds = ("checkout", "customer", "invoice", "refund", "charge")
     unseen = {name for name in set(HANDLERS) - seen if name.startswith(kinds)}
     assert unseen == {

@@ -1,4 +1,4 @@
-"""Events that never came: reconciliation ends where they would have."""
+"""Reconciliation alone leads to the same end as the events that were lost."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LOST = [
 
 
 @pytest.mark.parametrize("name", LOST)
-def test_reconciling_alone_tells_the_whole_story(shop: Sandbox, owner: Any, name: str) -> None:
+def test_reconciling_alone_ends_the_same(shop: Sandbox, owner: Any, name: str) -> None:
     story = STORIES[name]
     told = tell(story, shop, owner)
     with undone():
@@ -44,8 +44,8 @@ def test_reconciling_alone_tells_the_whole_story(shop: Sandbox, owner: Any, name
     assert list(reconcile(since=since)) == []
 
 
-def test_what_happened_now_to_an_older_object(shop: Sandbox, owner: Any) -> None:
-    """A refund that was made weeks before the window, and failed within it."""
+def test_a_recent_change_of_an_older_object_is_found(shop: Sandbox, owner: Any) -> None:
+    """A refund was made weeks before the window and failed within it."""
     world = World(shop, owner)
     refund = shop.refund(world.charge(world.buy()), amount=450)
     shop.deliver()

@@ -1,4 +1,4 @@
-"""Events come late, twice, in any order and in either format: a story always ends the same."""
+"""A story ends the same if events come late, twice, in any order and in either format."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from tests.quickscale_stripe.test_webhooks import post
 pytestmark = pytest.mark.django_db
 
 COPIES = 2
-#: Stripe goes on for days; that many tries, each of all that failed, are more than enough here.
+#: Stripe tries for days. This many attempts for all failed events are more than enough here.
 TRIES = 4
 
 
 @dataclass
 class Told:
-    """A story as it went: Stripe's state after each step, and the events of each step."""
+    """A story that has happened: Stripe's state after each step, and the events of each step."""
 
     states: list[State]
     events: list[list[dict[str, Any]]]
 
 
 def tell(story: Story, sandbox: Sandbox, owner: Any) -> Told:
-    """Let a story happen. The site forgets it, but for the owner's customer at Stripe."""
+    """Let a story happen at Stripe. The site keeps only the owner's customer of it."""
     told, seen = Told([], []), len(sandbox.events())
     with transaction.atomic():
         steps = story.tell(World(sandbox, owner))
@@ -46,7 +46,7 @@ def tell(story: Story, sandbox: Sandbox, owner: Any) -> Told:
             more = next(steps, "end") is None
             events = sandbox.events()
             told.states.append(save(sandbox))
-            # The others are kept and ignored: test_webhooks.py.
+            # The site stores and ignores the others, see test_webhooks.py.
             told.events.append([event for event in events[seen:] if event["type"] in HANDLERS])
             seen = len(events)
         customer = StripeCustomer.objects.get(owner=owner)
@@ -63,12 +63,12 @@ def undone() -> Iterator[None]:
 
 
 def deliver(waiting: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Send these; gives those that Stripe would have to send again."""
+    """Send these events, and return those that Stripe would have to send again."""
     return [event for event in waiting if post(event).status_code != 200]
 
 
 def settle(waiting: list[dict[str, Any]]) -> None:
-    """Stripe's later tries."""
+    """Send the events again, as Stripe does later."""
     for _ in range(TRIES):
         waiting = deliver(waiting)
     assert waiting == []
@@ -86,7 +86,7 @@ def in_order(told: Told, sandbox: Sandbox) -> None:
 
 @st.composite
 def deliveries(draw: st.DrawFn, steps: int, events: int) -> list[tuple[bool, int, int]]:
-    """For each copy of each event: whether it is thin, how many steps late, and its turn."""
+    """Draw for each copy of each event whether it is thin, how many steps late, and its turn."""
     one = st.tuples(st.booleans(), st.integers(0, steps), st.integers(0, 2**16))
     return draw(st.lists(one, min_size=COPIES * events, max_size=COPIES * events))
 

@@ -1,8 +1,8 @@
-"""No sequence of changes of plan gives more credits than were paid for, nor keeps more.
+"""No sequence of plan changes gives or keeps more credits than were paid for.
 
-All plans cost the same for a credit, so that money says exactly how many that is: what the owner
-was charged, less what Stripe owes them, is what may be there, for a time or for good.
-``QUICKSCALE_EXAMPLES`` is how many histories are tried.
+A credit costs the same in all plans. So the money that the owner was charged, less what Stripe
+owes them, says how many credits may exist, temporary and permanent ones.
+``QUICKSCALE_EXAMPLES`` is the number of histories that are tried.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from tests.quickscale_stripe.proof.world import World, load, save
 pytestmark = pytest.mark.django_db
 
 CENTS_FOR_A_CREDIT = 10
-#: Each change rounds money to cents and its credits to whole ones: at most half a credit too many.
+#: Each change rounds to cents and to whole credits, so it may give half a credit too many.
 ROUNDING = CENTS_FOR_A_CREDIT // 2 + 1
 #: Nickname -> interval and credits.
 PLANS = {
@@ -64,7 +64,7 @@ actions = st.one_of(
 
 
 class Customer:
-    """An owner who tries things out."""
+    """An owner who tries to get more credits than they pay for."""
 
     def __init__(self, sandbox: Sandbox, owner: Any, clock: Clock) -> None:
         self.sandbox, self.owner, self.clock = sandbox, owner, clock
@@ -72,7 +72,7 @@ class Customer:
         self.account = CreditAccount.objects.for_owner(owner)
 
     def do(self, action: str, value: Any) -> None:
-        """What can't be done just now is refused, and changes nothing."""
+        """Try the action; one that isn't possible now is refused and changes nothing."""
         self.pass_time(timedelta(seconds=1))
         try:
             with transaction.atomic():
@@ -105,14 +105,14 @@ class Customer:
         plan_changes.change(subscription=row, price=price, token=shown.token)
 
     def change_in_portal(self, plan: str) -> None:
-        """At once in both directions; what is too much is owed to the customer."""
+        """Change at once in either direction; Stripe owes the customer what was paid too much."""
         price = StripePrice.objects.get(nickname=plan)
         if self.subscription.schedule_id or self.subscription.price == price:
             raise PaymentsError("The portal doesn't offer it.")
         self.world.change_in_portal_to(self.subscription.stripe_id, price.stripe_id)
 
     def change_later(self, plan: str) -> None:
-        """At once, and charged or given back with the next invoice."""
+        """Change at once; the next invoice charges the difference or gives it back."""
         price = StripePrice.objects.get(nickname=plan)
         if self.subscription.schedule_id or self.subscription.price == price:
             raise PaymentsError("Stripe refuses it.")
@@ -143,7 +143,7 @@ class Customer:
 
     @property
     def paid(self) -> int:
-        """Cents that were charged and are not owed to the customer."""
+        """The cents that were charged, less those that Stripe owes the customer."""
         stripe = get_client().v1
         charges = stripe.charges.list({"limit": 100}).auto_paging_iter()
         remote = stripe.customers.retrieve(customers.ensure(self.owner).stripe_id or "")
@@ -151,7 +151,7 @@ class Customer:
 
     @property
     def invoiced(self) -> int:
-        """Cents of all paid invoices, those that Stripe paid with what it owed too."""
+        """The cents of all paid invoices, including those paid from the customer's balance."""
         paid = get_client().v1.invoices.list({"status": "paid", "limit": 100})
         return sum(max(0, invoice.total) for invoice in paid.auto_paging_iter())
 
@@ -162,7 +162,7 @@ class Customer:
 
     @property
     def unspent(self) -> Decimal:
-        """Credits of all kinds, those of months that have not begun too."""
+        """All unspent credits, including those of months that have not begun."""
         lots = CreditLot.objects.filter(account=self.account)
         lots = lots.exclude(expires_at__lte=self.clock.now)
         return lots.aggregate(all=Sum("remaining"))["all"] or Decimal(0)

@@ -1,4 +1,4 @@
-"""Stripe's own sample objects, in each of their states, go through every handler."""
+"""Every handler processes Stripe's own sample objects in each of their states."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ pytestmark = [
 
 Object = dict[str, Any]
 
-#: The beginning of an event's type -> the kind of its object.
+#: The start of an event's type -> the kind of its object.
 KINDS = {
     "charge.dispute.": "dispute",
     "charge.refunded": "charge",
@@ -55,7 +55,7 @@ KINDS = {
     "product.": "product",
     "refund.": "refund",
 }
-#: Where each kind is fetched.
+#: The path at which each kind is fetched.
 PATHS = {
     "/v1/charges/": "charge",
     "/v1/checkout/sessions/": "checkout.session",
@@ -69,7 +69,7 @@ PATHS = {
     "/v1/setup_intents/": "setup_intent",
     "/v1/subscriptions/": "subscription",
 }
-#: What a field holds that is there only when it is expanded, or as an id.
+#: The kind of object in a field that has only an id, or nothing, until it is expanded.
 EXPANDED = {
     "charge": "charge",
     "default_payment_method": "payment_method",
@@ -89,13 +89,13 @@ def kind_of(event_type: str) -> str:
 
 
 def values_of(cls: type, field: str) -> list[str]:
-    """The values that the SDK declares for an enumeration, without the open end."""
+    """Return the values that the SDK declares for an enumeration, without the open end."""
     members = typing.get_args(cls.__annotations__[field])
     return [value for member in members for value in typing.get_args(member)]
 
 
 class Samples(stripe.HTTPClient):
-    """A Stripe that has one object of each kind, whatever the id."""
+    """A stand-in for Stripe with one object of each kind, whatever the id."""
 
     name = "samples"
 
@@ -111,7 +111,7 @@ class Samples(stripe.HTTPClient):
         paths = [value.split(".") for key, value in query if key.startswith("expand")]
         prefix, _slash, found_id = parts.path.rpartition("/")
         kind = PATHS.get(f"{prefix}/") or PATHS[f"{parts.path}/"]
-        # Only the payment method that a Checkout saved is set by a handler.
+        # A handler only sets the payment method that a Checkout saved.
         sets = kind in ("customer", "subscription")
         assert method.lower() == "get" or sets, f"{method} {url}"
         value = deepcopy(self.objects[kind])
@@ -138,12 +138,12 @@ class Samples(stripe.HTTPClient):
             self.expand(value.get(name), rest)
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing, as there is no connection."""
 
 
 @pytest.fixture
 def samples(sandbox: Sandbox, owner: Any, use_client: UseClient) -> dict[str, Object]:
-    """Stripe's samples, all of one owner of this site and with the plan's period in order."""
+    """Stripe's samples, changed to belong to one owner and to have a valid period."""
     customer = customers.ensure(owner)
     found: dict[str, Object] = json.loads(FIXTURES.read_text())["resources"]
     use_client(Samples(found))
@@ -168,7 +168,7 @@ def handle(event_type: str, samples: dict[str, Object]) -> StripeEvent:
 
 
 def known_payment(samples: dict[str, Object], owner: Any) -> Payment:
-    """What a refund, a charge or a dispute is about."""
+    """Create the payment that a refund, a charge or a dispute belongs to."""
     payment = Payment.objects.create(
         owner=owner, kind="one_time", total=1000, amount=1000, currency="usd", credits=10,
         created_at=timezone.now(), paid_at=timezone.now(), receipt_number="R1",
@@ -180,7 +180,7 @@ def known_payment(samples: dict[str, Object], owner: Any) -> Payment:
 
 
 def states(kind: str) -> Iterator[tuple[str, Object]]:
-    """Name and fields of each state that an object of this kind can be in."""
+    """Yield the name and the fields of each state that an object of this kind can be in."""
     yield "sample", {}
     if kind == "checkout.session":
         for mode in values_of(stripe.checkout.Session, "mode"):
@@ -220,7 +220,7 @@ def states(kind: str) -> Iterator[tuple[str, Object]]:
 
 
 def outcome(kind: str, samples: dict[str, Object]) -> str:
-    """A Checkout that isn't finished, or takes no payment, doesn't concern this site."""
+    """Return the event's expected status: a Checkout without a payment is ignored."""
     session = samples["checkout.session"]
     if kind == "checkout.session" and (
         session["status"] != "complete" or session["mode"] == "setup"
@@ -241,7 +241,7 @@ def test_the_sample_by_each_type_of_event(
 
 @pytest.mark.parametrize("kind", sorted(set(KINDS.values())))
 def test_the_sample_in_every_state(samples: dict[str, Object], owner: Any, kind: str) -> None:
-    """Nothing is read that the SDK doesn't declare, and no state is one too many."""
+    """The handler reads only fields that the SDK declares, and can handle every state."""
     event_type = next(name for name in sorted(HANDLERS) if kind_of(name) == kind)
     sample = samples[kind]
     for name, fields in states(kind):
@@ -256,7 +256,7 @@ def test_the_sample_in_every_state(samples: dict[str, Object], owner: Any, kind:
 
 
 def check(kind: str, sample: Object, name: str) -> None:
-    """What the site has now says what Stripe's object says."""
+    """Check that the site's row agrees with Stripe's object."""
     if kind == "subscription":
         assert Subscription.objects.get().status == sample["status"], name
     elif kind == "dispute":
@@ -278,7 +278,7 @@ def check(kind: str, sample: Object, name: str) -> None:
 
 
 def test_the_statuses_of_the_sdk_are_those_of_the_models() -> None:
-    """A status that Stripe adds is noticed with the next SDK, not in production."""
+    """So a status that Stripe adds is noticed with the next SDK, not in production."""
     assert set(Subscription.Status.values) == set(values_of(stripe.Subscription, "status"))
     longest = max(map(len, values_of(stripe.Dispute, "status")))
     assert longest <= (Dispute._meta.get_field("status").max_length or 0)

@@ -1,4 +1,4 @@
-"""Stripe sends an event to several workers at once: what it stands for happens once."""
+"""When Stripe sends an event to several workers at once, it has its effect once."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def at_once(actions: list[Callable[[], Any]]) -> list[Any]:
-    """Run these in threads that start together."""
+    """Run the actions in threads that start together."""
     start = Barrier(len(actions))
 
     def run(action: Callable[[], Any]) -> Any:
@@ -51,7 +51,7 @@ def sending(event: dict[str, Any]) -> Callable[[], int]:
     "name", ["refunded_in_parts", "dispute_won", "renewed", "changed_in_the_portal"]
 )
 def test_each_event_from_eight_threads(shop: Sandbox, owner: Any, name: str) -> None:
-    """Four as snapshots, four thin."""
+    """Four threads send the snapshot and four send the thin event."""
     told = len(shop.events())
     for _ in STORIES[name].tell(World(shop, owner)):
         pass

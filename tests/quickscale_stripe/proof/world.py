@@ -1,4 +1,4 @@
-"""One owner, one shop and one sandbox, whose state can be put back to where it was."""
+"""One owner, one shop and one sandbox, whose state can be saved and restored."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ State = dict[str, list[tuple[Any, ...]]]
 
 
 def save(sandbox: Sandbox) -> State:
-    """All that the sandbox knows."""
+    """Return the whole state of the sandbox."""
     with sandbox.store.transaction() as rows:
         return {
             table: [tuple(row) for row in rows.execute(f"SELECT * FROM {table}")]
@@ -34,7 +34,7 @@ def save(sandbox: Sandbox) -> State:
 
 
 def load(sandbox: Sandbox, state: State) -> None:
-    """Let the sandbox know this and nothing else."""
+    """Replace the whole state of the sandbox."""
     with sandbox.store.transaction() as rows:
         for table, known in state.items():
             rows.execute(f"DELETE FROM {table}")
@@ -45,7 +45,7 @@ def load(sandbox: Sandbox, state: State) -> None:
 
 @dataclass
 class World:
-    """What a story's people do: the owner, the staff at Stripe's dashboard, and banks."""
+    """The actions of the people in a story: the owner, staff in Stripe's dashboard, and banks."""
 
     sandbox: Sandbox
     owner: Any
@@ -58,19 +58,19 @@ class World:
         return StripePrice.objects.get(product__name=name, interval__in=["", interval])
 
     def buy(self, method: str = "card", *, reference: str = "first") -> str:
-        """Buy the smallest package, 100 credits for 9.00 USD; gives the payment intent."""
+        """Buy the smallest package, 100 credits for 9.00 USD; return the payment intent."""
         session = open_checkout(self.owner, self.price("Starter pack"), reference)
         self.sandbox.pay(session, method)
         return str(self.client.v1.checkout.sessions.retrieve(session).payment_intent)
 
     def subscribe(self, plan: str = "Basic plan", method: str = "card") -> str:
-        """Subscribe by the month; gives the subscription."""
+        """Subscribe to a monthly plan; return the subscription."""
         session = open_signup(self.owner, self.price(plan))
         self.sandbox.pay(session, method)
         return str(self.client.v1.checkout.sessions.retrieve(session).subscription)
 
     def known(self, subscription_id: str) -> Subscription:
-        """The site's own row of a subscription, as its pages have it."""
+        """Return the site's row of a subscription, synced as by its pages."""
         row = subscriptions.sync(subscription_id)
         assert row is not None
         return row
@@ -83,13 +83,13 @@ class World:
         return self.charge(str(payment.payment.payment_intent))
 
     def failed_renewal(self) -> str:
-        """Subscribe, and let the next period's invoice fail; gives the invoice."""
+        """Subscribe, and let the next period's invoice fail; return the invoice."""
         self.subscribe(method="renewal_declined")
         self.sandbox.advance(days=32)
         return self.client.v1.invoices.list().data[0].id
 
     def pay_part(self, invoice_id: str, amount: int) -> str:
-        """Pay a part of an open invoice by an intent of its own, as staff can; gives its charge.
+        """Pay part of an open invoice with a separate intent, as staff can; return its charge.
 
         docs.stripe.com/invoicing/partial-payments: the default payment is for what remains.
         """
@@ -116,7 +116,7 @@ class World:
             return str(world.get("payment_intent", intent["id"])["latest_charge"])
 
     def credit(self, invoice_id: str, amount: int) -> None:
-        """Take so much off an open invoice by a credit note."""
+        """Reduce an open invoice by a credit note."""
         with self.sandbox.world() as world:
             invoice = world.get("invoice", invoice_id)
             [rest] = world.all("invoice_payment", invoice=invoice_id, status="open")
@@ -128,12 +128,12 @@ class World:
             world.save(invoice | noted | {"amount_due": due, "amount_remaining": due})
 
     def pay_rest(self, invoice_id: str) -> None:
-        """Pay what remains of an invoice on its hosted page, by a card that works."""
+        """Pay what remains of an invoice on its hosted page with a valid card."""
         self.use_card()
         self.client.v1.invoices.pay(invoice_id, {}, {"idempotency_key": f"rest of {invoice_id}"})
 
     def use_card(self, method: str = "pm_card_visa") -> None:
-        """Save another card in the portal, for the subscriptions too."""
+        """Save another card in the portal, and use it for the subscriptions, too."""
         customer_id = self.owner.stripe_customer.stripe_id
         found = find_method(method)
         assert found
@@ -150,7 +150,7 @@ class World:
         self.change_in_portal_to(subscription_id, self.price(plan, interval).stripe_id)
 
     def change_later(self, subscription_id: str, plan: str, quantity: int = 1) -> None:
-        """Another price or quantity at once, charged with the next period: Stripe's default."""
+        """Change price or quantity at once, charged with the next period: Stripe's default."""
         self.change_later_to(subscription_id, self.price(plan).stripe_id, quantity)
 
     def change_later_to(self, subscription_id: str, price_id: str, quantity: int = 1) -> None:
@@ -162,7 +162,7 @@ class World:
         )
 
     def add_seats(self, subscription_id: str, quantity: int = 3) -> None:
-        """Add seats for 2.00 USD a month, which aren't this site's, from the dashboard."""
+        """Add seats for 2.00 USD a month in the dashboard, whose price isn't this site's."""
         v1 = self.client.v1
         seat = v1.prices.create(
             {
@@ -190,7 +190,7 @@ class World:
 
 
 def end_of(owner: Any) -> dict[str, Any]:
-    """All that must not depend on the order of events, without what numbers rows."""
+    """Return everything that must not depend on the order of events, without row numbers."""
     account = CreditAccount.objects.for_owner(owner)
     assert ledger.verify(account) == []
     assert list(movements.verify()) == []
@@ -222,7 +222,7 @@ def end_of(owner: Any) -> dict[str, Any]:
         ),
         "refunds": sorted(Refund.objects.values_list("stripe_id", "status")),
         "disputes": sorted(Dispute.objects.values_list("stripe_id", "status", "is_withdrawn")),
-        # Which of several takes the last ten-thousandth depends on which came first.
+        # The order decides which of several takes the last ten-thousandth.
         "revoked": sum(
             row.credits_revoked for model in (Refund, Dispute) for row in model.objects.all()
         ),
