@@ -1,4 +1,4 @@
-"""The URLs of a project's own views and of all apps, with values for what they take."""
+"""The URLs of all our views, with values for their parameters."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ OURS = ("quickscale", "allauth.")
 
 
 def addresses(resolver: URLResolver | None = None, above: str = "/") -> Iterator[tuple[str, str]]:
-    """Yield the path and the view's name for each URL of ours that a path can be made for."""
+    """Yield the path and the view's name for each URL of ours for which a path can be made."""
     for entry in (resolver or get_resolver()).url_patterns:
         path = above + str(entry.pattern).removeprefix("^").removesuffix("$")
         if isinstance(entry, URLResolver):

@@ -1,4 +1,4 @@
-"""A real Chromium for tests, and what every page must satisfy in it.
+"""A real Chromium for tests, and the rules that every page must satisfy in it.
 
 Take the fixture ``browser_page``, a factory, and mark the test ``browser``::
 
@@ -29,7 +29,7 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 AXE = Path(__file__).parent / "assets" / "axe.min.js"
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
 
-# The listener is there before the page's own scripts, and its line reaches the console's log.
+# The listener starts before the page's own scripts and writes to the console.
 REPORT_VIOLATIONS = """
 document.addEventListener("securitypolicyviolation", (event) => {
   console.error(`CSP: ${event.violatedDirective} blocks ${event.blockedURI}`, event.sourceFile);
@@ -38,7 +38,7 @@ document.addEventListener("securitypolicyviolation", (event) => {
 
 
 def find_chromium() -> str:
-    """The path of a Chromium; skips the test without one, or fails it when one is required."""
+    """Return the path of a Chromium; without one, skip the test, or fail if one is required."""
     for name in BROWSERS:
         if path := shutil.which(name):
             return path
@@ -50,7 +50,7 @@ def find_chromium() -> str:
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """A browser for the tests of a file; its event loop must not outlive them in this thread."""
+    """A browser for the tests of a file, after which its event loop must end in this thread."""
     path = find_chromium()
     with pytest.MonkeyPatch.context() as environment, sync_playwright() as playwright:
         # Playwright's loop makes Django believe that this thread is asynchronous.
@@ -62,7 +62,7 @@ def chromium() -> Iterator[Browser]:
 
 
 class BrowserPages:
-    """Makes pages, each with cookies and storage of its own, and keeps their ``problems``."""
+    """Makes pages, each with its own cookies and storage, and keeps their ``problems``."""
 
     def __init__(self, chromium: Browser) -> None:
         self.problems: list[str] = []
@@ -79,10 +79,10 @@ class BrowserPages:
         allow: Sequence[str] = (),
         **options: Any,
     ) -> Page:
-        """A page in a window of this size, in pixels.
+        """Open a page in a window of this size, in pixels.
 
         ``allow`` lists texts; a line of the console that contains one of them is allowed, such
-        as the browser's remark about a page that answers 404. ``options`` go to Playwright.
+        as the browser's message about the status 404. ``options`` go to Playwright.
         """
         context = self._chromium.new_context(
             viewport={"width": width, "height": height},
@@ -133,7 +133,7 @@ def assert_accessible(page: Page) -> None:
 
 
 def assert_shown_whole(page: Page) -> None:
-    """Nothing to read or press in the page's content is cut off or has to be scrolled to."""
+    """Check that no text or control in the page's content is cut off or needs scrolling."""
     cut = page.evaluate(
         """() => {
           const parts = document.querySelectorAll("main :is(td, th, bdi, a, button, input)");
@@ -151,7 +151,7 @@ def assert_shown_whole(page: Page) -> None:
 
 
 def assert_fits(page: Page) -> None:
-    """Nothing makes the page wider than the window."""
+    """Check that the page is not wider than the window."""
     page.wait_for_load_state()
     extra = page.evaluate(
         "document.documentElement.scrollWidth - document.documentElement.clientWidth"

@@ -7,7 +7,7 @@ from tests.browser import browser_page, chromium
 
 __all__ = ["browser_page", "chromium"]
 
-#: Files that take minutes. They begin, so that no worker waits for another one's last file.
+#: Files that take minutes. They run first, so that no worker waits for another's last file.
 LONG = (
     "journeys/",
     "quickscale_cli/",
@@ -25,11 +25,11 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture
 def make_owner():
-    """Makes a new owner of credits, of the model that the site's settings name."""
+    """A function that makes a new owner of credits, of the model in the settings."""
     return owners.make_owner
 
 
 @pytest.fixture
 def make_user():
-    """Makes a new user, of the model that the site's settings name."""
+    """A function that makes a new user, of the model in the settings."""
     return owners.make_user

@@ -10,9 +10,9 @@ from pathlib import Path
 
 @contextmanager
 def server_folder() -> Iterator[Path]:
-    """A temporary folder outside of pytest's own, which any other run of pytest locks up again.
+    """Make a temporary folder outside of pytest's, whose permissions each run of pytest resets.
 
-    Where tests run as root, the server runs as a user of its own, who must be able to get in.
+    Where tests run as root, the server runs as another user, who must be able to open the folder.
     """
     with tempfile.TemporaryDirectory(prefix="quickscale-") as name:
         yield Path(name)

@@ -1,4 +1,4 @@
-"""What the HTML of every page must be: well formed, with its landmarks, and nothing inline."""
+"""Rules for the HTML of every page: well formed, with landmarks, and without inline code."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ UNIQUE = ("html", "head", "title", "body", "main", "h1")
 
 
 class Page(HTMLParser):
-    """Collects what is wrong with a page in ``problems`` while it reads it."""
+    """Reads a page and collects its faults in ``problems``."""
 
     def __init__(self, html: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -76,22 +76,22 @@ class Page(HTMLParser):
 
 
 def flat(html: str) -> str:
-    """The same with every run of white space as one space."""
+    """Return the text with each run of white space as one space."""
     return " ".join(html.split())
 
 
 def words(html: str) -> str:
-    """The same without the elements that isolate numbers and times from the text around them."""
+    """Return the text without the elements that isolate numbers and times."""
     return re.sub(r"</?(bdi|time)\b[^>]*>", "", html)
 
 
 def problems_of_fragment(html: str) -> list[str]:
-    """Inline code, unbalanced tags, double ids and the like in a part of a page."""
+    """Return the faults of a part of a page, such as inline code or unbalanced tags."""
     return Page(html).problems
 
 
 def problems_of_page(html: str) -> list[str]:
-    """As for a fragment, and: language, one title, one main landmark, one first heading."""
+    """Return a page's faults, also those of language, title, main landmark and first heading."""
     page = Page(html)
     problems = list(page.problems)
     if not page.lang:

@@ -1,4 +1,4 @@
-"""Users and owners, whatever models the site of the settings has."""
+"""Users and owners for any models that the settings name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _numbers = count(1)
 
 
 def make_user(name: str = "") -> Any:
-    """A new user, by username or email address as the site's users are known."""
+    """Make a new user, with a username or an email address as the site's model needs."""
     model = get_user_model()
     name = name or f"user{next(_numbers)}"
     email = name if "@" in name else f"{name}@example.com"
@@ -23,7 +23,7 @@ def make_user(name: str = "") -> Any:
 
 
 def make_owner(name: str = "") -> Any:
-    """A new owner of credits; the owner is a user unless the site says otherwise."""
+    """Make a new owner of credits, who is a user unless the site says otherwise."""
     model = get_owner_model()
     if model is get_user_model():
         return make_user(name)
@@ -31,7 +31,7 @@ def make_owner(name: str = "") -> Any:
 
 
 def user_of(owner: Any) -> Any:
-    """A user who acts for an owner: the owner itself, or a new member of the team."""
+    """Return a user who acts for an owner: the owner itself, or a new member of the team."""
     if isinstance(owner, get_user_model()):
         return owner
     user = make_user()

@@ -1,4 +1,4 @@
-"""Browsers without a window."""
+"""HTTP clients that work like a browser."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 class Browser:
     """Keeps cookies, and sends forms with the token of their page.
 
-    ``headers`` go with every request, such as those that a proxy adds.
+    ``headers`` are sent with every request, such as those that a proxy adds.
     """
 
     def __init__(self, port: int = 80, **headers: str) -> None:
@@ -25,7 +25,7 @@ class Browser:
         return http.client.HTTPConnection("127.0.0.1", self.port)
 
     def request(self, method: str, url: str, body: str | None = None) -> tuple[int, str]:
-        """Return the status and the text of the answer, or where it leads."""
+        """Return the status and the text of the response, or the address of a redirect."""
         connection = self.connect()
         headers = {
             "Cookie": self.cookies.output([], "", ";"),
@@ -49,13 +49,13 @@ class Browser:
         """
         _, page = self.request("GET", url)
         found = re.findall(r'<input type="hidden" name="(\w+)" value="(.*?)"', page)
-        hidden = dict(reversed(found))  # of several forms the first
+        hidden = dict(reversed(found))  # the first of several forms
         assert "csrfmiddlewaretoken" in hidden, page
         return self.request("POST", target or url, urlencode(hidden | fields))
 
 
 class UnixBrowser(Browser):
-    """For a site at a Unix socket."""
+    """Connects to a site on a Unix socket."""
 
     def __init__(self, path: Path, **headers: str) -> None:
         super().__init__(**headers)

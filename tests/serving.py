@@ -1,4 +1,4 @@
-"""A site under uvicorn, in a thread of its own: it sees the test's database and mails."""
+"""A site under uvicorn in its own thread, with the test's database and mails."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from django.core.asgi import get_asgi_application
 
 @contextmanager
 def site_under_uvicorn(**where: Any) -> Iterator[None]:
-    """Serve inside the ``with`` block, at a ``host`` and ``port`` or at ``uds``."""
+    """Serve inside the ``with`` block, on a ``host`` and ``port`` or on ``uds``."""
     config = uvicorn.Config(get_asgi_application(), log_level="error", lifespan="off", **where)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)

@@ -21,7 +21,7 @@ PACKAGES = [
     "quickscale_stripe",
     "quickscale_stripe_sandbox",
 ]
-#: Modules that may name others by dotted paths, each with the reason.
+#: Modules that may name others by dotted paths, with the reason.
 SEAMS = {
     "quickscale/project.py": "it composes a project's settings, and names what Django imports",
 }

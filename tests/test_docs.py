@@ -37,7 +37,7 @@ def declared_settings():
 
 
 def default_of(declared: type, name: str) -> object:
-    """What the property reads where the site sets nothing."""
+    """Return what the property reads if the site sets nothing."""
     defaults = []
 
     class Recorder(declared):
@@ -67,7 +67,7 @@ def check_sources() -> dict[str, str]:
 
 
 def used_ids(source: str) -> set[str]:
-    """The ids in the code, apart from docstrings."""
+    """Return the ids in the code, without those in docstrings."""
     texts = (node.value for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Constant))
     return {text for text in texts if isinstance(text, str) and CHECK_ID.fullmatch(text)}
 
@@ -108,7 +108,7 @@ def test_each_page_has_a_sentence():
 
 @pytest.fixture(scope="module")
 def inventory(tmp_path_factory):
-    """The names that the built documentation has, by kind; the build may not warn."""
+    """Return the names in the built documentation by kind; the build must not warn."""
     pytest.importorskip("sphinx")
     from sphinx.util.inventory import InventoryFile
 
@@ -150,7 +150,7 @@ def test_the_reference_has_every_signal(inventory, app):
 
 
 def imported_in(page: Path) -> set[str]:
-    """What the Python blocks of a page import from QuickScale, as dotted names."""
+    """Return what the Python blocks of a page import from QuickScale, as dotted names."""
     found = set()
     for block in re.findall(r"^```python\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL):
         for module, names in re.findall(r"^from (quickscale[\w.]*) import ([\w, ]+)", block, re.M):
@@ -166,7 +166,7 @@ def test_what_the_pages_import_is_in_the_reference(inventory):
 
 
 def test_email_is_spelled_one_way():
-    """As allauth, Django and Stripe do in what people read beside our texts."""
+    """People read it beside texts of allauth, Django and Stripe, which spell it this way."""
     sources = [*(ROOT / "src").rglob("*.py"), *(ROOT / "src").rglob("*.html")]
     other = re.compile("e-" + "mail", re.IGNORECASE)
     assert not [source for source in sources if other.search(source.read_text())]

@@ -1,4 +1,4 @@
-"""``example_project/`` keeps working: its checks, its migrations, its own tests."""
+"""``example_project/`` works: its checks, its migrations and its own tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sessions that end: whoever is sent to sign in comes back to the page that was on the screen."""
+"""When a session has ended, people sign in and return to the page that they saw."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def assert_sent_to_login(response, back_to=PAGE, login=None):
 
 @override_settings(MIDDLEWARE=MIDDLEWARE)
 def test_no_view_of_ours_lets_htmx_swap_the_sign_in_into_a_page(client):
-    """Also without the middleware, on a site that has not been told to add it."""
+    """This also holds without the middleware, which a site has to add."""
     guarded = set()
     for url, view in sorted(set(addresses())):
         for method in (client.get, client.post):
@@ -108,7 +108,7 @@ def test_a_sites_own_views_send_htmx_to_the_sign_in(client, settings, url, metho
     assert_sent_to_login(response, login="/elsewhere/" if "form" in url else None)
 
 
-def test_a_bare_redirect_to_the_sign_in_is_no_fragment(client, settings):
+def test_a_bare_redirect_to_the_sign_in_is_not_a_fragment(client, settings):
     settings.ROOT_URLCONF = Urls
     response = client.get("/own/redirect/", headers=BY_HTMX)
     assert (response.status_code, response["HX-Redirect"]) == (204, login_page())
@@ -126,7 +126,7 @@ def test_a_bare_redirect_to_the_sign_in_is_no_fragment(client, settings):
         ("", None),
     ],
 )
-def test_only_a_page_of_this_site_is_come_back_to(client, current, back):
+def test_people_return_only_to_a_page_of_this_site(client, current, back):
     headers = {"HX-Request": "true", "HX-Current-URL": current}
     response = client.get(reverse("quickscale_dashboard:dashboard"), headers=headers)
     assert target_of(response["HX-Redirect"]) == (login_page(), back)
@@ -173,7 +173,7 @@ def test_a_form_that_is_sent_without_a_session_leads_back_to_its_page(client, se
     referer = {"Referer": f"http://testserver{page}?a=b"}
     assert target_of(client.post(form, headers=referer).url) == (login_page(), [f"{page}?a=b"])
 
-    # A browser that tells no Referer comes back to the form's own address, which leads to the page.
+    # Without a Referer people return to the form's own address, which leads to the page.
     assert target_of(client.post(form).url) == (login_page(), [form])
     client.force_login(UserFactory())
     assert client.get(form).url == page

@@ -1,4 +1,4 @@
-"""A session ends while somebody types."""
+"""A session ends while somebody is typing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def sign_in(page, email):
     page.locator("main").get_by_role("button", name="Sign in").click()
 
 
-def test_the_text_waits_for_its_writer_and_for_nobody_else(live_server, browser_page):
+def test_the_text_is_kept_for_its_writer_only(live_server, browser_page):
     CreditAccount.objects.for_owner(UserFactory(email="ann@example.com")).add_credits(9, "Gift")
     UserFactory(email="bob@example.com")
     with register_temporarily(Shout):

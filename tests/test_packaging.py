@@ -1,4 +1,4 @@
-"""What is inside the wheel."""
+"""The content of the wheel."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def extras() -> dict[str, list[Requirement]]:
 
 
 def brought_by(extra: str) -> set[str]:
-    """The names of the packages that an extra asks for, by way of others, too."""
+    """Return the names of the packages that an extra needs, directly or through others."""
     names = set()
     for requirement in extras()[extra]:
         if requirement.name == "quickscale":
@@ -166,7 +166,7 @@ def test_production_does_not_install_what_is_for_development():
 USED_BY = {
     "credits": ["quickscale_credits"],
     "accounts": ["quickscale_accounts"],
-    # The foundation formats money for it.
+    # The foundation formats money with it.
     "stripe": ["quickscale", "quickscale_stripe"],
     "pdf": ["quickscale_stripe"],
     "dashboard": ["quickscale_dashboard"],
@@ -174,7 +174,7 @@ USED_BY = {
     "project": ["quickscale"],
     "secrets": ["quickscale"],
     "embedded": ["quickscale"],
-    # A new project has them in its settings and its documentation.
+    # A new project's settings and documentation name them.
     "server": ["quickscale", "quickscale_cli/project_template"],
 }
 

@@ -1,6 +1,6 @@
 """QuickScale can be installed beside the pins of sites that exist.
 
-What each site pins is taken from public projects as they were in November 2026.
+The pins of each site are those of public projects in November 2026.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SITES = {
     "an API with a driver of its own": (
         "3.12",
         "credits,stripe",
-        ["Django==5.2.7", "djangorestframework>=3.16"],  # and psycopg2, built from source
+        ["Django==5.2.7", "djangorestframework>=3.16"],  # also psycopg2, built from source
     ),
     "a generated project, allauth 65.19.1": (
         "3.13",

@@ -1,4 +1,4 @@
-"""What a person does on the site, in a browser. Pages are told by address, not by their wording."""
+"""What a person does on the site in a browser. Addresses identify pages, not their words."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PACKAGE = 100
 
 
 class Person:
-    """With ``inspect``, every page on the way must be accessible and fit the window."""
+    """A person; with ``inspect``, each page they see must be accessible and fit the window."""
 
     def __init__(self, demo: Demo, page: Page, *, inspect: bool = False) -> None:
         self.demo = demo
@@ -29,7 +29,7 @@ class Person:
         return self.page.get_by_role("main")
 
     def is_at(self, path: str) -> None:
-        """This page is there, and it is in order."""
+        """Check that the browser shows this page and that it is sound."""
         expect(self.page).to_have_url(re.compile(re.escape(self.demo.url + path)))
         expect(self.page.get_by_role("heading", level=1)).to_be_visible()
         self.inspects()
@@ -79,12 +79,12 @@ class Person:
         return Decimal(text.replace(",", ""))
 
     def purchases(self) -> int:
-        """How many entries on the first page of the history are of the package."""
+        """Return how many entries on the first page of the history belong to the package."""
         self.opens("/dashboard/credits/history/")
         return self.page.locator("#credit-history tbody tr", has_text="Starter pack").count()
 
     def chooses_a_package(self) -> None:
-        """Up to the hosted page."""
+        """Choose a package and wait for the hosted page."""
         self.opens("/dashboard/buy-credits/")
         self.main.get_by_role("button", name=f"{PACKAGE} credits").click()
         self.page.wait_for_url(f"{self.demo.sandbox}/**")
@@ -100,7 +100,7 @@ class Person:
         expect(self.main.locator("dl")).to_contain_text(str(PACKAGE))
 
     def uses_the_service(self, sentences: int) -> None:
-        """Each sentence has 10 words; a use takes 2 credits for each 100 words."""
+        """Use the service, which costs 2 credits per 100 words; each sentence has 10 words."""
         self.opens("/services/summarise/")
         sentence = "A b c d e f g h i j. "
         self.page.locator("textarea[name=text]").fill(sentence * sentences)

@@ -1,4 +1,4 @@
-"""``quickscale demo`` in a process of its own, as a person starts it."""
+"""``quickscale demo`` in its own process, as a person starts it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ END = 30
 
 
 def eventually(look: Callable[[], T | None], what: str, seconds: float = 15) -> T:
-    """What ``look`` finds as soon as it finds something."""
+    """Wait until ``look`` finds something, and return it."""
     deadline = time.monotonic() + seconds
     while not (found := look()):
         assert time.monotonic() < deadline, f"There is no {what} after {seconds} seconds."
@@ -30,7 +30,7 @@ def eventually(look: Callable[[], T | None], what: str, seconds: float = 15) -> 
 
 
 class Demo:
-    """The running demo: where it is, what it printed, and the control of its Stripe sandbox."""
+    """The running demo: its address, its output, and the control page of its Stripe sandbox."""
 
     def __init__(self, folder: Path, *arguments: str) -> None:
         self._lines: list[str] = []
@@ -90,7 +90,7 @@ class Demo:
         return code
 
     def link_in_mail_to(self, email: str) -> str:
-        """The first link of the newest mail to this address, which the demo printed."""
+        """Return the first link in the newest mail to this address that the demo has printed."""
 
         def look() -> str | None:
             _, to, mail = self.output.rpartition(f"To: {email}\n")
@@ -100,7 +100,7 @@ class Demo:
         return eventually(look, f"mail to {email}")
 
     def control(self, action: str, **form: Any) -> None:
-        """An action of the sandbox's control page."""
+        """Do an action of the sandbox's control page."""
         request = urllib.request.Request(
             f"{self.sandbox}/_sandbox/{action}",
             data=json.dumps(form).encode(),
@@ -110,13 +110,13 @@ class Demo:
             pass
 
     def deliveries(self) -> list[dict[str, Any]]:
-        """The sandbox's log of webhooks, newest first."""
+        """Return the sandbox's log of webhooks, the newest first."""
         with urllib.request.urlopen(f"{self.sandbox}/_sandbox/deliveries", timeout=10) as answer:
             found: list[dict[str, Any]] = json.load(answer)
         return found
 
     def wait_for_deliveries(self) -> list[dict[str, Any]]:
-        """The log when nothing is on its way any more; every webhook was taken."""
+        """Wait until no webhook is on its way, and return the log; none may have failed."""
         on_its_way = {"pending", "sending"}
 
         def look() -> list[dict[str, Any]] | None:

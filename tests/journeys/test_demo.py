@@ -1,4 +1,4 @@
-"""``quickscale demo`` itself: it starts, keeps what was done, and leaves nothing behind."""
+"""``quickscale demo`` starts, keeps its data, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def taken() -> Iterator[str]:
 
 
 def processes_of(folder: Path) -> list[str]:
-    """What runs in the folder or has it as an argument, PostgreSQL included."""
+    """Return the processes that run in the folder or have it as an argument, with PostgreSQL."""
     found = []
     for process in psutil.process_iter(["cmdline", "cwd"]):
         command = " ".join(process.info["cmdline"] or [])
@@ -86,7 +86,7 @@ def test_a_step_that_fails_is_reported_and_leaves_nothing_behind(folder):
     assert processes_of(folder) == []
 
 
-def test_a_folder_of_something_else_is_left_alone(tmp_path):
+def test_a_folder_with_other_files_is_left_alone(tmp_path):
     (tmp_path / "mine.txt").write_text("mine")
     demo = Demo(tmp_path)
     demo.process.wait(60)

@@ -14,13 +14,13 @@ from tests.journeys.site import Demo
 pytestmark = pytest.mark.browser
 
 CUSTOMER = next(iter(LOGINS))
-# The browser's own line about a page that answers 402: too few credits.
+# The browser's own message about the status 402, which means too few credits.
 EXPECTED = ("402",)
 
 
 @pytest.fixture
 def webhooks(demo: Demo) -> Iterator[Demo]:
-    """The demo, whose webhooks go out as usual again afterwards."""
+    """The demo; afterwards its webhooks are sent as usual again."""
     yield demo
     demo.control("delivery", when="after", copies=1)
 
@@ -72,7 +72,9 @@ def test_from_sign_up_to_too_few_credits(demo, browser_page, width, dark, javasc
     ],
     ids=["before the redirect", "after it", "twice before it", "twice after it"],
 )
-def test_a_purchase_is_credited_once_however_the_webhook_comes(webhooks, browser_page, delivery):
+def test_a_purchase_is_credited_once_for_any_delivery_of_the_webhook(
+    webhooks, browser_page, delivery
+):
     webhooks.control("delivery", **delivery)
     person = Person(webhooks, browser_page())
     person.signs_in(CUSTOMER, LOGINS[CUSTOMER])

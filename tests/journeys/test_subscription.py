@@ -1,4 +1,4 @@
-"""A plan from its choice to its end, the payments for it, and their receipts."""
+"""A plan from the choice to the cancellation, its payments, and their receipts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PAYMENTS = "/dashboard/payments/"
 
 class Subscriber(Person):
     def posts(self, action: str) -> None:
-        """Press the button of the form that goes there."""
+        """Press the button of the form with this address."""
         self.main.locator(f"form[action='{action}'] button").first.click()
 
     def subscribes(self, plan: str) -> None:
@@ -34,7 +34,7 @@ class Subscriber(Person):
         self.is_at("/dashboard/buy-credits/done/")
 
     def changes_to(self, plan: str) -> None:
-        """Up to the page that asks once more."""
+        """Choose another plan, up to the page that asks for confirmation."""
         self.opens(PLANS)
         self.main.get_by_role("listitem").filter(
             has=self.page.get_by_role("heading", name=plan)

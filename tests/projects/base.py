@@ -19,7 +19,7 @@ TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en-us"
 STATIC_URL = "/static/"
 DEFAULT_FROM_EMAIL = "site@example.com"
-# Django 6.1 and later want it; tests keep mails in memory.
+# Django 6.1 and later need it; tests keep mails in memory.
 MAILERS: dict[str, dict[str, str]] = {"default": {}}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
@@ -28,7 +28,7 @@ DATABASES = {
         os.environ.get("DATABASE_URL") or embedded_url(ROOT / ".quickscale" / "test-postgres")
     )
 }
-# Commits that need not survive a power failure make the suite faster and change no rule.
+# Commits need not survive a power failure. That makes the suite faster and changes no rule.
 DATABASES["default"].setdefault("OPTIONS", {})["options"] = "-c synchronous_commit=off"
 
 MIDDLEWARE = [

@@ -1,4 +1,4 @@
-"""The pages below a URL that carries a project, and the same site's own ones."""
+"""The pages below a URL that names a project, and the site's own pages."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ pages = [
 urlpatterns = [
     path("projects/<slug:project>/<uuid:code>/", include(pages)),
     path("projects/<slug:project>/<uuid:code>/members/", TemplateView.as_view(), name="members"),
-    # Once more: for those who act for themselves, and below what our templates call by that name.
+    # Again for users who act for themselves, and below a parameter named like a template variable.
     path("own/services/", include("quickscale_credits.urls_services", namespace="own_services")),
     path("<slug:balance>/credits/", include("quickscale_credits.urls", namespace="named")),
     path("<slug:state>/checkout/", include("quickscale_stripe.urls", namespace="named_payments")),

@@ -21,7 +21,7 @@ class GroupAdmin(JobsMixin, admin.ModelAdmin):
 
 @pytest.fixture
 def page_of(rf, db):
-    """Gives the page of a job over six rows, two at a time, and what ran."""
+    """Return the page of a job over six rows, two at a time, and a list of what ran."""
     model_admin = GroupAdmin(Group, admin.site)
     user = make_user()
     job = Job("id", "greet", list("abcdef"), {})
@@ -83,11 +83,11 @@ def test_it_waits_where_nothing_could_be_done(page_of):
 @pytest.mark.parametrize(
     ("done", "keys"), [("", "ab"), ("-1", "ab"), ("x", "ab"), ("7", ""), ("9" * 5000, "ab")]
 )
-def test_a_number_that_nobody_sends_does_no_harm(page_of, done, keys):
+def test_an_invalid_number_does_no_harm(page_of, done, keys):
     assert page_of(done=done)[1] == keys
 
 
-def test_a_job_is_its_sessions(rf):
+def test_a_job_belongs_to_its_session(rf):
     session = SessionStore()
     job = Job.begin(session, "greet", [1, 2])
     job.data = {"word": "Hello"}

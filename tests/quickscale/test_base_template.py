@@ -1,4 +1,4 @@
-"""Where our pages stand in the site's: one template says so, and a check tells what it lacks."""
+"""One template puts our pages into the site's page, and a check reports what it lacks."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ urlpatterns = [path("credits/", include("quickscale_credits.urls"))]
 
 @pytest.fixture
 def site(settings, tmp_path):
-    """Writes the templates of a site that has pages of ours."""
+    """A function that writes the templates of a site with pages of ours."""
     settings.ROOT_URLCONF = __name__
     settings.TEMPLATES = [settings.TEMPLATES[0] | {"DIRS": [tmp_path]}]
 
@@ -52,7 +52,7 @@ def found():
 
 
 def test_a_base_with_the_usual_blocks_is_fine(site):
-    """No test here may use the database, and so the check doesn't."""
+    """No test here may use the database, so this also shows that the check doesn't."""
     site(base=BASE)
     assert found() == {}
 
@@ -90,7 +90,7 @@ def test_a_content_block_that_an_override_drops_is_reported(site):
     assert found() == {}
 
 
-def test_a_block_may_stand_again_in_what_overrides_one_in_it(site):
+def test_an_override_of_a_block_may_contain_an_outer_block(site):
     mapping = """{% extends "quickscale/base.html" %}{% block quickscale_content %}
     <div>{% block content %}{{ block.super }}{% endblock %}</div>{% endblock %}"""
     site(base=BASE, quickscale__base=mapping)
@@ -107,7 +107,7 @@ def test_a_base_without_a_place_in_the_head_is_reported(site):
 
 
 def test_a_site_maps_its_own_blocks_and_wraps_our_pages(site, request_with_message):
-    """By one template, which extends ours: what we show beside the content comes along."""
+    """It does so by one template that extends ours, so our parts beside the content are kept."""
     names = {"block title": "block name", "extra_head": "css", "block content": "block main"}
     base = BASE
     for ours, theirs in names.items():
@@ -134,7 +134,7 @@ def test_a_look_without_elements_is_reported(site, settings):
     assert found() == {}
 
 
-def test_a_slip_in_an_element_leaves_the_checks_standing(site, settings):
+def test_a_mistake_in_an_element_does_not_break_the_checks(site, settings):
     settings.QUICKSCALE_ELEMENTS = "wood"
     site(base=BASE, quickscale__elements__wood__pill="{% if %}")
     assert found() == {}
@@ -152,7 +152,7 @@ def test_a_slip_in_an_element_leaves_the_checks_standing(site, settings):
     ],
 )
 @pytest.mark.parametrize("tags", [messages.DEFAULT_TAGS, {messages.ERROR: "danger"}])
-def test_each_level_has_its_tone_and_role_whatever_its_tag(
+def test_each_level_has_its_tone_and_role_for_any_tag(
     site, request_with_message, settings, level, tone, role, tags
 ):
     settings.MESSAGE_TAGS = tags

@@ -67,7 +67,7 @@ class TestOwnerDrift:
         assert get_user_model()._meta.db_table in message.msg
         assert Group._meta.db_table in message.msg
 
-    def test_nothing_is_said_of_a_table_that_is_not_there(self, settings):
+    def test_a_missing_table_is_not_reported(self, settings):
         settings.QUICKSCALE_OWNER_MODEL = "auth.Group"
 
         missing = SimpleNamespace(_meta=SimpleNamespace(db_table="not_migrated_yet"))
@@ -88,7 +88,7 @@ def about_login():
 
 
 def sign_in(request):
-    """A site's own page."""
+    """A sign-in page of the site."""
 
 
 def site(*patterns):

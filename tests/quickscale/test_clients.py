@@ -31,7 +31,7 @@ def request(**meta):
         ("\0é", None),
     ],
 )
-def test_the_servers_word_is_the_address_or_there_is_none(remote, address):
+def test_the_address_is_the_servers_or_none(remote, address):
     assert client_address(request(REMOTE_ADDR=remote)) == address
 
 
@@ -54,7 +54,7 @@ def test_a_unix_socket_has_no_address():
         (1, "", "192.0.2.1"),
     ],
 )
-def test_only_what_trusted_proxies_wrote_counts(settings, proxies, forwarded, address):
+def test_only_addresses_from_trusted_proxies_count(settings, proxies, forwarded, address):
     settings.QUICKSCALE_TRUSTED_PROXY_COUNT = proxies
     seen = request(REMOTE_ADDR="192.0.2.1", HTTP_X_FORWARDED_FOR=forwarded)
     assert client_address(seen) == address
@@ -80,7 +80,7 @@ def test_an_invalid_number_of_proxies_is_reported(settings, count):
     assert ours() == ["quickscale.E001"]
 
 
-def test_a_site_that_hides_its_visitors_behind_a_proxy_is_reported(settings):
+def test_a_site_that_sees_only_its_proxys_address_is_reported(settings):
     settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     assert ours(include_deployment_checks=True) == ["quickscale.W001"]
     settings.QUICKSCALE_TRUSTED_PROXY_COUNT = 2

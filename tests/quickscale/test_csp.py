@@ -42,7 +42,7 @@ def policies(client, settings, db):
     return sent
 
 
-def test_our_pages_have_a_policy_and_the_sites_do_not(policies, settings):
+def test_our_pages_have_a_policy_and_the_sites_pages_do_not(policies, settings):
     settings.MIDDLEWARE = [*WITHOUT, OURS]
     own, about, login, missing, strict = policies(
         "/", "/about/", "/accounts/login/", "/missing/", "/strict/"
@@ -67,7 +67,7 @@ def test_a_sites_policy_stays_on_the_sites_pages(policies, settings):
     ]
 
 
-def test_a_policy_for_our_pages_is_one(settings):
+def test_a_policy_for_our_pages_satisfies_the_check(settings):
     settings.MIDDLEWARE = [*WITHOUT, OURS]
     found = {m.id for m in run_checks(include_deployment_checks=True)}
     assert "quickscale_dashboard.W001" not in found

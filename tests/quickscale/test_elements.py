@@ -1,4 +1,4 @@
-"""Elements: small templates that alone know the classes of a CSS framework."""
+"""Elements: small templates, the only ones that know the classes of a CSS framework."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ class TestTheTag:
         assert problems_of_fragment(html) == []
         assert 'id="x"' in html
 
-    def test_elements_stand_in_one_another(self, look):
+    def test_elements_can_be_nested(self, look):
         html = render(
             '{% element "card" title="Outer" title_id="t" %}'
             '{% element "alert" tone="info" %}inner{% endelement %}'
@@ -158,7 +158,7 @@ class TestTheTag:
         with pytest.raises(Exception, match=r"plain/nothing\.html"):
             render('{% element "nothing" %}{% endelement %}')
 
-    def test_a_block_of_a_page_may_stand_in_an_element(self, templates):
+    def test_a_block_of_a_page_may_be_in_an_element(self, templates):
         (templates / "page.html").write_text(
             '{% load quickscale_elements %}{% element "card" %}'
             "{% block facts %}one{% endblock %}{% endelement %}"
@@ -246,14 +246,14 @@ class TestFields:
             field("choice", bound=True)
         )
 
-    def test_bulma_shows_a_list_of_several_as_such(self, settings):
+    def test_bulma_shows_a_multiple_select(self, settings):
         settings.QUICKSCALE_ELEMENTS = "bulma"
         form = EveryControl()
         form.fields["several"].widget = forms.SelectMultiple()
         html = render('{% element "field" field=field %}{% endelement %}', field=form["several"])
         assert 'class="select is-fullwidth is-multiple"' in html
 
-    def test_the_label_of_a_checkbox_stands_behind_it(self, look):
+    def test_the_label_of_a_checkbox_follows_it(self, look):
         html = field("flag")
         assert html.index('type="checkbox"') < html.index("Flag")
         assert html.count("Flag") == 1
@@ -292,7 +292,7 @@ class TestFields:
 
 
 class TestPages:
-    def test_djangos_pages_have_addresses(self):
+    def test_djangos_pages_have_links(self):
         paginator = Paginator(range(25), 10)
         assert page_links(paginator.page(2), query="a=b") == {
             "previous": "?a=b&page=1",
@@ -316,7 +316,7 @@ class TestPages:
 class TestInTheBrowser:
     @pytest.fixture
     def show(self, browser_page, look):
-        """Shows elements with our style sheets, and those of the framework where we have them."""
+        """A function that shows elements with our style sheets and those of the framework."""
         static = SRC / "quickscale/static/quickscale"
         sheets = {
             "bulma": [
@@ -362,7 +362,7 @@ class TestInTheBrowser:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_only_elements_know_a_framework(page):
-    """A page has no class but ours, which are prefixed."""
+    """A page has only classes of ours, which are prefixed."""
     text = page.read_text()
     classes = " ".join(re.findall(r'class="([^"]*)"', text)).split()
     assert [name for name in classes if not name.startswith("qs-")] == []

@@ -34,7 +34,7 @@ def test_in_production_the_address_of_the_database_is_required(tmp_path):
 
 @pytest.mark.usefixtures("clean")
 @pytest.mark.parametrize("debug", [True, False])
-def test_an_address_always_wins(tmp_path, monkeypatch, debug):
+def test_an_address_always_takes_precedence(tmp_path, monkeypatch, debug):
     (tmp_path / ".quickscale" / "postgres").mkdir(parents=True)
     monkeypatch.setenv("DATABASE_URL", "postgres://me:secret@db.example.com:5433/site")
     database = Env(tmp_path).database(debug=debug)
@@ -44,7 +44,7 @@ def test_an_address_always_wins(tmp_path, monkeypatch, debug):
 
 
 @pytest.mark.usefixtures("clean")
-def test_the_projects_env_file_is_read_and_the_environment_wins(tmp_path, monkeypatch):
+def test_the_projects_env_file_is_read_and_the_environment_takes_precedence(tmp_path, monkeypatch):
     (tmp_path / ".env").write_text("SITE_KEY=file\nSITE_PORT=1\n")
     monkeypatch.setenv("SITE_PORT", "2")
     env = Env(tmp_path)
@@ -126,7 +126,7 @@ def test_mails_about_errors_have_the_sites_sender(tmp_path, monkeypatch):
     assert Env(tmp_path).email(debug=False)["SERVER_EMAIL"] == "shop@example.com"
 
 
-def test_https_is_demanded_in_production_only(tmp_path, monkeypatch):
+def test_https_is_required_in_production_only(tmp_path, monkeypatch):
     monkeypatch.delenv("BEHIND_PROXY", raising=False)
     names = {"SECURE_SSL_REDIRECT", "SESSION_COOKIE_SECURE", "CSRF_COOKIE_SECURE"}
     for debug in (True, False):
@@ -137,7 +137,7 @@ def test_https_is_demanded_in_production_only(tmp_path, monkeypatch):
         assert found["QUICKSCALE_TRUSTED_PROXY_COUNT"] == 0
 
 
-def test_behind_a_proxy_its_headers_are_believed(tmp_path, monkeypatch):
+def test_behind_a_proxy_its_headers_are_trusted(tmp_path, monkeypatch):
     monkeypatch.setenv("BEHIND_PROXY", "true")
     monkeypatch.delenv("TRUSTED_PROXY_COUNT", raising=False)
     found = Env(tmp_path).security(debug=False)

@@ -1,4 +1,4 @@
-"""One way to write numbers, money and times, wherever people read them."""
+"""Numbers, money and times are written in one way everywhere."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_money_has_the_decimals_of_its_currency(amount, currency, text):
         ("xx", f"{MINUS}$1,250.00"),
     ],
 )
-def test_money_is_written_as_the_reader_does(language, text):
+def test_money_is_written_in_the_readers_locale(language, text):
     with translation.override(language):
         assert format_money(-125000, "usd") == text
 
@@ -146,13 +146,13 @@ def test_a_moment_names_its_time_zone():
     assert format_moment(EVENING) == "Nov. 28, 2026, 7:19 p.m. UTC"
     with timezone.override("Europe/Berlin"):
         assert format_moment(EVENING) == "Nov. 28, 2026, 8:19 p.m. CET"
-    with timezone.override("America/Sao_Paulo"):  # It has no abbreviation.
+    with timezone.override("America/Sao_Paulo"):  # This zone has no abbreviation.
         assert format_moment(EVENING) == f"Nov. 28, 2026, 4:19 p.m. UTC{MINUS}03"
     with timezone.override("Pacific/Auckland"):
         assert format_day(EVENING) == "Nov. 29, 2026"
 
 
-def test_html_isolates_what_a_text_from_right_to_left_would_turn_round():
+def test_html_isolates_what_a_text_from_right_to_left_would_reorder():
     assert render("{{ 10|signed_credits }}") == "<bdi>+10</bdi>"
     assert render("{{ 1250|money:'usd' }}") == "<bdi>$12.50</bdi>"
     assert render("{{ 1|in_credits }} {{ 2|credits }}") == "<bdi>1 credit</bdi> <bdi>2</bdi>"

@@ -29,5 +29,5 @@ def test_an_owner_is_found_by_address_or_key():
         ("nobody@example.com", "No user has the email address nobody@example.com."),
     ],
 )
-def test_who_is_not_found_is_an_error_of_the_field(name, error):
+def test_an_unknown_owner_is_an_error_of_the_field(name, error):
     assert GiftForm({"owner": name}).errors == {"owner": [error]}

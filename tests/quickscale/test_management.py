@@ -36,17 +36,17 @@ def run(command, *args, **options):
     return out.getvalue()
 
 
-def test_people_read_lines():
+def test_people_get_lines():
     assert run(Plain()) == "Looking…\n2 fruits.\n"
     assert run(Full()) == ""
 
 
-def test_programs_read_one_document():
+def test_programs_get_one_document():
     assert json.loads(run(Plain(), "--json")) == {"fruit": ["fig", "pear"], "price": "1.50"}
     assert json.loads(run(Plain(), json=True))["price"] == "1.50"
 
 
-def test_progress_is_for_a_terminal():
+def test_progress_is_shown_on_a_terminal_only():
     terminal, pipe = Terminal(), StringIO()
     call_command(Plain(), stdout=StringIO(), stderr=terminal)
     assert terminal.getvalue() == "\r1/2\r2/2\r\n"

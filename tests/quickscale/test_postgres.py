@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL, each test in processes of its own as a site would run it."""
+"""The embedded PostgreSQL; each test uses its own processes, as a site would."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_a_query_starts_the_server_and_the_end_of_the_process_stops_it(place):
     assert servers(place / "data") == []
 
 
-def test_the_data_is_there_at_the_next_start(place):
+def test_the_data_is_kept_until_the_next_start(place):
     run(
         place / "data",
         """
@@ -135,7 +135,7 @@ def test_a_server_that_starts_slowly_is_waited_for(place):
 
 
 def using(folder: Path, end: str = "input()") -> subprocess.Popen[str]:
-    """A process that uses the server until it gets a line."""
+    """Start a process that uses the server until it reads a line."""
     process = start(folder, f"{QUERY}\n{textwrap.dedent(end)}")
     assert process.stdout is not None
     if not process.stdout.readline().startswith("quickscale "):
@@ -195,7 +195,7 @@ def test_a_forked_child_that_outlives_its_parent_keeps_the_server(place):
     parent = using(place / "data", "import os\nif not os.fork(): input()")
     parent.wait(60)
     assert len(servers(place / "data")) == 1
-    parent.communicate("\n", timeout=60)  # the child reads it, and ends with an exit handler
+    parent.communicate("\n", timeout=60)  # the child reads this line, and its exit handler runs
     run(place / "data", QUERY)
     assert servers(place / "data") == []
 
@@ -229,7 +229,7 @@ def test_a_pid_that_now_belongs_to_another_server_is_forgotten_and_that_server_s
 
 
 def claim(data: Path, pid: int) -> None:
-    """Write what a server leaves that was killed and whose pid the machine has given away."""
+    """Write the file of a killed server whose pid now belongs to another process."""
     lines = [str(pid), str(data), "1700000000", "5432", str(data), "", "1 1", "ready"]
     (data / "postmaster.pid").write_text("\n".join(lines))
 
@@ -269,7 +269,7 @@ def test_without_the_extra_one_sentence_names_it(place):
     not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can become another user"
 )
 def test_works_as_an_ordinary_user(place):
-    """The rest of the suite runs as whoever runs it; here root becomes somebody else."""
+    """The rest of the suite runs as the current user; here root becomes another user."""
     import pwd
 
     nobody = pwd.getpwnam("nobody")

@@ -1,4 +1,4 @@
-"""What a new project's settings take from the package."""
+"""What the settings of a new project take from the package."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def order(entries, *names):
     return [entries.index(name) for name in names]
 
 
-def test_every_app_is_there():
+def test_every_app_is_included():
     for app in EVERYTHING:
         AppConfig.create(app)
 
@@ -26,13 +26,13 @@ def test_every_app_is_there():
     "known",
     [project.MIDDLEWARE, project.CONTEXT_PROCESSORS, project.AUTHENTICATION_BACKENDS],
 )
-def test_every_entry_is_there_and_belongs_to_an_app_of_the_project(known):
+def test_every_entry_exists_and_belongs_to_an_app_of_the_project(known):
     for name, app in known.items():
         assert import_string(name)
         assert app is None or app in project.APPS
 
 
-def test_what_is_optional_or_for_development_is_an_app():
+def test_optional_and_development_apps_exist():
     assert (project.OPTIONAL_APPS | project.DEVELOPMENT_APPS).issubset(project.APPS)
     assert project.OPTIONAL_MIDDLEWARE.issubset(project.MIDDLEWARE)
 
@@ -63,7 +63,7 @@ class TestInstalledApps:
         apps = project.installed_apps(google, humanize, "users")
         assert apps == ["users", *project.installed_apps(), google, humanize]
 
-    def test_an_app_that_is_there_already_may_be_named(self):
+    def test_an_included_app_may_be_named_again(self):
         assert project.installed_apps("csp") == project.installed_apps()
 
     def test_an_app_can_be_left_out(self):
@@ -91,7 +91,7 @@ class TestMiddleware:
             found = order(middleware, *names.split())
             assert found == sorted(found), names
 
-    def test_with_an_app_goes_its_middleware(self):
+    def test_an_apps_middleware_is_left_out_with_it(self):
         apps = project.installed_apps(without=["csp", "whitenoise.runserver_nostatic"])
         missing = set(project.middleware(EVERYTHING)) - set(project.middleware(apps))
         assert missing == {
@@ -135,12 +135,12 @@ class TestMiddleware:
     ],
 )
 @pytest.mark.parametrize("without", [["nonsense"], "nonsense"])
-def test_leaving_out_what_is_not_there_is_an_error(call, without):
+def test_leaving_out_an_unknown_name_is_an_error(call, without):
     with pytest.raises(ImproperlyConfigured, match=r"without='nonsense' leaves out nothing"):
         call(without)
 
 
-def test_a_misspelt_name_is_answered_with_the_right_one():
+def test_the_error_for_a_misspelt_name_suggests_the_right_one():
     with pytest.raises(ImproperlyConfigured, match=r"Did you mean 'quickscale_credits'\?$"):
         project.installed_apps(without=["quickscale_credit"])
 
@@ -171,7 +171,7 @@ def test_password_validators():
 
 
 class TestContentSecurityPolicy:
-    def test_it_is_what_our_pages_need(self):
+    def test_it_allows_what_our_pages_need(self):
         assert project.content_security_policy() == {"DIRECTIVES": dict(PAGE_POLICY)}
 
     def test_it_can_be_changed_without_changing_the_next_one(self):

@@ -20,7 +20,7 @@ def registry():
     return made
 
 
-def test_entries_are_found_by_name_and_in_their_order(registry):
+def test_entries_are_found_by_name_and_keep_their_order(registry):
     registry.register(RETURNED)
     assert list(registry) == [SOLD, RETURNED]
     assert registry.get("shop.returned") is RETURNED
@@ -28,14 +28,14 @@ def test_entries_are_found_by_name_and_in_their_order(registry):
         registry.get("shop.lost")
 
 
-def test_a_name_stands_for_one_entry(registry):
+def test_a_name_belongs_to_one_entry(registry):
     registry.register(Action("shop.sold", "Sold"))
     with pytest.raises(ImproperlyConfigured, match=r"'shop\.sold' is registered twice"):
         registry.register(Action("shop.sold", "Sold again"))
     assert list(registry) == [SOLD]
 
 
-def test_a_test_registers_for_itself_only(registry):
+def test_a_test_can_register_an_entry_for_itself_only(registry):
     with registry.register_temporarily(SOLD, RETURNED):
         assert list(registry) == [SOLD, RETURNED]
     assert list(registry) == [SOLD]

@@ -8,14 +8,14 @@ from quickscale.secrets import DecryptionError, decrypt, derive_key, encrypt, ge
 
 
 @pytest.mark.parametrize("text", ["", "whsec_1", "ключ 🔑", "f1:x", "a" * 10_000])
-def test_a_text_comes_back(text):
+def test_a_text_can_be_decrypted(text):
     value = encrypt(text)
     assert secrets.is_encrypted(value)
     assert decrypt(value) == text
     assert not text or text not in value
 
 
-def test_the_same_text_never_gives_the_same_value():
+def test_the_same_text_has_another_value_each_time():
     assert encrypt("whsec_1") != encrypt("whsec_1")
 
 
@@ -43,7 +43,7 @@ def test_a_rotated_value_needs_the_new_key_only(settings):
             read(value)
 
 
-def test_own_keys_take_the_place_of_the_derived_ones(settings):
+def test_own_keys_replace_the_derived_ones(settings):
     settings.SECRET_KEY = "site"
     value = encrypt("whsec_1")
     settings.QUICKSCALE_ENCRYPTION_KEYS = [generate_key()]

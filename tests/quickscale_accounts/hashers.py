@@ -4,7 +4,7 @@ from django.contrib.auth.hashers import MD5PasswordHasher
 
 
 class CountingHasher(MD5PasswordHasher):
-    """Counts what takes the time of a sign-in: hashing."""
+    """Counts the hashes, which take most of the time of a sign-in."""
 
     hashes = 0
 

@@ -1,4 +1,4 @@
-"""What a test asks of a page's HTML."""
+"""Look into a page's HTML."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Page(HTMLParser):
         return [attrs["id"] or "" for _, attrs in self.elements if "id" in attrs]
 
     def inline_code(self) -> list[tuple[str, Attrs]]:
-        """What a strict Content-Security-Policy forbids: scripts and styles in the page itself."""
+        """Return the inline scripts and styles, which a strict Content-Security-Policy forbids."""
         return [
             (tag, attrs)
             for tag, attrs in self.elements
@@ -54,7 +54,7 @@ class Page(HTMLParser):
         ]
 
     def dangling_references(self) -> list[str]:
-        """Ids that ``aria-describedby`` names and the page has not."""
+        """Return the ids that ``aria-describedby`` names and the page lacks."""
         return [
             id_
             for _, attrs in self.elements
@@ -64,7 +64,7 @@ class Page(HTMLParser):
 
 
 def assert_sound(response: HttpResponse) -> Page:
-    """One heading, labelled fields, nothing inline; returns the page for more questions."""
+    """Check for one heading, labelled fields and no inline code; return the page."""
     page = Page(response)
     assert len(page.find("h1")) == 1
     assert page.inline_code() == []

@@ -6,7 +6,7 @@ from django.core.mail import EmailMessage
 
 
 def link_in(message: EmailMessage) -> str:
-    """The path of the account page that a mail links to."""
+    """Return the path of the account page that a mail links to."""
     found = re.search(r"http://testserver(/accounts/\S+)", str(message.body))
     assert found
     return found[1]

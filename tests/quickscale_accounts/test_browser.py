@@ -1,4 +1,4 @@
-"""What only a browser can tell: HTMX, the strength meter, the policy, and accessibility."""
+"""What only a browser can test: HTMX, the strength meter, the policy, and accessibility."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ OLD_ALLAUTH = f"{OURS}.W008"
 
 def ids(**options: bool) -> list[str]:
     found = [str(m.id) for m in run_checks(**options) if str(m.id).startswith(OURS)]
-    return [id_ for id_ in found if id_ != OLD_ALLAUTH]  # the matrix has old versions, too
+    return [id_ for id_ in found if id_ != OLD_ALLAUTH]  # the matrix includes old versions
 
 
 @pytest.mark.parametrize(
@@ -74,10 +74,10 @@ def test_our_templates_must_come_first(settings):
 
 
 class OwnAdapter(DefaultSocialAccountAdapter):
-    """A site's, from before it took these apps."""
+    """An adapter that the site had before it added these apps."""
 
 
-def test_a_sites_own_social_login_goes_on(settings):
+def test_a_sites_own_social_login_keeps_working(settings):
     settings.SOCIALACCOUNT_ADAPTER = f"{__name__}.OwnAdapter"
     assert ids() == [f"{OURS}.W010"]
     settings.QUICKSCALE_ACCOUNTS_SOCIAL_LOGIN = True
@@ -97,6 +97,6 @@ def test_social_login_needs_its_app(settings):
     ("name", "value"),
     [("ALLAUTH_TRUSTED_PROXY_COUNT", 1), ("ALLAUTH_TRUSTED_CLIENT_IP_HEADER", "X-Real-IP")],
 )
-def test_allauths_own_idea_of_the_visitors_address_has_no_effect(settings, name, value):
+def test_allauths_own_settings_of_the_clients_address_have_no_effect(settings, name, value):
     setattr(settings, name, value)
     assert ids() == [f"{OURS}.W006"]

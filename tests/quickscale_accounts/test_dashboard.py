@@ -26,5 +26,5 @@ def test_a_visitor_who_may_not_sign_up_is_not_asked_to(rf, settings):
 
 
 @pytest.mark.django_db
-def test_a_user_reaches_the_account_and_the_way_out(rf):
+def test_a_user_reaches_the_account_and_can_sign_out(rf):
     assert account_labels(rf, UserFactory()) == ["Account", "Email", "Change password", "Sign out"]

@@ -1,4 +1,4 @@
-"""No door of the site goes past rate limits and two-factor authentication."""
+"""No sign-in form of the site bypasses rate limits and two-factor authentication."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def boss(db):
 
 
 def sign_in(client, password, url="/admin/"):
-    """Follow the admin to the form that it shows, and send it."""
+    """Open the admin, and send the sign-in form to which it leads."""
     form = client.get(url, follow=True)
     data = {"login": "boss@example.com", "username": "boss@example.com", "password": password}
     return client.post(form.request["PATH_INFO"], {**data, "next": url})
@@ -36,7 +36,7 @@ def signed_in(client):
     return "_auth_user_id" in client.session
 
 
-def test_staff_come_to_the_admin_by_the_sites_sign_in(client, boss):
+def test_staff_reach_the_admin_by_the_sites_sign_in(client, boss):
     response = sign_in(client, PASSWORD)
     assert response.url == "/admin/"
     page = client.get("/admin/")
@@ -58,12 +58,12 @@ def test_a_password_alone_is_not_enough_with_two_factors(client, boss, url):
     response = sign_in(client, PASSWORD, url)
     assert response.url.startswith(reverse("mfa_authenticate"))
     assert not signed_in(client)
-    # Whatever is posted to the admin itself signs nobody in.
+    # A request to the admin itself signs nobody in.
     client.post("/admin/login/", {"username": boss.email, "password": PASSWORD})
     assert not signed_in(client)
 
 
-def test_a_customer_cannot_sign_in_as_staff_by_the_admin(client, boss):
+def test_a_customer_cannot_sign_in_as_staff_in_the_admin(client, boss):
     customer = UserFactory()
     client.force_login(customer)
     data = {"username": boss.email, "password": PASSWORD, "next": "/admin/"}
@@ -83,7 +83,7 @@ def site_of(login=None, kind=admin.AdminSite):
 
 
 def late():
-    """A site whose sign-in is guarded when its URLs have been read already: nothing changes."""
+    """Return the URLs of a site whose sign-in is guarded too late, after they have been read."""
     site = admin.AdminSite(name="late")
     urls = site.urls
     site.login = secure_admin_login(site.login)
@@ -127,7 +127,7 @@ class Odd(admin.AdminSite):
         "allauth's",
     ],
 )
-def test_a_door_past_allauth_is_reported(settings, urls, guarded):
+def test_a_form_that_bypasses_allauth_is_reported(settings, urls, guarded):
     class Urls:
         urlpatterns = [
             path("accounts/", include("allauth.urls")),

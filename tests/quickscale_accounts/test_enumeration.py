@@ -1,4 +1,4 @@
-"""A visitor can't find out who has an account: neither by the answer nor by the time it takes."""
+"""Neither the response nor its time tells a visitor whether an address has an account."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FLOWS = {
 
 @pytest.mark.parametrize("flow", FLOWS)
 @pytest.mark.parametrize("case", [str.lower, str.upper], ids=["lower case", "upper case"])
-def test_an_address_with_an_account_is_answered_as_one_without(settings, flow, case):
+def test_addresses_with_and_without_an_account_get_the_same_response(settings, flow, case):
     settings.PASSWORD_HASHERS = ["tests.quickscale_accounts.hashers.CountingHasher"]
     UserFactory(email="known@example.com")
     url_name, data, field = FLOWS[flow]

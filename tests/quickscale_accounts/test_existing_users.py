@@ -1,4 +1,4 @@
-"""Users from before: they have capitals, no address, or one another's."""
+"""Existing users whose addresses have capitals, are missing, or are shared."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PASSWORD = "password"
 
 @pytest.fixture
 def add(db):
-    """Adds users as a site's own model allows them, which keeps no address in lower case."""
+    """A function that adds users like a site's own model, which doesn't lower-case addresses."""
     user_model = get_user_model()
     table = user_model._meta.db_table
     with connection.cursor() as cursor:
@@ -53,7 +53,7 @@ def signs_in(client, email):
 
 
 def run(*arguments):
-    """Return what the command prints, and whether it asks for a person."""
+    """Return the output of the command, and its error if somebody has to act."""
     out = StringIO()
     try:
         call_command("prepare_users", *arguments, stdout=out)
@@ -80,7 +80,7 @@ def test_a_dry_run_counts_and_writes_nothing(add, client):
     assert EmailAddress.objects.count() == 1
 
 
-def test_who_was_locked_out_signs_in_afterwards(add, client):
+def test_users_who_were_locked_out_can_sign_in_afterwards(add, client):
     add("Bob@Example.org", " carol@example.com ")
     assert run("--mark-verified") == (
         "2 users.\n2 addresses were converted to lower case.\n"
@@ -96,7 +96,7 @@ def test_who_was_locked_out_signs_in_afterwards(add, client):
     )
 
 
-def test_without_being_told_no_address_counts_as_confirmed(add, client):
+def test_no_address_counts_as_confirmed_by_default(add, client):
     add("Bob@Example.org")
     prepare()
     assert not EmailAddress.objects.filter(verified=True).exists()
@@ -106,7 +106,7 @@ def test_without_being_told_no_address_counts_as_confirmed(add, client):
     assert response.url == reverse("account_email_verification_sent")
 
 
-def test_whom_an_address_belongs_to_is_not_guessed(add, client):
+def test_the_owner_of_a_shared_address_is_not_guessed(add, client):
     add("ann@example.com", "Ann@example.com")
     verified = UserFactory(email="taken@example.com")
     [thief] = add("other@example.com")
@@ -130,7 +130,7 @@ def test_an_address_that_waits_for_its_confirmation_is_confirmed(add):
     assert list(rows) == [("ann@example.com", True, False), ("old@example.com", False, True)]
 
 
-def test_json_has_all_of_it(add):
+def test_json_has_everything(add):
     keys = add(*[""] * 25)
     out, error = run("--dry-run", "--json")
     assert json.loads(out) == {
@@ -151,12 +151,12 @@ def test_many_users_take_few_queries(add, django_assert_max_num_queries):
     assert survey().unconfirmed == 0
 
 
-def test_a_check_tells_before_it_is_too_late(add, monkeypatch):
+def test_a_check_warns_before_users_are_locked_out(add, monkeypatch):
     def told(**options):
         return [m.msg for m in run_checks(**options) if m.id == "quickscale_accounts.W011"]
 
     add("Bob@Example.org", "", "ann@example.com", "Ann@example.com", "fine@example.com")
-    assert told(databases=["default"]) == []  # a model of ours allows no such user
+    assert told(databases=["default"]) == []  # our own model doesn't allow such users
     monkeypatch.setattr(checks, "AbstractEmailUser", int)
     assert told() == []
     [message] = told(databases=["default"])

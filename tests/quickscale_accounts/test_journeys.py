@@ -1,4 +1,4 @@
-"""The roads of a person: sign up, confirm, sign in and out, forget and change the password."""
+"""What people do: sign up, confirm, sign in and out, reset and change the password."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_a_wrong_password_says_nothing_about_the_account(client):
     assert not signed_in(client)
 
 
-def test_signing_up_twice_looks_the_same_and_tells_the_owner_by_mail(client):
+def test_signing_up_twice_looks_the_same_and_sends_the_owner_a_mail(client):
     UserFactory(email="ann@example.com")
 
     response = sign_up(client, "Ann@Example.com")
@@ -193,7 +193,7 @@ def test_a_weak_password_is_refused(client, password):
     assert not get_user_model().objects.exists()
 
 
-def test_an_inactive_user_is_told_so(client):
+def test_an_inactive_user_gets_a_message(client):
     UserFactory(email="ann@example.com", is_active=False)
 
     assert sign_in(client, "ann@example.com", "password").url == reverse("account_inactive")
@@ -226,7 +226,7 @@ def test_too_many_wrong_passwords_lock_the_address_for_a_while(client):
         ("1/2h/key,100/d/ip", "up to 1440 minutes"),
     ],
 )
-def test_the_time_of_a_lockout_is_that_of_the_settings(client, settings, rates, words):
+def test_the_settings_say_how_long_a_lockout_lasts(client, settings, rates, words):
     settings.ACCOUNT_RATE_LIMITS = {"login_failed": rates}
     sign_in(client, "ann@example.com", "wrong")
     assert words in sign_in(client, "ann@example.com", "wrong").text

@@ -104,7 +104,7 @@ def test_mail_outside_a_request(settings):
 
 @pytest.fixture
 def in_development(settings):
-    """The URLs as they are with DEBUG, which they read when they are imported."""
+    """The URLs with DEBUG, which they read when they are imported."""
     settings.DEBUG = True
     development = importlib.reload(urls)
 
@@ -160,14 +160,14 @@ def test_a_sign_up_survives_a_mail_that_cannot_be_sent(client, caplog):
     assert "email_confirmation_signup could not be sent" in record.getMessage()
     assert record.exc_info[0] is ConnectionRefusedError
 
-    # At once, and not in the three minutes after which a second mail would be sent.
+    # It works at once, not only after the three minutes between two mails.
     sign_in = {"login": SIGN_UP["email"], "password": SIGN_UP["password1"]}
     response = client.post(reverse("account_login"), sign_in)
     assert response.url == reverse("account_email_verification_sent")
     assert [message.to for message in mail.outbox] == [["new@example.com"]]
 
 
-def test_without_a_mail_server_nobody_learns_who_has_an_account(client):
+def test_without_a_mail_server_nobody_finds_out_who_has_an_account(client):
     UserFactory(email=SIGN_UP["email"])
     with no_mail_server():
         known = client.post(reverse("account_signup"), SIGN_UP, follow=True)

@@ -1,4 +1,4 @@
-"""Every account page: one heading, labelled fields, errors tied to them, nothing inline."""
+"""Every account page has one heading, labelled fields with their errors, and no inline code."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ALLAUTH_PAGES = sorted(
     for file in (Path(allauth.account.__file__).parents[1] / "templates/account").glob("*.html")
     if not file.name.startswith("base_")
 )
-# Their URLs exist with settings that QuickScale does not ask for.
+# Their URLs exist only with settings that QuickScale doesn't need.
 NEED_OTHER_URLS = {
     "account/confirm_phone_verification_code.html",
     "account/phone_change.html",
@@ -55,7 +55,7 @@ OWN = [
 
 
 @pytest.mark.parametrize("template", sorted(set(ALLAUTH_PAGES) - NEED_OTHER_URLS))
-def test_every_page_of_the_installed_allauth_wears_the_layout(template, rf):
+def test_every_page_of_the_installed_allauth_has_our_layout(template, rf):
     request = rf.get("/")
     request.session = {}
     request.user = UserFactory()
@@ -200,7 +200,7 @@ def test_next_is_kept_from_sign_in_to_sign_up(client):
     assert page.find("a", href=f"{reverse('account_signup')}?next=%2Fusers%2F")
 
 
-def test_tabs_show_where_one_is(client):
+def test_tabs_mark_the_current_page(client):
     client.force_login(UserFactory())
     page = Page(client.get(reverse("account_email")))
     tabs = [a["href"] for a in page.find("a") if a.get("aria-current") == "page"]
@@ -220,7 +220,7 @@ def test_overview_lists_the_addresses(client):
 
 @pytest.fixture
 def site_templates(settings, tmp_path):
-    """A folder of templates that wins over every app's, as a site's own does."""
+    """A folder of templates that precedes every app's, as a site's own does."""
     [engine] = settings.TEMPLATES
     settings.TEMPLATES = [{**engine, "DIRS": [tmp_path, *engine["DIRS"]]}]
     return tmp_path
@@ -237,7 +237,7 @@ def test_a_site_replaces_one_block(client, site_templates):
     assert "<p>These are our terms.</p>" in html
 
 
-def test_a_site_without_the_dashboard_gives_title_and_content(client, site_templates):
+def test_a_site_without_the_dashboard_needs_title_and_content_only(client, site_templates):
     (site_templates / "base.html").write_text(
         "<title>{% block title %}{% endblock %}</title>{% block content %}{% endblock %}"
     )

@@ -31,7 +31,7 @@ def test_one_setting_turns_it_on(client, settings):
     assert "Connections" in client.get(reverse("account_email")).content.decode()
 
 
-def test_the_sign_up_hook_holds_for_social_login_too(client, settings):
+def test_the_sign_up_hook_applies_to_social_login_too(client, settings):
     settings.QUICKSCALE_ACCOUNTS_SOCIAL_LOGIN = True
     settings.QUICKSCALE_ACCOUNTS_SIGNUP_ALLOWED = "tests.quickscale_accounts.hooks.nobody"
     sign_up_by_provider(client)

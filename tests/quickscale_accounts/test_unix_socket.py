@@ -1,4 +1,4 @@
-"""A site at a Unix socket, where no request has an address: people sign in and write to us."""
+"""A site on a Unix socket, where no request has an address."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.serving import site_under_uvicorn
 
 @pytest.fixture
 def browser(transactional_db):
-    cache.clear()  # limits are counted there
+    cache.clear()  # the rate limits count in it
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "site.sock")
         with site_under_uvicorn(uds=str(path)):

@@ -1,8 +1,8 @@
-"""Runs the Python blocks of the documentation as a test module of a new project.
+"""Run the Python blocks of the documentation as a test module of a new project.
 
 ``test_documented_code.py`` puts this file into the project, beside the blocks. The blocks of a page
-run one after the other in one namespace, with what a reader has at hand: a user, an account, a
-request. A block with the name of a file on its first line stands for that file.
+run one after the other in one namespace, which has what a reader has: a user, an account, a
+request. A block that starts with the name of a file is the content of that file.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ from quickscale_dashboard import registry
 from quickscale_stripe.testing import stripe_sandbox
 
 BLOCKS = json.loads(Path(__file__).with_suffix(".json").read_text())
-# What any reader of Django's own documentation would write at the top of a file.
+# Imports that every reader of Django's documentation knows.
 DJANGO = {
     "Decimal": Decimal, "LoginRequiredMixin": LoginRequiredMixin,
     "StreamingHttpResponse": StreamingHttpResponse, "Sum": Sum, "TemplateView": TemplateView,
@@ -71,7 +71,7 @@ SETTINGS_MODULE = import_module(settings.SETTINGS_MODULE)
 
 
 class Page(models.Model):
-    """Stands for Wagtail's."""
+    """Replaces Wagtail's class."""
 
     class Meta:
         abstract = True
@@ -96,7 +96,7 @@ def new_account(name):
 
 
 def at_hand():
-    """What every page has."""
+    """Return the names that every page has."""
     user = new_user("sam")
     request = RequestFactory().get("/")
     request.user = user
@@ -152,7 +152,7 @@ PAGES = {
 
 @contextmanager
 def stripe_at_hand(page, names):
-    """The Stripe of a test, with a subscriber, for the pages that ask it something."""
+    """Provide a sandbox with a subscriber for the pages that send requests to Stripe."""
     if page not in {
         "how-to/stripe-catalogue.md",
         "how-to/stripe-testing.md",
@@ -168,7 +168,7 @@ def stripe_at_hand(page, names):
 
 
 class DocumentationTest(TestCase):
-    """One test for each page; see the end of the module."""
+    """Has one test for each page; see the end of the module."""
 
     def run_page(self, page):
         names = {"__name__": MODULE, **at_hand(), **PAGES.get(page, dict)()}
@@ -195,7 +195,7 @@ class DocumentationTest(TestCase):
             run(code, where, names)
 
     def check_settings(self, changed):
-        """What the block sets names nothing that isn't there; ``...`` stands for the rest."""
+        """Check that the names in the block's settings exist; ``...`` stands for other entries."""
         ours = {name for name in changed if name.startswith("QUICKSCALE_")}
         assert ours <= KNOWN, ours - KNOWN
         for name in ("INSTALLED_APPS", "MIDDLEWARE", "AUTHENTICATION_BACKENDS"):

@@ -1,4 +1,4 @@
-"""Every Python block of the documentation runs in a project that was just made."""
+"""Every Python block of the documentation runs in a new project."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ FENCE = re.compile(r"^( *)```python\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 
 
 def blocks():
-    """For each page, the lines where its Python blocks begin, and the blocks."""
+    """Return the Python blocks of each page with the lines where they begin."""
     found = {}
     for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
-        if page.parent.name == "tutorial":  # test_tutorial.py follows it
+        if page.parent.name == "tutorial":  # test_tutorial.py does what it says
             continue
         text = page.read_text()
         for block in FENCE.finditer(text):

@@ -1,4 +1,4 @@
-"""A generated project, as its owner runs it: ``manage.py`` in processes of its own."""
+"""A generated project as its owner runs it, with ``manage.py`` in its own processes."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def project():
 
 
 def environment(**variables):
-    """The variables given, with nothing of this test's environment that a site reads."""
+    """Return this process's environment without a site's variables, and with the given ones."""
     ours = {*documented_variables(), "DJANGO_SETTINGS_MODULE", "DJANGO_ALLOW_ASYNC_UNSAFE"}
     return {name: value for name, value in os.environ.items() if name not in ours} | variables
 
@@ -110,7 +110,7 @@ def test_every_variable_that_the_settings_read_is_documented(project):
     assert set(result.stdout.split()) == documented_variables()
 
 
-def test_all_problems_of_the_environment_are_reported_at_once(project):
+def test_all_problems_of_the_environment_are_reported_together(project):
     wrong = {"DEBUG": "perhaps", "SECRET_KEY": "short", "DATABASE_URL": "nowhere://"}
     result = run(project, "manage.py", "check", **wrong)
     assert result.returncode != 0
@@ -172,7 +172,7 @@ def first_block_of(page: str) -> str:
 
 
 def test_the_first_service_of_the_documentation_works_as_it_stands():
-    """Also beside the samples, one of which has the same code."""
+    """It also works beside the samples, one of which has the same code."""
     with new_project() as folder:
         app = folder / "parrots"
         app.mkdir()

@@ -56,7 +56,7 @@ def files_below(folder):
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
 
-def test_init_writes_and_lists_the_files_and_says_what_to_do_next(folder):
+def test_init_writes_and_lists_the_files_and_names_the_next_steps(folder):
     result = run.invoke(app, ["init", "my_site"])
     assert result.exit_code == 0, result.output
     assert files_below(folder / "my_site") == FILES
@@ -64,8 +64,8 @@ def test_init_writes_and_lists_the_files_and_says_what_to_do_next(folder):
     assert "cd my_site\n  python manage.py migrate" in result.output
 
 
-def test_a_project_has_few_files_that_say_anything(folder):
-    """Those of one line only name what they extend."""
+def test_a_project_has_few_files_with_content(folder):
+    """Files of one line only name what they extend."""
     run.invoke(app, ["init", "my_site"])
     texts = [(folder / "my_site" / name).read_text() for name in FILES - {".env"}]
     assert sum(text.count("\n") > 1 for text in texts) <= 16
@@ -79,7 +79,7 @@ def test_no_placeholder_is_left(folder):
         assert "quickscale_versions" not in text
 
 
-def test_a_project_may_bear_the_name_of_a_placeholder(folder):
+def test_a_project_may_have_the_name_of_a_placeholder(folder):
     run.invoke(app, ["init", "quickscale_versions"])
     project = folder / "quickscale_versions"
     assert "quickscale_versions.settings" in (project / "manage.py").read_text()
@@ -99,11 +99,11 @@ def test_the_project_is_pinned_to_the_releases_that_it_can_be_upgraded_to(folder
         assert pin.name == "quickscale"
         assert pin.specifier.contains(__version__)
         assert pin.specifier.contains("1.99")
-        # The name's predecessor has releases up to 0.88, which are other software.
+        # Releases up to 0.88 under this name are other software.
         assert not any(map(pin.specifier.contains, ["0.1.0", "0.83.0", "0.88.0", "0.999", "2.0"]))
 
 
-def test_this_release_is_above_all_of_the_names_predecessor():
+def test_this_release_is_newer_than_other_software_of_this_name():
     assert Version(__version__) >= Version("1.0.0")
 
 
@@ -148,7 +148,7 @@ def test_another_directory(folder):
         ("Tests", "Every project already has"),
     ],
 )
-def test_a_name_that_cannot_be_used_is_one_clear_error_and_nothing_is_written(folder, name, reason):
+def test_an_unusable_name_is_one_clear_error_and_nothing_is_written(folder, name, reason):
     result = run.invoke(app, ["init", name])
     assert result.exit_code == 1
     assert result.stdout == ""
@@ -201,7 +201,7 @@ def test_without_typer_one_sentence_names_the_extra():
     assert result.stderr == 'The command quickscale needs: pip install "quickscale[cli]".\n'
 
 
-def test_another_machine_makes_its_own_env_and_never_overwrites_one(folder):
+def test_a_new_machine_makes_its_env_file_and_never_overwrites_one(folder):
     run.invoke(app, ["init", "my_site"])
     project = folder / "my_site"
     first = (project / ".env").read_text()

@@ -18,13 +18,13 @@ def test_a_free_port_is_used_as_wanted(taken):
     assert free_port(wanted) == wanted
 
 
-def test_instead_of_a_taken_port_a_free_one_is_used(taken):
+def test_a_free_port_replaces_a_taken_one(taken):
     found = free_port(taken)
     assert found != taken
     assert not listens(found)
 
 
-def test_a_port_that_is_promised_to_another_is_not_used(taken):
+def test_a_reserved_port_is_not_used(taken):
     wanted = free_port(taken)
     assert free_port(wanted, other_than=wanted) != wanted
 

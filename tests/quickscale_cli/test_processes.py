@@ -41,7 +41,7 @@ def left_over():
 
 
 def interrupted(number, work, *arguments):
-    """Work while the process gets a signal, half a second from now."""
+    """Run the block while the process gets a signal after half a second."""
     threading.Timer(0.5, os.kill, [os.getpid(), number]).start()
     work(*arguments)
 
@@ -52,7 +52,7 @@ def test_a_step_runs_in_the_folder(started, tmp_path):
     assert (tmp_path / "here").exists()
 
 
-def test_a_step_that_fails_tells_what_it_printed(started):
+def test_the_error_of_a_failed_step_has_its_output(started):
     with started, pytest.raises(CommandError, match=r"(?s)failed:.*the reason"):
         started.run("-c", "raise SystemExit('the reason')")
 
@@ -65,7 +65,7 @@ def test_a_server_has_the_time_to_clean_up(started, port, tmp_path):
     assert (tmp_path / "cleaned-up").exists()
 
 
-def test_a_server_that_does_not_listen_to_reason_is_killed(started, port, monkeypatch):
+def test_a_server_that_ignores_the_signal_is_killed(started, port, monkeypatch):
     monkeypatch.setattr(processes, "SECONDS_TO_END", 0.2)
     with started:
         started.serve("The server", "-c", STUBBORN, str(port), port=port)

@@ -1,4 +1,4 @@
-"""A generated project as it runs in production: real processes, behind a proxy, without luck."""
+"""A generated project in production: several processes behind a proxy, and failures."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SECONDS = 90
 
 @pytest.fixture(scope="module")
 def site():
-    """The folder of a site, with its socket and its log; two processes serve it."""
+    """The folder of a site that two processes serve, with its socket and its log."""
     with new_project() as folder:
         (folder / ".env").unlink()
         with (folder / "my_site" / "urls.py").open("a") as urls:
@@ -38,7 +38,7 @@ def site():
             SECRET_KEY="0123456789" * 6,
             ALLOWED_HOSTS="example.com",
             CONTACT_EMAIL="desk@example.com",
-            # The one for development, as there is no other here; a check would report it.
+            # The embedded database is for development, which a check would report.
             DATABASE_URL=embedded_url(folder / "postgres"),
             BEHIND_PROXY="true",
             EMAIL_HOST="127.0.0.1",
@@ -77,7 +77,7 @@ def visitor(site, address):
     )
 
 
-def test_an_error_is_in_the_log_and_the_page_promises_nothing(site):
+def test_an_error_is_in_the_log_and_the_page_makes_no_promises(site):
     status, page = visitor(site, "203.0.113.1").request("GET", "/broken/")
     assert status == 500
     assert "Something broke on our side" in page
@@ -97,8 +97,8 @@ def test_a_sign_up_without_a_mail_server_is_reported_and_logged(site):
     assert "ConnectionRefusedError" in log
 
 
-def test_limits_hold_in_all_processes_together(site):
-    """Five wrong passwords for one address from anywhere, whichever process answers."""
+def test_limits_apply_across_all_processes(site):
+    """The limit is five wrong passwords for one address, whichever process handles each."""
     if check_allauth_version(None):
         pytest.skip("the installed allauth lets guesses at the same moment through")
 
@@ -112,7 +112,7 @@ def test_limits_hold_in_all_processes_together(site):
     assert sorted(statuses) == [200] * 5 + [429] * 11
 
 
-def test_one_visitors_limit_is_not_everybodys(site):
+def test_a_visitors_limit_does_not_affect_others(site):
     message = {"name": "Grace", "email": "grace@example.com", "message": "Is there an API?"}
     for _ in range(5):
         assert visitor(site, "192.0.2.1").post("/contact/", **message)[0] == 503

@@ -1,4 +1,4 @@
-"""The tutorial, followed line by line in an empty folder, up to the purchase."""
+"""Follow the tutorial line by line in an empty folder, up to the purchase."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SECONDS = 90
 
 
 class Reader:
-    """Somebody who does what the page says."""
+    """Does what the page says."""
 
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         self.folder = folder

@@ -12,7 +12,7 @@ from quickscale_dashboard import registry
 
 @pytest.fixture
 def user(db: None) -> AbstractBaseUser:
-    """A customer, in whatever user model the test project has."""
+    """A customer, of the test project's user model."""
     model = get_user_model()
     user = model(**dict.fromkeys((model.USERNAME_FIELD, "email"), "ada@example.com"))
     user.set_password("a long passphrase")
@@ -34,7 +34,7 @@ def no_mails_counted() -> None:
 
 @pytest.fixture
 def empty_registry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only what the test registers; the other apps' entries are tested by those apps."""
+    """A registry with the test's entries only; the other apps test their own."""
     monkeypatch.setattr(registry, "_items", [])
 
 

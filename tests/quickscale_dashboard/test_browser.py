@@ -1,4 +1,4 @@
-"""The pages in a real browser: accessible, within the window, without a complaint."""
+"""The pages in a real browser: accessible, within the window, without errors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = [
 
 LINK = NavItem("A link", "page", access=everyone)
 
-# Resolves when HTMX has settled the answer; only then does it listen to the new element.
+# Resolves when HTMX has settled the response, since it listens to the new element only then.
 CHANGE_BALANCE = """() => new Promise((done) => {
   document.addEventListener("htmx:afterSettle", () => done(), {once: true});
   document.body.dispatchEvent(new CustomEvent("balance-changed"));
@@ -64,7 +64,7 @@ def test_the_menu_opens_on_a_phone(
         expect(page).to_have_url(f"{live_server.url}/page/")
 
 
-def test_the_menu_tells_its_state_and_closes_by_escape(
+def test_the_menu_announces_its_state_and_closes_on_escape(
     live_server: LiveServer, browser_page: BrowserPages
 ) -> None:
     page = browser_page(width=390)
@@ -100,7 +100,7 @@ def test_the_account_menu_opens_and_closes(
 def test_the_account_menu_keeps_the_focus_of_the_keyboard(
     live_server: LiveServer, browser_page: BrowserPages, user: AbstractBaseUser
 ) -> None:
-    """Escape gives it back to the menu's button; who goes on past the end leaves no open menu."""
+    """Escape returns it to the menu's button, and the menu closes when the focus leaves it."""
     page = browser_page()
     log_in(page, live_server, user)
     with register_temporarily(NavItem("Mine", "page", order=999, section="account")):
@@ -119,7 +119,7 @@ def test_the_account_menu_keeps_the_focus_of_the_keyboard(
         expect(link).to_be_hidden()
 
 
-def test_the_menu_of_a_phone_gives_the_focus_back(
+def test_the_menu_on_a_phone_returns_the_focus(
     live_server: LiveServer, browser_page: BrowserPages
 ) -> None:
     page = browser_page(width=390)
@@ -176,7 +176,7 @@ def test_high_contrast_shows_the_menu_and_the_edges_of_buttons(
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_paper_is_white_and_has_no_forms(
+def test_print_is_white_and_has_no_forms(
     live_server: LiveServer, browser_page: BrowserPages, theme: str
 ) -> None:
     page = browser_page(dark=True)
@@ -207,7 +207,7 @@ def ground(page: Page) -> str:
     return str(page.evaluate("getComputedStyle(document.documentElement).backgroundColor"))
 
 
-def test_a_chosen_theme_holds_on_the_next_page(
+def test_a_chosen_theme_stays_on_the_next_page(
     live_server: LiveServer, browser_page: BrowserPages
 ) -> None:
     page = browser_page(dark=False)
@@ -271,7 +271,7 @@ def test_swapping_a_field_that_was_resized_sets_no_inline_style(
     how = "{target: 'form', swap: 'outerHTML', select: 'form'}"
     page.evaluate(f"htmx.ajax('GET', '/contact/', {how})")
     expect(page.locator("#id_message")).not_to_have_css("height", "500px")
-    page.wait_for_timeout(100)  # the policy's complaint would come with HTMX's settling
+    page.wait_for_timeout(100)  # a violation of the policy would be reported when HTMX settles
 
 
 @pytest.mark.usefixtures("empty_registry")
@@ -308,7 +308,7 @@ def test_the_contact_form_needs_no_javascript(
     expect(page.get_by_role("status")).to_contain_text("on its way")
 
 
-def test_the_helper_tells_what_the_policy_blocks_and_what_the_console_says(
+def test_the_helper_reports_what_the_policy_blocks_and_what_the_console_says(
     live_server: LiveServer, browser_page: BrowserPages
 ) -> None:
     browser_page(allow=("an expected line",)).goto(f"{live_server.url}/careless/")
@@ -320,9 +320,7 @@ def test_the_helper_tells_what_the_policy_blocks_and_what_the_console_says(
     assert "expected line" not in told
 
 
-def test_the_helper_tells_what_shuts_people_out(
-    live_server: LiveServer, browser_page: BrowserPages
-) -> None:
+def test_the_helper_reports_barriers(live_server: LiveServer, browser_page: BrowserPages) -> None:
     page = browser_page()
     page.goto(f"{live_server.url}/careless/")
     browser_page.problems.clear()

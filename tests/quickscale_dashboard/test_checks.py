@@ -27,7 +27,7 @@ def test_htmx_must_be_installed(settings: Settings, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("order", [[HTMX_MESSAGES], [HTMX_MESSAGES, MESSAGES]])
-def test_messages_are_there_before_they_are_read(settings: Settings, order: list[str]) -> None:
+def test_the_messages_middleware_comes_first(settings: Settings, order: list[str]) -> None:
     others = [path for path in settings.MIDDLEWARE if path not in (HTMX_MESSAGES, MESSAGES)]
     settings.MIDDLEWARE = others + order
     assert "quickscale_dashboard.E003" in found()
@@ -43,7 +43,7 @@ def test_production_sends_a_policy(settings: Settings) -> None:
     assert "quickscale_dashboard.W001" not in found(deploy=True)
 
 
-def test_production_says_who_reads_the_contact_mails() -> None:
+def test_production_needs_a_recipient_of_contact_mails() -> None:
     assert "site@example.com" in found(deploy=True)["quickscale_dashboard.W002"].msg
 
 

@@ -55,7 +55,7 @@ def test_a_name_cannot_add_headers(client: Client) -> None:
     assert sent.recipients() == sent.to
 
 
-def test_who_fills_in_the_hidden_field_is_thanked_and_not_sent(client: Client) -> None:
+def test_a_message_with_the_hidden_field_is_thanked_for_and_not_sent(client: Client) -> None:
     response = client.post("/contact/", MESSAGE | {"company_url": "https://spam.example"})
     assert response.status_code == 302
     assert mail.outbox == []
@@ -77,7 +77,7 @@ def test_a_customers_address_is_filled_in(customer: Client) -> None:
     assert 'value="ada@example.com"' in customer.get("/contact/").text
 
 
-def test_a_message_that_cannot_be_sent_is_kept_and_told(
+def test_a_message_that_cannot_be_sent_is_kept_with_an_error(
     client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     with no_mail_server():

@@ -52,7 +52,7 @@ def test_a_form_without_its_token_is_explained(client: Client) -> None:
 
 @pytest.fixture
 def render(settings: Settings, tmp_path: Path, rf: RequestFactory) -> Iterator[Callable[..., str]]:
-    """Renders a template in a site whose own are those that are given."""
+    """A function that renders a template in a site with the given templates."""
     settings.TEMPLATES = [settings.TEMPLATES[0] | {"DIRS": [tmp_path]}]
     request = rf.get("/")
     request.user = AnonymousUser()

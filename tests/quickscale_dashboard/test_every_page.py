@@ -1,4 +1,4 @@
-"""Whatever apps the test project has: each of its pages is sound HTML with nothing inline."""
+"""Each page of all apps in the test project is sound HTML without inline code."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OURS = ("quickscale_", "allauth.")
 
 
 def addresses(resolver: URLResolver, above: str = "/") -> Iterator[str]:
-    """The paths of our views that need no argument."""
+    """Return the paths of our views that need no argument."""
     for entry in resolver.url_patterns:
         path = above + str(entry.pattern).removeprefix("^").removesuffix("$")
         if isinstance(entry, URLResolver):

@@ -21,7 +21,7 @@ def test_a_site_that_is_ready_says_so(client: Client) -> None:
 
 
 @pytest.mark.django_db
-def test_pending_migrations_take_the_site_out(client: Client) -> None:
+def test_with_pending_migrations_a_site_is_not_ready(client: Client) -> None:
     MigrationRecorder(connection).record_unapplied("sessions", "0001_initial")
     response = client.get("/readyz")
     assert response.status_code == 503
@@ -29,7 +29,7 @@ def test_pending_migrations_take_the_site_out(client: Client) -> None:
 
 
 @pytest.mark.django_db
-def test_a_database_that_does_not_answer_takes_the_site_out(
+def test_without_a_database_a_site_is_not_ready(
     client: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def refuse(*args: object, **kwargs: object) -> None:

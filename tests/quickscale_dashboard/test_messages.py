@@ -63,7 +63,7 @@ def test_a_fragment_without_messages_is_left_alone(client: Client) -> None:
     ],
 )
 @pytest.mark.parametrize("tags", [constants.DEFAULT_TAGS, {constants.ERROR: "danger"}])
-def test_each_level_has_its_colour_and_role_whatever_its_tag(
+def test_each_level_has_its_colour_and_role_for_any_tag(
     settings: Settings, level: int, css: str, role: str, tags: dict[int, str]
 ) -> None:
     settings.MESSAGE_TAGS = tags

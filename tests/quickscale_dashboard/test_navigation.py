@@ -26,7 +26,7 @@ class WithAdmin:
 
 
 def current(client: Client, path: str) -> dict[str, str]:
-    """The navigation's links that are marked, with their marks."""
+    """Return the marked links of the navigation with their marks."""
     links = re.findall(r'aria-current="(\w+)">([^<]+)</a>', flat(client.get(path).text))
     return {label: mark for mark, label in links}
 
@@ -36,7 +36,7 @@ def test_the_current_page_is_marked(client: Client) -> None:
         assert current(client, "/page/") == {"The page": "page"}
 
 
-def test_of_a_page_and_one_below_only_the_nearest_is_marked(client: Client) -> None:
+def test_only_the_entry_nearest_to_the_page_is_marked(client: Client) -> None:
     with register_temporarily(PAGE, BELOW):
         assert current(client, "/page/below/") == {"The page below": "page"}
     with register_temporarily(PAGE):

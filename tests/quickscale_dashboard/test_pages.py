@@ -57,7 +57,7 @@ def test_the_brand_is_in_title_bar_and_footer(client: Client, settings: Settings
     assert title(client.get("/").text) == "Parrot &amp; Sons"
 
 
-def test_a_logo_takes_the_place_of_the_mark(client: Client, settings: Settings) -> None:
+def test_a_logo_replaces_the_mark(client: Client, settings: Settings) -> None:
     assert "qs-mark" in client.get("/").text
     settings.QUICKSCALE_DASHBOARD_LOGO = "parrot.svg"
     text = flat(client.get("/").text)
@@ -86,7 +86,7 @@ def test_the_page_declares_its_language(client: Client, settings: Settings) -> N
 def test_a_page_without_an_icon_of_its_own_gets_the_sites(
     client: Client, settings: Settings
 ) -> None:
-    """Browsers ask for this address on the admin's pages, and mail programs for links."""
+    """Browsers request this address on the admin's pages, and mail programs for links."""
     mark = client.get("/favicon.ico")
     assert (mark.status_code, mark["Location"]) == (302, static("quickscale_dashboard/mark.svg"))
     settings.QUICKSCALE_DASHBOARD_LOGO = "parrot.svg"

@@ -52,7 +52,7 @@ def test_a_panel_reloads_itself_when_the_balance_changes(customer: Client) -> No
     assert "<html" not in alone.text
 
 
-def test_a_panel_is_only_for_those_whom_its_rule_allows(customer: Client) -> None:
+def test_a_panel_is_shown_only_to_those_whom_its_rule_allows(customer: Client) -> None:
     with register_temporarily(panel("secret", "Secret", access=staff)):
         assert "Secret" not in customer.get("/dashboard/").text
         assert customer.get("/dashboard/panels/home/secret/").status_code == 404
@@ -67,9 +67,9 @@ def test_a_visitor_whose_session_ended_is_sent_to_log_in_and_back(client: Client
     assert response.text == ""
 
 
-def test_panels_add_no_queries_of_the_shell(
+def test_the_shell_needs_no_queries_for_panels(
     user: AbstractBaseUser, customer: Client, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     panels = [panel(f"p{number}", f"Panel {number}") for number in range(5)]
     with register_temporarily(*panels), django_assert_num_queries(2):
-        customer.get("/dashboard/")  # the session and the user
+        customer.get("/dashboard/")  # for the session and the user

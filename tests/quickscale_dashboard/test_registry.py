@@ -23,7 +23,7 @@ def labels(request: HttpRequest, section: str = "main") -> list[str]:
     return [str(item.label) for item in registry.nav_items(request, section)]
 
 
-def test_entries_come_by_their_order_then_as_registered() -> None:
+def test_entries_are_sorted_by_their_order_then_by_registration() -> None:
     items = [
         NavItem("Last", "a", order=90),
         NavItem("First", "b", order=10),
@@ -55,7 +55,7 @@ def test_an_entry_is_shown_to_whom_its_access_rule_allows(
         assert labels(request_of(is_staff=is_staff)) == seen
 
 
-def test_staff_who_left_see_nothing_of_the_staff() -> None:
+def test_former_staff_see_no_entries_of_the_staff() -> None:
     request = request_of(is_staff=True)
     request.user.is_active = False
     with register_temporarily(NavItem("Staff", "c", access=staff)):
@@ -68,7 +68,7 @@ def test_the_same_entry_twice_is_one_entry() -> None:
         assert labels(request_of(is_staff=False)) == ["Once"]
 
 
-def test_temporary_entries_leave_again() -> None:
+def test_temporary_entries_are_removed_again() -> None:
     with pytest.raises(RuntimeError), register_temporarily(NavItem("Gone", "a")):
         raise RuntimeError
     assert registry.all_nav_items() == []

@@ -1,4 +1,4 @@
-"""The dashboard's URLs beside views that only tests need."""
+"""The dashboard's URLs, and views that only tests need."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def fragment(request: HttpRequest) -> HttpResponse:
 
 
 def careless(request: HttpRequest) -> HttpResponse:
-    """Everything that a page must not do."""
+    """A page that does everything that a page must not do."""
     return HttpResponse(
         '<!DOCTYPE html><html lang="en"><title>Careless</title>'
         '<link rel="icon" href="/static/quickscale_dashboard/mark.svg">'

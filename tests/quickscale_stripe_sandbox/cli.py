@@ -1,4 +1,4 @@
-"""Stripe's own command line, a client that nobody here wrote."""
+"""Stripe's own command line, a client that we did not write."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ needs_cli = pytest.mark.skipif(
 
 
 def run_cli(base_url: str, home: Path, *arguments: str) -> str:
-    """What a command prints; it has to succeed. ``home`` is a folder for its own notes."""
+    """Run a command that has to succeed; return its output. ``home`` is a folder for its files."""
     done = subprocess.run(
         [str(CLI), *arguments, "--api-base", base_url, "--api-key", "sk_test_123456789012"],
         capture_output=True,

@@ -15,7 +15,7 @@ KEY = "sk_test_of_the_tests"
 
 
 class CheckedClient(SandboxHTTPClient):
-    """Fails when an answer has a field that the SDK's classes don't declare."""
+    """Fails when a response has a field that the SDK's classes don't declare."""
 
     def request(self, *args: Any, **kwargs: Any) -> tuple[str, int, Mapping[str, str]]:
         text, status, headers = super().request(*args, **kwargs)

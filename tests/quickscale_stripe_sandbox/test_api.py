@@ -1,4 +1,4 @@
-"""What any client of the API sees: objects, lists, expansion, errors."""
+"""The API as every client uses it: objects, lists, expansion, errors."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def test_a_deleted_customer_remains_as_deleted(client: stripe.StripeClient) -> N
     assert refused.value.code == "resource_missing"
 
 
-def test_what_is_missing_is_told_as_stripe_tells_it(client: stripe.StripeClient) -> None:
+def test_a_missing_object_gets_stripes_error(client: stripe.StripeClient) -> None:
     with pytest.raises(stripe.InvalidRequestError) as refused:
         client.v1.customers.retrieve("cus_none")
     assert (refused.value.http_status, refused.value.code) == (404, "resource_missing")
@@ -141,7 +141,7 @@ def test_what_is_missing_is_told_as_stripe_tells_it(client: stripe.StripeClient)
     assert (refused.value.http_status, refused.value.param) == (400, "product")
 
 
-def test_keys_are_demanded(sandbox: Sandbox) -> None:
+def test_a_key_is_required(sandbox: Sandbox) -> None:
     def status(authorization: str | None) -> int:
         headers = {"Authorization": authorization} if authorization else {}
         return respond(sandbox, "GET", "/v1/customers", headers).status
@@ -154,7 +154,7 @@ def test_keys_are_demanded(sandbox: Sandbox) -> None:
     assert status("Basic ????") == 401
 
 
-def test_only_the_pinned_version_is_spoken(client: stripe.StripeClient) -> None:
+def test_only_the_pinned_version_is_accepted(client: stripe.StripeClient) -> None:
     with pytest.raises(stripe.InvalidRequestError, match="Invalid Stripe API version"):
         client.v1.customers.list(options={"stripe_version": "2020-08-27"})
 
@@ -165,13 +165,13 @@ def test_other_addresses_are_unknown(sandbox: Sandbox) -> None:
     assert json.loads(answer.body)["error"]["type"] == "invalid_request_error"
 
 
-def test_a_body_that_is_no_text_is_refused(sandbox: Sandbox) -> None:
+def test_a_body_that_is_not_text_is_refused(sandbox: Sandbox) -> None:
     answer = respond(sandbox, "POST", "/v1/customers", {"Authorization": f"Bearer {KEY}"}, b"\xff=")
     assert answer.status == 400
 
 
 def test_async_requests_reach_the_sandbox_too(client: stripe.StripeClient) -> None:
-    # In a thread of its own, for a browser's test may have left a running loop in this one.
+    # In its own thread, because a browser's test may have left a running loop in this one.
     with ThreadPoolExecutor() as threads:
         customer = threads.submit(
             lambda: asyncio.run(client.v1.customers.create_async({"name": "Ada"}))

@@ -1,4 +1,4 @@
-"""Subscriptions and what they bring: invoices, renewals, changes, ends."""
+"""Subscriptions: invoices, renewals, changes and cancellations."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DAY = 86400
 
 @pytest.fixture
 def plans(client: stripe.StripeClient) -> dict[str, stripe.Price]:
-    """Prices by name: basic and pro a month, basic a year."""
+    """Prices by name: basic and pro by the month, basic by the year."""
     made = {}
     for name, amount, interval in (
         ("basic", 1000, "month"),
@@ -65,7 +65,7 @@ def change(subscription: Any, price: stripe.Price, **params: Any) -> Any:
 
 
 def invoices_of(client: stripe.StripeClient, subscription: Any) -> list[Any]:
-    """Oldest first, with payments."""
+    """Return the invoices with their payments, the oldest first."""
     listed = client.v1.invoices.list({"subscription": subscription.id, "expand": ["data.payments"]})
     return listed.data[::-1]
 
@@ -74,7 +74,7 @@ def types(sandbox: Sandbox) -> list[str]:
     return [event["type"] for event in sandbox.events()]
 
 
-def test_months_end_on_the_day_they_began_or_the_last() -> None:
+def test_months_end_on_the_day_they_began_or_on_the_last_day() -> None:
     january = int(datetime(2027, 1, 31, 12, tzinfo=UTC).timestamp())
     ends = [january]
     for _ in range(3):
@@ -160,7 +160,7 @@ def test_a_failed_renewal_recovers(
     assert client.v1.subscriptions.retrieve(subscription.id).status == "active"
 
 
-def test_a_failed_renewal_ends_the_subscription_at_last(
+def test_a_failed_renewal_ends_the_subscription_in_the_end(
     client: stripe.StripeClient, plans: Any, sandbox: Sandbox
 ) -> None:
     customer = customer_with(client, "pm_card_sandboxWorksOnce")
@@ -175,7 +175,7 @@ def test_a_failed_renewal_ends_the_subscription_at_last(
 
 
 @pytest.mark.parametrize("behavior", ["allow_incomplete", "default_incomplete"])
-def test_a_first_payment_that_does_not_come(
+def test_a_missing_first_payment(
     client: stripe.StripeClient, plans: Any, sandbox: Sandbox, behavior: str
 ) -> None:
     customer = customer_with(client, "pm_card_chargeDeclined")
@@ -352,7 +352,7 @@ def test_a_downgrade_by_a_schedule_happens_at_the_end_of_the_period(
     assert client.v1.subscription_schedules.retrieve(schedule.id).status == "released"
 
 
-def test_cancelling_at_the_end_and_coming_back(
+def test_cancelling_at_the_end_and_reactivating(
     client: stripe.StripeClient, customer: Any, plans: Any, sandbox: Sandbox
 ) -> None:
     subscription = subscribe(client, customer, plans["basic"])

@@ -1,4 +1,4 @@
-"""The sandbox's pages in a real browser: WCAG 2.1 AA, its strict policy, no JavaScript, phones."""
+"""The sandbox's pages in a real browser: WCAG 2.1 AA, a strict policy, no JavaScript, phones."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture(params=[(390, True), (390, False), (1280, True), (1280, False)])
 def window(request: Any, browser_page: Any) -> Any:
-    """A factory of windows: of a phone and a desk, dark and light."""
+    """A factory of windows for phone and desktop, dark and light."""
     width, dark = request.param
     return lambda **options: browser_page(width=width, dark=dark, **options)
 

@@ -1,4 +1,4 @@
-"""Checkout in mode ``payment``."""
+"""Checkout in the mode ``payment``."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_a_bank_debit_completes_first_and_settles_later(
     assert len(sandbox.events(event)) == 1
 
 
-def test_paying_twice_takes_the_money_once(
+def test_paying_twice_charges_once(
     client: stripe.StripeClient, price: stripe.Price, sandbox: Sandbox
 ) -> None:
     session = open_session(client, price)
@@ -197,7 +197,7 @@ def test_a_price_can_be_made_for_one_sale(client: stripe.StripeClient, sandbox: 
     assert (session.amount_total, session.currency) == (1500, "jpy")
 
 
-def test_what_costs_nothing_needs_no_payment(
+def test_a_session_that_costs_nothing_needs_no_payment(
     client: stripe.StripeClient, price: stripe.Price, sandbox: Sandbox
 ) -> None:
     assert isinstance(price.product, str)
@@ -219,7 +219,7 @@ def test_what_costs_nothing_needs_no_payment(
         {"mode": "subscription", "subscription_data": {"proration_behavior": "none"}},
     ],
 )
-def test_what_the_sandbox_would_not_obey_is_refused(
+def test_unsupported_parameters_are_refused(
     client: stripe.StripeClient, price: stripe.Price, params: Any
 ) -> None:
     with pytest.raises(stripe.InvalidRequestError, match="the sandbox doesn't yet"):

@@ -1,4 +1,4 @@
-"""Requests and answers are those that the installed SDK declares."""
+"""Requests and responses are those that the installed SDK declares."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_lists_keep_the_order_of_their_numbers() -> None:
         ("customers.create", "a[b=c", "a", "Received unknown parameter"),
     ],
 )
-def test_what_is_not_declared_is_refused(
+def test_undeclared_parameters_are_refused(
     operation: str, form: str, param: str | None, message: str
 ) -> None:
     with pytest.raises(ApiError, match=re.escape(message)) as refused:

@@ -1,4 +1,4 @@
-"""Webhooks: signed, retried, and in whatever order a test asks for."""
+"""Webhooks are signed, retried, and sent in the order that a test asks for."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ URL = "http://site.example/stripe/webhook/"
 
 
 class Site:
-    """Notes what is posted to it, and answers what it is told to."""
+    """Keeps the events posted to it, and answers with the statuses in ``answers``."""
 
     def __init__(self, client: stripe.StripeClient, secret: str) -> None:
         self.client, self.secret = client, secret

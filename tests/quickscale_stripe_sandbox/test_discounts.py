@@ -113,7 +113,7 @@ def test_a_page_takes_codes_only_when_it_was_told_to(
         open_session(client, price, allow_promotion_codes=True, discounts=[{"coupon": coupon.id}])
 
 
-def test_a_discount_of_everything_needs_no_payment(
+def test_a_discount_of_the_whole_price_needs_no_payment(
     client: stripe.StripeClient, price: stripe.Price, sandbox: Sandbox
 ) -> None:
     coupon = client.v1.coupons.create({"percent_off": 100.0})
@@ -281,7 +281,7 @@ def test_impossible_coupons_are_refused(client: stripe.StripeClient, params: Any
         client.v1.coupons.create(params)
 
 
-def test_a_deleted_coupon_stays_on_what_has_it(
+def test_a_deleted_coupon_stays_on_existing_discounts(
     client: stripe.StripeClient, plan: stripe.Price, sandbox: Sandbox
 ) -> None:
     coupon = client.v1.coupons.create({"id": "HALF", "percent_off": 50.0, "duration": "forever"})

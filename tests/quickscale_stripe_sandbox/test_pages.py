@@ -1,4 +1,4 @@
-"""What a buyer and a developer see."""
+"""The pages for buyers and developers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def page_of(session: Any) -> str:
     return f"/c/pay/{session.id}"
 
 
-def test_the_payment_page_loads_nothing_foreign(
+def test_the_payment_page_loads_nothing_from_other_sites(
     client: stripe.StripeClient, price: stripe.Price, sandbox: Sandbox
 ) -> None:
     page = respond(sandbox, "GET", page_of(open_session(client, price)), {})
@@ -65,7 +65,7 @@ def test_paying_by_the_form(
     assert f"http://site.example/done?id={session.id}" in done
 
 
-def test_a_made_up_method_and_page_are_refused(
+def test_an_unknown_method_and_page_are_refused(
     client: stripe.StripeClient, price: stripe.Price, sandbox: Sandbox
 ) -> None:
     session = open_session(client, price)
@@ -230,7 +230,7 @@ def test_an_open_invoice_is_paid_on_its_page(
         ("explode", {}),
     ],
 )
-def test_impossible_actions_are_told(sandbox: Sandbox, name: str, values: Any) -> None:
+def test_impossible_actions_are_reported(sandbox: Sandbox, name: str, values: Any) -> None:
     assert "error" in act(sandbox, name, **values)
 
 

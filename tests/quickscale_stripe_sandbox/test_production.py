@@ -1,4 +1,4 @@
-"""A site that takes real payments loads nothing of the sandbox."""
+"""A site that takes real payments doesn't load the sandbox."""
 
 from __future__ import annotations
 

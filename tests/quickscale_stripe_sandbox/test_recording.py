@@ -1,4 +1,4 @@
-"""The tools that hold a site's calls against the SDK."""
+"""The tools that check a site's calls against the SDK."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ def recorded(recorder: RecordingHTTPClient) -> stripe.StripeClient:
     return stripe.StripeClient(KEY, http_client=recorder, max_network_retries=0)
 
 
-def test_requests_are_noted(recorder: RecordingHTTPClient, recorded: stripe.StripeClient) -> None:
+def test_requests_are_recorded(
+    recorder: RecordingHTTPClient, recorded: stripe.StripeClient
+) -> None:
     recorded.v1.payment_intents.create(INTENT, {"idempotency_key": "buy:7"})
     [request] = recorder.requests
     assert (request.method, request.path, request.status) == ("POST", "/v1/payment_intents", 200)
@@ -44,13 +46,13 @@ def test_the_version_is_the_sdks(recorded: stripe.StripeClient) -> None:
         recorded.v1.customers.list(options={"stripe_version": "2020-08-27"})
 
 
-def test_undeclared_parameters_are_no_mere_error(recorded: stripe.StripeClient) -> None:
+def test_undeclared_parameters_fail_the_test(recorded: stripe.StripeClient) -> None:
     params: Any = {"emial": "x"}
     with pytest.raises(AssertionError, match="unknown parameter: emial"):
         recorded.v1.customers.create(params)
 
 
-def test_what_a_site_may_run_into_stays_an_error(recorded: stripe.StripeClient) -> None:
+def test_an_error_that_a_site_has_to_handle_stays_an_error(recorded: stripe.StripeClient) -> None:
     with pytest.raises(stripe.InvalidRequestError):
         recorded.v1.customers.retrieve("cus_none")
 

@@ -1,4 +1,4 @@
-"""Money that goes back."""
+"""Refunds and disputes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .conftest import open_session
 
 @pytest.fixture
 def charge(client: stripe.StripeClient, price: stripe.Price, sandbox: Sandbox) -> stripe.Charge:
-    """18.00 USD by card."""
+    """A charge of 18.00 USD by card."""
     return paid(client, price, sandbox, "card")
 
 

@@ -1,4 +1,4 @@
-"""What Stripe refuses, the sandbox refuses: each row with the source of the rule."""
+"""The sandbox refuses what Stripe refuses; each row names the source of the rule."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Shop:
     euro: stripe.Price
 
     def open(self, price: stripe.Price, **params: Any) -> Any:
-        """A Checkout for one of a price, in the price's own mode."""
+        """Open a Checkout for one unit of a price, in the price's own mode."""
         mode = "subscription" if price.recurring else "payment"
         items = [{"price": price.id, "quantity": 1}]
         return open_session(self.client, price, **{"mode": mode, "line_items": items, **params})
@@ -92,7 +92,7 @@ def scheduled(shop: Shop, **params: Any) -> Any:
 
 
 def replanned(shop: Shop, *phases: dict[str, Any], **params: Any) -> Any:
-    """An update of a new schedule's phases: what isn't given is the running phase's, of basic."""
+    """Update the phases of a new schedule; missing fields are those of its running phase."""
     subscription = shop.subscribe(shop.basic)
     v1 = shop.client.v1.subscription_schedules
     schedule = v1.create({"from_subscription": subscription.id})
@@ -113,7 +113,7 @@ def released(shop: Shop) -> str:
     return v1.release(schedule.id).id
 
 
-#: Name, the message that Stripe's begins with, the parameter that it names, and the request.
+#: The name, the start of Stripe's message, the parameter that it names, and the request.
 REFUSED: list[tuple[str, str, str | None, Request]] = [
     # docs.stripe.com/tax/checkout: "Existing customers".
     ("a tax for a customer whose address may not be saved", "Automatic tax calculation in Checkout",
@@ -219,7 +219,7 @@ REFUSED: list[tuple[str, str, str | None, Request]] = [
     ("a phase in another currency", "All prices of a subscription must have the same currency",
      "phases[1][items]",
      lambda shop: replanned(shop, {}, {"items": [{"price": shop.euro.id}]})),
-    # SDK, SubscriptionScheduleUpdateParamsPhaseDiscount.discount: one that is there to reuse.
+    # SDK, SubscriptionScheduleUpdateParamsPhaseDiscount.discount: an existing one to reuse.
     ("a discount of somebody else in a phase", "No such discount", "discounts",
      lambda shop: replanned(shop, {"discounts": [{"discount": "di_other"}]})),
     # SDK, SubscriptionSchedule.status; codewithsundeep.com/discussion/solution/77572917
@@ -256,7 +256,7 @@ def test_is_refused(shop: Shop, message: str, param: str | None, request_: Reque
 
 
 def test_what_may_be_saved_is_saved(sandbox: Sandbox, shop: Shop) -> None:
-    """With ``customer_update`` both are accepted, and the next Checkout needs it no more."""
+    """With ``customer_update`` both are accepted, and the next Checkout no longer needs it."""
     session = taxed(shop, customer_update={"address": "auto", "name": "auto"})
     sandbox.pay(session.id, name="Ada Lovelace")
     customer = shop.client.v1.customers.retrieve(shop.customer.id)
@@ -273,7 +273,7 @@ def test_a_customer_whose_subscription_ended_may_change_the_currency(shop: Shop)
 
 
 def test_an_invoice_that_is_too_small_to_be_charged_waits_for_the_next(shop: Shop) -> None:
-    """SDK, Invoice.amount_due: smaller than the minimum charge, it may be 0."""
+    """SDK, Invoice.amount_due: it may be 0 if it is smaller than the minimum charge."""
     subscription = shop.subscribe(shop.price(unit_amount=30, recurring={"interval": "month"}))
     [first] = shop.client.v1.invoices.list({"subscription": subscription.id}).data
     assert (first.status, first.total, first.amount_due, first.amount_paid) == ("paid", 30, 0, 0)
@@ -281,6 +281,6 @@ def test_an_invoice_that_is_too_small_to_be_charged_waits_for_the_next(shop: Sho
     assert shop.client.v1.customers.retrieve(shop.customer.id).balance == 30
 
 
-def test_a_portal_is_there_once_it_was_configured(sandbox: Sandbox, shop: Shop) -> None:
+def test_a_portal_opens_once_it_is_configured(sandbox: Sandbox, shop: Shop) -> None:
     sandbox.seed()
     assert shop.client.v1.billing_portal.sessions.create({"customer": shop.customer.id}).url

@@ -1,6 +1,6 @@
-"""A schedule's phases say all of what the subscription has, as Stripe's do.
+"""A schedule's phases describe the whole subscription, as Stripe's do.
 
-``test_refusals.py`` has what is refused.
+``test_refusals.py`` lists what is refused.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def update(
     *phases: dict[str, Any],
     **params: Any,
 ) -> stripe.SubscriptionSchedule:
-    """The running phase begins and ends as it does, unless it is told otherwise."""
+    """Update the phases; the first one keeps its start and end unless it gives others."""
     now: dict[str, Any] = {
         "start_date": schedule.phases[0].start_date,
         "end_date": schedule.phases[0].end_date,
@@ -61,7 +61,7 @@ def update(
 
 
 def of(*prices: stripe.Price) -> dict[str, Any]:
-    """A phase of one of each price."""
+    """Return a phase with one unit of each price."""
     return {"items": [{"price": price.id} for price in prices]}
 
 
@@ -77,7 +77,7 @@ def paid(client: stripe.StripeClient, subscription: Any) -> list[int]:
     return [invoice.amount_paid for invoice in invoices_of(client, subscription)]
 
 
-def test_the_first_phase_is_all_that_the_subscription_has(
+def test_the_first_phase_describes_the_whole_subscription(
     client: stripe.StripeClient, customer: Any, pro: stripe.Price, seat: stripe.Price
 ) -> None:
     """SDK, SubscriptionScheduleCreateParams.from_subscription, and Phase's fields."""
@@ -101,7 +101,7 @@ def test_the_first_phase_is_all_that_the_subscription_has(
     assert phase.end_date == subscription.trial_end
 
 
-def test_an_item_that_the_running_phase_does_not_list_is_gone_at_once(
+def test_an_item_that_the_running_phase_does_not_list_is_removed_at_once(
     client: stripe.StripeClient, customer: Any, pro: stripe.Price, seat: stripe.Price
 ) -> None:
     """docs.stripe.com/api/subscription_schedules/update: "List of configuration items, each with
@@ -187,7 +187,7 @@ def test_the_discount_of_a_customer_is_inherited_or_avoided(
 
 
 @pytest.mark.parametrize("by", ["coupon", "promotion_code"])
-def test_a_coupon_or_code_in_a_phase_is_redeemed_anew_when_it_begins(
+def test_a_coupon_or_code_in_a_phase_is_redeemed_again_when_it_begins(
     client: stripe.StripeClient, customer: Any, pro: stripe.Price, sandbox: Sandbox, by: str
 ) -> None:
     """SDK, SubscriptionScheduleUpdateParamsPhaseDiscount.coupon: "to create a new discount for"."""
@@ -203,7 +203,7 @@ def test_a_coupon_or_code_in_a_phase_is_redeemed_anew_when_it_begins(
     assert paid(client, subscription) == [2250, 2250]
 
 
-def test_a_discount_that_was_used_up_meanwhile_is_not_there_to_be_kept(
+def test_a_discount_that_was_used_up_meanwhile_cannot_be_kept(
     client: stripe.StripeClient, customer: Any, pro: stripe.Price, sandbox: Sandbox
 ) -> None:
     """SDK, SubscriptionScheduleUpdateParamsPhaseDiscount.discount: an existing one."""
@@ -223,7 +223,7 @@ def test_a_discount_that_was_used_up_meanwhile_is_not_there_to_be_kept(
 def test_a_running_phase_without_the_trial_ends_it(
     client: stripe.StripeClient, customer: Any, pro: stripe.Price
 ) -> None:
-    """SDK, Phase.trial_end: a trial is what the phase has, and no other."""
+    """SDK, Phase.trial_end: only the phase's own trial counts."""
     subscription = subscribe(client, customer, pro, trial_period_days=7)
     schedule = scheduled(client, subscription)
     trial = {"trial_end": schedule.phases[0].trial_end}
@@ -285,10 +285,10 @@ def test_metadata_of_a_phase_is_added_when_it_begins(
     assert after.items.data[0].metadata.to_dict() == {"a": "1", "b": "2"}
 
 
-def test_settings_of_a_phase_are_the_subscriptions_and_null_leaves_them(
+def test_settings_of_a_phase_apply_to_the_subscription_and_null_leaves_them(
     client: stripe.StripeClient, customer: Any, pro: stripe.Price, sandbox: Sandbox
 ) -> None:
-    """SDK, SubscriptionSchedule.default_settings: what a phase leaves open."""
+    """SDK, SubscriptionSchedule.default_settings: the settings that a phase leaves open."""
     subscription = subscribe(client, customer, pro, description="Theirs")
     schedule = scheduled(client, subscription)
     assert schedule.default_settings.description == "Theirs"
@@ -320,7 +320,7 @@ def test_a_phase_that_is_past_can_be_left_out_and_the_running_one_cut_short(
     assert items(current(client, subscription)) == {pro.id: 1}
 
 
-def test_what_the_sandbox_does_not_obey_in_a_phase_is_refused(
+def test_unsupported_fields_of_a_phase_are_refused(
     client: stripe.StripeClient, customer: Any, pro: stripe.Price
 ) -> None:
     schedule = scheduled(client, subscribe(client, customer, pro))
@@ -335,7 +335,7 @@ def test_what_the_sandbox_does_not_obey_in_a_phase_is_refused(
         update(client, schedule, {"items": [{"price": pro.id, "discounts": discounts}]})
 
 
-def test_phases_run_forward_and_one_of_them_now(
+def test_phases_are_in_order_and_one_of_them_is_running(
     client: stripe.StripeClient, customer: Any, pro: stripe.Price, sandbox: Sandbox
 ) -> None:
     """docs.stripe.com/billing/subscriptions/subscription-schedules: "Phases must be sequential"."""

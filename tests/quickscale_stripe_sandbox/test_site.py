@@ -1,4 +1,4 @@
-"""The sandbox as a part of a Django site."""
+"""The sandbox in a Django site."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def in_memory(settings: Any) -> Sandbox:
     return get_sandbox()
 
 
-def test_the_site_has_one_sandbox(in_memory: Sandbox) -> None:
+def test_a_site_has_one_sandbox(in_memory: Sandbox) -> None:
     assert get_sandbox() is in_memory
 
 
@@ -59,7 +59,7 @@ def test_the_file_is_in_the_project(settings: Any, tmp_path: Path) -> None:
     assert (tmp_path / ".quickscale" / ".gitignore").read_text() == "*\n"
 
 
-def test_the_view_hands_requests_on(
+def test_the_view_passes_requests_on(
     in_memory: Sandbox, rf: RequestFactory, client: stripe.StripeClient
 ) -> None:
     def view(method: str, target: str, **extra: Any) -> Any:
@@ -68,7 +68,7 @@ def test_the_view_hands_requests_on(
 
     headers = {"authorization": f"Bearer {KEY}"}
     made = view("post", "v1/customers", data={"name": "Ada"}, headers=headers)
-    assert made.status_code == 400  # multipart is not what Stripe takes
+    assert made.status_code == 400  # Stripe doesn't accept multipart
     made = view(
         "post",
         "v1/customers",
@@ -83,7 +83,7 @@ def test_the_view_hands_requests_on(
     assert b"http://testserver/stripe/sandbox/_sandbox/style.css" in control.content
 
 
-def test_the_server_answers_to_this_machines_names_only(
+def test_the_server_answers_only_to_names_of_this_machine(
     served: stripe.StripeClient, sandbox: Sandbox
 ) -> None:
     request = urllib.request.Request(

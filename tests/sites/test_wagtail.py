@@ -1,4 +1,4 @@
-"""Wagtail as it is: its pages are metered, and its admin deletes users."""
+"""The real Wagtail: its pages are metered, and its admin deletes users."""
 
 from __future__ import annotations
 

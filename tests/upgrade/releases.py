@@ -1,4 +1,4 @@
-"""The releases that a site may upgrade from, as the repository's history has them."""
+"""The releases that a site may upgrade from, taken from the repository's history."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WORKING_TREE = "the working tree"
 
 
 def released() -> list[str]:
-    """The commits of the releases in ``released.toml``, the oldest first."""
+    """Return the commits of the releases in ``released.toml``, the oldest first."""
     releases: dict[str, str] = tomllib.loads((ROOT / "tests/upgrade/released.toml").read_text())
     return list(releases.values())
 
@@ -42,7 +42,7 @@ def run(folder: Path, code: str, *, database: str = "") -> str:
     """Run Python with the packages of ``folder``, and return what it prints.
 
     Args:
-        database: another database than the test's, on the same server.
+        database: a database other than the test's, on the same server.
     """
     path = os.pathsep.join([str(folder / "src"), str(folder), *sys.path])
     ran = subprocess.run(

@@ -22,7 +22,7 @@ import quickscale_credits
 assert quickscale_credits.__file__.startswith(os.getcwd())
 from django.core.management import call_command
 """
-# What a site has after some use: entries of every kind, purchases, a subscription.
+# The data of a site after some use: entries of every kind, purchases, a subscription.
 FILL = """
 call_command("migrate", verbosity=0)
 from quickscale_stripe.testing import stripe_sandbox
@@ -57,7 +57,7 @@ print(json.dumps(default=str, obj={
 
 @pytest.fixture
 def database(db: None) -> Iterator[str]:
-    """An empty database beside the test's."""
+    """An empty database in addition to the test's."""
     name = f"upgrade_{uuid4().hex}"
     with connection._nodb_cursor() as cursor:
         cursor.execute(f"CREATE DATABASE {name}")

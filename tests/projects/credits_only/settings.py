@@ -1,4 +1,4 @@
-"""Django's own user, and the ledger without any other app of the suite."""
+"""Django's own user model, and the ledger without the other apps of the suite."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A site of its own that takes only the shell, the public pages and the customer's home."""
+"""A site that uses only the shell, the public pages and the customer's home."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A site that had its users, with usernames and UUIDs, before it took the ledger and payments."""
+"""A site whose users have usernames and UUIDs, and which added the ledger and payments later."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Payments without any other app of the suite: hooks deliver what was bought."""
+"""Payments without the other apps of the suite, where hooks deliver what was bought."""
 
 from __future__ import annotations
 

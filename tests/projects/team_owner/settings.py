@@ -1,4 +1,4 @@
-"""A site whose teams own the credits and pay, not its users."""
+"""A site whose teams own the credits and pay for them, instead of its users."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A Wagtail site that sells by credits; run with Wagtail installed (tox -e wagtail)."""
+"""A Wagtail site that sells for credits; it needs Wagtail (tox -e wagtail)."""
 
 from __future__ import annotations
 

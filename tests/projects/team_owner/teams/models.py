@@ -16,7 +16,7 @@ class Team(models.Model):
 
 
 def team_of_request(*, request):
-    """Asks the session, as sites do: no request is made up for a command."""
+    """Return the session's team, as sites do; a command has no request."""
     if not request.user.is_authenticated:
         return None
     chosen = request.session.get("team") if hasattr(request, "session") else None
