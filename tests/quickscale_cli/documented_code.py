@@ -129,8 +129,8 @@ def services():
 
 
 PAGES = {
-    "explanation/credits.md": accounts,
     "how-to/credits-accounts.md": accounts,
+    "how-to/credits-locking.md": accounts,
     "how-to/credits-testing.md": accounts,
     "how-to/credits-metering.md": services,
     "how-to/credits-services.md": services,

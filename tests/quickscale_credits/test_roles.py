@@ -15,7 +15,7 @@ from tests.quickscale_credits.operations import OPERATIONS, Stage
 
 pytestmark = pytest.mark.django_db
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "explanation" / "credits-correctness.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "credits-role.md"
 
 
 @pytest.fixture
