@@ -1,1 +1,1 @@
-"""Measures the credit ledger; see ``docs/explanation/credits-speed.md`` and ``--help``."""
+"""Measure the credit ledger; see ``docs/explanation/credits-speed.md`` and ``--help``."""

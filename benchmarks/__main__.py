@@ -1,4 +1,4 @@
-"""``python -m benchmarks``: measures the credit ledger and prints a table."""
+"""``python -m benchmarks`` measures the credit ledger and prints a table."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def main() -> int:
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
-        "--quick", action="store_true", help="a minute to see that all of it runs; no figures"
+        "--quick", action="store_true", help="run everything in a minute, without reliable figures"
     )
     parser.add_argument("--output", type=Path, default=RESULTS / "latest.json", metavar="JSON")
     parser.add_argument(
@@ -58,7 +58,7 @@ def say(text: str) -> None:
 
 @contextmanager
 def databases() -> Iterator[None]:
-    """Two databases that exist for the run only."""
+    """Make two databases that exist only for this run."""
     made = []
     try:
         for connection in connections.all():
@@ -72,7 +72,7 @@ def databases() -> Iterator[None]:
 
 
 def describe(size: suite.Size) -> dict[str, object]:
-    """What the figures depend on."""
+    """Return the facts that the figures depend on."""
     with connections["default"].cursor() as cursor:
         cursor.execute(
             "SELECT current_setting('server_version'), current_setting('fsync'),"

@@ -1,4 +1,4 @@
-"""Accounts with a long past, written in bulk: the database's rules check every row of it."""
+"""Accounts with a long history, written in bulk; the database's rules check every row."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ UPDATE quickscale_credits_creditaccount SET next_sequence = next_sequence + 2 * 
 
 
 def open_account(name: str, *, using: str) -> CreditAccount:
-    """An account with one lot of pay-as-you-go credits that a run can't use up."""
+    """Open an account with one lot of pay-as-you-go credits, too large for a run to use up."""
     owner = get_user_model().objects.db_manager(using).create_user(name)
     account = CreditAccount.objects.db_manager(using).for_owner(owner)
     account.add_credits(BALANCE, "Bought")
@@ -79,12 +79,12 @@ def add_spends(account: CreditAccount, rows: int, *, using: str) -> None:
 
 
 def add_used_up_lots(account: CreditAccount, rows: int, *, using: str) -> None:
-    """Add ``rows`` lots that were spent to the last credit."""
+    """Add ``rows`` lots without any credit left."""
     _in_batches(USED_UP_LOTS, account, rows, using)
 
 
 def settle(*, using: str) -> None:
-    """Do what autovacuum would have done by the time that a site has such a history."""
+    """Do what autovacuum has done on a site with such a history."""
     with connections[using].cursor() as cursor:
         cursor.execute("VACUUM ANALYZE")
 
@@ -93,7 +93,7 @@ def _in_batches(sql: str, account: CreditAccount, rows: int, using: str) -> None
     for begin in range(0, rows, BATCH):
         with transaction.atomic(using=using), connections[using].cursor() as cursor:
             cursor.execute(sql, {"account": account.pk, "rows": min(BATCH, rows - begin)})
-            # Plans for empty tables would take the square of the rows.
+            # With plans for empty tables, the time would grow with the square of the rows.
             cursor.execute(
                 "ANALYZE quickscale_credits_creditlot, quickscale_credits_credittransaction,"
                 " quickscale_credits_creditallocation"

@@ -1,4 +1,4 @@
-"""Where the time of a spend goes: PostgreSQL's own times of the ledger's functions."""
+"""Where the time of a spend goes, by PostgreSQL's own times of the ledger's functions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ REST = "Python, the outer statement, keys to other tables"
 
 @dataclass(frozen=True)
 class Share:
-    """A part of one spend, in microseconds: in a call of its own, and in one for all accounts."""
+    """The microseconds of a part of one spend, in its own call and in one call for all accounts."""
 
     part: str
     alone: float
@@ -24,9 +24,9 @@ class Share:
 
 
 def profile(accounts: Sequence[CreditAccount], *, using: str) -> list[Share]:
-    """The parts of one spend of each account, the commit left out; the greatest first.
+    """Return the parts of one spend of each account without the commit, the greatest first.
 
-    Empty when the database's user may not set ``track_functions``.
+    The list is empty if the database's user may not set ``track_functions``.
     """
     with connections[using].cursor() as cursor:
         cursor.execute("SELECT current_setting('is_superuser')::boolean")
@@ -47,7 +47,7 @@ def profile(accounts: Sequence[CreditAccount], *, using: str) -> list[Share]:
 
 
 def _times(work: Callable[[], None], spends: int, using: str) -> Mapping[str, float]:
-    """Microseconds for each spend by part, the second time that the work is done."""
+    """Return the microseconds of each part of a spend, measured the second time."""
     work()
     with transaction.atomic(using=using), connections[using].cursor() as cursor:
         cursor.execute("SET LOCAL track_functions = 'all'")

@@ -1,4 +1,4 @@
-"""A TCP proxy in front of the database that makes each round trip a millisecond longer."""
+"""A TCP proxy in front of the database that makes each round trip take a millisecond more."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HOST = "127.0.0.1"
 
 @contextmanager
 def delayed(host: str, port: int) -> Iterator[int]:
-    """Serve until the block ends; the port on 127.0.0.1. ``host`` may be a socket's folder."""
+    """Serve until the block ends; yield the local port. ``host`` may be a socket's folder."""
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     process = context.Process(target=_serve, args=(there, host, port), daemon=True)
@@ -48,7 +48,7 @@ def _connect(host: str, port: int) -> socket.socket:
 
 
 def _forward(source: socket.socket, target: socket.socket, delay: float) -> None:
-    """Hand over what comes, so much later; a dialogue of questions and answers needs no queue."""
+    """Pass data on after the delay; requests and responses take turns, so this needs no queue."""
     try:
         while data := source.recv(65536):
             if delay:

@@ -34,7 +34,7 @@ def write_docs(
 
 
 def text(facts: Mapping[str, Any], measures: Sequence[Measure], shares: Sequence[Share]) -> str:
-    """The figures and the profile as tables of Markdown."""
+    """Return the figures and the profile as Markdown tables."""
     lines = [
         "PostgreSQL {postgresql} (fsync {fsync}, synchronous_commit {synchronous_commit}), "
         "Django {django}, Python {python}; database and client share {processors} processors; "
@@ -67,7 +67,7 @@ LABELS, WIDTH, ROW, TOP = 500, 300, 26, 40
 
 
 def chart(measures: Sequence[Measure]) -> str:
-    """Bars of how many times each target was reached, on a scale of doublings, as SVG."""
+    """Return an SVG with a bar for each figure divided by its target, on a logarithmic scale."""
     times = [measure.value / (measure.target or 1) for measure in measures]
     low = min(-1.0, *(log2(time) for time in times))
     unit = WIDTH / (max(1.0, *(log2(time) for time in times)) - low)

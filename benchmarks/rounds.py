@@ -1,4 +1,4 @@
-"""Compares rates on a machine that is never quiet: short turns, side by side, medians of ratios."""
+"""Compare rates on a busy machine, by medians of the ratios of short turns side by side."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from django.db import connections
 
 class Runner(Protocol):
     def turn(self, seconds: float) -> float:
-        """Work for that long; calls in a second."""
+        """Work for this time; return the calls per second."""
 
 
 class Single:
-    """One caller. ``weight`` is how many units of work a call does."""
+    """One caller. ``weight`` is the number of units of work in a call."""
 
     def __init__(self, call: Callable[[], Any], weight: int = 1) -> None:
         self.call = call
@@ -35,7 +35,7 @@ class Single:
 
 
 class Crowd:
-    """Callers at once, each in a thread of its own that keeps its database connection."""
+    """Callers that work at once, each in its own thread, which keeps its database connection."""
 
     def __init__(self, calls: Sequence[Callable[[], Any]]) -> None:
         self.calls = calls
@@ -60,7 +60,7 @@ class Crowd:
 
 @dataclass(frozen=True)
 class Rates:
-    """The rates of each subject, one for each round."""
+    """The rates of each subject, with one rate for each round."""
 
     by_subject: Mapping[str, Sequence[float]]
 
@@ -68,7 +68,7 @@ class Rates:
         return median(self.by_subject[subject])
 
     def ratio(self, subject: str, base: str) -> float:
-        """How many times faster ``subject`` was than ``base`` in the same round."""
+        """Return how many times as fast as ``base`` the ``subject`` was in the same round."""
         pairs = zip(self.by_subject[subject], self.by_subject[base], strict=True)
         return median(one / other for one, other in pairs)
 

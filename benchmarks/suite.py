@@ -1,4 +1,4 @@
-"""What is measured, and what each figure has to be."""
+"""The measures and the target of each figure."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PEER_BALANCE = 100_000_000
 
 @dataclass(frozen=True)
 class Size:
-    """How long a run takes, and how long the long history is."""
+    """The length of a run, and of the long history."""
 
     rounds: int
     seconds: float
@@ -40,7 +40,7 @@ QUICK = Size(rounds=5, seconds=0.1, rows=50_000, lots=2_000)
 
 @dataclass(frozen=True)
 class Measure:
-    """A figure: ``value`` is to be at least ``target``; without a target it only informs."""
+    """A figure, whose ``value`` has to be at least ``target``, if there is one."""
 
     name: str
     value: float
@@ -53,7 +53,7 @@ class Measure:
 
 
 class Suite:
-    """The measures, on two empty databases; ``say`` is told what goes on."""
+    """Takes the measures on two empty databases; calls ``say`` with what it does."""
 
     def __init__(self, size: Size, say: Callable[[str], None]) -> None:
         self.size = size
@@ -192,12 +192,12 @@ class Suite:
 
 
 def spend(account: CreditAccount) -> dict[str, Any]:
-    """One of many at once."""
+    """Return one of the spends for ``consume_many``."""
     return {"account": account, "amount": 1, "description": "Request"}
 
 
 def page(account: CreditAccount, *, depth: float) -> Callable[[], Any]:
-    """Read the page of 25 that begins at that part of the history."""
+    """Return a function that reads the page of 25 lines at this part of the history."""
     newest = account.transactions.using(account._state.db).latest("sequence").sequence
     entries = account.transactions.using(account._state.db).select_related("service")
     keyset = Keyset(entries, field="sequence", tie="sequence", descending=True)
@@ -206,7 +206,7 @@ def page(account: CreditAccount, *, depth: float) -> Callable[[], Any]:
 
 
 def stored_bytes(using: str) -> float:
-    """What a line of the journal takes on the disk, with its allocation."""
+    """Return the bytes on the disk of a line of the journal, with its allocation."""
     with connections[using].cursor() as cursor:
         cursor.execute(
             "SELECT (pg_total_relation_size('quickscale_credits_credittransaction')"
@@ -228,7 +228,7 @@ def crowd(calls: list[Callable[[], Any]]) -> Iterator[Crowd]:
 
 @contextmanager
 def far_database() -> Iterator[str]:
-    """The alias of the default database behind a slow network."""
+    """Yield an alias of the default database behind a slow network."""
     here = connections["default"].get_connection_params()
     settings = connections["default"].settings_dict
     with proxy.delayed(here.get("host", proxy.HOST), int(here.get("port") or 5432)) as port:

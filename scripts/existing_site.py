@@ -1,10 +1,10 @@
-"""QuickScale in sites that exist: install by the documentation, sell, meter, delete, uninstall.
+"""Use QuickScale in existing sites: install it by the docs, sell, meter, delete, uninstall.
 
     python scripts/existing_site.py [SITE...]
 
-Each site is made by its own generator, in an environment of its own, with a wheel of this checkout.
-Its own tests run before, with and after QuickScale. Prints how long each step took; ends with the
-first step that fails. See docs/decisions/existing-sites.md.
+Each site is made by its own generator, in its own environment, with a wheel of this checkout. Its
+own tests run before, with and after QuickScale. The script prints how long each step took, and
+stops at the first step that fails. See docs/decisions/existing-sites.md.
 """
 
 from __future__ import annotations
@@ -74,9 +74,9 @@ EXTRA_CSS = """{% extends "quickscale/base.html" %}
 
 @dataclass(frozen=True)
 class Site:
-    """A site: what it is made of, the command that makes it, its files, and what is ``added``.
+    """A site: its packages, the command that makes it, and its files.
 
-    ``base`` is its ``quickscale/base.html``, where it needs one.
+    ``added`` is added to its settings. ``base`` is its ``quickscale/base.html`` if it needs one.
     """
 
     packages: list[str]

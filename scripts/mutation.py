@@ -1,9 +1,10 @@
 """Mutation testing of the modules that decide money; see docs/explanation/mutation-testing.md.
 
-mutmut makes the mutants. The tests are run here: pytest collects them and makes the database once,
-and each mutant is tried in a fork of that process with the tests that reach its function. mutmut's
-own runner starts pytest for each mutant, which costs seconds with Django and its migrations, and
-leaves out every decorated function, so all that stands under ``transaction.atomic``.
+mutmut makes the mutants, and this script runs the tests. pytest collects them and makes the
+database once, and each mutant is tried in a fork of that process with the tests that reach its
+function. mutmut's own runner starts pytest for each mutant, which costs seconds with Django and its
+migrations. It also leaves out every decorated function, and so everything with
+``transaction.atomic``.
 
     python scripts/mutation.py [--fresh] [--list] MODULE...
 """
@@ -39,12 +40,12 @@ ROOT = Path(__file__).resolve().parents[1]
 CONFIG = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["mutation"]
 SOURCES = {Path(path).stem: Path(path) for path in CONFIG["modules"]}
 SURVIVED, KILLED, NO_TESTS, TIMEOUT, ILL_TYPED = 0, 1, 33, 36, 37
-# What mypy says of mutmut's own lines, and of its way to write a condition that always holds.
+# Errors that mypy reports for mutmut's own lines, and for its conditions that are always true.
 NOT_OF_TYPES = {"ignore-without-code", "redundant-expr", "truthy-bool", "unused-ignore"}
 
 
 class Visitor(file_mutation.MutationVisitor):
-    """Mutates what runs under the decorators that may be applied twice, and no words for people."""
+    """Mutates also functions whose decorators may be applied twice, but no texts for people."""
 
     def _skip_node_and_children(self, node: cst.CSTNode) -> bool:
         if isinstance(node, cst.Call) and any(
@@ -67,7 +68,7 @@ def _dotted(node: cst.CSTNode) -> str:
 
 
 def _one_change(node: cst.BaseString) -> list[cst.BaseString]:
-    """mutmut changes each string in three ways, which the same tests notice."""
+    """Keep one of mutmut's three changes of a string, since the same tests notice each."""
     return list(mutators.operator_string(node))[:1]
 
 
@@ -122,12 +123,12 @@ def make_mutants(modules: list[str], *, fresh: bool) -> dict[str, SourceFileMuta
 
 
 def _in(span: LineSpan, errors: set[tuple[int, str]]) -> set[tuple[int, str]]:
-    """The errors of a function, by its own lines."""
+    """Return the errors within a function, by its own line numbers."""
     return {(line - span.start, text) for line, text in errors if span.start <= line <= span.end}
 
 
 def _type_errors(paths: list[Path]) -> dict[str, set[tuple[int, str]]]:
-    """What mypy refuses in each file: such a mutant never gets past ``tox -e typing``."""
+    """Return mypy's errors in each file; ``tox -e typing`` would refuse such a mutant."""
     shutil.copy("pyproject.toml", "mutants")
     if not Path("mutants/tests").exists():
         Path("mutants/tests").symlink_to("../tests")
@@ -185,7 +186,7 @@ class Runner:
         return True
 
     def _read_imports(self) -> None:
-        """What a test file calls when it is imported, such as a decorator, all its tests reach."""
+        """Let all tests of a file reach what it calls on import, such as a decorator."""
         for module in dict.fromkeys(item.module for item in self.items):
             state()._stats.clear()
             reload(module)
@@ -216,7 +217,7 @@ class Runner:
             )
 
     def _require_survival(self, function: str, tests: list[pytest.Item]) -> None:
-        """Try the function as it is: what fails then would kill each of its mutants."""
+        """Try the function as it is: a test that fails without a mutant would kill each of them."""
         if not tests or function in self.sound:
             return
         if self._try(f"{function}__mutmut_orig", tests) != SURVIVED:
@@ -224,7 +225,7 @@ class Runner:
         self.sound.add(function)
 
     def _tests_of(self, name: str) -> list[pytest.Item]:
-        """Those that have just killed a mutant of the function first, then the quick ones."""
+        """Return a mutant's tests: the latest killers of its function first, then the fast ones."""
         function = mangled_name_from_mutant_name(name)
         killers = self.killers[function]
         return sorted(
@@ -283,7 +284,7 @@ class Runner:
 
 
 class _End:
-    """What pytest takes for the next test, so that fixtures of the session stay."""
+    """Stands for the next test in pytest, so that fixtures of the session are kept."""
 
     def __init__(self, session: pytest.Session) -> None:
         self.session = session
@@ -339,7 +340,7 @@ def main() -> int:
             *("-o", "addopts=--strict-markers"),
             *("-p", "no:randomly", "-p", "no:xdist", "-p", "no:cacheprovider", "-q"),
             *("--ds", "tests.projects.everything.settings", "-m", "not browser"),
-            *("--create-db", "--reuse-db"),  # Made afresh, and left for what ends late.
+            *("--create-db", "--reuse-db"),  # Made new, and kept for processes that end late.
             *tests,
         ],
         plugins=[Runner(made)],

@@ -1,4 +1,4 @@
-"""Make the font of receipts: the part of DejaVu Sans that they need.
+"""Make the font of receipts, which is the part of DejaVu Sans that they need.
 
     python scripts/receipt_font.py
 
@@ -41,7 +41,7 @@ RANGES = [
     (0x25A0, 0x25FF),  # squares, triangles and bullets
     (0x2713, 0x2717),  # check marks and crosses
     (0xFB00, 0xFB06),  # Latin ligatures
-    (0xFFFD, 0xFFFD),  # what stands for a character that can't be read
+    (0xFFFD, 0xFFFD),  # the replacement character
 ]
 
 
@@ -65,11 +65,11 @@ def main() -> int:
 
 
 def subset(content: bytes) -> bytes:
-    """Keep ``RANGES``, and drop hints and tables for shaping, which fpdf2 doesn't use."""
+    """Keep ``RANGES``, without hints and shaping tables, which fpdf2 doesn't use."""
     font = TTFont(io.BytesIO(content), recalcTimestamp=False)
     options = Options(hinting=False, layout_features=[], glyph_names=False, notdef_outline=True)
     options.drop_tables += ["FFTM", "GDEF", "GPOS", "GSUB", "MATH", "kern"]
-    options.name_IDs = ["*"]  # the copyright and the licence are among them
+    options.name_IDs = ["*"]  # these include the copyright and the licence
     subsetter = Subsetter(options)
     subsetter.populate(unicodes=[code for first, last in RANGES for code in range(first, last + 1)])
     subsetter.subset(font)

@@ -25,7 +25,7 @@ class Migration(migrations.Migration):
 
 
 def changed() -> list[str]:
-    """The functions that are not what their newest copy says, by name."""
+    """Return the names of the functions that differ from their newest copy."""
     return [
         current.stem
         for current in sorted(sql.CURRENT.glob("*.sql"))
@@ -34,7 +34,7 @@ def changed() -> list[str]:
 
 
 def freeze(names: list[str], number: str | None = None) -> list[Path]:
-    """Copy functions for a new migration, or into that one; the files that were written."""
+    """Copy functions for a new migration, or into an existing one; return the written files."""
     before = max(sql.FROZEN.parent.glob("[0-9]*.py")).stem
     written = []
     if number is None:

@@ -1,11 +1,12 @@
-"""Fetch the JavaScript and CSS that the repository carries from their npm packages.
+"""Fetch the JavaScript and CSS in the repository from their npm packages.
 
     python scripts/vendor.py                    fetch again what VENDORED.toml records
     python scripts/vendor.py bulma@1.0.5        move a package to another version
     python scripts/vendor.py bootstrap5.min.css@5.4.0    only one of its files
 
 Each ``VENDORED.toml`` lists the files beside it: npm package, version, the file in the package, its
-licence and its SHA-256. Needs ``npm``; after a change, read the package's notes and run the tests.
+licence and its SHA-256. The script needs ``npm``. After a change, read the package's release notes
+and run the tests.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def main(arguments: list[str]) -> int:
 
 
 def fetch(package: str, version: str, source: str) -> bytes:
-    """One file of a published package."""
+    """Return one file of a published package."""
     with tempfile.TemporaryDirectory() as folder:
         command = ["npm", "pack", "--silent", f"{package}@{version}"]
         packed = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)

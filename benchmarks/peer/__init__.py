@@ -1,1 +1,1 @@
-"""What the ledger is compared with: the same rules written with the ORM, and the bare statement."""
+"""The ledger is compared with these: the same rules in the ORM, and a bare statement."""

@@ -1,4 +1,4 @@
-"""The spend of the ORM ledger, and the bare statement: the floor of any spend."""
+"""The spend of the ORM ledger, and a bare statement, which no spend can be faster than."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class InsufficientError(Exception):
 
 
 def open_account(amount: int, *, using: str) -> int:
-    """An account with one lot; its id."""
+    """Open an account with one lot; return its id."""
     account = Account.objects.using(using).create(balance=amount, next_sequence=2)
     now = timezone.now()
     lot = Lot.objects.using(using).create(
@@ -29,7 +29,7 @@ def open_account(amount: int, *, using: str) -> int:
 def consume(
     account_id: int, amount: Decimal | int, description: str, key: str = "", *, using: str
 ) -> Entry:
-    """Lock, replay, expire what is due, take from the lots in order, write."""
+    """Lock, look for a replay, expire what is due, take from the lots in order, and write."""
     with transaction.atomic(using=using):
         account = Account.objects.using(using).select_for_update().get(pk=account_id)
         if key:
@@ -98,7 +98,7 @@ def _write(
 
 
 def bare_update(counter_id: int, *, using: str) -> Decimal:
-    """One row, one statement, its commit."""
+    """Change one row by one statement, and commit."""
     with connections[using].cursor() as cursor:
         cursor.execute(
             f"UPDATE {Counter._meta.db_table} SET balance = balance - 1 "

@@ -1,5 +1,5 @@
 # ruff: noqa: DJ008 (nobody looks at these rows)
-"""A ledger as one would write it first, without the rules that the database keeps."""
+"""A simple ledger without rules in the database."""
 
 from __future__ import annotations
 
@@ -67,6 +67,6 @@ class Event(models.Model):
 
 
 class Counter(models.Model):
-    """What the bare statement updates."""
+    """The row that the bare statement updates."""
 
     balance = models.DecimalField(max_digits=19, decimal_places=4)

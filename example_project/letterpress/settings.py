@@ -1,4 +1,4 @@
-"""Letterpress as it was before QuickScale, and what it added, below "QuickScale"."""
+"""Letterpress's own settings and, below "QuickScale", those that it added."""
 
 from __future__ import annotations
 

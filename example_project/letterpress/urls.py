@@ -10,7 +10,7 @@ urlpatterns = [
     path("login/", LoginView.as_view(), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("admin/", admin.site.urls),
-    # QuickScale, where this site wants it; a pattern before an include replaces one of its views.
+    # QuickScale's pages at the site's choice of URLs; a pattern before an include replaces a view.
     path("account/credits/history/", LongHistoryView.as_view()),
     path("account/credits/", include("quickscale_credits.urls")),
     path("account/", include("quickscale_stripe.urls")),

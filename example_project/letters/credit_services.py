@@ -27,7 +27,7 @@ class Estimate(BaseService):
 
 @register_service
 class PrintLetter(BaseService):
-    """Has a page of its own, see ``letters.views.print_letter``."""
+    """Has its own page, see ``letters.views.print_letter``."""
 
     code = "print-letter"
     name = "Print a letter"

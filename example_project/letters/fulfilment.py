@@ -14,7 +14,7 @@ BONUS = Decimal(10)
 
 class LettersFulfilment(CreditsFulfilment):
     def fulfil(self, *, owner: Any, amount: Decimal, source: tuple[str, str], **facts: Any) -> None:
-        """What was bought, and a bonus on top of large purchases."""
+        """Grant what was bought, and a bonus for large purchases."""
         super().fulfil(owner=owner, amount=amount, source=source, **facts)
         if amount >= BONUS_FROM:
             CreditAccount.objects.for_owner(owner).add_credits(

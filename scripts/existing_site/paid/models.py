@@ -8,7 +8,7 @@ if apps.is_installed("wagtail"):
     from wagtail.models import Page
 
     class PaidPage(Page):
-        template = "search/search.html"  # any template of the site's
+        template = "search/search.html"  # any template of the site
 
         @metered("report")
         def serve(self, request, *args, **kwargs):

@@ -15,7 +15,7 @@ from quickscale_stripe.testing import stripe_sandbox
 
 @tag("quickscale")
 class SellingTest(TestCase):
-    """A customer buys 100 credits, and uses what the site sells for 2."""
+    """A customer buys 100 credits and uses what the site sells for 2 credits."""
 
     def setUp(self):
         self.ada = get_user_model().objects.create_user("ada", "ada@example.com", "secret")
