@@ -29,6 +29,9 @@ from sphinx.pycode import ModuleAnalyzer
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.rst import escape
 
+from quickscale import audit, notifications, privacy
+from quickscale.registry import Registry
+
 CHECK = re.compile(r"^(quickscale\w*\.([EWI])\d{3}): (.+(?:\n    .+)*)", re.MULTILINE)
 HOOKS = ("Callable", "Fulfilment")
 LEVELS = {"E": "Error", "W": "Warning", "I": "Info"}
@@ -129,6 +132,56 @@ def urls_of(app: AppConfig) -> Iterator[str]:
         yield table(["Name", "Path", "Template", "Page"], rows)
 
 
+def audit_of(app: AppConfig) -> Iterator[str]:
+    rows = [
+        [
+            code(action.name),
+            str(action.label),
+            "required" if action.needs_reason else "",
+            ", ".join(map(code, action.sources)),
+        ]
+        for action in declared(app, audit.actions)
+    ]
+    yield from table_of(["Action", "Meaning", "Reason", "Done by"], rows)
+
+
+def notifications_of(app: AppConfig) -> Iterator[str]:
+    rows = [
+        [
+            code(kind.name),
+            str(kind.label),
+            kind.audience,
+            ", ".join(kind.channels),
+            "" if kind.mandatory else "yes",
+        ]
+        for kind in declared(app, notifications.kinds)
+    ]
+    yield from table_of(["Kind", "Meaning", "For", "Channels", "Can be switched off"], rows)
+
+
+def privacy_of(app: AppConfig) -> Iterator[str]:
+    rows = [
+        [
+            f"{entry.label} ({code(entry.name)})",
+            f"{code(entry.model)}: {', '.join(map(code, entry.fields))}",
+            str(entry.purpose),
+            f"{entry.kept_for}. {entry.keep}",
+        ]
+        for entry in declared(app, privacy.stored)
+    ]
+    yield from table_of(["Data", "Stored in", "Purpose", "Kept"], rows)
+
+
+def declared(app: AppConfig, registry: Registry) -> list:
+    prefix = app.label.removeprefix("quickscale_")
+    return [entry for entry in registry if entry.name.partition(".")[0] == prefix]
+
+
+def table_of(head: list[str], rows: list[list[str]]) -> Iterator[str]:
+    if rows:
+        yield table(head, rows)
+
+
 def first_paragraph(documented: object) -> str:
     text = inspect.cleandoc(documented.__doc__ or "")
     return text.partition("\n\n")[0].replace("\n", " ")
@@ -179,9 +232,12 @@ def table(head: list[str], rows: list[list[str]]) -> str:
 
 
 KINDS = {
+    "audit": audit_of,
     "checks": checks_of,
     "commands": commands_of,
     "hooks": hooks_of,
+    "notifications": notifications_of,
+    "privacy": privacy_of,
     "settings": settings_of,
     "signals": signals_of,
     "templates": templates_of,

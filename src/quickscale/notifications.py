@@ -1,6 +1,7 @@
-"""The kinds of notifications that the apps send. Each app registers its own.
+"""The kinds of notifications. Each app registers its own in its ``declarations`` module.
 
-Nothing sends them yet. The app that does will read :data:`kinds`.
+Today each is a mail or a signal of its app. The app that lets people choose will read
+:data:`kinds`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from django.utils.functional import Promise
 
 from quickscale.registry import Registry
 
+Audience: TypeAlias = Literal["owner", "staff", "user"]
 Channel: TypeAlias = Literal["list", "mail"]
 
 
@@ -21,8 +23,11 @@ class Kind:
     """One kind of notification, which people can switch on and off for each channel.
 
     Args:
-        name: never changes, and starts with the app's subject, such as ``"credits.low"``.
+        name: never changes. It is the app's label without ``quickscale_``, and the name of the mail
+            or signal, such as ``"credits.balance_low"``.
         label: the text that people read.
+        audience: who gets it: the people who act for the owner that it is about, the user whom it
+            is about, or the staff.
         channels: where it can be sent: the list in the app, or a mail.
         opt_in: the channels that are off until a person switches them on.
         mandatory: whether people can't switch it off, as with security notices and receipts.
@@ -35,6 +40,7 @@ class Kind:
 
     name: str
     label: str | Promise
+    audience: Audience
     channels: tuple[Channel, ...] = ("list", "mail")
     opt_in: tuple[Channel, ...] = ()
     mandatory: bool = False

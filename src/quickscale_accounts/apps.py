@@ -12,7 +12,7 @@ class AccountsConfig(AppConfig):
 
     def ready(self) -> None:
         from quickscale import mail_samples
-        from quickscale_accounts import checks  # noqa: F401
+        from quickscale_accounts import checks, declarations  # noqa: F401
         from quickscale_accounts.mail_samples import PREFIX, SAMPLES, render_sample
 
         mail_samples.register([f"{PREFIX}{name}" for name in SAMPLES], render_sample)

@@ -19,7 +19,7 @@ class CreditsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from quickscale_credits import checks  # noqa: F401
+        from quickscale_credits import checks, declarations  # noqa: F401
         from quickscale_credits.models import CreditAccount
 
         watch(CreditAccount)

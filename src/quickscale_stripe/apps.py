@@ -15,7 +15,7 @@ class StripeConfig(AppConfig):
 
     def ready(self) -> None:
         from quickscale import mail_samples
-        from quickscale_stripe import checks, mails, receivers  # noqa: F401
+        from quickscale_stripe import checks, declarations, mails, receivers  # noqa: F401
         from quickscale_stripe.internal.mail_samples import NAMES, render_sample
         from quickscale_stripe.models import StripeCustomer
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
@@ -11,6 +13,16 @@ from quickscale.registry import Registry
 
 SOLD = Action("shop.sold", "Sold")
 RETURNED = Action("shop.returned", "Returned", needs_reason=True)
+ORDERS = PersonalData(
+    name="shop.orders",
+    label="Orders",
+    model="shop.Order",
+    fields=("address",),
+    purpose="To send them.",
+    kept_for="Ten years",
+    owner="buyer",
+    keep="Accounting law asks for invoices.",
+)
 
 
 @pytest.fixture
@@ -46,24 +58,22 @@ def test_a_test_can_register_an_entry_for_itself_only(registry):
 
 
 def test_apps_declare_actions_tables_and_kinds():
-    kind = Kind("shop.low", "Little is left", channels=("mail",), opt_in=("mail",))
-    table = PersonalData("shop.Order", keep="Accounting law asks for invoices.")
+    kind = Kind("shop.low", "Little is left", "owner", channels=("mail",), opt_in=("mail",))
     with (
         audit.actions.register_temporarily(SOLD),
-        privacy.tables.register_temporarily(table),
+        privacy.stored.register_temporarily(ORDERS),
         notifications.kinds.register_temporarily(kind),
     ):
         assert audit.actions.get("shop.sold") is SOLD
-        assert privacy.tables.get("shop.Order") is table
+        assert privacy.stored.get("shop.orders") is ORDERS
         assert notifications.kinds.get("shop.low") is kind
 
 
-def test_a_table_is_erased_or_kept_for_a_reason():
-    with pytest.raises(ValueError, match=r"shop\.Order needs erase, or a reason"):
-        PersonalData("shop.Order", export=lambda *, user: [])
-    PersonalData("shop.Order", erase=lambda *, user: None)
+def test_personal_data_is_about_one_person():
+    with pytest.raises(ValueError, match=r"shop\.orders is about an owner or about a user"):
+        replace(ORDERS, user="packed_by")
 
 
 def test_a_kind_is_switched_on_only_where_it_can_be_sent():
     with pytest.raises(ValueError, match=r"shop\.low has no channel mail"):
-        Kind("shop.low", "Little is left", channels=("list",), opt_in=("mail",))
+        Kind("shop.low", "Little is left", "owner", channels=("list",), opt_in=("mail",))
