@@ -137,6 +137,20 @@ def test_the_reference_has_every_command(inventory):
     assert set(inventory["std:command"]) == ours
 
 
+def test_the_reference_has_every_command_of_the_command_line(inventory):
+    from typer.main import get_command
+
+    from quickscale_cli.commands import app
+
+    program = get_command(app)
+    assert set(inventory["std:cli"]) == {
+        "quickscale",
+        *(f"quickscale {each}" for each in program.commands),
+    }
+    parameters = [each for command in program.commands.values() for each in command.params]
+    assert [each.name for each in [*program.params, *parameters] if not each.help] == []
+
+
 @pytest.mark.parametrize("app", [app for app in APPS if importlib.util.find_spec(f"{app}.signals")])
 def test_the_reference_has_every_signal(inventory, app):
     from django.dispatch import Signal

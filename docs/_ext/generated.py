@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from textwrap import indent
+from typing import Any
 
 from asgiref.sync import SyncToAsync
 from django.apps import AppConfig, apps
@@ -28,6 +29,9 @@ from sphinx.ext.napoleon import GoogleDocstring
 from sphinx.pycode import ModuleAnalyzer
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.rst import escape
+from typer.main import get_command
+
+from quickscale_cli.commands import app as quickscale_cli
 
 from quickscale import audit, notifications, privacy
 from quickscale.registry import Registry
@@ -220,6 +224,25 @@ def argument(action: Action) -> str:
     return f"{code(written)}\n      {'; '.join(filter(None, [meaning, choices]))}"
 
 
+def command_line() -> Iterator[str]:
+    program = get_command(quickscale_cli)
+    for name, command in [("", program), *program.commands.items()]:
+        written = f"quickscale {name}".strip()
+        parameters = "\n".join(f"   {parameter(each)}" for each in command.params)
+        yield f".. cli:: {written}\n\n   {escape(command.help)}\n\n{parameters}"
+
+
+def parameter(declared: Any) -> str:
+    written = declared.name.upper()
+    default = declared.default
+    if declared.param_type_name == "option":
+        names = ", ".join([*declared.opts, *declared.secondary_opts])
+        written = names if declared.is_flag else f"{names} {written}"
+        default = declared.opts[0] if default is True else default
+    meaning = escape(declared.help) + (f" Default: {code(str(default))}." if default else "")
+    return f"{code(written)}\n      {meaning}"
+
+
 def code(text: str) -> str:
     return f"``{text}``" if text else ""
 
@@ -260,6 +283,14 @@ class Generated(SphinxDirective):
         return self.parse_text_to_nodes(text, allow_section_headings=True)
 
 
+class CommandLine(SphinxDirective):
+    """``.. command-line::``, what the parser of ``quickscale`` says."""
+
+    def run(self) -> list[nodes.Node]:
+        self.env.note_reread()  # the code may have changed
+        return self.parse_text_to_nodes("\n\n".join(command_line()))
+
+
 def named(env: BuildEnvironment, signature: str, node: addnodes.desc_signature) -> str:
     """Parse ``NAME: what it is``, of which the name is what others refer to."""
     name, colon, rest = signature.partition(": ")
@@ -285,8 +316,9 @@ def leave_out_twins(
 
 def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("generated", Generated)
+    app.add_directive("command-line", CommandLine)
     app.connect("autodoc-process-docstring", read_google_style)
     app.connect("autodoc-skip-member", leave_out_twins)
-    for kind in ("setting", "check", "command"):
+    for kind in ("setting", "check", "command", "cli"):
         app.add_object_type(kind, kind, f"pair: %s; {kind}", parse_node=named)
     return {"parallel_read_safe": True}

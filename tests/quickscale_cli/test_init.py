@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import re
 import stat
 import subprocess
 import sys
 import tomllib
+from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
@@ -12,6 +14,7 @@ from typer.testing import CliRunner
 
 from quickscale import __version__
 from quickscale_cli.commands import app
+from quickscale_cli.project import RESERVED_NAMES
 
 run = CliRunner()
 
@@ -50,6 +53,14 @@ FILES = {
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+def test_the_reference_names_each_file_and_the_names_that_a_project_cannot_have():
+    page = Path(__file__).resolve().parents[2] / "docs" / "reference" / "project.md"
+    named = set(re.findall(r"`([\w./]+)`", page.read_text()))
+    files = {file for file in FILES if not file.endswith("__init__.py")}
+    assert {file for file in files if f"{file.partition('/')[0]}/" not in named} <= named
+    assert named >= RESERVED_NAMES
 
 
 def files_below(folder):
