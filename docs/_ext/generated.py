@@ -31,10 +31,9 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx.util.rst import escape
 from typer.main import get_command
 
-from quickscale_cli.commands import app as quickscale_cli
-
 from quickscale import audit, notifications, privacy
 from quickscale.registry import Registry
+from quickscale_cli.commands import app as quickscale_cli
 
 CHECK = re.compile(r"^(quickscale\w*\.([EWI])\d{3}): (.+(?:\n    .+)*)", re.MULTILINE)
 HOOKS = ("Callable", "Fulfilment")
