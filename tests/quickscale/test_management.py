@@ -5,7 +5,12 @@ from decimal import Decimal
 from io import StringIO
 
 import pytest
-from django.core.management import CommandError, call_command
+from django.core.management import (
+    CommandError,
+    call_command,
+    get_commands,
+    load_command_class,
+)
 
 from quickscale.management import ReportingCommand
 
@@ -63,3 +68,44 @@ def test_a_command_has_the_options_that_it_declares():
     for option in ("--dry-run", "--database=default"):
         with pytest.raises(CommandError, match="unrecognized arguments"):
             run(Plain(), option)
+
+
+SERVING = {"stripe_sandbox"}
+#: Those that work on the database that the site's router chooses, or on none.
+WITHOUT_DATABASE = {
+    "adopt_customers",  # payments are written to the router's database, as are the next ones
+    "check_webhook_endpoints",
+    "create_starter_users",  # for development
+    "create_webhook_endpoint",
+    "push_products",
+    "reconcile_stripe",
+    "replay_events",
+    "sync_customers",
+    "sync_products",
+}
+#: Those that read, or write what can be looked at and made again.
+WITHOUT_DRY_RUN = {
+    "check_credits",
+    "check_webhook_endpoints",
+    "create_starter_users",
+    "create_webhook_endpoint",  # makes one thing, which is named on the command line
+    "export_products",
+    "load_sample_credits",
+    "verify_ledger",
+    "verify_mrr",
+}
+
+
+@pytest.mark.parametrize(
+    ("option", "without"),
+    [("--json", set()), ("--database", WITHOUT_DATABASE), ("--dry-run", WITHOUT_DRY_RUN)],
+)
+def test_our_commands_have_the_usual_options(option, without):
+    ours = {name: app for name, app in get_commands().items() if app.startswith("quickscale")}
+    commands = {name: load_command_class(app, name) for name, app in ours.items()}
+    lacking = {
+        name
+        for name, command in commands.items()
+        if option not in command.create_parser("manage.py", name)._option_string_actions
+    }
+    assert lacking - SERVING == without

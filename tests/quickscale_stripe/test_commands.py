@@ -10,12 +10,20 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db.utils import ConnectionDoesNotExist
 from django.utils import timezone
 
 from quickscale_stripe.billing import customers
 from quickscale_stripe.client import get_client
-from quickscale_stripe.models import Payment, StripeEvent, StripePrice, StripeProduct
+from quickscale_stripe.models import (
+    Payment,
+    StripeCustomer,
+    StripeEvent,
+    StripePrice,
+    StripeProduct,
+)
 from quickscale_stripe_sandbox import Sandbox
+from tests.owners import make_owner
 from tests.quickscale_stripe.shopping import open_checkout
 
 pytestmark = pytest.mark.django_db
@@ -35,8 +43,10 @@ def run_json(command: str, *args: Any, fails: str = "", **options: Any) -> Any:
 def test_products_are_synced(shop: Sandbox, package: StripePrice) -> None:
     assert run_json("sync_products", "--verbosity=2", package.stripe_id) == {
         "synced": [package.stripe_id],
+        "changed": [],
         "not_ours": [],
         "problems": [],
+        "dry_run": False,
     }
     get_client().v1.prices.update(package.stripe_id, {"metadata": {"credits": "1,000"}})
     answer = run_json("sync_products")
@@ -60,7 +70,56 @@ def test_products_are_pushed(shop: Sandbox, tmp_path: Path) -> None:
 
 def test_customers_are_synced(shop: Sandbox, owner: Any) -> None:
     customers.ensure(owner)
-    assert run_json("sync_customers") == {"synced": 1, "gone": 0, "failed": 0}
+    counts = {"synced": 1, "changed": 0, "gone": 0, "failed": 0}
+    assert run_json("sync_customers") == {**counts, "dry_run": False}
+
+
+def test_a_dry_run_names_the_products_that_would_change(
+    shop: Sandbox, package: StripePrice
+) -> None:
+    client = get_client().v1
+    client.products.update(package.product.stripe_id, {"name": "Big pack"})
+    made = client.prices.create(
+        {
+            "product": package.product.stripe_id,
+            "unit_amount": 500,
+            "currency": "usd",
+            "metadata": {"credits": "7"},
+        }
+    ).id
+    prices = StripePrice.objects.count()
+    answer = run_json("sync_products", dry_run=True)
+    assert set(answer["changed"]) == {package.product.stripe_id, made}
+    package.product.refresh_from_db()
+    assert (package.product.name, StripePrice.objects.count()) == ("Starter pack", prices)
+
+    out = StringIO()
+    call_command("sync_products", dry_run=True, stdout=out)
+    assert f"{package.product.stripe_id}: name\n" in out.getvalue()
+    assert f"{made}: new\n" in out.getvalue()
+    assert "2 products and prices would change." in out.getvalue()
+    assert run_json("sync_products")["changed"] == answer["changed"]
+    assert run_json("sync_products", dry_run=True)["changed"] == []
+
+
+def test_a_dry_run_names_the_customers_that_would_change(shop: Sandbox, owner: Any) -> None:
+    here, there = customers.ensure(owner), customers.ensure(make_owner("bob@example.com"))
+    client = get_client().v1.customers
+    client.update(there.stripe_id or "", {"name": "Bob"})
+    StripeCustomer.objects.filter(pk=here.pk).update(sent_name="Outdated")
+
+    out = StringIO()
+    call_command("sync_customers", dry_run=True, stdout=out)
+    assert f"POST /v1/customers/{here.stripe_id} would be sent to Stripe." in out.getvalue()
+    assert f"{there.stripe_id} ({there.owner}): name\n" in out.getvalue()
+    assert "2 to change, 0 gone, 0 failed." in out.getvalue()
+    there.refresh_from_db()
+    assert there.name != "Bob"
+
+    assert run_json("sync_customers")["changed"] == 1
+    there.refresh_from_db()
+    assert there.name == "Bob"
+    assert run_json("sync_customers", dry_run=True)["changed"] == 0
 
 
 def test_customers_are_adopted(shop: Sandbox, owner: Any, tmp_path: Path) -> None:
@@ -114,6 +173,20 @@ def test_payloads_are_dropped(event: StripeEvent) -> None:
         answer = run_json("purge_events", days=30, dry_run=dry_run)
         assert answer == {"purged": 1, "dry_run": dry_run}
     assert run_json("purge_events", days=30)["purged"] == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [
+        ("export_products", {}),
+        ("purge_events", {"days": 30}),
+        ("purge_events", {"days": 30, "dry_run": True}),
+        ("verify_mrr", {}),
+    ],
+)
+def test_a_command_uses_the_database_that_is_given(command: str, options: dict[str, Any]) -> None:
+    with pytest.raises(ConnectionDoesNotExist):
+        call_command(command, database="nowhere", **options)
 
 
 def test_endpoints_are_made_and_checked(sandbox: Sandbox, settings: Any) -> None:

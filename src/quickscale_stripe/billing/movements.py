@@ -84,9 +84,10 @@ def note(subscription: Subscription, before: Decimal, currency: str, at: datetim
     )
 
 
-def verify() -> Iterator[str]:
+def verify(using: str | None = None) -> Iterator[str]:
     """Yield a sentence for each subscription whose movements don't add up to its current worth."""
-    for subscription in Subscription.objects.prefetch_related("movements").iterator(1000):
+    subscriptions = Subscription.objects.using(using).prefetch_related("movements")
+    for subscription in subscriptions.iterator(1000):
         worth = Decimal(0)
         for movement in sorted(subscription.movements.all(), key=lambda movement: movement.pk):
             if movement.before != worth:

@@ -64,7 +64,7 @@ def read(text: str) -> list[Entry]:
     return entries
 
 
-def write() -> str:
+def write(using: str | None = None) -> str:
     """Return this site's active prices and their products as JSON for :func:`read`.
 
     Defaults are left out.
@@ -72,9 +72,11 @@ def write() -> str:
     Raises:
         BadFileError: metadata of a product or price can't be read.
     """
-    on_sale = StripePrice.objects.filter(
-        for_sale=True, active=True, unit_amount__isnull=False, product__active=True
-    ).filter(livemode=app_settings.live_mode)
+    on_sale = (
+        StripePrice.objects.using(using)
+        .filter(for_sale=True, active=True, unit_amount__isnull=False, product__active=True)
+        .filter(livemode=app_settings.live_mode)
+    )
     products: dict[StripeProduct, list[dict[str, Any]]] = {}
     for price in on_sale.select_related("product").order_by(
         "product__display_order", "product_id", "pk"

@@ -11,14 +11,14 @@ from quickscale_stripe import client
 
 
 @contextmanager
-def dry_run() -> Iterator[None]:
+def dry_run(using: str | None = None) -> Iterator[None]:
     """Let the block read from Stripe and write nothing.
 
-    What it writes here is rolled back at its end.
+    What it writes here, or in the database ``using``, is rolled back at its end.
 
     Raises:
         WouldWriteError: the block reached a request that would change something at Stripe.
     """
-    with client.reading_only(), transaction.atomic():
+    with client.reading_only(), transaction.atomic(using=using):
         yield
-        transaction.set_rollback(True)
+        transaction.set_rollback(True, using=using)

@@ -19,6 +19,7 @@ class Command(ReportingCommand):
         "reconcile_stripe does this, too."
     )
     has_dry_run = True
+    database_help = "the database of the events"
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
@@ -33,8 +34,9 @@ class Command(ReportingCommand):
         if options["days"] is None:
             raise CommandError("QUICKSCALE_STRIPE_EVENT_RETENTION_DAYS is None; give --days.")
         before = timezone.now() - timedelta(days=options["days"])
-        with dry_run() if options["dry_run"] else nullcontext():
-            count = inbox.purge(before=before)
+        using = options["database"]
+        with dry_run(using) if options["dry_run"] else nullcontext():
+            count = inbox.purge(before=before, using=using)
         verb = "Would drop" if options["dry_run"] else "Dropped"
         self.answer(
             {"purged": count, "dry_run": options["dry_run"]},

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import stripe
@@ -9,6 +10,7 @@ from django.core.management.base import CommandError, CommandParser
 from quickscale.management import ReportingCommand
 from quickscale_stripe.catalogue import metadata, mirror
 from quickscale_stripe.exceptions import PaymentsError
+from quickscale_stripe.internal.dry_run import dry_run
 from quickscale_stripe.models import StripePrice, StripeProduct
 
 
@@ -17,6 +19,7 @@ class Command(ReportingCommand):
         "Mirror this site's products and prices from Stripe: all, or those that are named. Prices "
         "whose metadata doesn't mark them as this site's are left out."
     )
+    has_dry_run = True
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
@@ -30,13 +33,19 @@ class Command(ReportingCommand):
         foreign: list[stripe.Price] = []
         rows: dict[str, StripeProduct | StripePrice] = {}
         self.problems: list[str] = []
-        try:
-            for row in self._rows(options["ids"], foreign):
-                rows[row.stripe_id] = row
-                if options["verbosity"] > 1:
-                    self.note(f"{row.stripe_id} {row}")
-        except PaymentsError as error:
-            raise CommandError(str(error)) from error
+        before = _catalogue()
+        with dry_run() if options["dry_run"] else nullcontext():
+            try:
+                for row in self._rows(options["ids"], foreign):
+                    rows[row.stripe_id] = row
+                    if options["verbosity"] > 1:
+                        self.note(f"{row.stripe_id} {row}")
+            except PaymentsError as error:
+                raise CommandError(str(error)) from error
+            changes = _changes(before, _catalogue())
+        for stripe_id, fields in changes.items() if options["dry_run"] else ():
+            what = ", ".join(fields) if stripe_id in before else "new"
+            self.note(f"{stripe_id}: {what}")
         for row in rows.values():
             self._tell(row)
         for price in foreign if options["verbosity"] > 1 else ():
@@ -48,10 +57,14 @@ class Command(ReportingCommand):
         self.answer(
             {
                 "synced": list(rows),
+                "changed": list(changes),
                 "not_ours": [price.id for price in foreign],
                 "problems": self.problems,
+                "dry_run": options["dry_run"],
             },
-            f"{len(rows)} products and prices are up to date.",
+            f"{len(changes)} products and prices would change."
+            if options["dry_run"]
+            else f"{len(rows)} products and prices are up to date.",
         )
 
     def _rows(
@@ -66,7 +79,7 @@ class Command(ReportingCommand):
             else:
                 row = mirror.sync_with_prices(stripe_id)
             if row is None:
-                raise CommandError(f"Stripe has no {stripe_id}; it is now inactive here.")
+                raise CommandError(f"Stripe has no {stripe_id}, so it isn't sold.")
             yield row
             if isinstance(row, StripeProduct):
                 yield from row.prices.select_related("product")
@@ -79,3 +92,24 @@ class Command(ReportingCommand):
                 told = f"{told} Until then {until}."
             self.problems.append(told)
             self.stderr.write(told)
+
+
+def _catalogue() -> dict[str, dict[str, Any]]:
+    """The columns of all products and prices, by their ids at Stripe."""
+    rows: list[Any] = [*StripeProduct.objects.values(), *StripePrice.objects.values()]
+    return {row["stripe_id"]: row for row in rows}
+
+
+def _changes(
+    before: dict[str, dict[str, Any]], after: dict[str, dict[str, Any]]
+) -> dict[str, list[str]]:
+    """The names of the columns that differ, by the ids of their rows."""
+    changes = {
+        stripe_id: [
+            name
+            for name, value in row.items()
+            if name != "synced_at" and value != before.get(stripe_id, {}).get(name)
+        ]
+        for stripe_id, row in after.items()
+    }
+    return {stripe_id: fields for stripe_id, fields in changes.items() if fields}

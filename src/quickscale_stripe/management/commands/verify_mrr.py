@@ -10,9 +10,10 @@ from quickscale_stripe.billing import movements
 
 class Command(ReportingCommand):
     help = "Check that each subscription's MRR movements add up to its current revenue."
+    database_help = "the database of the subscriptions"
 
     def handle(self, *args: Any, **options: Any) -> None:
-        problems = list(movements.verify())
+        problems = list(movements.verify(options["database"]))
         for problem in problems:
             self.stderr.write(problem)
         self.answer(
