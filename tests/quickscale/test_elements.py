@@ -23,9 +23,18 @@ SRC = Path(quickscale.__file__).parents[1]
 ELEMENTS = Path(quickscale.__file__).parent / "templates" / "quickscale" / "elements"
 LOOKS = sorted(folder.name for folder in ELEMENTS.iterdir())
 NAMES = sorted(file.stem for file in (ELEMENTS / "plain").iterdir())
+# Mails have styles of their own, as have the admin, the stand-in for Stripe, and the dashboard's
+# shell and first page, which come with Bulma.
+OTHER_LOOKS = ("/admin/", "/email/", "/quickscale/elements/", "/quickscale_stripe_sandbox/")
+SHELL = {
+    *("_footer", "_mark", "_menu", "_messages", "_navbar", "_theme", "shell"),
+    *("home", "errors/_error_alone", "errors/base"),
+}
 PAGES = [
-    *(SRC / "quickscale_credits/templates/quickscale_credits").glob("*.html"),
-    *(SRC / "quickscale_stripe/templates/quickscale_stripe").glob("*.html"),
+    file
+    for file in sorted(SRC.glob("*/templates/**/*.html"))
+    if not any(folder in file.as_posix() for folder in OTHER_LOOKS)
+    and file.as_posix().rpartition("/quickscale_dashboard/")[2].removesuffix(".html") not in SHELL
 ]
 
 
@@ -117,6 +126,13 @@ class TestTheTag:
         assert 'aria-busy="false"' in html
         assert " autofocus " in html.replace(">", " ")
 
+    def test_a_button_may_stand_outside_its_form(self, look):
+        html = render('{% element "button" form="search" %}Go{% endelement %}')
+        assert 'form="search"' in html
+        assert "form=" not in render(
+            '{% element "filters" form=form %}{% endelement %}', form=AFilter()
+        )
+
     @pytest.mark.parametrize("href", ["", None])
     def test_a_link_to_nowhere_sends_no_form(self, look, href):
         source = '{% element "button" href=href %}Pay{% endelement %}'
@@ -136,6 +152,26 @@ class TestTheTag:
         html = render("{% " + source + " %}{% endelement %}", form=AFilter())
         assert problems_of_fragment(html) == []
         assert 'id="x"' in html
+
+    @pytest.mark.parametrize("level", [1, 2, 3])
+    def test_a_heading_has_its_level(self, look, level):
+        html = render(
+            '{% element "heading" level=level id="x" %}Words{% endelement %}', level=level
+        ).strip()
+        assert html.startswith(f"<h{level} ")
+        assert html.endswith(f' id="x">Words</h{level}>')
+
+    def test_the_current_tab_says_what_it_is(self, look):
+        html = render(
+            '{% element "tabs" aria_label="Pages" %}'
+            '{% element "tab" tab="a" selected="a" href="/a/" %}A{% endelement %}'
+            '{% element "tab" tab="b" selected="b" href="/b/" current="page" %}B{% endelement %}'
+            '{% element "tab" tab="c" selected="b" href="/c/" %}C{% endelement %}{% endelement %}'
+        )
+        assert re.findall(r'href="(.*?)" aria-current="(.*?)"', html) == [
+            ("/a/", "true"),
+            ("/b/", "page"),
+        ]
 
     def test_elements_can_be_nested(self, look):
         html = render(
@@ -360,11 +396,11 @@ class TestInTheBrowser:
         assert_fits(page)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(SRC).as_posix())
 def test_only_elements_know_a_framework(page):
     """A page has only classes of ours, which are prefixed."""
-    text = page.read_text()
-    classes = " ".join(re.findall(r'class="([^"]*)"', text)).split()
+    text = re.sub(r"{{.*?}}", "", page.read_text())
+    classes = " ".join(re.findall(r'(?<!:)class="([^"]*)"', text)).split()
     assert [name for name in classes if not name.startswith("qs-")] == []
     assert "style=" not in text
 

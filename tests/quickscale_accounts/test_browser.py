@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from allauth.account.models import EmailAddress
 from django.core import mail
+from django.template import autoreload
 from django.urls import reverse
 from playwright.sync_api import expect
 
 from quickscale_accounts.testing import UserFactory
 from tests.browser import assert_accessible, assert_fits
+from tests.projects.base import ROOT
 
 pytestmark = [
     pytest.mark.browser,
@@ -114,6 +117,36 @@ def test_pages_are_accessible(live_server, browser_page, width, dark):
     page.get_by_label("Password").fill("password")
     page.locator("main").get_by_role("button", name="Sign in").click()
     page.wait_for_url("**/dashboard/")
+    for url_name in ("quickscale_accounts:overview", "account_email", "account_change_password"):
+        page.goto(live_server.url + reverse(url_name))
+        assert_accessible(page)
+        assert_fits(page)
+
+
+@pytest.fixture(params=[("bootstrap5", "bootstrap5"), ("bootstrap3", "plain")], ids="-".join)
+def other_site(request, settings):
+    """A site with the style sheet of another framework."""
+    base, settings.QUICKSCALE_ELEMENTS = request.param
+    settings.STATICFILES_DIRS = [ROOT / "tests" / "assets"]
+    folder = ROOT / "tests" / "projects" / "bases" / base
+    settings.TEMPLATES = [settings.TEMPLATES[0] | {"DIRS": [folder]}]
+    yield
+    autoreload.reset_loaders()
+
+
+def test_pages_are_accessible_in_sites_with_another_look(
+    live_server, browser_page, client, other_site
+):
+    page = browser_page(width=390)
+    for url_name in ("account_login", "account_signup", "account_reset_password"):
+        page.goto(live_server.url + reverse(url_name))
+        assert_accessible(page)
+        assert_fits(page)
+    user = UserFactory()
+    EmailAddress.objects.create(user=user, email="new@example.com")
+    client.force_login(user)
+    session = client.cookies["sessionid"].value
+    page.context.add_cookies([{"name": "sessionid", "value": session, "url": live_server.url}])
     for url_name in ("quickscale_accounts:overview", "account_email", "account_change_password"):
         page.goto(live_server.url + reverse(url_name))
         assert_accessible(page)

@@ -37,8 +37,8 @@ from quickscale.conf import app_settings
 register = template.Library()
 
 HTML_ATTRIBUTES = {
-    *("action", "autofocus", "download", "enctype", "href", "id", "method", "name", "rel"),
-    *("role", "tabindex", "type", "value"),
+    *("action", "autofocus", "download", "enctype", "form", "href", "id", "method", "name"),
+    *("rel", "role", "tabindex", "type", "value"),
 }
 HTML_PREFIXES = ("aria_", "data_", "hx_", "x_")
 
@@ -134,7 +134,9 @@ def html_attributes(attrs: Mapping[str, Any]) -> SafeString:
         {
             name.replace("_", "-"): _attribute_value(name, value)
             for name, value in attrs.items()
-            if (name in HTML_ATTRIBUTES or name.startswith(HTML_PREFIXES)) and value != ""
+            if (name in HTML_ATTRIBUTES or name.startswith(HTML_PREFIXES))
+            and value != ""
+            and not isinstance(value, forms.BaseForm)
         }
     )
 

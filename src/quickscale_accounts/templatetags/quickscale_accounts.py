@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from django import template
+from django import forms, template
 from django.forms.boundfield import BoundField
 from django.template import Context
 from django.urls import NoReverseMatch, reverse
 from django.utils.functional import Promise
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from quickscale_accounts.conf import app_settings
@@ -60,3 +63,57 @@ def without_placeholder(field: BoundField) -> BoundField:
     """Return the field without its placeholder, because allauth's only repeat the label."""
     field.field.widget.attrs.pop("placeholder", None)
     return field
+
+
+TONES = ("success", "warning", "danger", "primary")
+
+
+@register.filter
+def tone(tags: Collection[str]) -> str:
+    """Return the tone of our elements that the tags of an allauth element ask for."""
+    return next((tone for tone in TONES if tone in tags), "")
+
+
+@register.filter
+def button_look(tags: Collection[str]) -> dict[str, bool]:
+    """Return the arguments of our button that the tags of an allauth button ask for."""
+    given = set(tags)
+    if given & {"danger", "delete"}:
+        kind = "danger"
+    elif given & {"link", "cancel"}:
+        kind = "text"
+    elif given & {"outline", "secondary"}:
+        kind = ""
+    else:
+        kind = "primary"
+    return {kind: True, "small": "minor" in given, "wide": "prominent" in given}
+
+
+CONTROL_ATTRIBUTES = ("id", "autocomplete", "placeholder", "readonly", "rows")
+
+
+@register.filter
+def bound_field(attrs: Mapping[str, Any], slots: Mapping[str, Sequence[SafeString]]) -> BoundField:
+    """Return the field that the arguments and slots of allauth's element ``field`` describe."""
+    name, kind = attrs.get("name", ""), attrs["type"]
+    label, value, help_text = (slots.get(slot, [""])[0] for slot in ("label", "value", "help_text"))
+    html = {key: attrs[key] for key in CONTROL_ATTRIBUTES if attrs.get(key)}
+    widget: forms.Widget
+    if kind == "textarea":
+        widget = forms.Textarea(html)
+    elif kind in {"checkbox", "radio"}:
+        widget = forms.CheckboxInput({**html, "type": kind}, lambda _: bool(attrs.get("checked")))
+    else:
+        widget = forms.TextInput({**html, "type": kind})
+    field = forms.Field(
+        label=label,
+        help_text=help_text,
+        initial=value or attrs.get("value"),
+        required=bool(attrs.get("required")),
+        disabled=bool(attrs.get("disabled")),
+        widget=widget,
+    )
+    form = forms.Form()
+    if attrs.get("errors"):
+        form.errors[name] = attrs["errors"]
+    return BoundField(form, field, name)

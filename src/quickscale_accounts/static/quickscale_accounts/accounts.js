@@ -32,8 +32,8 @@ document.addEventListener("alpine:init", () => {
     get empty() {
       return this.level === 0;
     },
-    get colour() {
-      return ["", "is-danger", "is-warning", "is-info", "is-success"][this.level];
+    get tone() {
+      return ["", "qs-danger", "qs-warning", "qs-info", "qs-success"][this.level];
     },
     get words() {
       const { weak, fair, good, strong } = this.$root.dataset;
