@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 class Fulfilment:
     """The base class, which delivers nothing.
 
-    Methods that write run inside the transaction that records the payment, so both are committed
-    or neither is. They must not use the network, and must change nothing when they are called
-    again with the same key. Each call gets a new instance.
+    Methods that write run inside the transaction that records the payment. When one raises, what
+    they wrote is rolled back, the payment is recorded with the error, and they are called again
+    later. They must not use the network, and must change nothing when they are called again with
+    the same ``source`` or ``key``. Each call gets a new instance.
     """
 
     def fulfil(

@@ -1,8 +1,8 @@
 """Mails about payments to customers and to the site's staff.
 
 Each is sent after its news is committed. It is lost if the process dies just then, but the pages
-and the admin show the same. News older than :data:`FRESH` is not mailed, so a reconciliation of
-last year's payments stays quiet.
+and the admin show the same. Owners get no mail about payments older than :data:`FRESH`, so a
+reconciliation of last year's payments is quiet.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ _RANDOM_KEY = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 @dataclass(frozen=True)
 class Recorded:
-    """A request and the status of its response; ``params`` are as :func:`parse_form` gives them."""
+    """A request and the status of its response; ``params`` are nested dicts of texts."""
 
     method: str
     path: str

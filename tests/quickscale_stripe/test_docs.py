@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import pytest
 from django.core.management import load_command_class
 
+from quickscale_stripe.conf import MAILS
 from quickscale_stripe.events.handlers import HANDLERS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,6 +25,11 @@ def test_the_event_matrix_is_what_the_app_handles() -> None:
     for row in re.findall(r"^\| (`.*)$", matrix, re.MULTILINE):
         listed += re.findall(r"`([a-z_.]+)`", row.partition(" | ")[0])
     assert sorted(listed) == sorted(HANDLERS)
+
+
+def test_the_mails_are_those_that_the_app_sends() -> None:
+    text = (DOCS / "reference" / "stripe-mails.md").read_text()
+    assert sorted(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)) == sorted(MAILS)
 
 
 @pytest.mark.parametrize("page", sorted(DOCS.glob("*/stripe*.md")), ids=lambda page: page.stem)
