@@ -9,7 +9,7 @@ from django.test import Client
 from stripe import APIConnectionError, HTTPClient
 
 from quickscale_stripe.catalogue import mirror
-from quickscale_stripe.client import using
+from quickscale_stripe.client import get_client, using
 from quickscale_stripe.models import StripePrice
 from quickscale_stripe.testing import post_to_site
 from quickscale_stripe_sandbox import Sandbox
@@ -60,6 +60,14 @@ def shop(sandbox: Sandbox, db: None) -> Sandbox:
     for _row in mirror.sync_all():
         pass
     return sandbox
+
+
+@pytest.fixture
+def many_products(shop: Sandbox) -> Sandbox:
+    """A shop of 12 products, more than the admin handles in one request."""
+    for number in range(7):
+        mirror.sync_product(get_client().v1.products.create({"name": f"Extra {number}"}).id)
+    return shop
 
 
 @pytest.fixture

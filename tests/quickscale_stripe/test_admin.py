@@ -272,30 +272,28 @@ class TestCatalogueSteps:
         assert "Metadata credits is “1,000”. Type 1000." in text(page)
 
     def test_syncing_many_shows_progress_and_continues_after_a_failure(
-        self, shop: Sandbox, staff: Client, monkeypatch: pytest.MonkeyPatch
+        self, many_products: Sandbox, staff: Client
     ) -> None:
-        monkeypatch.setattr("quickscale_stripe.admin.base.AT_ONCE", 2)
         gone = StripeProduct.objects.get(name="Studio pack")
         StripeProduct.objects.filter(pk=gone.pk).update(stripe_id="prod_gone")
         StripeProduct.objects.exclude(pk=gone.pk).update(name="x")
         page = act(staff, PRODUCTS, "sync", *StripeProduct.objects.all())
         run = page.request["PATH_INFO"]
-        assert '<progress id="job-progress" max="5" value="0">' in page.content.decode()
+        assert '<progress id="job-progress" max="12" value="0">' in page.content.decode()
         seen, told = [], ""
         while page.context["done"] < page.context["total"]:
             page = staff.post(run, {"done": page.context["done"]})
             seen.append(page.context["done"])
             told += text(page)
-        assert seen == [2, 4, 5]
+        assert seen == [5, 10, 12]
         assert "Studio pack: Stripe doesn&#x27;t have it" in told
         assert StripeProduct.objects.filter(name="x").count() == 0
         gone.refresh_from_db()
         assert not gone.active
 
     def test_a_job_stops_when_stripe_is_unreachable_and_continues_later(
-        self, shop: Sandbox, staff: Client, monkeypatch: pytest.MonkeyPatch
+        self, many_products: Sandbox, staff: Client
     ) -> None:
-        monkeypatch.setattr("quickscale_stripe.admin.base.AT_ONCE", 2)
         StripeProduct.objects.update(name="x")
         run = act(staff, PRODUCTS, "sync", *StripeProduct.objects.all()).request["PATH_INFO"]
         with using(Unreachable()):
@@ -304,7 +302,7 @@ class TestCatalogueSteps:
         assert (page.context["done"], page.context["goes_on"]) == (0, False)
         assert b"continue.js" not in page.content
         page = staff.post(run, {"done": page.context["done"]})
-        assert (page.context["done"], page.context["goes_on"]) == (2, True)
+        assert (page.context["done"], page.context["goes_on"]) == (5, True)
         assert b"continue.js" in page.content
 
     def test_a_job_of_another_session_is_not_known(self, staff: Client) -> None:
@@ -525,12 +523,13 @@ class TestEvents:
         assert not StripeEvent.objects.exclude(status__in=["processed", "ignored"]).exists()
 
     def test_what_fails_again_is_reported(
-        self, staff: Client, dead: StripeEvent, monkeypatch: pytest.MonkeyPatch
+        self, shop: Sandbox, staff: Client, dead: StripeEvent, use_client: UseClient
     ) -> None:
-        def fail(event: StripeEvent) -> None:
-            raise ValueError("still broken")
+        class Broken(RecordingHTTPClient):
+            def request(self, *args: Any, **kwargs: Any) -> Any:
+                raise ValueError("still broken")
 
-        monkeypatch.setattr("quickscale_stripe.events.inbox.handler_for", lambda kind: fail)
+        use_client(Broken(shop))
         told = staff.post(f"{EVENTS}{dead.pk}/take/replay/", follow=True)
         assert "ValueError: still broken" in text(told)
         dead.refresh_from_db()

@@ -33,22 +33,20 @@ def log_in(page: Any, client: Client, url: str) -> None:
 def test_a_job_for_many(
     live_server: Any,
     browser_page: Any,
-    shop: Sandbox,
+    many_products: Sandbox,
     admin_client: Client,
     javascript: bool,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("quickscale_stripe.admin.base.AT_ONCE", 2)
     StripeProduct.objects.update(name="x")
     page = browser_page(javascript=javascript, allow=ALLOWED)
     log_in(page, admin_client, live_server.url)
     page.goto(f"{live_server.url}{ADMIN}/stripeproduct/")
     page.click("text=Sync all from Stripe")
     if not javascript:
-        for done in (0, 2, 4):
+        for done in (0, 5, 10):
             assert page.locator("progress").get_attribute("value") == str(done)
             page.click("input[value=Continue]")
-    page.wait_for_selector("text=5 of 5")
+    page.wait_for_selector("text=12 of 12")
     assert not StripeProduct.objects.filter(name="x").exists()
 
 

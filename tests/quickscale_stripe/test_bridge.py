@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -395,9 +394,7 @@ def test_what_begins_now_has_begun(
     before = pay()
     bring_coming(account, 100)
     now = CreditLot.objects.get().effective_at
-    monkeypatch.setattr(
-        "quickscale_stripe.contrib.credits.timezone", SimpleNamespace(now=lambda: now)
-    )
+    monkeypatch.setattr(timezone, "now", lambda: now)
     assert bridge.left_over(payments=[before]) == 100
     assert change(pay(2), [before], excess=10, returned=50) == 10
 

@@ -17,7 +17,7 @@ from django.utils import timezone
 from quickscale_credits.models import CreditLot
 from quickscale_stripe.models import Payment, StripeEvent, StripePrice, StripeProduct, Subscription
 from quickscale_stripe_sandbox import Sandbox
-from quickscale_stripe_sandbox.client import SandboxHTTPClient
+from tests.quickscale_stripe.conftest import UseClient
 from tests.quickscale_stripe.shopping import open_checkout, open_signup
 from tests.quickscale_stripe.test_webhooks import post as post_event
 
@@ -47,12 +47,21 @@ FAULTS = {
 }
 
 
+class FaultyClient(stripe.HTTPClient):
+    name = "faulty"
+
+    def __init__(self, answer: Callable[[], Any]) -> None:
+        super().__init__()
+        self.answer = answer
+
+    def request(self, *args: Any, **kwargs: Any) -> Any:
+        return self.answer()
+
+
 @pytest.fixture(params=FAULTS)
-def fault(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+def fault(request: pytest.FixtureRequest, use_client: UseClient) -> Callable[[], None]:
     """A function that makes every later request fail."""
-    return lambda: monkeypatch.setattr(
-        SandboxHTTPClient, "request", lambda *args, **options: FAULTS[request.param]()
-    )
+    return lambda: use_client(FaultyClient(FAULTS[request.param]))
 
 
 def facts() -> list[Any]:

@@ -11,6 +11,7 @@ import pytest
 from django.core import mail
 from django.core.mail import EmailMultiAlternatives
 from django.core.management import call_command
+from django.utils import timezone
 
 from quickscale import mail_samples
 from quickscale_stripe.client import get_client
@@ -240,11 +241,12 @@ def test_nobody_gets_a_mail_about_old_payments_that_are_found_later(
     monkeypatch: pytest.MonkeyPatch,
     django_capture_on_commit_callbacks: Any,
 ) -> None:
-    monkeypatch.setattr("quickscale_stripe.mails.FRESH", timedelta(0))
     shop.set_delivery("hold")
     shop.pay(open_checkout(owner, package))
+    now = timezone.now()
+    monkeypatch.setattr(timezone, "now", lambda: now + timedelta(days=4))
     with django_capture_on_commit_callbacks(execute=True):
-        call_command("reconcile_stripe")
+        call_command("reconcile_stripe", days=5)
     assert Payment.objects.get().status == "succeeded"
     assert mail.outbox == []
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,7 +23,9 @@ from quickscale_stripe.exceptions import (
 )
 from quickscale_stripe.models import Payment, StripePrice, Subscription
 from quickscale_stripe_sandbox import Sandbox
+from quickscale_stripe_sandbox.recording import RecordingHTTPClient
 from tests.owners import make_owner
+from tests.quickscale_stripe.conftest import UseClient
 from tests.quickscale_stripe.proof.world import World
 from tests.quickscale_stripe.shopping import alter, balance
 
@@ -114,15 +116,21 @@ def test_a_preview_that_brings_no_credits_says_nothing_of_those_left_over(
 
 
 def test_taxes_and_lines_without_words_are_shown(
-    world: World, row: Subscription, monkeypatch: pytest.MonkeyPatch
+    world: World, row: Subscription, use_client: UseClient
 ) -> None:
-    line = SimpleNamespace(description=None, amount=7)
-    invoice = SimpleNamespace(
-        amount_due=1, currency="usd", lines=SimpleNamespace(data=[line]),
-        total_taxes=[SimpleNamespace(amount=3), SimpleNamespace(amount=4)],
-    )  # fmt: skip
+    class Taxing(RecordingHTTPClient):
+        def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
+            text, status, headers = super().request(method, url, *args, **kwargs)
+            if url.endswith("/v1/invoices/create_preview"):
+                invoice = json.loads(text)
+                [line] = invoice["lines"]["data"][:1]
+                invoice["lines"]["data"] = [line | {"description": None, "amount": 7}]
+                invoice["total_taxes"] = [{"amount": 3}, {"amount": 4}]
+                text = json.dumps(invoice)
+            return text, status, headers
+
     alter(world.sandbox, "subscription", row.stripe_id, latest_invoice=None)
-    monkeypatch.setattr("stripe._invoice_service.InvoiceService.create_preview", lambda *_: invoice)
+    use_client(Taxing(world.sandbox))
     shown = plan_changes.preview(subscription=row, price=world.price("Pro plan"))
     assert (shown.tax, shown.lines) == (7, (("", 7),))
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
+import sys
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -318,8 +319,7 @@ def test_only_its_owner_and_only_a_paid_payment_has_one(paid: Payment, buyer: Cl
 def test_without_the_extra_the_page_can_be_printed(
     paid: Payment, buyer: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "fpdf", None)
-    monkeypatch.setattr(pdf, "find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "fpdf", None)
     assert "PDF" not in text_of(buyer.get(page_of(paid)))
     assert "print this page" in text_of(buyer.get(pdf_of(paid), follow=True))
     with pytest.raises(MissingExtraError, match=r'pip install "quickscale\[pdf\]"'):

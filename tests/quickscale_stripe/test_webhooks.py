@@ -2,15 +2,18 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import stripe
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
+from django.db.models import Model
+from django.db.models.signals import post_save
 from django.test import Client
 from django.utils import timezone
 from hypothesis import HealthCheck, given
@@ -21,12 +24,20 @@ from stripe import WebhookSignature
 from quickscale_credits.models import CreditLot
 from quickscale_stripe import signals
 from quickscale_stripe.billing import customers
+from quickscale_stripe.catalogue import mirror
 from quickscale_stripe.client import get_client
 from quickscale_stripe.events import handlers, inbox
 from quickscale_stripe.exceptions import StripeRefusedError
-from quickscale_stripe.models import Payment, StripeCustomer, StripeEvent, StripePrice
+from quickscale_stripe.models import (
+    Payment,
+    StripeCustomer,
+    StripeEvent,
+    StripePrice,
+    StripeProduct,
+)
 from quickscale_stripe_sandbox import Sandbox
-from tests.quickscale_stripe.conftest import SECRET
+from quickscale_stripe_sandbox.recording import RecordingHTTPClient
+from tests.quickscale_stripe.conftest import SECRET, UseClient
 from tests.quickscale_stripe.shopping import balance, open_checkout
 
 pytestmark = pytest.mark.django_db
@@ -72,25 +83,63 @@ def post(
     )
 
 
-@pytest.fixture
-def handled(monkeypatch: pytest.MonkeyPatch) -> list[StripeEvent]:
-    """The events of products that reached their handler, which fetches nothing."""
-    seen: list[StripeEvent] = []
-    monkeypatch.setitem(handlers.HANDLERS, "product.updated", seen.append)
-    return seen
+class Products(RecordingHTTPClient):
+    """Notes which products are fetched; while ``errors`` has one, fetching ``prod_1`` fails."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        super().__init__(sandbox)
+        self.fetched: list[str] = []
+        self.errors: list[Exception] = []
+
+    def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
+        folder, _, product = url.rpartition("/")
+        if folder.endswith("/v1/products"):
+            if self.errors and product == "prod_1":
+                raise self.errors[0]
+            self.fetched.append(product)
+        return super().request(method, url, *args, **kwargs)
+
+
+def make_product(product_id: str) -> None:
+    """Make a product that this site knows."""
+    get_client().v1.products.create({"id": product_id, "name": "Starter pack"})
+    mirror.sync_product(product_id)
 
 
 @pytest.fixture
-def failing(monkeypatch: pytest.MonkeyPatch) -> list[Exception]:
-    """A list of errors; while it has one, events of products fail with it."""
-    errors: list[Exception] = [RuntimeError("no")]
+def products(sandbox: Sandbox, use_client: UseClient) -> Products:
+    """The client of a Stripe that has ``prod_1``."""
+    make_product("prod_1")
+    client = Products(sandbox)
+    use_client(client)
+    return client
 
-    def fail(event: StripeEvent) -> None:
-        if errors:
-            raise errors[0]
 
-    monkeypatch.setitem(handlers.HANDLERS, "product.updated", fail)
-    return errors
+@pytest.fixture
+def handled(products: Products) -> list[str]:
+    """The products that the handlers of events have fetched."""
+    return products.fetched
+
+
+@pytest.fixture
+def failing(products: Products) -> list[Exception]:
+    """A list of errors; while it has one, events of ``prod_1`` fail with it."""
+    products.errors.append(RuntimeError("no"))
+    return products.errors
+
+
+@contextmanager
+def on_writing(model: type[Model], receiver: Callable[[], object]) -> Iterator[None]:
+    """Call a receiver of the site whenever a row of the model has been written."""
+
+    def receive(**kwargs: Any) -> None:
+        receiver()
+
+    post_save.connect(receive, sender=model)
+    try:
+        yield
+    finally:
+        post_save.disconnect(receive, sender=model)
 
 
 def test_a_purchase_by_webhook_alone(shop: Sandbox, owner: Any, package: StripePrice) -> None:
@@ -117,12 +166,12 @@ def test_duplicates_and_a_reversed_order_grant_once(
     assert balance(owner) == 100
 
 
-def test_a_stored_event(sandbox: Sandbox, handled: list[StripeEvent]) -> None:
+def test_a_stored_event(sandbox: Sandbox, handled: list[str]) -> None:
     response = post(snapshot())
 
     event = StripeEvent.objects.get()
     assert response.status_code == 200
-    assert handled == [event]
+    assert handled == ["prod_1"]
     assert (event.stripe_id, event.type, event.object_id) == ("evt_1", "product.updated", "prod_1")
     assert (event.status, event.attempts, event.livemode) == ("processed", 1, False)
     assert event.api_version == "2026-10-28.endive"
@@ -143,7 +192,7 @@ def test_a_stored_event(sandbox: Sandbox, handled: list[StripeEvent]) -> None:
 )
 def test_only_the_networks_of_the_setting_may_send(
     sandbox: Sandbox,
-    handled: list[StripeEvent],
+    handled: list[str],
     settings: Any,
     networks: Any,
     address: str,
@@ -154,12 +203,14 @@ def test_only_the_networks_of_the_setting_may_send(
     assert StripeEvent.objects.count() == len(handled) == (status == 200)
 
 
+def missing(message: str) -> Exception:
+    return stripe.InvalidRequestError(message, param=None, code="resource_missing", http_status=404)
+
+
 class TestIgnored:
     """Events that can never succeed are ignored at once and stored with the reason only."""
 
-    def test_events_of_connected_accounts(
-        self, sandbox: Sandbox, handled: list[StripeEvent]
-    ) -> None:
+    def test_events_of_connected_accounts(self, sandbox: Sandbox, handled: list[str]) -> None:
         assert post(snapshot(account="acct_1")).status_code == 200
         assert post(thin(context="acct_1")).status_code == 200
         assert handled == []
@@ -182,18 +233,23 @@ class TestIgnored:
         assert "gone_1" in event.error
 
     def test_an_event_that_lacks_another_object_is_tried_again(
-        self, sandbox: Sandbox, failing: list[Exception]
+        self, sandbox: Sandbox, use_client: UseClient
     ) -> None:
-        failing[0] = StripeRefusedError("No such price: 'price_1'", code="resource_missing")
-        assert post(snapshot()).status_code == 500
+        class WithoutCharge(RecordingHTTPClient):
+            def request(self, *args: Any, **kwargs: Any) -> Any:
+                raise missing("No such charge: 'ch_1'")
+
+        use_client(WithoutCharge(sandbox))
+        about = {"id": "du_1", "object": "dispute"}
+        told = snapshot(type="charge.dispute.created", data={"object": about})
+        assert post(told).status_code == 500
 
     def test_events_are_not_ignored_for_a_key_of_the_other_mode(
         self, sandbox: Sandbox, failing: list[Exception]
     ) -> None:
-        failing[0] = StripeRefusedError(
+        failing[0] = missing(
             "No such product: 'prod_1'; a similar object exists in live mode, but a test mode key "
-            "was used to make this request.",
-            code="resource_missing",
+            "was used to make this request."
         )
         assert post(snapshot()).status_code == 500
 
@@ -259,17 +315,17 @@ class TestIgnored:
 
 class TestRetention:
     @pytest.fixture
-    def events(self, sandbox: Sandbox, handled: list[StripeEvent]) -> dict[str, StripeEvent]:
+    def events(self, sandbox: Sandbox) -> dict[str, StripeEvent]:
         """One event of each status that came 40 days ago, and one that came today."""
-        post(snapshot(id="evt_new"))
-        found = {"new": StripeEvent.objects.get()}
-        for status in StripeEvent.Status:
-            found[status] = StripeEvent.objects.create(
-                stripe_id=f"evt_{status}", type="x", livemode=False, payload={"a": 1},
-                status=status, created_at=timezone.now(),
-                received_at=timezone.now() - timedelta(days=40),
-            )  # fmt: skip
-        return found
+        now = timezone.now()
+        old = {status: (status, now - timedelta(days=40)) for status in StripeEvent.Status}
+        return {
+            name: StripeEvent.objects.create(
+                stripe_id=f"evt_{name}", type="x", livemode=False, payload={"a": 1},
+                status=status, created_at=now, received_at=received_at,
+            )
+            for name, (status, received_at) in {"new": ("processed", now), **old}.items()
+        }  # fmt: skip
 
     def kept(self) -> set[str]:
         found = StripeEvent.objects.filter(payload__isnull=False)
@@ -301,9 +357,7 @@ class TestRetention:
             call_command("purge_events")
 
 
-def test_a_processed_event_is_not_handled_again(
-    sandbox: Sandbox, handled: list[StripeEvent]
-) -> None:
+def test_a_processed_event_is_not_handled_again(sandbox: Sandbox, handled: list[str]) -> None:
     assert [post(snapshot()).status_code for _ in range(3)] == [200, 200, 200]
     assert len(handled) == 1
 
@@ -316,7 +370,7 @@ def test_a_failure_is_recorded_and_stripe_is_asked_to_send_again(
 
     event = StripeEvent.objects.get()
     assert (event.status, event.attempts, event.error) == ("failed", 1, "RuntimeError: no")
-    assert "raise errors[0]" in event.traceback
+    assert "raise self.errors[0]" in event.traceback
     assert event.next_attempt_at
     assert event.next_attempt_at >= before + timedelta(seconds=60)
 
@@ -327,20 +381,21 @@ def test_a_failure_is_recorded_and_stripe_is_asked_to_send_again(
 
 
 def test_what_a_failing_handler_wrote_is_undone(
-    sandbox: Sandbox, owner: Any, monkeypatch: pytest.MonkeyPatch
+    sandbox: Sandbox, owner: Any, products: Products
 ) -> None:
     def write_and_fail() -> None:
         StripeCustomer.objects.create(owner=owner)
         raise RuntimeError
 
-    monkeypatch.setitem(handlers.HANDLERS, "product.updated", lambda event: write_and_fail)
-
-    assert post(snapshot()).status_code == 500
+    get_client().v1.products.update("prod_1", {"name": "Studio pack"})
+    with on_writing(StripeProduct, write_and_fail):
+        assert post(snapshot()).status_code == 500
     assert not StripeCustomer.objects.exists()
+    assert StripeProduct.objects.get().name == "Starter pack"
 
 
 def test_a_constraint_that_is_checked_at_commit_fails_the_event_and_not_the_inbox(
-    sandbox: Sandbox, owner: Any, monkeypatch: pytest.MonkeyPatch
+    sandbox: Sandbox, owner: Any, products: Products
 ) -> None:
     nobody = owner.pk
     owner.delete()
@@ -355,9 +410,8 @@ def test_a_constraint_that_is_checked_at_commit_fails_the_event_and_not_the_inbo
             created_at=timezone.now(),
         )
 
-    monkeypatch.setitem(handlers.HANDLERS, "product.updated", lambda event: refer_to_nobody)
-
-    assert post(snapshot()).status_code == 500
+    with on_writing(StripeProduct, refer_to_nobody):
+        assert post(snapshot()).status_code == 500
     event = StripeEvent.objects.get()
     assert event.status == "failed"
     assert "IntegrityError" in event.error
@@ -398,70 +452,58 @@ def test_retries_back_off(sandbox: Sandbox, failing: list[Exception]) -> None:
 
 
 def test_the_periodic_job_handles_what_is_due_and_a_failure_blocks_nothing(
-    sandbox: Sandbox, failing: list[Exception], handled: list[StripeEvent]
+    sandbox: Sandbox, failing: list[Exception], handled: list[str]
 ) -> None:
-    poison = StripeEvent.objects.create(
+    make_product("prod_2")
+    handled.clear()
+    StripeEvent.objects.create(
         stripe_id="evt_poison", type="product.updated", object_id="prod_1",
         livemode=False, payload={},
         created_at=timezone.now() - timedelta(days=1),
     )  # fmt: skip
     waiting = StripeEvent.objects.create(
-        stripe_id="evt_waiting", type="product.updated", object_id="prod_1",
+        stripe_id="evt_waiting", type="product.updated", object_id="prod_2",
         livemode=False, payload={},
         created_at=timezone.now(), status="failed",
         next_attempt_at=timezone.now() + timedelta(hours=1),
     )  # fmt: skip
-    good = StripeEvent.objects.create(
-        stripe_id="evt_good", type="product.updated", object_id="prod_1",
+    StripeEvent.objects.create(
+        stripe_id="evt_good", type="product.updated", object_id="prod_2",
         livemode=False, payload={},
         created_at=timezone.now(),
     )  # fmt: skip
 
-    def handle(event: StripeEvent) -> None:
-        if event == poison:
-            raise RuntimeError
-        handled.append(event)
-
-    handlers.HANDLERS["product.updated"] = handle
     with pytest.raises(CommandError, match="failed"):
         call_command("replay_events", "--due")
 
-    assert handled == [good]
+    assert handled == ["prod_2"]
     waiting.refresh_from_db()
     assert waiting.attempts == 0
 
 
-def test_replay_by_command(sandbox: Sandbox, handled: list[StripeEvent], capsys: Any) -> None:
+def test_replay_by_command(sandbox: Sandbox, handled: list[str], capsys: Any) -> None:
     post(snapshot())
     call_command("replay_events", "evt_1")
     assert len(handled) == 2
     assert "1 done" in capsys.readouterr().out
 
 
-def test_an_event_that_another_worker_handles_is_left_alone(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(
-        "quickscale_stripe.events.inbox.process", lambda event_id: inbox.Outcome.BUSY
-    )
-    assert post(snapshot()).status_code == 409
-
-
 @pytest.mark.django_db(transaction=True)
-def test_a_locked_event_is_skipped_not_waited_for(sandbox: Sandbox) -> None:
+def test_an_event_that_another_worker_handles_is_left_alone(sandbox: Sandbox) -> None:
     event = StripeEvent.objects.create(
         stripe_id="evt_1", type="x", livemode=False, payload={}, created_at=timezone.now()
     )
 
-    def process() -> inbox.Outcome:
+    def process_and_post() -> tuple[inbox.Outcome, int]:
         try:
-            return inbox.process(event.pk)
+            return inbox.process(event.pk), post(snapshot()).status_code
         finally:
             connection.close()
 
     with ThreadPoolExecutor(1) as threads, transaction.atomic():
         StripeEvent.objects.select_for_update().get()
-        assert threads.submit(process).result(timeout=10) is inbox.Outcome.BUSY
+        answers = threads.submit(process_and_post).result(timeout=10)
+    assert answers == (inbox.Outcome.BUSY, 409)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -486,20 +528,18 @@ def test_the_same_event_from_eight_threads_grants_once(
     assert balance(owner) == 100
 
 
-def test_thin_events_are_handled_like_snapshots(
-    sandbox: Sandbox, handled: list[StripeEvent]
-) -> None:
+def test_thin_events_are_handled_like_snapshots(sandbox: Sandbox, handled: list[str]) -> None:
     response = post(thin(snapshot_event="evt_1"))
 
     event = StripeEvent.objects.get()
     assert response.status_code == 200
     assert (event.object_id, event.snapshot_id) == ("prod_1", "evt_1")
-    assert handled == [event]
+    assert handled == ["prod_1"]
 
 
 @pytest.mark.parametrize("thin_first", [True, False])
 def test_the_same_fact_in_both_formats_is_handled_once(
-    sandbox: Sandbox, handled: list[StripeEvent], thin_first: bool
+    sandbox: Sandbox, handled: list[str], thin_first: bool
 ) -> None:
     both = [thin(snapshot_event="evt_1"), snapshot()]
     for event in both if thin_first else reversed(both):
@@ -516,7 +556,7 @@ def test_unknown_types_are_kept_and_ignored(sandbox: Sandbox) -> None:
 
 @pytest.mark.parametrize(("site", "event"), [(True, False), (False, True)])
 def test_events_of_the_other_mode_are_ignored(
-    sandbox: Sandbox, handled: list[StripeEvent], settings: Any, site: bool, event: bool
+    sandbox: Sandbox, handled: list[str], settings: Any, site: bool, event: bool
 ) -> None:
     settings.QUICKSCALE_STRIPE_LIVE_MODE = site
     assert post(snapshot(livemode=event)).status_code == 200
@@ -525,7 +565,7 @@ def test_events_of_the_other_mode_are_ignored(
 
 
 def test_each_of_several_secrets_is_accepted(
-    sandbox: Sandbox, handled: list[StripeEvent], settings: Any
+    sandbox: Sandbox, handled: list[str], settings: Any
 ) -> None:
     settings.QUICKSCALE_STRIPE_WEBHOOK_SECRET = "whsec_new, whsec_old"
     assert post(snapshot(), secret="whsec_old").status_code == 200
@@ -620,7 +660,7 @@ def test_only_post(sandbox: Sandbox) -> None:
 
 
 def test_neither_csrf_nor_a_site_wide_login_is_in_the_way(
-    sandbox: Sandbox, handled: list[StripeEvent], settings: Any
+    sandbox: Sandbox, handled: list[str], settings: Any
 ) -> None:
     settings.MIDDLEWARE = [
         *settings.MIDDLEWARE,
@@ -648,7 +688,7 @@ json_values = st.recursive(
 )
 @given(key=st.sampled_from([*snapshot(), "request"]), value=json_values, thin_format=st.booleans())
 def test_no_mutation_of_an_event_is_a_server_error(
-    sandbox: Sandbox, handled: list[StripeEvent], key: str, value: Any, thin_format: bool
+    sandbox: Sandbox, handled: list[str], key: str, value: Any, thin_format: bool
 ) -> None:
     body = (thin if thin_format else snapshot)(**{key: value})
     with transaction.atomic():
@@ -740,7 +780,7 @@ def test_optional_fields_of_an_event_are_empty(sandbox: Sandbox) -> None:
         assert event.error == "Nothing here handles events of this type."
 
 
-def test_an_event_has_stripe_s_time(sandbox: Sandbox, handled: list[StripeEvent]) -> None:
+def test_an_event_has_stripe_s_time(sandbox: Sandbox, handled: list[str]) -> None:
     post(snapshot())
     post(thin(snapshot_event="evt_other"))
     times = {event.stripe_id: event.created_at for event in StripeEvent.objects.all()}
@@ -809,7 +849,7 @@ def waiting(number: int) -> StripeEvent:
 
 
 def test_the_periodic_job_has_a_limit_and_counts_the_outcomes(
-    sandbox: Sandbox, handled: list[StripeEvent]
+    sandbox: Sandbox, handled: list[str]
 ) -> None:
     for number in range(3):
         waiting(number)
@@ -821,33 +861,39 @@ def test_the_periodic_job_has_a_limit_and_counts_the_outcomes(
     assert inbox.process_due()[inbox.Outcome.DONE] == 1
 
 
-def test_old_payloads_are_dropped_in_batches_and_counted(
-    sandbox: Sandbox, handled: list[StripeEvent], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(inbox, "_PURGED_AT_ONCE", 2)
-    for number in range(5):
-        waiting(number)
-    inbox.process_due()
+def test_old_payloads_are_dropped_in_batches_and_counted(sandbox: Sandbox) -> None:
     now = timezone.now()
-    StripeEvent.objects.update(received_at=now)
+    StripeEvent.objects.bulk_create(
+        StripeEvent(
+            stripe_id=f"evt_{number}", type="x", livemode=False, payload={}, status="processed",
+            created_at=now, received_at=now,
+        )
+        for number in range(1001)
+    )  # fmt: skip
     assert inbox.purge(before=now) == 0
-    assert inbox.purge(before=now + timedelta(microseconds=1)) == 5
+    assert inbox.purge(before=now + timedelta(microseconds=1)) == 1001
     assert inbox.purge(before=now + timedelta(microseconds=1)) == 0
     assert not StripeEvent.objects.filter(payload__isnull=False).exists()
 
 
 def test_a_thin_event_fetches_its_snapshot_once_and_works_without_that_permission(
-    sandbox: Sandbox, handled: list[StripeEvent], monkeypatch: pytest.MonkeyPatch
+    sandbox: Sandbox, products: Products, use_client: UseClient
 ) -> None:
     asked: list[str] = []
 
-    def answer(_service: Any, thin_id: str) -> Any:
-        asked.append(thin_id)
-        if thin_id == "evt_thin_refused":
-            raise stripe.PermissionError("no", http_status=403)
-        return SimpleNamespace(snapshot_event="evt_1" if thin_id == "evt_thin_1" else None)
+    class Snapshots(Products):
+        def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
+            folder, _, thin_id = url.rpartition("/")
+            if not folder.endswith("/v2/core/events"):
+                return super().request(method, url, *args, **kwargs)
+            asked.append(thin_id)
+            if thin_id == "evt_thin_refused":
+                return json.dumps({"error": {"message": "no"}}), 403, {}
+            told = "evt_1" if thin_id == "evt_thin_1" else None
+            return json.dumps(thin(id=thin_id, snapshot_event=told)), 200, {}
 
-    monkeypatch.setattr("stripe.v2.core._event_service.EventService.retrieve", answer)
+    client = Snapshots(sandbox)
+    use_client(client)
     post(snapshot())
     for thin_id in ("evt_thin_1", "evt_thin_other", "evt_thin_refused"):
         assert post(thin(id=thin_id)).status_code == 200
@@ -855,7 +901,7 @@ def test_a_thin_event_fetches_its_snapshot_once_and_works_without_that_permissio
     assert [found[thin_id].snapshot_id for thin_id in asked] == ["evt_1", "", ""]
     assert found["evt_thin_1"].error == "It also came in the other format."
     assert found["evt_thin_other"].status == found["evt_thin_refused"].status == "processed"
-    assert len(handled) == 3
+    assert client.fetched == ["prod_1"] * 3
 
 
 def test_an_event_is_handled_although_its_other_format_failed(

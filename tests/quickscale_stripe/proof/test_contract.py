@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import stripe
 from django.core.management import call_command
 from django.utils import timezone
 
@@ -34,7 +33,6 @@ from quickscale_stripe.billing import (
 )
 from quickscale_stripe.catalogue import mirror, publishing
 from quickscale_stripe.catalogue.publishing import PriceFields, ProductFields
-from quickscale_stripe.client import get_client
 from quickscale_stripe.events.reconcile import reconcile
 from quickscale_stripe.management.commands import (
     check_webhook_endpoints,
@@ -59,12 +57,34 @@ PACKAGE = Path(quickscale_stripe.__file__).parent
 URLS = {"success_url": "http://testserver/done/", "cancel_url": "http://testserver/back/"}
 
 
+class TracingHTTPClient(RecordingHTTPClient):
+    """Also notes which functions of the app made a request, as :func:`callers` names them."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        super().__init__(sandbox)
+        self.callers: set[str] = set()
+
+    def request(self, *args: Any, **kwargs: Any) -> Any:
+        frame = sys._getframe()
+        while back := frame.f_back:
+            frame = back
+            path = Path(frame.f_code.co_filename)
+            if path.is_relative_to(PACKAGE):
+                self.callers.add(f"{path.relative_to(PACKAGE).as_posix()}:{frame.f_code.co_name}")
+        return super().request(*args, **kwargs)
+
+
 @pytest.fixture
-def recorded(shop: Sandbox, use_client: UseClient) -> list[Recorded]:
-    """The requests of all clients, each of which is checked against the SDK."""
-    client = RecordingHTTPClient(shop)
+def tracing(shop: Sandbox, use_client: UseClient) -> TracingHTTPClient:
+    """The client of all requests, each of which is checked against the SDK."""
+    client = TracingHTTPClient(shop)
     use_client(client)
-    return client.requests
+    return client
+
+
+@pytest.fixture
+def recorded(tracing: TracingHTTPClient) -> list[Recorded]:
+    return tracing.requests
 
 
 @pytest.fixture
@@ -91,23 +111,6 @@ def callers() -> set[str]:
             ):
                 found.add(f"{name}:{function.name}")
     return found
-
-
-@pytest.fixture
-def called(monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """The functions of :func:`callers` that have run so far."""
-    seen: set[str] = set()
-
-    def noting() -> stripe.StripeClient:
-        code = sys._getframe(1).f_code
-        seen.add(f"{Path(code.co_filename).relative_to(PACKAGE).as_posix()}:{code.co_name}")
-        return get_client()
-
-    for name, module in list(sys.modules.items()):
-        own = name.startswith("quickscale_stripe.") and "sandbox" not in name
-        if own and name != "quickscale_stripe.client" and hasattr(module, "get_client"):
-            monkeypatch.setattr(module, "get_client", noting)
-    return seen
 
 
 def change(world: World, subscription_id: str, plan: str, interval: str = "month") -> None:
@@ -216,18 +219,19 @@ def do_everything(world: World) -> None:
 
 
 def test_every_function_that_asks_stripe_is_checked_against_the_sdk(
-    world: World, recorded: list[Recorded], called: set[str], settings: Any
+    world: World, tracing: TracingHTTPClient, settings: Any
 ) -> None:
     """The recording client checks version, parameters, responses and keys of each request."""
     settings.QUICKSCALE_STRIPE_ALLOW_PROMOTION_CODES = True
     settings.QUICKSCALE_STRIPE_TAX_ID_COLLECTION = True
     do_everything(world)
     # It needs an invoice with more lines than the invoice itself contains.
-    assert callers() - called == {"billing/bills.py:_lines"}
+    assert callers() - tracing.callers == {"billing/bills.py:_lines"}
     # Stripe refuses only requests that name a deleted customer, one of ``sync`` and of its event.
-    refused = [request.path.rpartition("/")[0] for request in recorded if request.status != 200]
+    requests = tracing.requests
+    refused = [request.path.rpartition("/")[0] for request in requests if request.status != 200]
     assert refused == ["/v1/billing_portal", "/v1/customers", "/v1/customers"]
-    assert len([one for one in recorded if MONEY.fullmatch(one.path) and one.method == "POST"]) > 6
+    assert len([one for one in requests if MONEY.fullmatch(one.path) and one.method == "POST"]) > 6
 
 
 #: The resources of a restricted key that allow a path, and a part of a response.
