@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeAlias
 
 Shop: TypeAlias = Callable[[], str]
@@ -20,6 +21,17 @@ def register(shop: Shop) -> None:
     """
     if shop not in _shops:
         _shops.append(shop)
+
+
+@contextmanager
+def only(*shops: Shop) -> Iterator[None]:
+    """Let these shops be the only ones inside the ``with`` block, for tests."""
+    before = _shops[:]
+    _shops[:] = shops
+    try:
+        yield
+    finally:
+        _shops[:] = before
 
 
 def buy_url() -> str:

@@ -80,13 +80,21 @@ def register(item: NavItem | Panel) -> None:
 @contextmanager
 def register_temporarily(*items: NavItem | Panel) -> Iterator[None]:
     """Add entries inside the ``with`` block only, for tests."""
-    for item in items:
-        register(item)
+    with only(*_items, *items):
+        yield
+
+
+@contextmanager
+def only(*items: NavItem | Panel) -> Iterator[None]:
+    """Let these entries be the only ones inside the ``with`` block, for tests."""
+    before = _items[:]
+    _items.clear()
     try:
+        for item in items:
+            register(item)
         yield
     finally:
-        for item in items:
-            _items.remove(item)
+        _items[:] = before
 
 
 def nav_items(request: HttpRequest, section: str) -> list[NavItem]:

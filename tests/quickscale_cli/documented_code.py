@@ -174,7 +174,7 @@ class DocumentationTest(TestCase):
         names = {"__name__": MODULE, **at_hand(), **PAGES.get(page, dict)()}
         sys.modules[MODULE] = types.ModuleType(MODULE)
         with ExitStack() as stack:
-            stack.enter_context(mock.patch.object(registry, "_items", list(registry._items)))
+            stack.enter_context(registry.register_temporarily())
             stack.enter_context(mock.patch.object(admin, "site", admin.AdminSite()))
             stack.enter_context(isolate_apps("users", "tools"))
             stack.enter_context(stripe_at_hand(page, names))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -19,8 +20,9 @@ def market() -> str:
 
 
 @pytest.fixture(autouse=True)
-def no_shops(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shop, "_shops", [])
+def no_shops() -> Iterator[None]:
+    with shop.only():
+        yield
 
 
 def test_the_first_open_shop_counts(settings: Any) -> None:

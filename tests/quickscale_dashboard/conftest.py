@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
@@ -33,9 +35,10 @@ def no_mails_counted() -> None:
 
 
 @pytest.fixture
-def empty_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+def empty_registry() -> Iterator[None]:
     """A registry with the test's entries only; the other apps test their own."""
-    monkeypatch.setattr(registry, "_items", [])
+    with registry.only():
+        yield
 
 
 @pytest.fixture
