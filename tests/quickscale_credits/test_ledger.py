@@ -399,27 +399,21 @@ class TestExpiry:
             for entry in account.transactions.filter(kind="expire")
         ] == [(-20, 0), (-10, 20)]
 
-    def test_the_sweep_touches_a_limited_number_of_accounts(
-        self, account, clock, make_owner, monkeypatch
-    ):
-        monkeypatch.setattr(ledger, "_SWEEP", 2)
+    def test_the_sweep_touches_a_limited_number_of_accounts(self, account, clock, make_owner):
         accounts = [account, *(CreditAccount.objects.for_owner(make_owner()) for _ in range(4))]
         for each in accounts:
             subscribe(each, 1, clock, days=1)
         clock.move(DAY)
         assert [ledger.expire_due(limit=3), ledger.expire_due(limit=3)] == [3, 2]
 
-    def test_the_sweep_continues_in_parts_and_skips_what_it_cannot_post(
-        self, account, clock, make_owner, monkeypatch
-    ):
-        monkeypatch.setattr(ledger, "_SWEEP", 2)
-        accounts = [account, *(CreditAccount.objects.for_owner(make_owner()) for _ in range(4))]
+    def test_the_sweep_continues_in_parts_and_skips_what_it_cannot_post(self, clock, make_owner):
+        accounts = [CreditAccount.objects.for_owner(make_owner()) for _ in range(103)]
         for number, each in enumerate(accounts):
             subscribe(each, 1, clock, days=1 + number)
-        corrupt = [each.pk for each in accounts[3:]]
+        corrupt = [each.pk for each in accounts[:2]]
         CreditAccount.objects.filter(pk__in=corrupt).update(posted=0)
-        clock.move(10 * DAY)
-        assert ledger.sweep() == ledger.Sweep(3, tuple(corrupt), 0)
+        clock.move(104 * DAY)
+        assert ledger.sweep() == ledger.Sweep(101, tuple(corrupt), 0)
         CreditAccount.objects.filter(pk__in=corrupt).update(posted=1)
         assert ledger.expire_due() == 2
 

@@ -34,6 +34,7 @@ from quickscale_credits.services import ServiceError
 from quickscale_credits.signals import shortfall_recorded
 from quickscale_credits.testing import ServiceFactory, deliver_events
 from tests.markup import words
+from tests.quickscale_credits.faults import failing_function
 from tests.quickscale_credits.surface import Shout, Whisper
 
 pytestmark = pytest.mark.django_db
@@ -240,19 +241,13 @@ class TestCharge:
         with pytest.raises(error), charge(owner, "shout", units=units):
             pytest.fail("the work must not run")
 
-    def test_a_database_that_fails_at_the_end_leaves_the_hold_to_be_settled(
-        self, owner, account, monkeypatch
-    ):
-        def fail(*args, **kwargs):
-            raise OperationalError("the server closed the connection")
-
-        with monkeypatch.context() as broken:
-            broken.setattr(CreditAccount, "settle_credits", fail)
-            with (
-                pytest.raises(OperationalError),
-                charge(owner, "shout", units=2, idempotency_key="k") as charging,
-            ):
-                pass
+    def test_a_database_that_fails_at_the_end_leaves_the_hold_to_be_settled(self, owner, account):
+        with (
+            failing_function("settle"),
+            pytest.raises(OperationalError),
+            charge(owner, "shout", units=2, idempotency_key="k") as charging,
+        ):
+            pass
         assert CreditHold.objects.get().status == "open"
 
         usages = [charging.settle(), charging.settle()]

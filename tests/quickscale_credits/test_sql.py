@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from io import StringIO
+from shutil import copytree
 from threading import Event, Thread
 
 import pytest
 from django.core.management import call_command
-from django.db import connection, migrations, transaction
+from django.db import connection, transaction
 
 from quickscale_credits import allotments, ledger, sql
 from quickscale_credits.internal.functions import Operation
 from quickscale_credits.models import CreditAccount, CreditTransaction
-from scripts.sql_migration import changed, freeze
+from scripts.sql_migration import changed
 from tests.owners import make_owner
 from tests.quickscale_credits.operations import OPERATIONS, Stage
 from tests.quickscale_credits.test_concurrency import at_once
-from tests.upgrade.releases import WORKING_TREE, released, run, unpack
+from tests.upgrade.releases import ROOT, WORKING_TREE, released, run, unpack
 
 CURRENT = {path.stem: path.read_text() for path in sorted(sql.CURRENT.glob("*.sql"))}
 CALLED = [
@@ -152,42 +154,55 @@ def test_every_column_of_the_journal_is_written():
     )
 
 
-@pytest.fixture
-def folders(tmp_path, monkeypatch):
-    """The current text and the migrations of an app with two functions."""
-    for name in ("sql", "migrations/sql/0002"):
-        folder = tmp_path / name
-        folder.mkdir(parents=True)
-        (folder / "one.sql").write_text("one")
-        (folder / "two.sql").write_text("two")
-    (tmp_path / "migrations" / "0002_functions.py").touch()
-    monkeypatch.setattr(sql, "CURRENT", tmp_path / "sql")
-    monkeypatch.setattr(sql, "FROZEN", tmp_path / "migrations" / "sql")
-    return tmp_path
+FREEZE = """
+import sys
+from scripts.sql_migration import main
+sys.argv[1:] = {arguments}
+main()
+"""
+INSTALL = """
+import json
+from quickscale_credits.sql import install
+print(json.dumps([(each.sql, each.reverse_sql) for each in install("0003")]))
+"""
 
 
-def test_a_change_is_frozen_for_a_migration(folders):
-    (folders / "sql" / "two.sql").write_text("two, better")
-    (folders / "sql" / "three.sql").write_text("three")
-    assert changed() == ["three", "two"]
-    migration, *copies = freeze(changed())
-    assert migration == folders / "migrations" / "0003_functions.py"
-    assert '("quickscale_credits", "0002_functions")' in migration.read_text()
-    assert [copy.read_text() for copy in copies] == ["three", "two, better"]
-    assert changed() == []
+def test_a_change_is_frozen_for_a_migration(tmp_path):
+    """In a copy of the app."""
+    app = tmp_path / "src" / "quickscale_credits"
+    copytree(sql.CURRENT.parent, app)
+    copytree(ROOT / "scripts", tmp_path / "scripts")
+    before = max(path.stem for path in (app / "migrations").glob("0*.py"))
+    old = CURRENT["spend"]
 
-    scope = {}
-    exec(migration.read_text(), scope)
-    three, two = scope["Migration"].operations
-    assert three.sql.endswith("three")
-    assert three.reverse_sql == "DROP FUNCTION quickscale_credits_three;"
-    assert two.sql.endswith("two, better")
-    assert two.reverse_sql.endswith("two")
+    def freeze(*arguments):
+        """Return the files written and their text."""
+        printed = run(tmp_path, FREEZE.format(arguments=list(arguments))).splitlines()
+        return {path: (tmp_path / path).read_text() for path in printed}
 
-    (folders / "sql" / "two.sql").write_text("two, best")
-    (copy,) = freeze(changed(), "0003")
-    assert copy.read_text() == "two, best"
-    assert isinstance(sql.install("0003")[1], migrations.RunSQL)
+    (app / "sql" / "spend.sql").write_text("better")
+    (app / "sql" / "new.sql").write_text("new")
+    migrations = "src/quickscale_credits/migrations"
+    written = freeze()
+    assert list(written) == [
+        f"{migrations}/0003_functions.py",
+        f"{migrations}/sql/0003/new.sql",
+        f"{migrations}/sql/0003/spend.sql",
+    ]
+    migration, *copies = written.values()
+    assert f'("quickscale_credits", "{before}")' in migration
+    assert 'install("0003")' in migration
+    assert copies == ["new", "better"]
+    assert freeze() == {}
+
+    new, spend = json.loads(run(tmp_path, INSTALL))
+    assert new[0].endswith("\nnew")
+    assert new[1] == "DROP FUNCTION quickscale_credits_new;"
+    assert spend[0].endswith("\nbetter")
+    assert spend[1].endswith(f"\n{old}")
+
+    (app / "sql" / "spend.sql").write_text("best")
+    assert freeze("--into", "0003") == {f"{migrations}/sql/0003/spend.sql": "best"}
 
 
 def test_the_migration_can_be_read_as_sql(db):

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import aclosing
 from datetime import timedelta
 from importlib import import_module
 
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
-from django.db import OperationalError
 from django.http import StreamingHttpResponse
 from django.test import AsyncClient
 from django.urls import path
 
 from quickscale_credits.exceptions import (
-    HoldStateError,
     IdempotencyConflictError,
     InsufficientCreditsError,
 )
-from quickscale_credits.internal import streams
 from quickscale_credits.metering import charge, metered
 from quickscale_credits.models import CreditAccount, CreditHold, ServiceUsage
+from tests.quickscale_credits.faults import failing_function
 
 WORDS = ["to", "be", "or", "not"]
 
@@ -30,6 +29,13 @@ WORDS = ["to", "be", "or", "not"]
 def account(account, services):
     account.add_credits(20, "Bought")
     return account
+
+
+@pytest.fixture
+def clock_ahead(monkeypatch):
+    """Sets the clock of the process ahead by that many seconds."""
+    monotonic = time.monotonic
+    return lambda seconds: monkeypatch.setattr(time, "monotonic", lambda: monotonic() + seconds)
 
 
 def read(stream, number=None):
@@ -150,14 +156,13 @@ class TestStream:
             stream(owner, "shout", units=3, idempotency_key="k")
         assert account.get_available_balance() == 14
 
-    def test_a_long_one_prolongs_its_hold(self, owner, account, stream, monkeypatch):
-        now = [100.0]
-        monkeypatch.setattr(streams, "monotonic", lambda: now[0])
+    def test_a_long_one_prolongs_its_hold(self, owner, account, stream, clock_ahead):
         chunks = stream(owner, "shout", units=9, ttl=timedelta(minutes=1))
         first = CreditHold.objects.get().expires_at
 
         async def ends():
-            for now[0] in (129.0, 130.0):
+            for seconds in (15, 30):
+                clock_ahead(seconds)
                 await anext(chunks) if hasattr(chunks, "__anext__") else await to_thread(chunks)
                 yield (await CreditHold.objects.aget()).expires_at
 
@@ -171,18 +176,22 @@ class TestStream:
         assert early == first
         assert late > first
 
-    @pytest.mark.parametrize("error", [HoldStateError("expired"), OperationalError("gone")])
-    def test_a_hold_that_cannot_be_prolonged_stops_nothing(
-        self, owner, account, stream, monkeypatch, error
-    ):
-        def fail(*args, **kwargs):
-            raise error
-
-        monkeypatch.setattr(CreditHold, "prolong", fail)
-        chunks = stream(owner, "shout", units=9, count=len)
-        monkeypatch.setattr(chunks.charging, "ttl", timedelta(0))
+    def test_a_hold_that_has_timed_out_stops_nothing(self, owner, account, stream):
+        chunks = stream(owner, "shout", units=9, count=len, ttl=timedelta(milliseconds=10))
+        time.sleep(0.02)
 
         assert read(chunks) == WORDS
+        assert account.get_available_balance() == 2
+
+    def test_a_database_that_fails_to_prolong_stops_nothing(
+        self, owner, account, stream, clock_ahead
+    ):
+        chunks = stream(owner, "shout", units=9, count=len, ttl=timedelta(minutes=1))
+        clock_ahead(30)
+
+        with failing_function("prolong") as failures:
+            assert read(chunks) == WORDS
+        assert failures
         assert account.get_available_balance() == 2
 
 

@@ -7,9 +7,9 @@ the chunks end, when they fail, or when the reader leaves.
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterable, Callable, Iterable
 from contextlib import suppress
-from time import monotonic
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -30,7 +30,7 @@ class _Meter:
         self.charging = charging
         self._chunks = chunks
         self._count = count
-        self._prolonged_at = monotonic()
+        self._prolonged_at = time.monotonic()
 
     def _passed_on(self, chunk: Any) -> None:
         if self._count is not None:
@@ -39,8 +39,8 @@ class _Meter:
 
     def _prolong(self) -> None:
         """Prolong the hold; if it has timed out, the rest is charged as a plain spend."""
-        if monotonic() - self._prolonged_at >= self.charging.ttl.total_seconds() / 2:
-            self._prolonged_at = monotonic()
+        if time.monotonic() - self._prolonged_at >= self.charging.ttl.total_seconds() / 2:
+            self._prolonged_at = time.monotonic()
             with suppress(HoldStateError, DatabaseError):
                 self.charging.prolong()
 
