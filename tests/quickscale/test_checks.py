@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections import defaultdict
 from types import SimpleNamespace
 
 import pytest
@@ -16,7 +15,7 @@ from quickscale.postgres import ENGINE
 
 
 def test_another_engine_is_an_error(monkeypatch):
-    monkeypatch.setattr(checks, "connections", {"default": SimpleNamespace(vendor="sqlite")})
+    monkeypatch.setattr(connections["default"], "vendor", "sqlite")
     (message,) = checks.check_postgresql("shop", "shop.E001")
     assert message.id == "shop.E001"
     assert "shop needs PostgreSQL" in message.msg
@@ -132,16 +131,12 @@ def test_the_embedded_database_is_not_for_production(monkeypatch, engine, count)
     def told(**options):
         return [m.id for m in run_checks(**options)].count("quickscale.E003")
 
-    database = {"ENGINE": engine, "HOST": "/srv/shop/.quickscale/postgres"}
-    connection = SimpleNamespace(vendor="postgresql", settings_dict=database)
-    monkeypatch.setattr(checks, "connections", {"default": connection})
+    monkeypatch.setitem(connections["default"].settings_dict, "ENGINE", engine)
     assert told(include_deployment_checks=True) == count
     assert told() == 0
 
 
 @pytest.mark.parametrize("app", ["quickscale_credits", "quickscale_stripe"])
 def test_every_command_reports_another_engine_and_not_only_migrate(monkeypatch, app):
-    monkeypatch.setattr(
-        checks, "connections", defaultdict(lambda: SimpleNamespace(vendor="sqlite"))
-    )
+    monkeypatch.setattr(connections["default"], "vendor", "sqlite")
     assert f"{app}.E001" in [m.id for m in run_checks()]

@@ -190,7 +190,7 @@ def test_a_failure_half_way_leaves_nothing(folder, monkeypatch):
     def full(*args):
         raise OSError("No space left on device")
 
-    monkeypatch.setattr("quickscale_cli.project.write_dotenv", full)
+    monkeypatch.setattr(Path, "rename", full)
     result = run.invoke(app, ["init", "my_site"])
     assert result.exit_code == 1
     assert list(folder.iterdir()) == []

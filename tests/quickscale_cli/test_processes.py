@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 
 import psutil
 import pytest
@@ -65,8 +66,7 @@ def test_a_server_has_the_time_to_clean_up(started, port, tmp_path):
     assert (tmp_path / "cleaned-up").exists()
 
 
-def test_a_server_that_ignores_the_signal_is_killed(started, port, monkeypatch):
-    monkeypatch.setattr(processes, "SECONDS_TO_END", 0.2)
+def test_a_server_that_ignores_the_signal_is_killed(started, port):
     with started:
         started.serve("The server", "-c", STUBBORN, str(port), port=port)
     assert left_over() == []
@@ -78,7 +78,8 @@ def test_a_server_that_cannot_start_is_named(started, port):
 
 
 def test_a_server_that_is_too_slow_is_ended(started, port, monkeypatch):
-    monkeypatch.setattr(processes, "SECONDS_TO_START", 0.2)
+    monotonic = time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: 300 * monotonic())
     with pytest.raises(CommandError, match="could not be started"), started:
         started.serve("The server", "-c", "import time; time.sleep(60)", port=port)
     assert left_over() == []

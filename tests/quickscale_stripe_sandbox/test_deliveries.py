@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import stripe
 
-from quickscale_stripe_sandbox import Sandbox, SandboxHTTPClient, deliveries
+from quickscale_stripe_sandbox import Sandbox, SandboxHTTPClient
 
 from .conftest import KEY
 
@@ -79,23 +79,38 @@ def test_an_endpoint_gets_the_events_that_it_asked_for(
     assert sandbox.deliver() == 0
 
 
+@pytest.fixture
+def clock_ahead(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Sets the clock of the process ahead by that many seconds."""
+    now = time.time
+    return lambda seconds: monkeypatch.setattr(time, "time", lambda: now() + seconds)
+
+
 def test_a_failure_is_tried_again_until_it_has_failed(
     sandbox: Sandbox,
     client: stripe.StripeClient,
     site: Site,
-    monkeypatch: pytest.MonkeyPatch,
+    clock_ahead: Callable[[int], None],
 ) -> None:
-    monkeypatch.setattr(deliveries, "RETRY_AFTER", (0, 0))
+    def deliver() -> int:
+        """Deliver now and whenever a failed delivery is due again."""
+        tried = 0
+        for seconds in (0, 10, 60, 600):
+            clock_ahead(seconds)
+            tried += sandbox.deliver()
+        clock_ahead(0)
+        return tried
+
     site.answers = [500, 302, 200]
     create(client, "a")
-    sandbox.deliver()
+    assert deliver() == 3
     assert site.names == ["a", "a", "a"]
     assert (
         sandbox.deliveries()[0] | {"state": "delivered", "attempts": 3} == (sandbox.deliveries()[0])
     )
-    site.answers = [500, 500, 500]
+    site.answers = [500, 500, 500, 500]
     create(client, "b")
-    assert sandbox.deliver() == 3
+    assert deliver() == 4
     [failed] = [row for row in sandbox.deliveries() if row["state"] == "failed"]
     assert failed["answer"] == "500 answer"
     undelivered = client.v1.events.list({"delivery_success": False})
