@@ -179,6 +179,32 @@ def test_what_the_pages_import_is_in_the_reference(inventory):
     assert imported <= documented
 
 
+def test_the_css_variables_of_the_reference_exist():
+    page = (DOCS / "reference" / "css-variables.md").read_text()
+    sheets = "".join(sheet.read_text() for sheet in (ROOT / "src").glob("*/static/*/*.css"))
+    named = set(re.findall(r"`(--(?:quickscale|qs)-[\w-]+)`", page))
+    assert len(named) > 15
+    assert [name for name in named if f"{name}:" not in sheets] == []
+
+
+def test_the_variables_of_a_deployment_are_those_of_a_new_project():
+    from quickscale_cli.project import documented_variables
+
+    page = (DOCS / "how-to" / "deployment.md").read_text()
+    rows = re.findall(r"^\| (`.+?) \| ", page, re.MULTILINE)
+    named = set(re.findall(r"`([A-Z][A-Z_]+)(?:=\w+)?`", " ".join(rows)))
+    assert len(named) > 10
+    assert named <= documented_variables()
+
+
+def test_the_demo_page_has_the_logins():
+    from quickscale_cli.demo import LOGINS
+
+    page = (DOCS / "start" / "demo.md").read_text()
+    rows = [f"| `{email}` | `{password}` |" for email, password in LOGINS.items()]
+    assert [row for row in rows if row not in page] == []
+
+
 def test_email_is_spelled_one_way():
     """People read it beside texts of allauth, Django and Stripe, which spell it this way."""
     sources = [*(ROOT / "src").rglob("*.py"), *(ROOT / "src").rglob("*.html")]
