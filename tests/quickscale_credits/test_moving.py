@@ -12,7 +12,7 @@ import pytest
 from django.db import connection, models
 
 from quickscale.owner import owner_model_name
-from quickscale_credits import ledger
+from quickscale_credits import ledger, migrations
 from quickscale_credits.models import CreditAccount
 from tests.owners import make_owner
 
@@ -42,15 +42,25 @@ def customers(db, customer_model):
     return customer_model.objects.order_by("pk")
 
 
-def move_balances(model):
+def names_on_the_page():
     [code] = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
     names = {}
     exec(textwrap.dedent(code), names)
-    names["move_balances"](SimpleNamespace(get_model=lambda app, name: model), None)
+    return names
+
+
+def move_balances(model):
+    names_on_the_page()["move_balances"](SimpleNamespace(get_model=lambda app, name: model), None)
 
 
 def balances(customers):
     return [CreditAccount.objects.for_owner(one.user).get_balance() for one in customers]
+
+
+def test_the_migration_depends_on_one_that_exists():
+    names = dict(names_on_the_page()["Migration"].dependencies)
+    folder = Path(migrations.__file__).parent
+    assert (folder / f"{names['quickscale_credits']}.py").is_file()
 
 
 def test_balances_move_once(customers, customer_model):
