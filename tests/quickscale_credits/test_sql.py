@@ -132,7 +132,7 @@ def use_all():
 )
 def test_new_columns_need_no_new_function(db, table):
     """This holds for nullable columns and for defaults, and for sessions with older plans."""
-    more = "ADD COLUMN note text, ADD COLUMN batch bigint NOT NULL DEFAULT 7"
+    more = "ADD COLUMN test_note text, ADD COLUMN test_batch bigint NOT NULL DEFAULT 7"
     use_all()
     with transaction.atomic():
         execute(f"ALTER TABLE quickscale_credits_{table} {more}")
