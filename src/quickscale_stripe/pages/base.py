@@ -24,8 +24,6 @@ from quickscale_stripe.exceptions import (
     StripeUnavailableError,
 )
 
-_CHECKS_OF_A_PENDING_PAYMENT = 10
-
 
 class WaitsForStripeMixin(View):
     """A view outside the transaction of ``ATOMIC_REQUESTS``, which would lock rows while

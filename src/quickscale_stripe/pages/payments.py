@@ -15,8 +15,6 @@ from quickscale_stripe.models import Payment
 from quickscale_stripe.pages.filters import PaymentFilter
 from quickscale_stripe.receipts import pdf, receipt
 
-_CHECKS_OF_A_PENDING_PAYMENT = 10
-
 
 class PaymentListView(FragmentMixin, OwnerRequiredMixin, PageView):
     """The owner's payments, filtered and paged."""

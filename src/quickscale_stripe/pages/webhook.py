@@ -19,8 +19,6 @@ from quickscale_stripe.exceptions import (
     InvalidWebhookError,
 )
 
-_CHECKS_OF_A_PENDING_PAYMENT = 10
-
 
 @method_decorator([csrf_exempt, login_not_required, transaction.non_atomic_requests], "dispatch")
 class WebhookView(View):
