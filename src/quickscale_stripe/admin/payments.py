@@ -31,7 +31,7 @@ from quickscale_stripe.admin.base import (
 from quickscale_stripe.admin.forms import RefundForm
 from quickscale_stripe.admin.links import stripe_link
 from quickscale_stripe.admin.steps import Step
-from quickscale_stripe.billing import invoices, refunds, returns, reversals, sessions
+from quickscale_stripe.billing import invoices, money_back, refunds, returns, sessions
 from quickscale_stripe.conf import app_settings
 from quickscale_stripe.exceptions import PaymentsError
 from quickscale_stripe.models import Charge, Dispute, Payment, Refund
@@ -81,7 +81,7 @@ def sync_payment(payment: Payment) -> None:
     if payment.invoice_id:
         invoices.sync(payment.invoice_id)
     for charge in payment.charges.exclude(charge_id=""):
-        reversals.sync_refunds_of(charge.charge_id)
+        money_back.sync_refunds_of(charge.charge_id)
 
 
 @admin.register(Payment)
@@ -210,7 +210,7 @@ class PaymentAdmin(ReadOnlyAdmin):
 
 
 def sync_refund(refund: Refund) -> None:
-    reversals.sync_refund(refund.stripe_id)
+    money_back.sync_refund(refund.stripe_id)
 
 
 @admin.register(Refund)
@@ -242,7 +242,7 @@ class RefundAdmin(ReadOnlyAdmin):
 
 
 def sync_dispute(dispute: Dispute) -> None:
-    reversals.sync_dispute(dispute.stripe_id)
+    money_back.sync_dispute(dispute.stripe_id)
 
 
 @admin.register(Dispute)

@@ -1,4 +1,4 @@
-"""Refunds that this site asks for; ``reversals`` mirrors what becomes of them."""
+"""Refunds that this site asks for; ``money_back`` mirrors what becomes of them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from django.utils.translation import gettext as _
 
 from quickscale.formats import format_money
-from quickscale_stripe.billing import charges, reversals
+from quickscale_stripe.billing import charges, money_back
 from quickscale_stripe.client import get_client
 from quickscale_stripe.exceptions import NotRefundableError, StripeRefusedError, stripe_errors
 from quickscale_stripe.models import Charge, Payment, Refund
@@ -80,7 +80,7 @@ def _refund(charge: Charge, amount: int, metadata: dict[str, str], reason: str) 
     key = f"refund:{intent_id}:{metadata['reference']}"
     with stripe_errors():
         made = get_client().v1.refunds.create(params, {"idempotency_key": key})
-    row = reversals.sync_refund(made.id)
+    row = money_back.sync_refund(made.id)
     if row is None:
         raise StripeRefusedError(f"{made.id} is not this site's refund.")
     return row

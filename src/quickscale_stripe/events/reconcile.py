@@ -23,7 +23,7 @@ from quickscale_stripe.billing import (
     charges,
     customers,
     invoices,
-    reversals,
+    money_back,
     sessions,
     subscriptions,
 )
@@ -202,7 +202,7 @@ _KINDS = (
     _Kind(
         "refund",
         _refunds,
-        reversals.prepare_refund,
+        money_back.prepare_refund,
         Refund,
         "stripe_id",
         ("status", "amount", "credits_revoked"),
@@ -210,7 +210,7 @@ _KINDS = (
     _Kind(
         "dispute",
         _disputes,
-        reversals.prepare_dispute,
+        money_back.prepare_dispute,
         Dispute,
         "stripe_id",
         ("status", "amount", "is_withdrawn", "credits_revoked"),

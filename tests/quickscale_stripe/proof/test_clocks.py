@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from quickscale_stripe.billing import reversals, subscriptions
+from quickscale_stripe.billing import money_back, subscriptions
 from quickscale_stripe.models import Dispute, Payment, Refund
 from quickscale_stripe_sandbox import Sandbox
 from tests.quickscale_stripe.proof.world import World
@@ -50,11 +50,11 @@ def test_a_refund_that_fails(shop: Sandbox, owner: Any, ahead: Callable[[], Any]
     shop.deliver()
     refund = shop.refund(charge)
     with ahead():
-        reversals.sync_refund(refund)
+        money_back.sync_refund(refund)
     assert balance(owner) == 0
 
     shop.fail_refund(refund)
-    reversals.sync_refund(refund)
+    money_back.sync_refund(refund)
 
     assert Refund.objects.get().status == "failed"
     assert Payment.objects.get().status == "succeeded"
@@ -67,11 +67,11 @@ def test_a_dispute_that_is_won(shop: Sandbox, owner: Any, ahead: Callable[[], An
     shop.deliver()
     dispute = shop.dispute(charge)
     with ahead():
-        reversals.sync_dispute(dispute)
+        money_back.sync_dispute(dispute)
     assert balance(owner) == 0
 
     shop.close_dispute(dispute, won=True)
-    reversals.sync_dispute(dispute)
+    money_back.sync_dispute(dispute)
 
     assert Dispute.objects.get().status == "won"
     assert balance(owner) == 100

@@ -24,10 +24,10 @@ from quickscale_stripe.billing import (
     checkout,
     customers,
     invoices,
+    money_back,
     plan_changes,
     portal,
     refunds,
-    reversals,
     sessions,
     subscriptions,
 )
@@ -163,15 +163,15 @@ def do_everything(world: World) -> None:
     payment = sessions.sync(session.id)
     assert payment
     refund = shop.refund(charge_of(payment), amount=100)
-    reversals.sync_refund(refund)
+    money_back.sync_refund(refund)
     refunds.refund(payment=payment, reference="1", amount=50, reason="duplicate", actor=owner)
-    reversals.sync_refunds_of(charge_of(payment))
-    reversals.sync_dispute(shop.dispute(charge_of(payment)))
+    money_back.sync_refunds_of(charge_of(payment))
+    money_back.sync_dispute(shop.dispute(charge_of(payment)))
 
     with shop.world() as there:
         by_hand = payments.new_intent(there, 500, "usd", customer=customers.ensure(owner).stripe_id)
         payments.confirm(there, by_hand, method_from(there, "pm_card_visa"))
-    assert reversals.sync_refund(shop.refund(by_hand["latest_charge"])) is None
+    assert money_back.sync_refund(shop.refund(by_hand["latest_charge"])) is None
 
     for reference, plan in (("2", "Pro plan"), ("3", "Basic plan")):
         session = checkout.subscribe(

@@ -15,7 +15,7 @@ from quickscale_stripe.events.handlers import (
     catalogue,
     checkout,
     customers,
-    reversals,
+    money_back,
     subscriptions,
 )
 from quickscale_stripe.internal.syncing import Write
@@ -27,7 +27,7 @@ HANDLERS: dict[str, Handler] = {
     **catalogue.HANDLERS,
     **checkout.HANDLERS,
     **customers.HANDLERS,
-    **reversals.HANDLERS,
+    **money_back.HANDLERS,
     **subscriptions.HANDLERS,
 }
 

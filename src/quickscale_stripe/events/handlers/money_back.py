@@ -1,20 +1,20 @@
 from __future__ import annotations
 
-from quickscale_stripe.billing import reversals
+from quickscale_stripe.billing import money_back
 from quickscale_stripe.internal.syncing import Write
 from quickscale_stripe.models import StripeEvent
 
 
 def refund(event: StripeEvent) -> Write[object]:
-    return reversals.prepare_refund(event.object_id)
+    return money_back.prepare_refund(event.object_id)
 
 
 def charge(event: StripeEvent) -> Write[object]:
-    return reversals.prepare_refunds_of(event.object_id)
+    return money_back.prepare_refunds_of(event.object_id)
 
 
 def dispute(event: StripeEvent) -> Write[object]:
-    return reversals.prepare_dispute(event.object_id)
+    return money_back.prepare_dispute(event.object_id)
 
 
 HANDLERS = {

@@ -13,7 +13,7 @@ from django.utils import timezone
 from quickscale_credits import ledger
 from quickscale_credits.models import CreditAccount
 from quickscale_stripe import signals
-from quickscale_stripe.billing import reversals
+from quickscale_stripe.billing import money_back
 from quickscale_stripe.client import get_client
 from quickscale_stripe.events import inbox, reconcile
 from quickscale_stripe.models import Dispute, Payment, Refund, StripeEvent, StripePrice
@@ -371,7 +371,7 @@ def test_a_refund_is_mirrored_with_all_that_stripe_says(
         },
         {"idempotency_key": "test"},
     )  # fmt: skip
-    row = reversals.sync_refund(made.id)
+    row = money_back.sync_refund(made.id)
     assert row is not None
     assert (row.stripe_id, row.payment, row.charge_id) == (made.id, paid, charge_of(paid))
     assert (row.amount, row.currency, row.status) == (300, "usd", "succeeded")
@@ -380,7 +380,7 @@ def test_a_refund_is_mirrored_with_all_that_stripe_says(
     assert row.credits_revoked == Decimal("33.3333")
 
     alter(shop, "refund", made.id, status="failed", failure_reason="declined", metadata={})
-    again = reversals.sync_refund(made.id)
+    again = money_back.sync_refund(made.id)
     assert again is not None
     assert (again.pk, again.status, again.failure_reason) == (row.pk, "failed", "declined")
     assert again.reference == ""
@@ -390,7 +390,7 @@ def test_a_refund_may_lack_optional_fields(shop: Sandbox, owner: Any, paid: Paym
     """Stripe's schema lets each be null; a refund without a status has not been made yet."""
     made = get_client().v1.refunds.create({"charge": charge_of(paid)}, {"idempotency_key": "test"})
     alter(shop, "refund", made.id, charge=None, reason=None, metadata=None, status=None)
-    row = reversals.sync_refund(made.id)
+    row = money_back.sync_refund(made.id)
     assert row is not None
     assert (row.charge_id, row.reason, row.reference, row.status) == ("", "", "", "pending")
 
@@ -400,7 +400,7 @@ def test_a_refund_without_an_intent_is_found_by_its_charge(
 ) -> None:
     made = get_client().v1.refunds.create({"charge": charge_of(paid)}, {"idempotency_key": "test"})
     alter(shop, "refund", made.id, payment_intent=None)
-    row = reversals.sync_refund(made.id)
+    row = money_back.sync_refund(made.id)
     assert row is not None
     assert (row.payment, balance(owner)) == (paid, 0)
 
@@ -408,7 +408,7 @@ def test_a_refund_without_an_intent_is_found_by_its_charge(
 def test_a_refund_is_found_by_its_intent_alone(shop: Sandbox, owner: Any, paid: Payment) -> None:
     made = get_client().v1.refunds.create({"charge": charge_of(paid)}, {"idempotency_key": "test"})
     alter(shop, "refund", made.id, charge=None, customer=None)
-    row = reversals.sync_refund(made.id)
+    row = money_back.sync_refund(made.id)
     assert row is not None
     assert (row.payment, balance(owner)) == (paid, 0)
 
@@ -420,7 +420,7 @@ def test_a_refund_of_a_charge_that_is_unknown_here_and_names_no_intent_is_ignore
     made = get_client().v1.refunds.create({"charge": charge_of(paid)}, {"idempotency_key": "test"})
     alter(shop, "refund", made.id, payment_intent=None)
     paid.charges.all().delete()
-    assert reversals.sync_refund(made.id) is None
+    assert money_back.sync_refund(made.id) is None
     assert not Refund.objects.exists()
 
 
@@ -435,7 +435,7 @@ def test_all_refunds_of_a_charge_and_no_others_are_synced_together(
         get_client().v1.refunds.create(
             {"charge": charge_of(paid), "amount": amount}, {"idempotency_key": f"test {amount}"}
         )
-    reversals.sync_refunds_of(charge_of(paid))
+    money_back.sync_refunds_of(charge_of(paid))
     assert sorted(Refund.objects.values_list("amount", flat=True)) == [100, 200]
     paid.refresh_from_db()
     assert (paid.amount_refunded, balance(owner)) == (300, Decimal("166.6667"))
@@ -445,7 +445,7 @@ def test_a_dispute_is_mirrored_with_all_that_stripe_says(
     shop: Sandbox, owner: Any, paid: Payment
 ) -> None:
     made = get_client().v1.disputes.retrieve(shop.dispute(charge_of(paid)))
-    row = reversals.sync_dispute(made.id)
+    row = money_back.sync_dispute(made.id)
     assert row is not None
     assert (row.stripe_id, row.payment, row.charge_id) == (made.id, paid, charge_of(paid))
     assert (row.amount, row.currency) == (900, "usd")
@@ -465,7 +465,7 @@ def test_money_that_went_and_came_back_is_not_withdrawn(
         [move] = world.get("dispute", dispute)["balance_transactions"]
     back = move | {"amount": -move["amount"]}
     alter(shop, "dispute", dispute, balance_transactions=[move, back])
-    row = reversals.sync_dispute(dispute)
+    row = money_back.sync_dispute(dispute)
     assert row is not None
     assert (row.is_withdrawn, balance(owner)) == (False, 100)
 
@@ -481,10 +481,10 @@ def test_a_change_of_a_dispute_is_announced_with_the_status_before(
     signals.dispute_changed.connect(note)
     dispute = shop.dispute(charge_of(paid))
     with django_capture_on_commit_callbacks(execute=True):
-        reversals.sync_dispute(dispute)
+        money_back.sync_dispute(dispute)
     shop.close_dispute(dispute, won=True)
     with django_capture_on_commit_callbacks(execute=True):
-        reversals.sync_dispute(dispute)
+        money_back.sync_dispute(dispute)
     signals.dispute_changed.disconnect(note)
     assert told == [
         (Dispute, dispute, "", "needs_response"),
@@ -515,11 +515,11 @@ def test_what_stripe_said_earlier_does_not_replace_what_it_said_later(
         object_id = get_client().v1.refunds.create(
             {"charge": charge_of(paid), "amount": 300}, {"idempotency_key": "test"}
         ).id  # fmt: skip
-        sync: Any = reversals.sync_refund
+        sync: Any = money_back.sync_refund
         states = ("requires_action", "pending", "succeeded")
     else:
         object_id = shop.dispute(charge_of(paid))
-        sync = reversals.sync_dispute
+        sync = money_back.sync_dispute
         states = ("under_review", "lost", "needs_response")
     for state, instant, known in (
         (states[0], moment, states[0]),
@@ -544,7 +544,7 @@ def test_a_refund_of_another_site_s_customer_is_ignored_though_its_charge_is_of_
         {"payment_intent": str(session.payment_intent)}, {"idempotency_key": "test"}
     )
     alter(shop, "refund", made.id, customer="cus_of_nobody_here")
-    assert reversals.sync_refund(made.id) is None
+    assert money_back.sync_refund(made.id) is None
     assert not Payment.objects.exists()
 
 
@@ -557,7 +557,7 @@ def test_a_refund_brings_the_payment_of_its_own_checkout_alone(
     made = get_client().v1.refunds.create(
         {"payment_intent": str(oldest.payment_intent)}, {"idempotency_key": "test"}
     )
-    row = reversals.sync_refund(made.id)
+    row = money_back.sync_refund(made.id)
     assert row is not None
     assert Payment.objects.get().checkout_session_id == oldest.id != newest.id
     assert (row.payment.status, row.credits_revoked) == ("refunded", 100)
@@ -572,7 +572,7 @@ def test_a_refund_brings_the_payment_of_its_own_invoice_alone(shop: Sandbox, own
         made = get_client().v1.refunds.create(
             {"charge": world.charge_of_invoice(invoice.id)}, {"idempotency_key": invoice.id}
         )
-        row = reversals.sync_refund(made.id)
+        row = money_back.sync_refund(made.id)
         assert row is not None
         assert row.payment.invoice_id == invoice.id
     assert Payment.objects.count() == 2
@@ -584,7 +584,7 @@ def test_a_dispute_before_its_payment_brings_it(
     shop.pay(open_checkout(owner, package))
     [session] = get_client().v1.checkout.sessions.list().data
     intent = get_client().v1.payment_intents.retrieve(str(session.payment_intent))
-    row = reversals.sync_dispute(shop.dispute(str(intent.latest_charge)))
+    row = money_back.sync_dispute(shop.dispute(str(intent.latest_charge)))
     assert row is not None
     assert (row.payment.checkout_session_id, row.is_withdrawn) == (session.id, True)
     assert balance(owner) == 0
@@ -602,7 +602,7 @@ def test_a_refund_that_names_its_intent_alone_brings_its_payment(
         charge = world.charge_of_invoice(get_client().v1.invoices.list().data[0].id)
     made = get_client().v1.refunds.create({"charge": charge}, {"idempotency_key": "test"})
     alter(shop, "refund", made.id, charge=None)
-    row = reversals.sync_refund(made.id)
+    row = money_back.sync_refund(made.id)
     assert row is not None
     assert (row.payment, row.credits_revoked) == (Payment.objects.get(), row.payment.credits)
     assert balance(owner) == 0
@@ -627,7 +627,7 @@ def test_a_refund_that_names_its_charge_alone_brings_its_payment_that_was_not_pa
     assert charge
     made = get_client().v1.refunds.create({"charge": charge}, {"idempotency_key": "test"})
     alter(shop, "refund", made.id, payment_intent=None)
-    row = reversals.sync_refund(made.id)
+    row = money_back.sync_refund(made.id)
     assert row is not None
     assert row.payment.charges.filter(charge_id=charge).exists()
     assert (row.payment.is_paid, row.payment.amount_refunded) == (True, made.amount)
