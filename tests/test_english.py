@@ -33,6 +33,13 @@ HABITS = {
     r"\"what of\b|\bwhat of (a|an|the|them|our)\b": "which part of",
     r"\b(that|which) there (is not|isn't|are not|aren't)\b": "unknown, missing",
     r"\bas also\b": "as ... does, too",
+    r"(\"\"\"|\. |# )Else\b": "Otherwise",
+    r"\b(anew|afresh)\b": "again",
+    r"\bout of reach\b": "unreachable",
+    r"\bat last\b": "finally, in the end",
+    r"\bstands? in the way\b": "prevents, blocks",
+    r"\bproblems? (is|are) told\b": "is reported",
+    r"\b(month|year|period|lot|change|price)s? to come\b": "future ...",
 }
 
 
@@ -42,7 +49,16 @@ def texts() -> dict[str, str]:
     for folder in FOLDERS:
         files += (ROOT / folder).rglob("*")
     names = [file.relative_to(ROOT) for file in files if file.name.endswith(ENDINGS)]
-    return {str(name): (ROOT / name).read_text() for name in names if not SKIPPED & {*name.parts}}
+    return {
+        # The name of a test is a phrase, too.
+        str(name): re.sub(r"\btest_\w+", spaced, (ROOT / name).read_text())
+        for name in names
+        if not SKIPPED & {*name.parts}
+    }
+
+
+def spaced(name: re.Match[str]) -> str:
+    return name[0].replace("_", " ")
 
 
 @pytest.mark.parametrize("habit", HABITS)

@@ -14,7 +14,7 @@ from tests.quickscale_credits.surface import Shout, Whisper, member_of
 
 @pytest.fixture(autouse=True)
 def first_write(monkeypatch):
-    """Each 100th write of a process is done with events that nobody hears; tests begin anew."""
+    """Count writes from one again, since each 100th finishes events without a receiver."""
     monkeypatch.setattr(outbox, "_writes", count(1))
 
 

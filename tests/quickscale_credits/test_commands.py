@@ -132,7 +132,7 @@ class TestRebuildBalances:
         assert broken.posted == 5
         assert broken.get_balance() == 5
         assert answer["accounts"] == 1
-        assert len(answer["mended"]) == 3
+        assert len(answer["corrected"]) == 3
         assert answer["left"] == []
 
     def test_a_dry_run_corrects_nothing(self, broken, member):

@@ -347,8 +347,8 @@ def test_every_command(database, settings, tmp_path):
     assert run_json("expire_credits")["accounts"] == 0
     assert run_json("verify_ledger", key)["sound"]
     assert run_json("verify_ledger")["sound"]
-    assert run_json("rebuild_balances", all=True)["mended"] == []
-    assert run_json("rebuild_balances", key)["mended"] == []
+    assert run_json("rebuild_balances", all=True)["corrected"] == []
+    assert run_json("rebuild_balances", key)["corrected"] == []
     if owner.__class__ is user.__class__:
         call_command("load_sample_credits", user.email, stdout=StringIO())
     checks = [message.id for message in run_checks(databases=[database])]

@@ -276,11 +276,11 @@ def test_rebuilding_never_fails_and_reports_what_is_left(story, rule, sql):
         "UPDATE quickscale_credits_creditaccount SET next_sequence = 99 WHERE id = %(id)s",
         id=story.account.pk,
     )
-    mended = {one.rule for one in ledger.rebuild(story.account)}
+    corrected = {one.rule for one in ledger.rebuild(story.account)}
     left = rules(story.account)
-    assert "account.next_sequence follows the last transaction" in mended
+    assert "account.next_sequence follows the last transaction" in corrected
     assert "account.next_sequence follows the last transaction" not in left
-    assert rule in left or (rule in mended and not left)
+    assert rule in left or (rule in corrected and not left)
     assert ledger.rebuild(story.account) == []
 
 
@@ -294,8 +294,8 @@ def test_what_the_table_would_refuse_is_left_and_the_rest_is_corrected(story):
         "UPDATE {creditaccount} SET posted = 1 WHERE id = %(account)s",
         **story.ids(),
     )
-    mended = {one.rule for one in ledger.rebuild(story.account)}
-    assert mended == {
+    corrected = {one.rule for one in ledger.rebuild(story.account)}
+    assert corrected == {
         "account.posted is the sum of its lots",
         "account.posted is the sum of its transactions",
     }
@@ -357,7 +357,7 @@ def test_what_a_settlement_took_is_checked(clock, rule, taken):
     assert rule in rules(account)
 
 
-def test_times_that_are_the_same_are_no_discrepancy(account, clock):
+def test_equal_times_are_not_a_discrepancy(account, clock):
     """On a frozen clock nothing shows whether a hold or a line came first."""
     fresh = CreditAccount.objects.for_owner(new_owner())
     fresh.add_credits(10, "Bought")

@@ -94,7 +94,7 @@ def test_within_a_dry_run_stripe_is_only_read(shop: Sandbox, owner: Any) -> None
     assert customers.ensure(owner).stripe_id
 
 
-@pytest.mark.parametrize("options", [[], ["--dry-run"]], ids=["mending", "dry run"])
+@pytest.mark.parametrize("options", [[], ["--dry-run"]], ids=["repairing", "dry run"])
 def test_strangers_on_a_shared_account_cost_one_list_each(
     shop: Sandbox, owner: Any, options: list[str], recorded: list[Recorded]
 ) -> None:

@@ -35,21 +35,21 @@ class Command(CreditsCommand):
         using = database or database_of()
         accounts = [find_account_to_write(owner, using=using) for owner in owners]
         accounts = accounts or self.unsound(using)
-        mended: list[ledger.Discrepancy] = []
+        corrected: list[ledger.Discrepancy] = []
         left: list[ledger.Discrepancy] = []
         for account in self.progress(accounts):
             with writing(using=using, dry_run=dry_run):
-                mended += ledger.rebuild(account)
+                corrected += ledger.rebuild(account)
                 left += ledger.verify(account, using=using)
         verb = "Would correct" if dry_run else "Corrected"
         self.answer(
             {
                 "accounts": len(accounts),
                 "dry_run": dry_run,
-                "mended": [asdict(discrepancy) for discrepancy in mended],
+                "corrected": [asdict(discrepancy) for discrepancy in corrected],
                 "left": [asdict(discrepancy) for discrepancy in left],
             },
-            "\n".join([*map(str, mended), f"{verb} {len(mended)} figures."]),
+            "\n".join([*map(str, corrected), f"{verb} {len(corrected)} figures."]),
         )
         if left:
             raise CommandError(
