@@ -337,6 +337,18 @@ class TestPages:
         assert page_links(paginator.page(1), "/x/")["previous"] == ""
         assert page_links(paginator.page(3), "/x/")["next"] == ""
 
+    def test_the_links_between_the_pages_of_a_list(self, look):
+        source = Template('{% include "quickscale/_pager.html" with prefix="rows" target=target %}')
+        page = Paginator(range(25), 10).page(2)
+        html = source.render(Context({"page": page, "query": "a=b", "target": "#rows"}))
+        assert 'href="?a=b&amp;page=1" hx-get' in html
+        assert 'href="?a=b&amp;page=3" hx-get' in html
+        assert "Page 2 of 3" in html
+        assert 'hx-push-url="true"' in html
+        assert problems_of_fragment(html) == []
+        assert "hx-" not in source.render(Context({"page": page}))
+        assert source.render(Context({"page": Paginator(range(5), 10).page(1)})).strip() == ""
+
     def test_links_of_a_list_work_without_and_with_htmx(self, look):
         links = {"previous": "", "next": "?page=2&a=b"}
         source = '{% element "pager" next=links.next next_label="Older" prefix="rows" '

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django import forms, template
-from django.contrib.messages import get_messages
+from django.contrib.messages import constants, get_messages
 from django.contrib.messages.storage.base import Message
 from django.forms import BoundField
 from django.forms.utils import flatatt
@@ -41,6 +41,13 @@ HTML_ATTRIBUTES = {
     *("rel", "role", "tabindex", "type", "value"),
 }
 HTML_PREFIXES = ("aria_", "data_", "hx_", "x_")
+
+MESSAGE_TONES = (
+    (constants.ERROR, "danger"),
+    (constants.WARNING, "warning"),
+    (constants.SUCCESS, "success"),
+    (constants.INFO, "info"),
+)
 
 KINDS: list[tuple[tuple[type[forms.Widget], ...], str]] = [
     ((forms.Textarea,), "textarea"),
@@ -170,6 +177,12 @@ def unread_messages(context: Context) -> list[Message]:
     unread = list(messages)
     context.set_upward("messages", "")
     return unread
+
+
+@register.filter
+def message_tone(message: Message) -> str:
+    """Return the tone of a Django message, which depends only on its level."""
+    return next((tone for level, tone in MESSAGE_TONES if message.level >= level), "")
 
 
 @register.filter
