@@ -35,7 +35,7 @@ def confirm_purchase(payment: Payment, **kwargs: Any) -> None:
 
 
 @receiver(signals.payment_failed)
-def tell_of_failure(payment: Payment, **kwargs: Any) -> None:
+def report_failure(payment: Payment, **kwargs: Any) -> None:
     """The mail about an invoice links to its page at Stripe, where it can be paid or confirmed."""
     if payment.status == Payment.Status.FAILED and _is_fresh(payment.created_at):
         _send("payment_failed", [owner_email(payment.owner)], payment=payment)

@@ -132,13 +132,15 @@ def test_a_period_that_is_paid_before_it_begins_can_be_used_at_once(
 
 @pytest.mark.parametrize("monthly", [True, False])
 @pytest.mark.parametrize("has_period", [True, False])
-def test_without_a_description_it_is_a_purchase_and_a_negative_total_costs_nothing(
+def test_without_a_description_it_has_its_kind_and_a_negative_total_costs_nothing(
     pay: Callable[..., Payment], plan: StripePrice, monthly: bool, has_period: bool
 ) -> None:
     """An invoice's total is negative where a change of plan gave more back than it charged."""
     plan.credits_interval = "month" if monthly else "period"
-    bring(pay(description="", total=-5, amount=0), price=plan, period=MONTH if has_period else None)
-    assert set(CreditTransaction.objects.values_list("description", flat=True)) == {"Purchase"}
+    payment = pay(description="", total=-5, amount=0)
+    bring(payment, price=plan, period=MONTH if has_period else None)
+    descriptions = CreditTransaction.objects.values_list("description", flat=True)
+    assert set(descriptions) == {payment.title}
     assert CreditTransaction.objects.latest("pk").metadata == {"receipt": "R1"}
     assert {lot.cost_amount for lot in CreditLot.objects.all()} == {0}
 

@@ -198,12 +198,12 @@ def paid_by_type(transaction: CreditTransaction) -> list[TypeBalance]:
 
 
 def recent_activity(account: CreditAccount) -> list[CreditTransaction]:
-    """Return an account's last entries, newest first, after :func:`tell_what_is_coming`."""
+    """Return an account's last entries, newest first, after :func:`annotate_scheduled`."""
     entries = account.transactions.select_related("service").order_by("-sequence")[:RECENT]
-    return tell_what_is_coming(account, list(entries))
+    return annotate_scheduled(account, list(entries))
 
 
-def tell_what_is_coming(
+def annotate_scheduled(
     account: CreditAccount, entries: list[CreditTransaction]
 ) -> list[CreditTransaction]:
     """Set ``usable_after`` and ``coming`` on entries of an account, with 1 query.

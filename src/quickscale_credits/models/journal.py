@@ -318,7 +318,7 @@ class CreditTransaction(models.Model):
         @property
         def reversals(self) -> models.Manager[CreditTransaction]: ...
 
-    #: Set by ``quickscale_credits.internal.balances.tell_what_is_coming``.
+    #: Set by ``quickscale_credits.internal.balances.annotate_scheduled``.
     usable_after: Decimal
     coming: Decimal
 

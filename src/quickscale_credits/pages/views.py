@@ -29,11 +29,11 @@ from quickscale_credits.exceptions import (
 )
 from quickscale_credits.http import announce_change
 from quickscale_credits.internal.balances import (
+    annotate_scheduled,
     balance_overview,
     current_account,
     paid_by_type,
     recent_activity,
-    tell_what_is_coming,
 )
 from quickscale_credits.internal.databases import non_atomic_requests
 from quickscale_credits.models import CreditAccount, CreditTransaction, Service, ServiceUsage
@@ -103,7 +103,7 @@ class HistoryView(HistoryMixin, FragmentMixin, PageView):
         page = self.keyset(self.page_size).page(
             after=query.get("after", ""), before=query.get("before", "")
         )
-        tell_what_is_coming(self.account, page.items)
+        annotate_scheduled(self.account, page.items)
         filters = [(name, query[name]) for name in self.filter.form.fields if query.get(name)]
         return super().get_context_data(
             filter=self.filter,
@@ -155,7 +155,7 @@ class TransactionView(AccountMixin, DetailView):  # type: ignore[type-arg]
         )
 
     def get_object(self, queryset: Any = None) -> CreditTransaction:
-        [entry] = tell_what_is_coming(self.account, [super().get_object(queryset)])
+        [entry] = annotate_scheduled(self.account, [super().get_object(queryset)])
         return entry
 
 

@@ -42,7 +42,7 @@ def _attempt(
     payment: Payment, bring: Callable[[Payment], None] | None
 ) -> FulfilmentFailedError | None:
     if bring and payment.fulfilled_at is None and payment.owner is None:
-        _note_nobody(payment)
+        _note_missing_owner(payment)
         return None
     try:
         with transaction.atomic():
@@ -61,7 +61,7 @@ def _attempt(
     return None
 
 
-def _note_nobody(payment: Payment) -> None:
+def _note_missing_owner(payment: Payment) -> None:
     """Report to the staff a payment whose owner was deleted; a retry would not help."""
     if not payment.fulfilment_error:
         payment.fulfilment_error = "The owner was deleted before the payment arrived."

@@ -104,13 +104,13 @@ def compare(entry: Entry, *, archive: bool) -> Iterator[Change]:
     if product is None:
         yield _creation(entry)
     elif differences := _differences(product, entry.fields):
-        yield _product_change(product, entry.fields, _told(differences))
+        yield _product_change(product, entry.fields, _summary(differences))
     for wanted, price in _pair(entry.prices, left):
         if price is None:
             yield _price_creation(entry.product_id, wanted)
         elif changes := PriceFields.of(price).differences(wanted):
             note = " (makes a new price)" if IMMUTABLE & changes.keys() else ""
-            yield _price_change(price, wanted, _told(changes) + note)
+            yield _price_change(price, wanted, _summary(changes) + note)
     for price in left:
         if price.active and archive:
             yield _archival(price)
@@ -168,9 +168,9 @@ def _creation(entry: Entry) -> Change:
     )
 
 
-def _product_change(product: StripeProduct, wanted: ProductFields, told: str) -> Change:
+def _product_change(product: StripeProduct, wanted: ProductFields, what: str) -> Change:
     return Change(
-        f"~ product {product.stripe_id}: {told}",
+        f"~ product {product.stripe_id}: {what}",
         lambda: publishing.update_product(product=product, fields=wanted),
     )
 
@@ -186,10 +186,10 @@ def _price_creation(product_id: str, wanted: PriceFields) -> Change:
     return Change(f"+ price {_name(wanted)} of {product_id}", create)
 
 
-def _price_change(price: StripePrice, wanted: PriceFields, told: str) -> Change:
+def _price_change(price: StripePrice, wanted: PriceFields, what: str) -> Change:
     reference = f"{price.stripe_id}:{wanted.fingerprint}"
     return Change(
-        f"~ price {price.stripe_id}: {told}",
+        f"~ price {price.stripe_id}: {what}",
         lambda: publishing.update_price(price=price, fields=wanted, reference=reference),
     )
 
@@ -208,7 +208,7 @@ def _name(price: PriceFields) -> str:
     return f"{price.unit_amount} {price.currency}{every}"
 
 
-def _told(differences: dict[str, tuple[Any, Any]]) -> str:
+def _summary(differences: dict[str, tuple[Any, Any]]) -> str:
     return "; ".join(
         f"{name}: {_shown(old)} -> {_shown(new)}" for name, (old, new) in differences.items()
     )

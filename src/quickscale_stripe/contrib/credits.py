@@ -53,7 +53,7 @@ class CreditsFulfilment(Fulfilment):
             allotments.spread_credits(
                 account=CreditAccount.objects.for_owner(owner),
                 amount=amount,
-                description=payment.description or _("Purchase"),
+                description=payment.title,
                 anchor=period[0],
                 until=period[1],
                 source=source,
@@ -66,7 +66,7 @@ class CreditsFulfilment(Fulfilment):
         ledger.add_credits(
             account=CreditAccount.objects.for_owner(owner),
             amount=amount,
-            description=payment.description or _("Purchase"),
+            description=payment.title,
             credit_type="subscription" if period else "payg",
             effective_at=begins,
             expires_at=period[1] if period else None,

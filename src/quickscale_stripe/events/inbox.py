@@ -226,7 +226,7 @@ def _handle(event: StripeEvent) -> Write[tuple[StripeEvent.Status, str]]:
     handler = handler_for(event.type.removeprefix("v1."))
     if handler is None or not event.object_id:
         raise NotOursError("Nothing here handles events of this type.")
-    if _was_told_before(event):
+    if _came_in_other_format(event):
         raise NotOursError("It also came in the other format.")
     try:
         write = handler(event)
@@ -249,7 +249,7 @@ def _raise(error: Exception) -> NoReturn:
     raise error
 
 
-def _was_told_before(event: StripeEvent) -> bool:
+def _came_in_other_format(event: StripeEvent) -> bool:
     """Whether the same event came in the other format and was processed."""
     if event.type.startswith("v1."):
         if not event.snapshot_id:

@@ -85,12 +85,12 @@ def reconcile(*, since: datetime, dry_run: bool = False) -> Iterator[Difference]
             yield Difference(kind.name, "list", None, None, str(error))
             continue
         for stripe_id in reversed(ids):
-            difference = _mend(kind, stripe_id, dry_run)
+            difference = _reconcile_one(kind, stripe_id, dry_run)
             if difference.error or difference.before != difference.after:
                 yield difference
 
 
-def _mend(kind: _Kind, stripe_id: str, dry_run: bool) -> Difference:
+def _reconcile_one(kind: _Kind, stripe_id: str, dry_run: bool) -> Difference:
     before = _facts(kind, stripe_id)
     try:
         with dry_running() if dry_run else nullcontext():
@@ -178,8 +178,8 @@ def _events(since: int) -> Iterator[str]:
     )
     found = get_client().v1.events.list({"created": {"gte": since}, "limit": 100})
     for event in found.auto_paging_iter():
-        told = Q(stripe_id=event.id) | Q(snapshot_id=event.id)
-        if event.type in HANDLERS and not done.filter(told).exists():
+        same_event = Q(stripe_id=event.id) | Q(snapshot_id=event.id)
+        if event.type in HANDLERS and not done.filter(same_event).exists():
             yield event.id
 
 

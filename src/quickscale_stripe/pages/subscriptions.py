@@ -172,7 +172,7 @@ class ChangePlanView(SubscriptionMixin, PaymentsMixin):
         if changed and changed.price == price:
             messages.success(request, _("Your plan has been changed."))
         elif changed and changed.pending_price == price:
-            messages.success(request, _what_comes_when(changed))
+            messages.success(request, _scheduled_change(changed))
         else:
             messages.warning(
                 request, _("The payment did not go through, so you keep your plan for now.")
@@ -186,7 +186,7 @@ class ChangePlanView(SubscriptionMixin, PaymentsMixin):
         return self.to_subscription()
 
 
-def _what_comes_when(subscription: Subscription) -> str:
+def _scheduled_change(subscription: Subscription) -> str:
     """Describe a change that waits for the end of the period and has charged nothing yet."""
     price, next_price = subscription.price, subscription.pending_price
     if not (price and next_price and subscription.pending_at):

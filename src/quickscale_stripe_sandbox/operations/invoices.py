@@ -328,7 +328,7 @@ def _mark_paid(world: World, invoice: Object) -> None:
     world.save(invoice)
     world.emit("invoice.paid", invoice)
     world.emit("invoice.payment_succeeded", invoice)
-    _tell_subscription(world, invoice)
+    _update_subscription(world, invoice)
 
 
 def _failed(world: World, invoice: Object, intent: Object) -> None:
@@ -343,7 +343,7 @@ def _failed(world: World, invoice: Object, intent: Object) -> None:
     error = intent["last_payment_error"] or {}
     if error.get("code") == "authentication_required":
         world.emit("invoice.payment_action_required", invoice)
-    _tell_subscription(world, invoice)
+    _update_subscription(world, invoice)
 
 
 @task
@@ -370,7 +370,7 @@ def _give_up_payments(world: World, invoice: Object, reason: str) -> None:
         payments.cancel(world, intent, reason)
 
 
-def _tell_subscription(world: World, invoice: Object) -> None:
+def _update_subscription(world: World, invoice: Object) -> None:
     details = (invoice["parent"] or {}).get("subscription_details")
     subscription = world.find(details["subscription"]) if details else None
     if subscription:

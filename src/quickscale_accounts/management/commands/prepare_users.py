@@ -36,8 +36,8 @@ class Command(ReportingCommand):
         **options: Any,
     ) -> None:
         found = survey(database) if dry_run else prepare(database, mark_verified=mark_verified)
-        told = lines(found, dry_run=dry_run, verified=mark_verified)
-        self.answer(asdict(found), "\n".join(told))
+        sentences = lines(found, dry_run=dry_run, verified=mark_verified)
+        self.answer(asdict(found), "\n".join(sentences))
         if found.needs_a_person:
             raise CommandError("Some users can't sign in yet; give each an address of its own.")
 
@@ -45,7 +45,7 @@ class Command(ReportingCommand):
 def lines(found: Survey, *, dry_run: bool, verified: bool) -> list[str]:
     """Return sentences that say what was found and what was done."""
     done = "would be" if dry_run else "were"
-    told = [
+    sentences = [
         f"{found.users} users.",
         f"{found.rewritten} addresses {done} converted to lower case.",
         f"{found.unconfirmed} addresses {done} marked as confirmed."
@@ -56,11 +56,11 @@ def lines(found: Survey, *, dry_run: bool, verified: bool) -> list[str]:
     if found.without_address:
         keys = ", ".join(map(str, found.without_address[:SHOWN]))
         rest = ", ..." if len(found.without_address) > SHOWN else ""
-        told.append(f"{len(found.without_address)} users have no address: {keys}{rest}")
-    told += [
+        sentences.append(f"{len(found.without_address)} users have no address: {keys}{rest}")
+    sentences += [
         f"{len(keys)} users have the address {address}: {', '.join(map(str, keys))}"
         for address, keys in list(found.shared.items())[:SHOWN]
     ]
     if len(found.shared) > SHOWN:
-        told.append(f"... and {len(found.shared) - SHOWN} more addresses")
-    return told
+        sentences.append(f"... and {len(found.shared) - SHOWN} more addresses")
+    return sentences

@@ -52,22 +52,22 @@ class Command(ReportingCommand):
         done = []
         try:
             for owner, stripe_id in pairs:
-                if self._adopt(owner, stripe_id, only_tell=options["dry_run"]):
+                if self._adopt(owner, stripe_id, is_dry_run=options["dry_run"]):
                     done.append({"owner": str(owner), "customer": stripe_id})
         except PaymentsError as error:
             raise CommandError(f"{error} Adopted: {len(done)}.") from error
-        told = "Would be adopted" if options["dry_run"] else "Adopted"
+        verb = "Would be adopted" if options["dry_run"] else "Adopted"
         self.answer(
             {"adopted": done, "failed": self.failed, "dry_run": options["dry_run"]},
-            f"{told}: {len(done)}.",
+            f"{verb}: {len(done)}.",
         )
         if self.failed:
             raise CommandError(f"Not possible: {len(self.failed)}; see above.")
 
-    def _adopt(self, owner: Any, stripe_id: str, *, only_tell: bool) -> bool:
+    def _adopt(self, owner: Any, stripe_id: str, *, is_dry_run: bool) -> bool:
         try:
-            with dry_run() if only_tell else nullcontext():
-                do = adoption.examine if only_tell else adoption.adopt
+            with dry_run() if is_dry_run else nullcontext():
+                do = adoption.examine if is_dry_run else adoption.adopt
                 do(owner=owner, stripe_id=stripe_id, take_over=self.take_over)
         except NotAdoptableError as error:
             self._fail(str(error))

@@ -48,10 +48,10 @@ class Command(ReportingCommand):
                         (done if fine else failed).append(change.summary)
         except (PaymentsError, OSError, UnicodeDecodeError) as error:
             raise CommandError(f"{error} Changes made: {len(done)}.") from error
-        told = "Changes to make" if options["dry_run"] else "Changes made"
+        verb = "Changes to make" if options["dry_run"] else "Changes made"
         self.answer(
             {"changes": done, "failed": failed, "dry_run": options["dry_run"]},
-            "" if failed else f"{told}: {len(done)}.",
+            "" if failed else f"{verb}: {len(done)}.",
         )
         if failed:
             raise CommandError(f"Changes made: {len(done)}, failed: {len(failed)}.")

@@ -47,7 +47,7 @@ class Command(ReportingCommand):
             what = ", ".join(fields) if stripe_id in before else "new"
             self.note(f"{stripe_id}: {what}")
         for row in rows.values():
-            self._tell(row)
+            self._report_problems(row)
         for price in foreign if options["verbosity"] > 1 else ():
             self.note(f"{price.id}: not this site's")
         if foreign:
@@ -84,14 +84,14 @@ class Command(ReportingCommand):
             if isinstance(row, StripeProduct):
                 yield from row.prices.select_related("product")
 
-    def _tell(self, row: StripeProduct | StripePrice) -> None:
+    def _report_problems(self, row: StripeProduct | StripePrice) -> None:
         for problem in metadata.problems(row.metadata_errors):
-            told = f"{row.stripe_id} ({row}): {problem}"
+            text = f"{row.stripe_id} ({row}): {problem}"
             if isinstance(row, StripePrice):
                 until = f"it brings {row.credits} credits" if row.for_sale else "it isn't sold"
-                told = f"{told} Until then {until}."
-            self.problems.append(told)
-            self.stderr.write(told)
+                text = f"{text} Until then {until}."
+            self.problems.append(text)
+            self.stderr.write(text)
 
 
 def _catalogue() -> dict[str, dict[str, Any]]:
