@@ -26,6 +26,9 @@ SEAMS = {
     "quickscale/project.py": "it composes a project's settings, and names what Django imports",
 }
 
+#: Functions that import what a string names.
+IMPORTERS = ("import_module", "__import__", "import_string", "find_spec")
+
 BRIDGES = {
     ("quickscale_stripe", "contrib/credits.py", "quickscale_credits"),
     # For a site's tests, in which the sandbox stands in for Stripe.
@@ -72,13 +75,19 @@ def test_a_package_imports_only_what_it_may(package):
     assert any(root.rglob("*.py"))
 
 
-def dotted_paths(source: Path) -> Iterator[str]:
-    """The dotted paths to modules of ours in a module's strings, docstrings left out."""
-    tree = ast.parse(source.read_text())
+def dotted_paths(source: str) -> Iterator[str]:
+    """The dotted paths to modules of ours in a module's strings, docstrings left out.
+
+    A package's name alone is also an app label, so it counts only where a call imports it.
+    """
+    tree = ast.parse(source)
     prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in prose:
             yield from re.findall(rf"\b(?:{'|'.join(PACKAGES)})\.\w*", node.value)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(IMPORTERS):
+            names = [each.value for each in node.args if isinstance(each, ast.Constant)]
+            yield from (name for name in names if name in PACKAGES)
 
 
 @pytest.mark.parametrize("package", PACKAGES)
@@ -89,10 +98,24 @@ def test_a_string_reaches_only_what_may_be_imported(package):
         f"{source.relative_to(root.parent)} names {dotted}"
         for source in root.rglob("*.py")
         if source.relative_to(root.parent).as_posix() not in SEAMS
-        for dotted in dotted_paths(source)
+        for dotted in dotted_paths(source.read_text())
         if not may_import(source.relative_to(root.parent), dotted.partition(".")[0])
     ]
     assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ('path = "quickscale_stripe.models.Payment"', ["quickscale_stripe.models"]),
+        ('importlib.import_module("quickscale_stripe")', ["quickscale_stripe"]),
+        ('__import__("quickscale_stripe")', ["quickscale_stripe"]),
+        ('apps.is_installed("quickscale_stripe")', []),
+        ('"""See quickscale_stripe.models."""', []),
+    ],
+)
+def test_a_string_that_imports_is_found(source, found):
+    assert list(dotted_paths(source)) == found
 
 
 @pytest.mark.parametrize("package", ["quickscale_credits", "quickscale_stripe"])

