@@ -134,6 +134,12 @@ def brought_by(extra: str) -> set[str]:
     return names
 
 
+def test_every_python_that_is_claimed_is_tested():
+    claimed = re.findall(r"Python :: (3\.\d+)", (ROOT / "pyproject.toml").read_text())
+    [tested] = re.findall(r"PYENV_VERSION:-([\d.:]+)", (ROOT / ".ci" / "run").read_text())
+    assert claimed == [version.rpartition(".")[0] for version in tested.split(":")]
+
+
 def test_every_extra_is_documented():
     page = (ROOT / "docs" / "start" / "installation.md").read_text()
     assert [extra for extra in extras() if f"| `{extra}` |" not in page] == []
