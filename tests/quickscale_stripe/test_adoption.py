@@ -10,7 +10,7 @@ import stripe
 from django.core.management import CommandError, call_command
 from django.test import Client
 
-from quickscale_stripe.billing import adoption, checkout, customers
+from quickscale_stripe.billing import adoption, buyers, checkout, customers, portal
 from quickscale_stripe.client import get_client
 from quickscale_stripe.exceptions import AlreadySubscribedError, NotAdoptableError
 from quickscale_stripe.models import StripeCustomer, StripePrice, Subscription
@@ -157,7 +157,7 @@ class TestByEmail:
             pytest.skip("These owners have no address of their own.")
 
     def test_is_off_by_default(self, owner: Any, remote: stripe.Customer) -> None:
-        assert customers.ensure(owner).stripe_id != remote.id
+        assert buyers.ensure(owner).stripe_id != remote.id
 
     def test_the_first_purchase_takes_the_only_one(
         self, owner: Any, remote: stripe.Customer, settings: Any, basic: StripePrice
@@ -173,7 +173,7 @@ class TestByEmail:
     ) -> None:
         settings.QUICKSCALE_STRIPE_ADOPT_BY_EMAIL = True
         other = make_customer(basic, "ada@example.com")
-        assert customers.ensure(owner).stripe_id not in (remote.id, other.id)
+        assert buyers.ensure(owner).stripe_id not in (remote.id, other.id)
 
     def test_one_of_another_site_is_left_to_it(
         self, owner: Any, remote: stripe.Customer, settings: Any
@@ -182,7 +182,14 @@ class TestByEmail:
         get_client().v1.customers.update(
             remote.id, {"metadata": {"quickscale_customer": "another site's"}}
         )
-        assert customers.ensure(owner).stripe_id != remote.id
+        assert buyers.ensure(owner).stripe_id != remote.id
+
+    def test_the_portal_takes_it_as_well(
+        self, owner: Any, remote: stripe.Customer, settings: Any
+    ) -> None:
+        settings.QUICKSCALE_STRIPE_ADOPT_BY_EMAIL = True
+        portal.open_portal(owner=owner, return_url="https://a.example/")
+        assert StripeCustomer.objects.get().stripe_id == remote.id
 
     def test_by_command(
         self, owner: Any, remote: stripe.Customer, basic: StripePrice, capsys: Any

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import stripe
 
-from quickscale_stripe.billing import customers, subscriptions
+from quickscale_stripe.billing import buyers, customers, subscriptions
 from quickscale_stripe.catalogue.metadata import credits_text
 from quickscale_stripe.client import get_client
 from quickscale_stripe.conf import app_settings
@@ -70,7 +70,7 @@ def subscribe(
     if not StripePrice.objects.offered(owner=owner).recurring().filter(pk=price.pk).exists():
         raise NotForSaleError(f"{price.stripe_id} is not for sale.")
     _check(owner)
-    customer = customers.ensure(owner)
+    customer = buyers.ensure(owner)
     if subscriptions.sync_all_of(customer):
         raise AlreadySubscribedError("The owner has a subscription.")
     session = _open(owner, price, success_url, cancel_url, reference)
@@ -86,7 +86,7 @@ def _check(owner: Any) -> None:
 def _open(
     owner: Any, price: StripePrice, success_url: str, cancel_url: str, reference: str
 ) -> stripe.checkout.Session:
-    return customers.ask(
+    return buyers.ask(
         owner, lambda customer: _create(customer, price, success_url, cancel_url, reference)
     )
 

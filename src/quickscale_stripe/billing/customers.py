@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Callable
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import stripe
 from django.db import transaction
@@ -31,7 +30,6 @@ from quickscale_stripe.models import StripeCustomer
 if TYPE_CHECKING:
     from stripe.params import CustomerCreateParams, CustomerUpdateParams
 
-T = TypeVar("T")
 REFERENCE_KEY = "quickscale_customer"
 """The metadata key under which every object made for an owner carries the reference."""
 logger = logging.getLogger(__name__)
@@ -54,32 +52,11 @@ def ensure(owner: Any) -> StripeCustomer:
     is_there = customer.is_usable and customer.livemode == app_settings.live_mode
     if is_there and customer.was_sent(email, name):
         return customer
-    if not is_there and app_settings.adopt_by_email and email:
-        from quickscale_stripe.billing import adoption
-
-        if found := adoption.only_match(email):
-            return adoption.link(owner, found)
     asked_at = clock.database_now()
     remote = _update(customer, email, name) if is_there else None
     if remote is None:
         remote = _create(customer, email, name)
     return _keep(customer, remote, (email, name), asked_at)
-
-
-def ask(owner: Any, request: Callable[[StripeCustomer], T]) -> T:
-    """Return a request's result for the owner's customer; recreate one that Stripe lacks.
-
-    Raises:
-        StripeUnavailableError, StripeRefusedError
-    """
-    customer = ensure(owner)
-    try:
-        return request(customer)
-    except StripeRefusedError as error:
-        if not (error.is_missing and error.param == "customer"):
-            raise
-    detach(customer.stripe_id or "")
-    return request(ensure(owner))
 
 
 def follow(owner: Any) -> None:

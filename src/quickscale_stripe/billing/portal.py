@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import stripe
 
-from quickscale_stripe.billing import customers
+from quickscale_stripe.billing import buyers
 from quickscale_stripe.client import get_client
 from quickscale_stripe.exceptions import stripe_errors
 from quickscale_stripe.models import StripeCustomer
@@ -22,7 +22,7 @@ def open_portal(*, owner: Any, return_url: str) -> str:
         PaymentsOffError, StripeUnavailableError, StripeRefusedError: also if the portal's
             settings were never saved in Stripe's dashboard.
     """
-    return customers.ask(owner, lambda customer: _open(_params(customer, return_url))).url
+    return buyers.ask(owner, lambda customer: _open(_params(customer, return_url))).url
 
 
 def update_payment_method(*, owner: Any, return_url: str) -> str:
@@ -43,7 +43,7 @@ def update_payment_method(*, owner: Any, return_url: str) -> str:
         }
         return _open(params)
 
-    return customers.ask(owner, request).url
+    return buyers.ask(owner, request).url
 
 
 def _params(customer: StripeCustomer, return_url: str) -> SessionCreateParams:

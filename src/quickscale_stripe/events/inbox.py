@@ -78,13 +78,6 @@ def fetch(event_id: str) -> Outcome:
     return process(_keep(str(event)).pk)
 
 
-def enqueue(event: StripeEvent) -> None:
-    """Let a worker of Django's tasks handle a stored event."""
-    from quickscale_stripe.events.tasks import process_event
-
-    process_event.enqueue(event.pk)
-
-
 def process(event_id: int) -> Outcome:
     """Handle a stored event, unless it is done or another worker is handling it.
 

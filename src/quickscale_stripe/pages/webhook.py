@@ -42,7 +42,9 @@ class WebhookView(View):
         except InvalidWebhookError as error:
             return HttpResponse(str(error), status=400, content_type="text/plain")
         if app_settings.webhook_tasks:
-            inbox.enqueue(event)
+            from quickscale_stripe.events.tasks import process_event
+
+            process_event.enqueue(event.pk)
             return HttpResponse("queued", content_type="text/plain")
         outcome = inbox.process(event.pk)
         status = {
