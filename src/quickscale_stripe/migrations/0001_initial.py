@@ -10,7 +10,7 @@ from django.db import migrations, models
 from quickscale.owner import owner_dependency, owner_model_name
 
 KEEP_MOVEMENTS = """
-CREATE FUNCTION quickscale_stripe_refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION quickscale_stripe_refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     -- An owner who is deleted is forgotten, and nothing else changes with it.
     IF TG_OP = 'UPDATE' AND NEW.owner_id IS NULL
@@ -501,6 +501,7 @@ class Migration(migrations.Migration):
                         verbose_name="Stripe ID",
                     ),
                 ),
+                ("former_ids", models.JSONField(default=list, editable=False)),
                 ("livemode", models.BooleanField(default=False, verbose_name="live mode")),
                 (
                     "email",
