@@ -31,10 +31,10 @@ from django.template.loader import select_template
 from django.urls import NoReverseMatch, URLResolver, get_resolver, is_valid_path
 from django.utils.translation import get_language
 
-from quickscale.base_template import shown_blocks
 from quickscale.conf import app_settings
+from quickscale.internal.base_template import shown_blocks
+from quickscale.internal.owner_key import owner_key_problem
 from quickscale.owner import get_owner_model
-from quickscale.owner_key import owner_key_problem
 from quickscale.postgres import ENGINE
 
 

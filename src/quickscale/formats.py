@@ -17,7 +17,7 @@ from django.utils.formats import date_format, get_format
 from django.utils.translation import get_language, get_language_bidi, ngettext, to_locale
 
 from quickscale.errors import MissingExtraError
-from quickscale.money import to_major
+from quickscale.internal.money import to_major
 
 if TYPE_CHECKING:
     from babel import Locale

@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from quickscale.lookup import OwnerNotFoundError, find_owner
+from quickscale.internal.owners import OwnerNotFoundError, find_owner
 
 
 class OwnerField(forms.CharField):

@@ -24,7 +24,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.generic import View
 
-from quickscale.fragments import wants_fragment
+from quickscale.internal.fragments import wants_fragment
 from quickscale.owner import get_owner
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")

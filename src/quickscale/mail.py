@@ -11,7 +11,7 @@ from typing import Any
 from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
 
-from quickscale.brand import brand_name, from_email
+from quickscale.internal.brand import brand_name, from_email
 
 
 def make_mail(

@@ -8,7 +8,7 @@ from django.template import TemplateDoesNotExist
 from django.template.loader import render_to_string
 from django.utils.deprecation import MiddlewareMixin
 
-from quickscale.fragments import wants_fragment
+from quickscale.internal.fragments import wants_fragment
 from quickscale.login import LoginRedirectMiddleware
 
 __all__ = ["LoginRedirectMiddleware", "MethodNotAllowedMiddleware"]

@@ -21,8 +21,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from quickscale.brand import brand_name, from_email
 from quickscale.clients import client_address
+from quickscale.internal.brand import brand_name, from_email
 from quickscale_accounts.conf import app_settings
 
 logger = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from django.utils.decorators import method_decorator
 from django.utils.functional import lazy
 from django.views.decorators.cache import never_cache
 
-from quickscale.brand import brand_name
+from quickscale.internal.brand import brand_name
 
 
 class AdminSite(admin.AdminSite):

@@ -11,9 +11,9 @@ class AccountsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from quickscale import mail_samples
+        from quickscale.internal import mail_samples
         from quickscale_accounts import checks, declarations  # noqa: F401
-        from quickscale_accounts.mail_samples import PREFIX, SAMPLES, render_sample
+        from quickscale_accounts.internal.mail_samples import PREFIX, SAMPLES, render_sample
 
         mail_samples.register([f"{PREFIX}{name}" for name in SAMPLES], render_sample)
 

@@ -22,8 +22,8 @@ from django.utils.version import get_version_tuple
 import quickscale.checks  # noqa: F401  registers the foundation's own
 from quickscale_accounts.adapter import AccountAdapter
 from quickscale_accounts.conf import app_settings
-from quickscale_accounts.doors import unguarded_logins
-from quickscale_accounts.existing import survey
+from quickscale_accounts.internal.doors import unguarded_logins
+from quickscale_accounts.internal.existing import survey
 from quickscale_accounts.users import AbstractEmailUser
 
 SAFE_ALLAUTH = "65.22.1"

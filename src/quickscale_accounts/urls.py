@@ -3,7 +3,7 @@ from __future__ import annotations
 from django.conf import settings
 from django.urls import URLPattern, URLResolver, path
 
-from quickscale_accounts import views
+from quickscale_accounts.pages import views
 
 app_name = "quickscale_accounts"
 urlpatterns: list[URLPattern | URLResolver] = [

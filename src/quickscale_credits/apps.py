@@ -9,8 +9,8 @@ from django.db.models.signals import post_migrate
 from django.utils.module_loading import autodiscover_modules
 from django.utils.translation import gettext_lazy as _
 
+from quickscale.internal.owner_key import watch
 from quickscale.owner import forgetting_owner
-from quickscale.owner_key import watch
 
 
 class CreditsConfig(AppConfig):

@@ -10,9 +10,9 @@ from django.template import TemplateDoesNotExist
 from django.urls import NoReverseMatch
 from django.utils.cache import patch_vary_headers
 
-from quickscale.fragments import wants_fragment
+from quickscale.internal.fragments import wants_fragment
+from quickscale.internal.problems import problem, wants_problem
 from quickscale.links import page_url
-from quickscale.problems import problem, wants_problem
 from quickscale_credits.conf import app_settings
 from quickscale_credits.exceptions import (
     AccountFrozenError,
@@ -46,8 +46,8 @@ def refused_response(request: HttpRequest, error: CreditsError) -> HttpResponseB
 
     The status is 402 with what is missing and where to buy it, 403 if the account is frozen or
     closed, 404 if the service is switched off, or 409 if work with the same key is in progress.
-    Programs get problem details (see ``quickscale.problems.wants_problem``), and browsers get a
-    page. A site can replace this function with ``QUICKSCALE_CREDITS_REFUSED_RESPONSE``.
+    Programs get problem details, and browsers get a page. A site can replace this function with
+    ``QUICKSCALE_CREDITS_REFUSED_RESPONSE``.
     """
     if wants_problem(request):
         response = _refused_problem(request, error)

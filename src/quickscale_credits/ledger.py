@@ -29,7 +29,7 @@ from typing import Any, NamedTuple
 from asgiref.sync import sync_to_async
 from django.db import router
 
-from quickscale.owner_key import require_owner_key
+from quickscale.internal.owner_key import require_owner_key
 from quickscale_credits.conf import SHORTFALL_POLICIES, app_settings
 from quickscale_credits.exceptions import (
     AccountClosedError,

@@ -11,7 +11,7 @@ from django.db import models
 from django.db.models import Case, Exists, F, OuterRef, Prefetch, Q, Subquery, Sum, Value, When
 from django.db.models.functions import Coalesce
 
-from quickscale.owner_key import require_owner_key
+from quickscale.internal.owner_key import require_owner_key
 from quickscale_credits.conf import app_settings
 from quickscale_credits.exceptions import InactiveServiceError, UnknownServiceError
 from quickscale_credits.internal.expressions import LedgerClock, Settled

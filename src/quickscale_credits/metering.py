@@ -23,9 +23,9 @@ from django.contrib.auth import get_user_model
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase, StreamingHttpResponse
 
+from quickscale.internal.problems import problem, wants_problem
 from quickscale.login import redirect_to_login
 from quickscale.owner import get_owner
-from quickscale.problems import problem, wants_problem
 from quickscale_credits.charging import Charge, OnAbort, Units, Used, charge
 from quickscale_credits.conf import app_settings
 from quickscale_credits.exceptions import (

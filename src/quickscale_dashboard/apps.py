@@ -12,8 +12,9 @@ class DashboardConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from quickscale import mail_samples
-        from quickscale_dashboard import checks, contact
+        from quickscale.internal import mail_samples
+        from quickscale_dashboard import checks
+        from quickscale_dashboard.pages import contact
 
         mail_samples.register([contact.TEMPLATE], contact.render_sample)
         register(checks.check_apps)

@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
 
-from quickscale.fragments import wants_fragment
+from quickscale.internal.fragments import wants_fragment
 
 
 class HtmxMessagesMiddleware:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from quickscale_dashboard import views
+from quickscale_dashboard.pages import views
 
 app_name = "quickscale_dashboard"
 urlpatterns = [

@@ -4,8 +4,8 @@ from django.apps import AppConfig, apps
 from django.db.models.signals import post_save, pre_delete
 from django.utils.translation import gettext_lazy as _
 
+from quickscale.internal.owner_key import watch
 from quickscale.owner import forgetting_owner, get_owner_model, owner_model_name
-from quickscale.owner_key import watch
 
 
 class StripeConfig(AppConfig):
@@ -14,8 +14,9 @@ class StripeConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from quickscale import mail_samples
-        from quickscale_stripe import checks, declarations, mails, receivers  # noqa: F401
+        from quickscale.internal import mail_samples
+        from quickscale_stripe import checks, declarations  # noqa: F401
+        from quickscale_stripe.internal import mails, receivers  # noqa: F401
         from quickscale_stripe.internal.mail_samples import NAMES, render_sample
         from quickscale_stripe.models import StripeCustomer
 

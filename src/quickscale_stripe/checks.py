@@ -22,7 +22,7 @@ from quickscale.owner import get_owner_model
 from quickscale_stripe.catalogue import metadata
 from quickscale_stripe.client import payments_are_on, sends_live_key_in_clear
 from quickscale_stripe.conf import MAILS, app_settings
-from quickscale_stripe.mails import staff
+from quickscale_stripe.internal.mails import staff
 from quickscale_stripe.models import StripeCustomer, StripeEvent, StripePrice
 
 PLAN_CHANGE_POLICIES = ("convert", "rollover", "keep", "expire")

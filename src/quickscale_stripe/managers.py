@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-from quickscale.owner_key import require_owner_key
+from quickscale.internal.owner_key import require_owner_key
 from quickscale_stripe.conf import app_settings
 
 if TYPE_CHECKING:

@@ -214,7 +214,7 @@ class StripePrice(models.Model):
         ]
 
     def __str__(self) -> str:
-        from quickscale_stripe.wording import price_terms
+        from quickscale_stripe.internal.wording import price_terms
 
         return f"{self.product}: {self.nickname or price_terms(self)}"
 

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 import stripe
 
-from quickscale_stripe_sandbox.engine import Sandbox
-from quickscale_stripe_sandbox.http import respond
+from quickscale_stripe_sandbox.internal.engine import Sandbox
+from quickscale_stripe_sandbox.internal.http import respond
 
 
 class SandboxHTTPClient(stripe.HTTPClient):

@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 
 from stripe import StripeObject
 
-from quickscale_stripe_sandbox import contract, shapes
 from quickscale_stripe_sandbox.client import SandboxHTTPClient
-from quickscale_stripe_sandbox.engine import Sandbox
-from quickscale_stripe_sandbox.world import API_VERSION
+from quickscale_stripe_sandbox.internal import contract, shapes
+from quickscale_stripe_sandbox.internal.engine import Sandbox
+from quickscale_stripe_sandbox.internal.world import API_VERSION
 
 #: POSTs that move money or promise to; each needs an idempotency key from the caller.
 MONEY = re.compile(

@@ -9,7 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from quickscale_stripe_sandbox.client import SandboxHTTPClient
 from quickscale_stripe_sandbox.conf import app_settings
-from quickscale_stripe_sandbox.engine import Sandbox
+from quickscale_stripe_sandbox.internal.engine import Sandbox
 
 
 def get_sandbox() -> Sandbox:

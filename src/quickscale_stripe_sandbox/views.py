@@ -9,7 +9,7 @@ from django.utils.decorators import method_decorator
 from django.views import View
 from django.views.decorators.csrf import csrf_exempt
 
-from quickscale_stripe_sandbox.http import respond
+from quickscale_stripe_sandbox.internal.http import respond
 from quickscale_stripe_sandbox.site import get_sandbox
 
 

@@ -6,7 +6,7 @@ from django.core.checks import run_checks
 from django.http import HttpResponse
 from django.urls import include, path
 
-from quickscale_dashboard.views import AboutView
+from quickscale_dashboard.pages.views import AboutView
 
 OURS = "quickscale.csp.PagePolicyMiddleware"
 SITES = {"DIRECTIVES": {"default-src": ["https:", "'unsafe-inline'"]}}

@@ -13,7 +13,7 @@ from django.utils.functional import Promise
 
 from quickscale import audit, notifications, privacy
 from quickscale.owner import get_owner_model
-from quickscale_accounts.mail_samples import SAMPLES
+from quickscale_accounts.internal.mail_samples import SAMPLES
 from quickscale_accounts.user_admin import EmailUserAdmin
 from quickscale_credits import signals as credits_signals
 from quickscale_stripe import signals as stripe_signals

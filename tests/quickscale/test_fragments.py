@@ -4,7 +4,7 @@ import pytest
 from django.http import HttpResponse
 from django.views.generic import TemplateView
 
-from quickscale.fragments import FragmentMixin
+from quickscale.internal.fragments import FragmentMixin
 
 
 class Page(FragmentMixin, TemplateView):

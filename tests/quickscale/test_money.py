@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from quickscale.money import minor_digits, round_unit_price, to_major
+from quickscale.internal.money import minor_digits, round_unit_price, to_major
 
 
 def test_minor_units():

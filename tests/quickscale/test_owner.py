@@ -9,7 +9,7 @@ from django.contrib.auth.models import AnonymousUser, Group
 from django.core.exceptions import ImproperlyConfigured
 
 from quickscale.admin.search import owner_search_fields
-from quickscale.lookup import OwnerNotFoundError, find_owner
+from quickscale.internal.owners import OwnerNotFoundError, find_owner
 from quickscale.owner import (
     get_owner,
     get_owner_model,

@@ -15,7 +15,7 @@ from django.db import connection
 from django.urls import reverse
 
 from quickscale_accounts import checks
-from quickscale_accounts.existing import prepare, survey
+from quickscale_accounts.internal.existing import prepare, survey
 from quickscale_accounts.testing import UserFactory
 
 pytestmark = pytest.mark.django_db

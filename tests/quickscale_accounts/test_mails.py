@@ -12,7 +12,7 @@ from django.template.loader import get_template
 from django.urls import include, path, reverse
 
 from quickscale_accounts import urls
-from quickscale_accounts.mail_samples import SAMPLES, render_sample, sample_context
+from quickscale_accounts.internal.mail_samples import SAMPLES, render_sample, sample_context
 from quickscale_accounts.testing import UserFactory
 from tests.mailbox import no_mail_server
 

@@ -11,8 +11,8 @@ from quickscale_stripe.client import get_client
 from quickscale_stripe.models import StripeCustomer, StripePrice, Subscription
 from quickscale_stripe.pages import billing
 from quickscale_stripe_sandbox import Sandbox
-from quickscale_stripe_sandbox.http import respond
-from quickscale_stripe_sandbox.methods import find_method
+from quickscale_stripe_sandbox.internal.http import respond
+from quickscale_stripe_sandbox.internal.methods import find_method
 from quickscale_stripe_sandbox.operations import portal
 from tests.quickscale_stripe.conftest import Unreachable, UseClient
 from tests.quickscale_stripe.shopping import balance, open_checkout, open_signup

@@ -13,7 +13,7 @@ from django.core.mail import EmailMultiAlternatives
 from django.core.management import call_command
 from django.utils import timezone
 
-from quickscale import mail_samples
+from quickscale.internal import mail_samples
 from quickscale_stripe.client import get_client
 from quickscale_stripe.internal.mail_samples import NAMES
 from quickscale_stripe.models import Payment, StripeEvent, StripePrice

@@ -16,7 +16,7 @@ from quickscale_stripe.exceptions import WouldWriteError
 from quickscale_stripe.internal.dry_run import dry_run
 from quickscale_stripe.models import Payment, Refund, StripeCustomer, StripePrice, Subscription
 from quickscale_stripe_sandbox import Sandbox
-from quickscale_stripe_sandbox.methods import find_method
+from quickscale_stripe_sandbox.internal.methods import find_method
 from quickscale_stripe_sandbox.operations import portal
 from quickscale_stripe_sandbox.recording import Recorded, RecordingHTTPClient
 from tests.quickscale_stripe.conftest import UseClient

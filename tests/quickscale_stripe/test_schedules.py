@@ -15,7 +15,8 @@ import typing_extensions
 from quickscale_stripe.billing import customers, plan_changes, schedules, subscriptions
 from quickscale_stripe.client import get_client
 from quickscale_stripe.models import Payment, StripePrice, Subscription
-from quickscale_stripe_sandbox import Sandbox, shapes
+from quickscale_stripe_sandbox import Sandbox
+from quickscale_stripe_sandbox.internal import shapes
 from tests.quickscale_stripe.shopping import balance
 
 #: Fields that the plan change itself sets.

@@ -18,7 +18,7 @@ from quickscale_stripe.models import (
     Subscription,
 )
 from quickscale_stripe_sandbox import Sandbox
-from quickscale_stripe_sandbox.server import make_sandbox_server
+from quickscale_stripe_sandbox.internal.server import make_sandbox_server
 from tests.quickscale_stripe.shopping import balance, charge_of, open_checkout
 from tests.quickscale_stripe.test_subscriptions import basic, subscribed
 from tests.quickscale_stripe_sandbox.cli import needs_cli, run_cli

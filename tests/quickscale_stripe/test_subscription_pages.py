@@ -15,9 +15,9 @@ from django.utils.html import strip_tags
 from quickscale.formats import format_day
 from quickscale.mail import make_mail
 from quickscale_credits.models import CreditAccount
-from quickscale_stripe import mails
 from quickscale_stripe.catalogue import mirror
 from quickscale_stripe.client import get_client
+from quickscale_stripe.internal import mails
 from quickscale_stripe.models import Payment, StripePrice, StripeProduct, Subscription
 from quickscale_stripe_sandbox import Sandbox
 from tests.quickscale_stripe.conftest import Unreachable, UseClient

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from quickscale_stripe.internal.wording import credit_terms, price_terms
 from quickscale_stripe.models import StripePrice, StripeProduct
-from quickscale_stripe.wording import credit_terms, price_terms
 
 
 def plan(**fields: Any) -> StripePrice:

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import stripe
 
-from quickscale_stripe_sandbox import Sandbox, SandboxHTTPClient, shapes
-from quickscale_stripe_sandbox.server import make_sandbox_server
+from quickscale_stripe_sandbox import Sandbox, SandboxHTTPClient
+from quickscale_stripe_sandbox.internal import shapes
+from quickscale_stripe_sandbox.internal.server import make_sandbox_server
 
 KEY = "sk_test_of_the_tests"
 

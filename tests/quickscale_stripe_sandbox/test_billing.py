@@ -10,7 +10,7 @@ import pytest
 import stripe
 
 from quickscale_stripe_sandbox import Sandbox
-from quickscale_stripe_sandbox.periods import next_end, shift
+from quickscale_stripe_sandbox.internal.periods import next_end, shift
 
 from .conftest import open_session
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from quickscale_stripe_sandbox import contract, routes, shapes
-from quickscale_stripe_sandbox.errors import ApiError
+from quickscale_stripe_sandbox.internal import contract, routes, shapes
+from quickscale_stripe_sandbox.internal.errors import ApiError
 
 
 def check(operation: str, form: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import pytest
 import stripe
 
 from quickscale_stripe_sandbox import Sandbox
-from quickscale_stripe_sandbox.http import respond
+from quickscale_stripe_sandbox.internal.http import respond
 
 from .conftest import open_session
 from .test_billing import customer_with, subscribe

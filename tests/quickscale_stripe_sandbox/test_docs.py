@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from quickscale_stripe_sandbox import control
-from quickscale_stripe_sandbox.methods import METHODS
+from quickscale_stripe_sandbox.internal.methods import METHODS
+from quickscale_stripe_sandbox.pages import control
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "stripe-sandbox.md"
 

@@ -10,7 +10,7 @@ import pytest
 import stripe
 
 from quickscale_stripe_sandbox import Sandbox, SandboxResponse
-from quickscale_stripe_sandbox.http import respond
+from quickscale_stripe_sandbox.internal.http import respond
 
 from .conftest import open_session
 

@@ -22,8 +22,8 @@ from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
-from quickscale.data_folder import make_data_folder
 from quickscale.errors import MissingExtraError
+from quickscale.internal.data_folder import make_data_folder
 
 SECONDS_TO_START = 120
 SECONDS_TO_STOP = 60

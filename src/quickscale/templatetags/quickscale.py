@@ -20,7 +20,8 @@ from django.template.defaulttags import URLNode, url
 from django.urls import NoReverseMatch
 from django.utils.html import conditional_escape, format_html
 
-from quickscale import brand, formats
+from quickscale import formats
+from quickscale.internal import brand
 from quickscale.links import page_url
 
 register = template.Library()
@@ -87,7 +88,7 @@ def day_and_time(moment: datetime | None, autoescape: bool = True) -> str:
 
 @register.simple_tag
 def brand_name() -> str:
-    """Return the name of the site, see :func:`quickscale.brand.brand_name`."""
+    """Return the name of the site, see :func:`quickscale.internal.brand.brand_name`."""
     return brand.brand_name()
 
 

@@ -19,7 +19,7 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
-from quickscale.lookup import OwnerNotFoundError, find_owner
+from quickscale.internal.owners import OwnerNotFoundError, find_owner
 from quickscale_credits.exceptions import CreditsError
 from quickscale_credits.internal.databases import database_of, require_database, write_atomic
 from quickscale_credits.models import CreditAccount, CreditTransaction

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from quickscale.lookup import OwnerNotFoundError, find_owner
+from quickscale.internal.owners import OwnerNotFoundError, find_owner
 from quickscale.management import ReportingCommand
 from quickscale_credits import ledger
 from quickscale_credits.exceptions import CreditsError

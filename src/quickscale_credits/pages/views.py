@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.views.generic import DetailView, FormView, ListView
 from django.views.generic.base import View
 
-from quickscale.fragments import FragmentMixin, wants_fragment
+from quickscale.internal.fragments import FragmentMixin, wants_fragment
 from quickscale.links import PageView, page_url
 from quickscale.login import LoginRequiredMixin, OwnerRequiredMixin
 from quickscale_credits import metering

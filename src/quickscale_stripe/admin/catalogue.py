@@ -24,8 +24,8 @@ from quickscale_stripe.admin.base import (
 from quickscale_stripe.admin.steps import Step
 from quickscale_stripe.catalogue import metadata, mirror, publishing
 from quickscale_stripe.exceptions import PaymentsError
+from quickscale_stripe.internal.wording import credit_terms, price_terms
 from quickscale_stripe.models import StripePrice, StripeProduct
-from quickscale_stripe.wording import credit_terms, price_terms
 
 
 def archive(row: Any) -> None:

@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from quickscale.formats import format_money
-from quickscale.money import minor_digits, to_major
+from quickscale.internal.money import minor_digits, to_major
 from quickscale_stripe.billing import refunds
 from quickscale_stripe.models import Payment
 

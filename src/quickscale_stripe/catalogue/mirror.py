@@ -20,7 +20,7 @@ import stripe
 from django.db import transaction
 from django.db.models import QuerySet
 
-from quickscale.money import round_unit_price
+from quickscale.internal.money import round_unit_price
 from quickscale_stripe import signals
 from quickscale_stripe.catalogue import metadata
 from quickscale_stripe.client import get_client

@@ -15,8 +15,8 @@ from quickscale_credits.models import CreditAccount, CreditLot, CreditTransactio
 from quickscale_stripe.client import payments_are_on
 from quickscale_stripe.conf import app_settings
 from quickscale_stripe.fulfilment import Fulfilment
+from quickscale_stripe.internal.wording import convertible
 from quickscale_stripe.models import Payment, StripePrice, Subscription
-from quickscale_stripe.wording import convertible
 
 
 def connect() -> None:

@@ -12,9 +12,9 @@ from django.utils import timezone
 
 from quickscale.mail import make_mail
 from quickscale.owner import get_owner_model
-from quickscale_stripe import mails
 from quickscale_stripe.catalogue import metadata
 from quickscale_stripe.conf import MAILS
+from quickscale_stripe.internal import mails
 from quickscale_stripe.models import Dispute, Payment, StripeEvent, StripePrice, StripeProduct
 from quickscale_stripe.receipts import receipt
 

@@ -11,7 +11,7 @@ from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 
-from quickscale.fragments import FragmentMixin
+from quickscale.internal.fragments import FragmentMixin
 from quickscale.links import PageView, page_url
 from quickscale.login import OwnerRequiredMixin
 from quickscale_stripe.billing import checkout, sessions

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.paginator import Paginator
 from django.shortcuts import get_object_or_404
 
-from quickscale.fragments import FragmentMixin
+from quickscale.internal.fragments import FragmentMixin
 from quickscale.links import PageView
 from quickscale.login import OwnerRequiredMixin
 from quickscale_stripe.conf import app_settings

@@ -10,7 +10,7 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _
 
 from quickscale.formats import format_day
-from quickscale.fragments import FragmentMixin
+from quickscale.internal.fragments import FragmentMixin
 from quickscale.links import PageView, page_url
 from quickscale.login import OwnerRequiredMixin
 from quickscale_stripe.billing import checkout, plan_changes, subscriptions
@@ -23,6 +23,7 @@ from quickscale_stripe.exceptions import (
     PreviewExpiredError,
     SubscriptionEndsError,
 )
+from quickscale_stripe.internal.wording import price_terms
 from quickscale_stripe.managers import SubscriptionQuerySet
 from quickscale_stripe.models import Payment, Subscription
 from quickscale_stripe.pages.base import (
@@ -33,7 +34,6 @@ from quickscale_stripe.pages.base import (
     success_url,
 )
 from quickscale_stripe.pages.forms import PlanChangeForm, PlanForm, SignupForm
-from quickscale_stripe.wording import price_terms
 
 
 class SubscriptionMixin(OwnerRequiredMixin):

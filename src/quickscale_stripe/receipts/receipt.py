@@ -15,8 +15,8 @@ import stripe
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from quickscale.brand import brand_name
 from quickscale.formats import format_day, in_credits
+from quickscale.internal.brand import brand_name
 from quickscale.owner import owner_email
 from quickscale_stripe.conf import app_settings
 from quickscale_stripe.internal.sdk import at, optional

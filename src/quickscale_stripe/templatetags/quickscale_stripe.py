@@ -3,8 +3,8 @@ from __future__ import annotations
 from django import template
 
 from quickscale.templatetags.quickscale import isolated
-from quickscale_stripe import wording
 from quickscale_stripe.client import payments_are_on
+from quickscale_stripe.internal import wording
 from quickscale_stripe.models import Payment
 
 register = template.Library()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from quickscale_stripe_sandbox import amounts
-from quickscale_stripe_sandbox.errors import invalid
-from quickscale_stripe_sandbox.routes import serves
-from quickscale_stripe_sandbox.world import Object, World, included, merge_metadata
+from quickscale_stripe_sandbox.internal import amounts
+from quickscale_stripe_sandbox.internal.errors import invalid
+from quickscale_stripe_sandbox.internal.routes import serves
+from quickscale_stripe_sandbox.internal.world import Object, World, included, merge_metadata
 
 _PRODUCT_FIELDS = {
     "active", "description", "images", "marketing_features", "name", "package_dimensions",

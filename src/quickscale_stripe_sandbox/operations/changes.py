@@ -5,7 +5,8 @@ from __future__ import annotations
 from copy import deepcopy
 from dataclasses import dataclass, field
 
-from quickscale_stripe_sandbox.errors import invalid
+from quickscale_stripe_sandbox.internal.errors import invalid
+from quickscale_stripe_sandbox.internal.world import Object, World, merge_metadata, task
 from quickscale_stripe_sandbox.operations import invoices, lifecycle, payments
 from quickscale_stripe_sandbox.operations.catalogue import price_from
 from quickscale_stripe_sandbox.operations.subscription_items import (
@@ -19,7 +20,6 @@ from quickscale_stripe_sandbox.operations.subscription_items import (
     period_of,
     plan_of,
 )
-from quickscale_stripe_sandbox.world import Object, World, merge_metadata, task
 
 
 @dataclass

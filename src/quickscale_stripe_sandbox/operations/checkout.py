@@ -5,15 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from quickscale_stripe_sandbox import amounts
-from quickscale_stripe_sandbox.errors import invalid
-from quickscale_stripe_sandbox.methods import Method
+from quickscale_stripe_sandbox.internal import amounts
+from quickscale_stripe_sandbox.internal.errors import invalid
+from quickscale_stripe_sandbox.internal.methods import Method
+from quickscale_stripe_sandbox.internal.routes import serves
+from quickscale_stripe_sandbox.internal.world import (
+    Object,
+    World,
+    included,
+    merge_metadata,
+    task,
+    token,
+)
 from quickscale_stripe_sandbox.operations import discounts, payment_methods, payments, taxes
 from quickscale_stripe_sandbox.operations.catalogue import price_from
 from quickscale_stripe_sandbox.operations.customers import check_currency, new_customer
 from quickscale_stripe_sandbox.operations.subscription_items import check_prices
-from quickscale_stripe_sandbox.routes import serves
-from quickscale_stripe_sandbox.world import Object, World, included, merge_metadata, task, token
 
 _DAY = 24 * 60 * 60
 _MAX_REFERENCE = 200

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from quickscale_stripe_sandbox.errors import invalid, missing
-from quickscale_stripe_sandbox.periods import shift
-from quickscale_stripe_sandbox.routes import serves
-from quickscale_stripe_sandbox.world import Object, World, merge_metadata, token
+from quickscale_stripe_sandbox.internal.errors import invalid, missing
+from quickscale_stripe_sandbox.internal.periods import shift
+from quickscale_stripe_sandbox.internal.routes import serves
+from quickscale_stripe_sandbox.internal.world import Object, World, merge_metadata, token
 
 # Coupons -----------------------------------------------------------------------------------------
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from quickscale_stripe_sandbox import amounts
-from quickscale_stripe_sandbox.errors import ApiError, invalid
-from quickscale_stripe_sandbox.operations import discounts, payment_methods, payments, taxes
-from quickscale_stripe_sandbox.routes import serves
-from quickscale_stripe_sandbox.world import (
+from quickscale_stripe_sandbox.internal import amounts
+from quickscale_stripe_sandbox.internal.errors import ApiError, invalid
+from quickscale_stripe_sandbox.internal.routes import serves
+from quickscale_stripe_sandbox.internal.world import (
     Object,
     World,
     included,
@@ -15,6 +14,7 @@ from quickscale_stripe_sandbox.world import (
     task,
     token,
 )
+from quickscale_stripe_sandbox.operations import discounts, payment_methods, payments, taxes
 
 _DAY = 24 * 60 * 60
 #: Days from each failed attempt to the next; after the last, the subscription ends.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from quickscale_stripe_sandbox.errors import invalid
+from quickscale_stripe_sandbox.internal.errors import invalid
+from quickscale_stripe_sandbox.internal.periods import next_end
+from quickscale_stripe_sandbox.internal.world import Object, World, task, token
 from quickscale_stripe_sandbox.operations import discounts, invoices, phases, taxes
 from quickscale_stripe_sandbox.operations.catalogue import price_from
 from quickscale_stripe_sandbox.operations.customers import check_currency
@@ -15,8 +17,6 @@ from quickscale_stripe_sandbox.operations.subscription_items import (
     period_end,
     period_of,
 )
-from quickscale_stripe_sandbox.periods import next_end
-from quickscale_stripe_sandbox.world import Object, World, task, token
 
 _HOUR = 60 * 60
 _DAY = 24 * _HOUR

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from quickscale_stripe_sandbox.errors import invalid
-from quickscale_stripe_sandbox.methods import Method, find_method, find_token
-from quickscale_stripe_sandbox.routes import serves
-from quickscale_stripe_sandbox.world import Object, World, token
+from quickscale_stripe_sandbox.internal.errors import invalid
+from quickscale_stripe_sandbox.internal.methods import Method, find_method, find_token
+from quickscale_stripe_sandbox.internal.routes import serves
+from quickscale_stripe_sandbox.internal.world import Object, World, token
 
 
 def new_method(

@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from quickscale_stripe_sandbox import amounts
-from quickscale_stripe_sandbox.errors import ApiError, invalid, missing
+from quickscale_stripe_sandbox.internal import amounts
+from quickscale_stripe_sandbox.internal.errors import ApiError, invalid, missing
+from quickscale_stripe_sandbox.internal.routes import serves
+from quickscale_stripe_sandbox.internal.world import (
+    TASKS,
+    Object,
+    World,
+    merge_metadata,
+    task,
+    token,
+)
 from quickscale_stripe_sandbox.operations import payment_methods
-from quickscale_stripe_sandbox.routes import serves
-from quickscale_stripe_sandbox.world import TASKS, Object, World, merge_metadata, task, token
 
 #: How long a bank debit takes, in seconds of the sandbox's clock.
 SETTLES_AFTER = 10

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from quickscale_stripe_sandbox.internal.world import Object, World, merge_metadata
 from quickscale_stripe_sandbox.operations import discounts
 from quickscale_stripe_sandbox.operations.subscription_items import (
     interval_of,
@@ -9,7 +10,6 @@ from quickscale_stripe_sandbox.operations.subscription_items import (
     new_item,
     period_end,
 )
-from quickscale_stripe_sandbox.world import Object, World, merge_metadata
 
 
 def bounds(phase: Object) -> Object:

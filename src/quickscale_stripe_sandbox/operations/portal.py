@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from quickscale_stripe_sandbox.errors import invalid
-from quickscale_stripe_sandbox.methods import Method
+from quickscale_stripe_sandbox.internal.errors import invalid
+from quickscale_stripe_sandbox.internal.methods import Method
+from quickscale_stripe_sandbox.internal.routes import serves
+from quickscale_stripe_sandbox.internal.world import Object, World, merge_metadata
 from quickscale_stripe_sandbox.operations import payment_methods, subscriptions
 from quickscale_stripe_sandbox.operations.subscription_items import items_of
-from quickscale_stripe_sandbox.routes import serves
-from quickscale_stripe_sandbox.world import Object, World, merge_metadata
 
 _FEATURES: Object = {
     "customer_update": {"allowed_updates": ["email", "name"], "enabled": False},

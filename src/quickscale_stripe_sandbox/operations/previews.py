@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from copy import deepcopy
 
-from quickscale_stripe_sandbox.errors import invalid
+from quickscale_stripe_sandbox.internal.errors import invalid
+from quickscale_stripe_sandbox.internal.periods import next_end
+from quickscale_stripe_sandbox.internal.routes import serves
+from quickscale_stripe_sandbox.internal.world import Object, World, token
 from quickscale_stripe_sandbox.operations import changes, invoices
 from quickscale_stripe_sandbox.operations.catalogue import price_from
 from quickscale_stripe_sandbox.operations.subscription_items import (
@@ -13,9 +16,6 @@ from quickscale_stripe_sandbox.operations.subscription_items import (
     new_item,
     period_of,
 )
-from quickscale_stripe_sandbox.periods import next_end
-from quickscale_stripe_sandbox.routes import serves
-from quickscale_stripe_sandbox.world import Object, World, token
 
 
 @serves("invoices.create_preview")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from quickscale_stripe_sandbox.errors import invalid
+from quickscale_stripe_sandbox.internal.errors import invalid
+from quickscale_stripe_sandbox.internal.routes import serves
+from quickscale_stripe_sandbox.internal.world import Object, World, included, merge_metadata, task
 from quickscale_stripe_sandbox.operations import payments
-from quickscale_stripe_sandbox.routes import serves
-from quickscale_stripe_sandbox.world import Object, World, included, merge_metadata, task
 
 _DISPUTE_FEE = 1500
 _EVIDENCE = (

@@ -6,8 +6,11 @@ at once.
 
 from __future__ import annotations
 
-from quickscale_stripe_sandbox.contract import Params
-from quickscale_stripe_sandbox.errors import invalid
+from quickscale_stripe_sandbox.internal.contract import Params
+from quickscale_stripe_sandbox.internal.errors import invalid
+from quickscale_stripe_sandbox.internal.periods import shift
+from quickscale_stripe_sandbox.internal.routes import serves
+from quickscale_stripe_sandbox.internal.world import Object, World, merge_metadata
 from quickscale_stripe_sandbox.operations import (
     changes,
     discounts,
@@ -22,9 +25,6 @@ from quickscale_stripe_sandbox.operations.subscription_items import (
     period_end,
     period_of,
 )
-from quickscale_stripe_sandbox.periods import shift
-from quickscale_stripe_sandbox.routes import serves
-from quickscale_stripe_sandbox.world import Object, World, merge_metadata
 
 
 @serves("subscription_schedules.create")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from quickscale_stripe_sandbox.errors import invalid
+from quickscale_stripe_sandbox.internal.errors import invalid
+from quickscale_stripe_sandbox.internal.routes import serves
+from quickscale_stripe_sandbox.internal.world import Object, World, merge_metadata, token
 from quickscale_stripe_sandbox.operations import checkout, payment_methods
-from quickscale_stripe_sandbox.routes import serves
-from quickscale_stripe_sandbox.world import Object, World, merge_metadata, token
 
 _REFUSES = {"generic_decline", "insufficient_funds"}
 

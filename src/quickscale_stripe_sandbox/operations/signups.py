@@ -6,8 +6,8 @@ session completes: a declined card leaves none behind.
 
 from __future__ import annotations
 
+from quickscale_stripe_sandbox.internal.world import Object, World
 from quickscale_stripe_sandbox.operations import checkout, invoices, lifecycle, payment_methods
-from quickscale_stripe_sandbox.world import Object, World
 
 
 def _subscribe(world: World, session: Object, method: Object) -> checkout.Step:

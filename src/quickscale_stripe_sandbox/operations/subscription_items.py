@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from quickscale.formats import format_money
-from quickscale_stripe_sandbox.errors import invalid
+from quickscale_stripe_sandbox.internal.errors import invalid
+from quickscale_stripe_sandbox.internal.periods import shift
+from quickscale_stripe_sandbox.internal.world import Object, World, part, token
 from quickscale_stripe_sandbox.operations import discounts, invoices
-from quickscale_stripe_sandbox.periods import shift
-from quickscale_stripe_sandbox.world import Object, World, part, token
 
 
 def new_item(subscription_id: str, price: Object, given: Object, period: tuple[int, int]) -> Object:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from quickscale_stripe_sandbox.errors import invalid
+from quickscale_stripe_sandbox.internal.errors import invalid
+from quickscale_stripe_sandbox.internal.routes import serves
+from quickscale_stripe_sandbox.internal.world import Object, World, included, merge_metadata
 from quickscale_stripe_sandbox.operations import changes, invoices, lifecycle
 from quickscale_stripe_sandbox.operations.subscription_items import (
     full_lines,
@@ -12,8 +14,6 @@ from quickscale_stripe_sandbox.operations.subscription_items import (
     part_line,
     period_of,
 )
-from quickscale_stripe_sandbox.routes import serves
-from quickscale_stripe_sandbox.world import Object, World, included, merge_metadata
 
 #: docs.stripe.com/billing/subscriptions/pending-updates-reference#supported-attributes
 _PENDING = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from quickscale_stripe_sandbox.world import Object, World
+from quickscale_stripe_sandbox.internal.world import Object, World
 
 PERCENT = 20
 

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from quickscale_stripe_sandbox.errors import invalid
-from quickscale_stripe_sandbox.routes import serves
-from quickscale_stripe_sandbox.world import API_VERSION, Object, World, merge_metadata, token
+from quickscale_stripe_sandbox.internal.errors import invalid
+from quickscale_stripe_sandbox.internal.routes import serves
+from quickscale_stripe_sandbox.internal.world import (
+    API_VERSION,
+    Object,
+    World,
+    merge_metadata,
+    token,
+)
 
 
 def new_endpoint(

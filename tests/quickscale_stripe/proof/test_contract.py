@@ -39,8 +39,9 @@ from quickscale_stripe.management.commands import (
     create_webhook_endpoint,
 )
 from quickscale_stripe.models import Payment
-from quickscale_stripe_sandbox import Sandbox, thin
-from quickscale_stripe_sandbox.methods import find_method
+from quickscale_stripe_sandbox import Sandbox
+from quickscale_stripe_sandbox.internal import thin
+from quickscale_stripe_sandbox.internal.methods import find_method
 from quickscale_stripe_sandbox.operations import payments
 from quickscale_stripe_sandbox.operations.payment_methods import method_from
 from quickscale_stripe_sandbox.operations.portal import save_method

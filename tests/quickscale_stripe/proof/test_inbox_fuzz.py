@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from stripe import WebhookSignature
 
 from quickscale_stripe.models import StripeEvent
-from quickscale_stripe_sandbox import Sandbox, thin
+from quickscale_stripe_sandbox import Sandbox
+from quickscale_stripe_sandbox.internal import thin
 from tests.quickscale_stripe.conftest import SECRET
 from tests.quickscale_stripe.proof.stories import STORIES
 from tests.quickscale_stripe.proof.world import World

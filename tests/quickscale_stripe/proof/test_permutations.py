@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from quickscale_credits.models import CreditAccount
 from quickscale_stripe.events.handlers import HANDLERS
 from quickscale_stripe.models import Payment, StripeCustomer, StripeEvent, Subscription
-from quickscale_stripe_sandbox import Sandbox, thin
+from quickscale_stripe_sandbox import Sandbox
+from quickscale_stripe_sandbox.internal import thin
 from tests.quickscale_stripe.proof.stories import STORIES, Story
 from tests.quickscale_stripe.proof.world import State, World, end_of, load, save
 from tests.quickscale_stripe.test_webhooks import post

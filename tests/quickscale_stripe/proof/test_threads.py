@@ -18,7 +18,8 @@ from quickscale_credits.models import CreditLot
 from quickscale_stripe.events.handlers import HANDLERS
 from quickscale_stripe.events.reconcile import reconcile
 from quickscale_stripe.models import Payment, StripePrice
-from quickscale_stripe_sandbox import Sandbox, thin
+from quickscale_stripe_sandbox import Sandbox
+from quickscale_stripe_sandbox.internal import thin
 from tests.quickscale_stripe.proof.stories import STORIES
 from tests.quickscale_stripe.proof.test_permutations import check_end, settle
 from tests.quickscale_stripe.proof.world import World, end_of

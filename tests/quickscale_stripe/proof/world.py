@@ -15,7 +15,7 @@ from quickscale_stripe.billing import movements, subscriptions
 from quickscale_stripe.client import get_client
 from quickscale_stripe.models import Charge, Dispute, Payment, Refund, StripePrice, Subscription
 from quickscale_stripe_sandbox import Sandbox
-from quickscale_stripe_sandbox.methods import find_method
+from quickscale_stripe_sandbox.internal.methods import find_method
 from quickscale_stripe_sandbox.operations import invoices, payment_methods, payments, portal
 from tests.quickscale_stripe.shopping import open_checkout, open_signup
 

@@ -6,7 +6,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandError
 
 from quickscale.management import ReportingCommand
-from quickscale_accounts.starter import create_starter_users
+from quickscale_accounts.internal.starter import create_starter_users
 
 
 class Command(ReportingCommand):

@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from quickscale.management import ReportingCommand
-from quickscale_accounts.existing import Survey, prepare, survey
+from quickscale_accounts.internal.existing import Survey, prepare, survey
 
 SHOWN = 20
 

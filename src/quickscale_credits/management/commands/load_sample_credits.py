@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
-from quickscale.lookup import OwnerNotFoundError, find_owner
+from quickscale.internal.owners import OwnerNotFoundError, find_owner
 from quickscale_credits.internal.clock import Clock, ledger_clock
 from quickscale_credits.internal.databases import database_of, write_atomic
 from quickscale_credits.management.base import CreditsCommand

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from quickscale.lookup import OwnerNotFoundError, find_owner
+from quickscale.internal.owners import OwnerNotFoundError, find_owner
 from quickscale.management import ReportingCommand
 from quickscale_stripe.billing import adoption
 from quickscale_stripe.exceptions import NotAdoptableError, PaymentsError

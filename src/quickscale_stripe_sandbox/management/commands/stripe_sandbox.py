@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from quickscale_stripe_sandbox import Sandbox
 from quickscale_stripe_sandbox.conf import app_settings
-from quickscale_stripe_sandbox.server import HOST, make_sandbox_server
+from quickscale_stripe_sandbox.internal.server import HOST, make_sandbox_server
 
 
 class Command(BaseCommand):

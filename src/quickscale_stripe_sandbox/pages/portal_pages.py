@@ -5,18 +5,18 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from quickscale.brand import brand_name
-from quickscale_stripe_sandbox import render
-from quickscale_stripe_sandbox.methods import METHODS, find_method
+from quickscale.internal.brand import brand_name
+from quickscale_stripe_sandbox.internal.methods import METHODS, find_method
+from quickscale_stripe_sandbox.internal.responses import Request, SandboxResponse, redirect
+from quickscale_stripe_sandbox.internal.world import Object, World
 from quickscale_stripe_sandbox.operations import invoices, payment_methods, portal
 from quickscale_stripe_sandbox.operations.subscription_items import items_of, period_end
-from quickscale_stripe_sandbox.payment_pages import interval_of, shown_amount
-from quickscale_stripe_sandbox.responses import Request, SandboxResponse, redirect
-from quickscale_stripe_sandbox.web import at, message
-from quickscale_stripe_sandbox.world import Object, World
+from quickscale_stripe_sandbox.pages import render
+from quickscale_stripe_sandbox.pages.payment_pages import interval_of, shown_amount
+from quickscale_stripe_sandbox.pages.web import at, message
 
 if TYPE_CHECKING:
-    from quickscale_stripe_sandbox.engine import Sandbox
+    from quickscale_stripe_sandbox.internal.engine import Sandbox
 
 _SAVEABLE = [method for method in METHODS if "setup" in method.modes]
 

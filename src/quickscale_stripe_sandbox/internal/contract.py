@@ -21,7 +21,7 @@ import typing_extensions
 from stripe import _request_options
 from stripe._stripe_object import UntypedStripeObject
 
-from quickscale_stripe_sandbox.errors import ApiError, invalid
+from quickscale_stripe_sandbox.internal.errors import ApiError, invalid
 
 _MAX_METADATA = 50
 _REMOVED = {"payment_method_types"}

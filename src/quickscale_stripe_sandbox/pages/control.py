@@ -7,13 +7,18 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from quickscale.formats import format_money
-from quickscale_stripe_sandbox import render
-from quickscale_stripe_sandbox.errors import ApiError
-from quickscale_stripe_sandbox.responses import Request, SandboxResponse, answer_json, redirect
-from quickscale_stripe_sandbox.world import Object, World, public
+from quickscale_stripe_sandbox.internal.errors import ApiError
+from quickscale_stripe_sandbox.internal.responses import (
+    Request,
+    SandboxResponse,
+    answer_json,
+    redirect,
+)
+from quickscale_stripe_sandbox.internal.world import Object, World, public
+from quickscale_stripe_sandbox.pages import render
 
 if TYPE_CHECKING:
-    from quickscale_stripe_sandbox.engine import Sandbox
+    from quickscale_stripe_sandbox.internal.engine import Sandbox
 
 _SHOWN = 50
 _MODES = {

@@ -31,5 +31,5 @@ def may_send(network: str) -> bool:
 
     ``add`` takes the slot, because it succeeds in only one of several processes.
     """
-    key = f"quickscale_dashboard.contact.{network}"
+    key = f"quickscale_dashboard.pages.contact.{network}"
     return any(cache.add(f"{key}.{n}", True, HOUR) for n in range(app_settings.contact_limit))

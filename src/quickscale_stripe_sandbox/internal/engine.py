@@ -11,13 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from quickscale_stripe_sandbox import contract, deliveries, routes, seed, thin
-from quickscale_stripe_sandbox.errors import ApiError, invalid
-from quickscale_stripe_sandbox.methods import find_method
+from quickscale_stripe_sandbox.internal import contract, deliveries, routes, seed, thin
+from quickscale_stripe_sandbox.internal.errors import ApiError, invalid
+from quickscale_stripe_sandbox.internal.methods import find_method
+from quickscale_stripe_sandbox.internal.responses import Request, SandboxResponse
+from quickscale_stripe_sandbox.internal.store import Store
+from quickscale_stripe_sandbox.internal.world import API_VERSION, Object, World, public, token
 from quickscale_stripe_sandbox.operations import checkout, payments, refunds, webhooks
-from quickscale_stripe_sandbox.responses import Request, SandboxResponse
-from quickscale_stripe_sandbox.store import Store
-from quickscale_stripe_sandbox.world import API_VERSION, Object, World, public, token
 
 
 class Sandbox:

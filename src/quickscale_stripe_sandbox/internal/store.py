@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from quickscale.data_folder import make_data_folder
+from quickscale.internal.data_folder import make_data_folder
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS object (

@@ -10,7 +10,7 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.generic import TemplateView, View
 
-from quickscale import mail_samples
+from quickscale.internal import mail_samples
 from quickscale.login import LoginRequiredMixin
 
 

@@ -10,15 +10,15 @@ from urllib.parse import urlsplit
 from django.template import Context, Engine
 from django.utils import translation
 
-from quickscale.brand import brand_name
-from quickscale_stripe_sandbox.responses import Request, SandboxResponse
+from quickscale.internal.brand import brand_name
+from quickscale_stripe_sandbox.internal.responses import Request, SandboxResponse
 
-_HERE = Path(__file__).parent
+_ROOT = Path(__file__).parents[1]
 
 
 @cache
 def _engine() -> Engine:
-    return Engine(dirs=[str(_HERE / "templates")], autoescape=True)
+    return Engine(dirs=[str(_ROOT / "templates")], autoescape=True)
 
 
 def page(
@@ -55,7 +55,7 @@ def asset(name: str) -> SandboxResponse:
     return SandboxResponse(
         200,
         {"Content-Type": f"{kind}; charset=utf-8", "Cache-Control": "max-age=60"},
-        (_HERE / "assets" / name).read_bytes(),
+        (_ROOT / "assets" / name).read_bytes(),
     )
 
 

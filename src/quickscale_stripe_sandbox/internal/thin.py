@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from quickscale_stripe_sandbox import contract, routes
-from quickscale_stripe_sandbox.errors import missing
-from quickscale_stripe_sandbox.world import Object, World
+from quickscale_stripe_sandbox.internal import contract, routes
+from quickscale_stripe_sandbox.internal.errors import missing
+from quickscale_stripe_sandbox.internal.world import Object, World
 
 _PREFIX = "evt_thin_"
 #: Kinds whose service name isn't just their plural.

@@ -11,9 +11,9 @@ from typing import Any, TypeAlias
 
 import stripe
 
-from quickscale_stripe_sandbox import shapes
-from quickscale_stripe_sandbox.errors import invalid, missing
-from quickscale_stripe_sandbox.store import Rows
+from quickscale_stripe_sandbox.internal import shapes
+from quickscale_stripe_sandbox.internal.errors import invalid, missing
+from quickscale_stripe_sandbox.internal.store import Rows
 
 Object: TypeAlias = dict[str, Any]
 

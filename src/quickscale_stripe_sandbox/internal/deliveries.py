@@ -11,9 +11,9 @@ from typing import Any, TypeAlias
 
 from stripe import WebhookSignature
 
-from quickscale_stripe_sandbox.store import Store
-from quickscale_stripe_sandbox.thin import notification
-from quickscale_stripe_sandbox.world import public
+from quickscale_stripe_sandbox.internal.store import Store
+from quickscale_stripe_sandbox.internal.thin import notification
+from quickscale_stripe_sandbox.internal.world import public
 
 #: Sends a body to an address with headers, and returns the response's status and text.
 Transport: TypeAlias = Callable[[str, dict[str, str], bytes], tuple[int, str]]

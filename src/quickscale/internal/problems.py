@@ -7,7 +7,7 @@ from typing import Any
 
 from django.http import HttpRequest, JsonResponse
 
-from quickscale.fragments import wants_fragment
+from quickscale.internal.fragments import wants_fragment
 
 HTML = {"text/html", "application/xhtml+xml"}
 

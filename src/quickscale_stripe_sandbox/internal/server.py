@@ -7,8 +7,8 @@ from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from quickscale_stripe_sandbox.engine import Sandbox
-from quickscale_stripe_sandbox.http import respond
+from quickscale_stripe_sandbox.internal.engine import Sandbox
+from quickscale_stripe_sandbox.internal.http import respond
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from quickscale_stripe_sandbox.internal.world import World
 from quickscale_stripe_sandbox.operations.catalogue import new_price, new_product
 from quickscale_stripe_sandbox.operations.discounts import create_code, create_coupon
 from quickscale_stripe_sandbox.operations.portal import save_default_configuration
-from quickscale_stripe_sandbox.world import World
 
 _PACKS = [
     ("Starter pack", "To try things out.", 100, 900),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from quickscale_stripe_sandbox.errors import invalid
+from quickscale_stripe_sandbox.internal.errors import invalid
 
 #: docs.stripe.com/currencies#minimum-and-maximum-charge-amounts, in minor units. Stripe converts
 #: others to the account's currency, which has its own minimum.

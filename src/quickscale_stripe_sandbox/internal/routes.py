@@ -7,7 +7,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any, TypeAlias
 
-from quickscale_stripe_sandbox import contract
+from quickscale_stripe_sandbox.internal import contract
 
 #: Gets the world, the checked parameters and the ids in the address; returns the object to send.
 Handler: TypeAlias = Callable[..., dict[str, Any]]

@@ -5,18 +5,18 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from quickscale.brand import brand_name
 from quickscale.formats import format_money
-from quickscale_stripe_sandbox import render
-from quickscale_stripe_sandbox.methods import METHODS
+from quickscale.internal.brand import brand_name
+from quickscale_stripe_sandbox.internal.methods import METHODS
+from quickscale_stripe_sandbox.internal.responses import Request, SandboxResponse, redirect
+from quickscale_stripe_sandbox.internal.world import Object, World
 from quickscale_stripe_sandbox.operations import taxes
 from quickscale_stripe_sandbox.operations.checkout import success_url
-from quickscale_stripe_sandbox.responses import Request, SandboxResponse, redirect
-from quickscale_stripe_sandbox.web import at, message
-from quickscale_stripe_sandbox.world import Object, World
+from quickscale_stripe_sandbox.pages import render
+from quickscale_stripe_sandbox.pages.web import at, message
 
 if TYPE_CHECKING:
-    from quickscale_stripe_sandbox.engine import Sandbox
+    from quickscale_stripe_sandbox.internal.engine import Sandbox
 
 # The payment page --------------------------------------------------------------------------------
 

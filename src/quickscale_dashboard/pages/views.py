@@ -16,9 +16,9 @@ from quickscale.links import PageView, page_url
 from quickscale.login import LoginRequiredMixin
 from quickscale_dashboard import registry
 from quickscale_dashboard.conf import app_settings
-from quickscale_dashboard.contact import make_contact_mail, may_send
-from quickscale_dashboard.forms import ContactForm
-from quickscale_dashboard.health import readiness
+from quickscale_dashboard.pages.contact import make_contact_mail, may_send
+from quickscale_dashboard.pages.forms import ContactForm
+from quickscale_dashboard.pages.health import readiness
 
 logger = logging.getLogger(__name__)
 

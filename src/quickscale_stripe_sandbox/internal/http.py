@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from quickscale_stripe_sandbox import web
-from quickscale_stripe_sandbox.engine import Sandbox
-from quickscale_stripe_sandbox.responses import Request, SandboxResponse
+from quickscale_stripe_sandbox.internal.engine import Sandbox
+from quickscale_stripe_sandbox.internal.responses import Request, SandboxResponse
+from quickscale_stripe_sandbox.pages import web
 
 
 def respond(

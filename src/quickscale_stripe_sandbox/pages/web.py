@@ -7,12 +7,12 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from quickscale_stripe_sandbox import control, render
-from quickscale_stripe_sandbox.errors import ApiError
-from quickscale_stripe_sandbox.responses import Request, SandboxResponse
+from quickscale_stripe_sandbox.internal.errors import ApiError
+from quickscale_stripe_sandbox.internal.responses import Request, SandboxResponse
+from quickscale_stripe_sandbox.pages import control, render
 
 if TYPE_CHECKING:
-    from quickscale_stripe_sandbox.engine import Sandbox
+    from quickscale_stripe_sandbox.internal.engine import Sandbox
 
 View: TypeAlias = "Callable[[Sandbox, Request, str], SandboxResponse]"
 
@@ -38,7 +38,7 @@ def respond(sandbox: Sandbox, request: Request) -> SandboxResponse:
     if request.path.startswith("/_sandbox/"):
         return control.respond(sandbox, request)
     for module in _MODULES:
-        import_module(f"quickscale_stripe_sandbox.{module}")
+        import_module(f"quickscale_stripe_sandbox.pages.{module}")
     for pattern, view in _views:
         if found := pattern.fullmatch(request.path):
             try:
