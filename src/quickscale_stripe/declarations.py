@@ -187,7 +187,7 @@ privacy.stored.register(
         name="stripe.events",
         label=_("Events as Stripe sent them, with names and addresses"),
         model="quickscale_stripe.StripeEvent",
-        fields=("payload",),
+        fields=("payload", "error", "traceback"),
         purpose=_("To find out what happened when something went wrong."),
         kept_for=_("As long as QUICKSCALE_STRIPE_EVENT_RETENTION_DAYS says"),
         keep=_("They are dropped by themselves."),

@@ -322,6 +322,7 @@ class TestRetention:
         return {
             name: StripeEvent.objects.create(
                 stripe_id=f"evt_{name}", type="x", livemode=False, payload={"a": 1},
+                error="KeyError: ada@example.com", traceback="ada@example.com",
                 status=status, created_at=now, received_at=received_at,
             )
             for name, (status, received_at) in {"new": ("processed", now), **old}.items()
@@ -337,6 +338,8 @@ class TestRetention:
         call_command("purge_events")
         assert self.kept() == {"evt_new", "evt_received", "evt_failed"}
         assert StripeEvent.objects.count() == len(events)
+        quoting = StripeEvent.objects.filter(error__contains="ada", traceback__contains="ada")
+        assert set(quoting.values_list("stripe_id", flat=True)) == self.kept()
         assert capsys.readouterr().out == "Dropped the payloads of 3 events.\n"
 
     def test_the_daily_job_does_it(

@@ -140,13 +140,14 @@ def process_due(limit: int = 1000) -> dict[Outcome, int]:
 def purge(*, before: datetime, using: str | None = None) -> int:
     """Drop the payloads of done or dead events that are older, and return how many.
 
-    The rows stay, so that an event that arrives again is recognised and can be handled again.
+    Their errors and tracebacks, which may quote a payload, are dropped with them. The rows stay, so
+    that an event that arrives again is recognised and can be handled again.
     """
     events = StripeEvent.objects.using(using)
     kept = events.finished().filter(received_at__lt=before, payload__isnull=False)
     count = 0
     while ids := list(kept.values_list("pk", flat=True)[:_PURGED_AT_ONCE]):
-        count += events.filter(pk__in=ids).update(payload=None)
+        count += events.filter(pk__in=ids).update(payload=None, error="", traceback="")
     return count
 
 

@@ -15,7 +15,7 @@ from quickscale_stripe.internal.dry_run import dry_run
 
 class Command(ReportingCommand):
     help = (
-        "Drop the payloads of old events, which contain personal data; the rows stay. "
+        "Drop the payloads and errors of old events, which contain personal data; the rows stay. "
         "reconcile_stripe does this, too."
     )
     has_dry_run = True
