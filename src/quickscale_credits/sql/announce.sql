@@ -1,5 +1,5 @@
--- Announce credits that end within one of p_windows, on up to p_limit accounts that nobody has locked:
--- each lot once in each window. Returns how many lots were announced.
+-- Announce credits that expire within one of p_windows, once for each lot and window, on up to
+-- p_limit accounts. Locked accounts are skipped. Returns the number of lots that were announced.
 CREATE OR REPLACE FUNCTION quickscale_credits_announce(p_windows interval[], p_limit bigint)
 RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE

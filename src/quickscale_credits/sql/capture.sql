@@ -1,6 +1,6 @@
--- Take a hold's credits, or a part of them (p_amount; null is all, 0 takes nothing), and free the
--- rest. Capturing 0 writes no transaction. A hold is captured once: the same amount again is answered
--- with the first transaction.
+-- Take a hold's credits, or a part of them (p_amount; null takes all, 0 takes nothing), and free
+-- the rest. Capturing 0 writes no transaction. A hold can be captured only once: capturing the same
+-- amount again returns the first transaction.
 CREATE OR REPLACE FUNCTION quickscale_credits_capture(
     p_hold bigint,
     p_amount numeric

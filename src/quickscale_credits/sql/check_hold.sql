@@ -1,4 +1,5 @@
--- At commit, a hold is what its allocations sum to. The trigger's argument is the column with its id.
+-- Check at commit that a hold's amount is the sum of its allocations. The trigger's argument names
+-- the column that contains the hold's id.
 CREATE OR REPLACE FUNCTION quickscale_credits_check_hold() RETURNS trigger LANGUAGE plpgsql
 SET search_path FROM CURRENT AS $$
 DECLARE

@@ -1,6 +1,7 @@
--- Each transaction follows the one before it, the last one leaves the balance that the account has, and
--- its allocations sum to its amount. Those that come before their allocations, as in a restore of the
--- data alone, are remembered until the commit, which check_unexplained looks at.
+-- Check that each transaction follows the one before it, that the last one leaves the balance that
+-- the account has, and that the allocations of each one sum to its amount. In a restore of the data
+-- alone, transactions may be loaded before their allocations. They are recorded, and
+-- check_unexplained checks them at commit.
 CREATE OR REPLACE FUNCTION quickscale_credits_check_transactions() RETURNS trigger LANGUAGE plpgsql
 SET enable_seqscan = off SET search_path FROM CURRENT AS $$
 DECLARE

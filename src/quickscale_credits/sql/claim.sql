@@ -1,4 +1,4 @@
--- Change what a revocation is owed by a lot and the lots made of it.
+-- Change what a lot, and the lots that were made from it, owe to a revocation.
 CREATE OR REPLACE FUNCTION quickscale_credits_claim(
     p_account bigint,
     p_lot bigint,

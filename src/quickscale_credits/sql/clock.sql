@@ -1,4 +1,5 @@
--- The ledger's only clock. now() would not do: it stands still while a lock is waited for.
+-- Return the ledger's time. Not now(): it keeps the transaction's start time while waiting for a
+-- lock.
 CREATE OR REPLACE FUNCTION quickscale_credits_clock() RETURNS timestamptz LANGUAGE sql VOLATILE AS $$
     SELECT clock_timestamp()
 $$;

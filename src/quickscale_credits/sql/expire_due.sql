@@ -1,6 +1,6 @@
--- Post what is due on up to p_limit accounts, passing over those that are locked now and those of
--- p_passed. An account that can't be posted stays as it is and stops no other. Returns how many
--- were posted, and the ids of those that could not be.
+-- Post what is due on up to p_limit accounts. Accounts that are locked, and those in p_passed, are
+-- skipped. An account that can't be posted stays as it is and doesn't stop the others. Returns the
+-- number of accounts posted, and the ids of those that failed.
 CREATE OR REPLACE FUNCTION quickscale_credits_expire_due(
     p_limit bigint,
     p_passed bigint[],

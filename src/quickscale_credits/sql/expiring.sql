@@ -1,4 +1,5 @@
--- The lots whose free credits end within one of p_windows and were not announced since it began.
+-- Return the lots whose free credits expire within one of p_windows and that have not been
+-- announced since that window began.
 CREATE OR REPLACE FUNCTION quickscale_credits_expiring(p_windows interval[], p_at timestamptz)
 RETURNS TABLE (id bigint, account_id bigint) LANGUAGE sql STABLE AS $$
     SELECT id, account_id FROM quickscale_credits_creditlot

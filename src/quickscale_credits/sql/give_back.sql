@@ -1,6 +1,7 @@
--- Give back p_amount of what a transaction took, to the same lots, those taken from last first. Where
--- an overdraft was paid back meanwhile, what paid it goes back to its lots. The caller holds the
--- account's lock, has looked that so much is left, and posts what is due then.
+-- Give back p_amount of what a transaction took, to the same lots, in reverse order. If an
+-- overdraft has been paid back since, the credits that paid it return to their lots. The caller
+-- holds the account's lock, has checked that this amount can be given back, and then posts what is
+-- due.
 CREATE OR REPLACE FUNCTION quickscale_credits_give_back(
     p_original quickscale_credits_credittransaction,
     p_amount numeric,

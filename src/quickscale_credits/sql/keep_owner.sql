@@ -1,5 +1,6 @@
--- An account keeps its owner, but that the owner may go. A trigger that names the column would keep its
--- type from being changed, as when keys of users become longer; so the values are compared here.
+-- Refuse changes to an account's owner, except that it becomes null when the owner is deleted. The
+-- values are compared here because a trigger that names the column would prevent changes to its
+-- type, such as to longer user keys.
 CREATE OR REPLACE FUNCTION quickscale_credits_keep_owner() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF NEW.owner_id IS DISTINCT FROM OLD.owner_id AND NEW.owner_id IS NOT NULL THEN

@@ -1,5 +1,6 @@
--- 'gone actor' or 'gone service' when there is no such row, else null. The rows stay until the
--- transaction ends. Asked before the account is locked, as whoever locks a user first does too.
+-- Return 'gone actor' or 'gone service' if the row does not exist, else null. The rows are locked
+-- until the transaction ends. Call it before locking the account: other code also locks the user
+-- first.
 CREATE OR REPLACE FUNCTION quickscale_credits_missing_reference(p_actor text, p_service bigint DEFAULT NULL)
 RETURNS text LANGUAGE plpgsql AS $$
 BEGIN

@@ -1,5 +1,6 @@
--- Move what is left of a lot, at most p_cap, into a new lot of another type or end: a conversion, or
--- a roll-over. A lot is moved once for each p_source_type; a second call returns the first transaction.
+-- Move what is left of a lot, at most p_cap, into a new lot of another type or end, for a
+-- conversion or a roll-over. A lot is moved once for each p_source_type; a second call returns the
+-- first transaction.
 CREATE OR REPLACE FUNCTION quickscale_credits_move(
     p_lot bigint,
     p_cap numeric,

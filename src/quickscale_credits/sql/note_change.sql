@@ -1,4 +1,4 @@
--- Note what an account was allowed to do before and is now. The caller holds the account's lock.
+-- Record a change to what an account may do. The caller holds the account's lock.
 CREATE OR REPLACE FUNCTION quickscale_credits_note_change(
     p_account bigint,
     p_kind text,

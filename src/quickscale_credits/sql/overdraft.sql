@@ -1,4 +1,5 @@
--- The account's overdraft lot, made on first use, and how much of the limit it has left.
+-- Return the account's overdraft lot, which is created on first use, and how much of the limit is
+-- left.
 CREATE OR REPLACE FUNCTION quickscale_credits_overdraft(
     p_account bigint,
     p_limit numeric,

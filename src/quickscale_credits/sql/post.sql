@@ -1,5 +1,6 @@
--- Write one line of the journal and what follows from it. The caller holds the account's lock.
--- p_parts is what each of p_lots gets (positive) or gives (negative), and sums to p_amount.
+-- Write one line of the journal, and update its account and lots. The caller holds the account's
+-- lock. p_parts is what each of p_lots gets (positive) or gives (negative). The parts sum to
+-- p_amount.
 CREATE OR REPLACE FUNCTION quickscale_credits_post(
     p_account bigint,
     p_kind text,

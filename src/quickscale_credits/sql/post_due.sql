@@ -1,6 +1,7 @@
--- Post what has become due: holds that timed out, then what pays debts, then lots that ended. Each
--- payment, and each lot's expiry, is a transaction of its own. Whoever has posted what was due and
--- freed credits since says so by p_since. Returns the account as it is then; the caller holds its lock.
+-- Post what has become due: holds that timed out, then payments of debts, then lots that ended.
+-- Each payment, and the expiry of each lot, is a separate transaction. A caller that has posted
+-- what was due, and has freed credits since, passes that time as p_since. Returns the account as it
+-- is afterwards. The caller holds its lock.
 CREATE OR REPLACE FUNCTION quickscale_credits_post_due(
     p_account bigint,
     p_at timestamptz,

@@ -1,8 +1,8 @@
--- Write lines of the journal, all of one kind, and what follows from them. The caller holds the locks
--- of their accounts; the lines of an account stand together. A line comes without id, sequence and
--- balance, and is returned with them. p_parts[n] is what p_lots[n] gets (positive) or gives (negative)
--- for the line p_places[n]; the parts of a line sum to its amount. p_ahead is how much of it is about
--- lots that have not begun: only a line that comes alone is.
+-- Write lines of the journal, all of one kind, and update their accounts and lots. The caller holds
+-- the locks of the accounts. The lines of one account are adjacent. A line has no id, sequence or
+-- balance yet; it is returned with them. p_parts[n] is what p_lots[n] gets (positive) or gives
+-- (negative) for line p_places[n]. The parts of a line sum to its amount. p_ahead is how much of
+-- the amount belongs to lots that have not begun; it is only for single lines.
 CREATE OR REPLACE FUNCTION quickscale_credits_post_lines(
     p_lines quickscale_credits_credittransaction[],
     p_places int[],
@@ -68,7 +68,7 @@ BEGIN
             kinds := kinds || 'depleted'::text;
             payloads := payloads || jsonb_build_object('balance', account.begun::text);
         END IF;
-        -- Low is told once: again only after the balance was above the threshold.
+        -- Report a low balance once, and again only after it has risen above the threshold.
         IF greatest(before, account.begun) > account.low THEN
             account.armed := TRUE;
         END IF;

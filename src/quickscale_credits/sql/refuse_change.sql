@@ -1,4 +1,4 @@
--- Refuse any change of a row, or of the columns that the trigger names.
+-- Refuse any change to a row, or to the columns that the trigger names.
 CREATE OR REPLACE FUNCTION quickscale_credits_refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION '% keeps what it has: % is refused', TG_TABLE_NAME, TG_OP

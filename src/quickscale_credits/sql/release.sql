@@ -1,4 +1,4 @@
--- Give a hold up: its credits are free again, and those of a lot that has ended expire at once.
+-- Release a hold: its credits are free again, and those of a lot that has ended expire at once.
 CREATE OR REPLACE FUNCTION quickscale_credits_release(p_hold bigint)
 RETURNS quickscale_credits_outcome LANGUAGE plpgsql AS $$
 DECLARE

@@ -1,8 +1,8 @@
--- Take credits back from the lot that was paid for and from the lots that were made of it, as far as
--- they are free; never more than they were, less what expired or was revoked before. p_policy says
--- what is done about the rest: 'overdraft' takes it from the overdraft, as far as its limit goes, and
--- 'freeze' freezes the account; what is still missing is the transaction's shortfall, and a claim: it
--- is taken when it comes back.
+-- Take credits back from the lot that was paid for, and from the lots that were made from it, as
+-- far as they are free. Never takes more than the lot's amount, less what has expired or was
+-- already revoked. p_policy says what happens to the rest: 'overdraft' takes it from the overdraft,
+-- up to its limit, and 'freeze' freezes the account. What is still missing is the transaction's
+-- shortfall, and is claimed: credits that become free later pay it.
 CREATE OR REPLACE FUNCTION quickscale_credits_revoke(
     p_lot bigint,
     p_amount numeric,
@@ -59,7 +59,7 @@ BEGIN
         p_fingerprint => p_fingerprint, p_metadata => p_metadata);
     IF missing > 0 THEN
         entry := (result.entry).id;
-        -- A freeze by hand is none of the claim's.
+        -- The claim doesn't own a freeze set by hand.
         freezing := p_policy = 'freeze' AND (account.status = 'active' OR EXISTS (
             SELECT FROM quickscale_credits_creditclaim claim
              WHERE claim.account_id = account.id AND claim.freezes));

@@ -1,5 +1,6 @@
--- The lots of a schedule, found by their sources: no schedule has more than 120 periods. It names its
--- columns: a plan that was made while a table had other columns would fail on a row of the table.
+-- Return the lots of a schedule, found by their sources: a schedule has at most 120 periods. The
+-- columns are named because a plan made when a table had other columns would fail on a row of the
+-- table.
 CREATE OR REPLACE FUNCTION quickscale_credits_scheduled(
     p_account bigint,
     p_source_type text,

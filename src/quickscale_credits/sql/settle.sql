@@ -1,8 +1,8 @@
--- Charge for work that is done: take p_amount from its hold while that is open, the rest from free
--- credits in the order of a spend, and then from the overdraft. Lack of credits refuses nothing, and
--- neither does a frozen or closed account: what is missing is the line's shortfall, which an event
--- reports. A settlement for 0 writes no line; one that finds nothing to take writes a line of 0, which
--- the overdraft explains.
+-- Charge for work that is done: take p_amount from its hold if that is open, then the rest from
+-- free credits in the order of a spend, and then from the overdraft. Missing credits, or a frozen
+-- or closed account, don't make it refuse: what is missing is the line's shortfall, and an event
+-- reports it. A settlement for 0 writes no line. If there is nothing to take, the line is 0 and is
+-- allocated to the overdraft.
 CREATE OR REPLACE FUNCTION quickscale_credits_settle(
     p_account bigint,
     p_hold bigint,
@@ -26,7 +26,7 @@ DECLARE
     result quickscale_credits_outcome;
     moment timestamptz;
 BEGIN
-    -- The work of an actor who is gone is still charged.
+    -- The work of a deleted actor is still charged.
     IF quickscale_credits_missing_reference(p_actor) IS NOT NULL THEN
         p_actor := NULL;
     END IF;

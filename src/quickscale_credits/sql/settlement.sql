@@ -1,6 +1,7 @@
--- How credits that came free by p_at pay what the account owes, moment by moment, so that it does not
--- matter when that is asked: first the revocations, oldest first, from the lots of their line; then
--- the overdraft, in the order of a spend. What became free by p_since is free as of now.
+-- Return how credits that became free by p_at pay what the account owes. Each moment is handled
+-- separately, so the result doesn't depend on when it is called. Revocations are paid first, oldest
+-- first, from the lots of their lineage; then the overdraft, in the order of a spend. Credits that
+-- became free by p_since count as free now.
 CREATE OR REPLACE FUNCTION quickscale_credits_settlement(
     p_account bigint,
     p_at timestamptz,
@@ -14,8 +15,8 @@ DECLARE
     part numeric;
     paid numeric;
     step quickscale_credits_step;
-    given jsonb := '{}';      -- by lots, so far
-    collected jsonb := '{}';  -- by claims, so far
+    given jsonb := '{}';      -- by lot
+    collected jsonb := '{}';  -- by claim
 BEGIN
     IF NOT quickscale_credits_owes(p_account) THEN
         RETURN;

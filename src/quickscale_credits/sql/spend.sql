@@ -1,8 +1,9 @@
--- Take credits for requests that succeed or fail alone. They come by ascending account and are
--- answered in their order; those of one account see one another's effect. p_kind is 'consume' for a
--- use, 'adjust' for a removal by hand. An array that is null stands for nothing but nulls.
+-- Take credits for requests, each of which succeeds or fails independently. They must be sorted by
+-- account, and the answers have the same order. Requests for the same account see each other's
+-- effect. p_kind is 'consume' for a use, 'adjust' for a removal by hand. A null array stands for
+-- nulls only.
 --
--- Plans are made once for a connection and find rows by index, however small the tables were then.
+-- Plans are made once for a connection and use indexes, even if the tables were small then.
 CREATE OR REPLACE FUNCTION quickscale_credits_spend(
     p_kind text,
     p_accounts bigint[],
@@ -51,7 +52,7 @@ BEGIN
     IF p_actors IS NOT NULL THEN
         actors := quickscale_credits_actors(p_actors);
     END IF;
-    -- Of the requests with one key, at most one is posted.
+    -- Of the requests with the same key, at most one is posted.
     IF cardinality(p_keys) > 1 THEN
         heads := ARRAY(
             SELECT CASE WHEN key <> '' THEN min(n) OVER (PARTITION BY account_id, key) END

@@ -1,6 +1,6 @@
--- Give p_amount that paid the overdraft back to the lots that it came from, the newest payment first.
--- The overdraft is used by as much again, and each line reverses its payment. The caller holds the
--- account's lock, and gives the overdraft what it needs now.
+-- Return p_amount that paid the overdraft to its lots, from the newest payment to the oldest. The
+-- overdraft's use grows by the same amount, and each line reverses its payment. The caller holds
+-- the account's lock, and then gives the overdraft what it needs.
 CREATE OR REPLACE FUNCTION quickscale_credits_unpay(
     p_account bigint,
     p_overdraft bigint,

@@ -1,7 +1,8 @@
--- What is wrong in accounts, or in all of them when p_accounts is null: figures that do not follow
--- from the journal, and lines that no operation would have written. All rules are one statement, so
--- that they look at one snapshot while others write. PostgreSQL puts it in the place of its call, where
--- p_accounts is a constant: the rows of an account are found by index, those of all are scanned.
+-- Return what is wrong in the given accounts, or in all if p_accounts is null: figures that do not
+-- follow from the journal, and lines that no operation would have written. All rules are one
+-- statement, so that they see one snapshot while others write. PostgreSQL inlines it into the
+-- calling query, where p_accounts is a constant: the rows of given accounts are found by index, and
+-- those of all are scanned.
 CREATE OR REPLACE FUNCTION quickscale_credits_verify(p_accounts bigint[] DEFAULT NULL)
 RETURNS TABLE (account_id bigint, rule text, row_id bigint, expected text, actual text)
 LANGUAGE sql STABLE AS $$
@@ -39,7 +40,7 @@ LANGUAGE sql STABLE AS $$
          CROSS JOIN LATERAL (
                SELECT * FROM quickscale_credits_creditallocation
                 WHERE transaction_id = entry.id
-               OFFSET 0  -- a probe of the index for each line, never a scan of all accounts' lines
+               OFFSET 0  -- use the index for each line, never scan the lines of all accounts
                ) part
           LEFT JOIN quickscale_credits_creditlot lot ON lot.id = part.lot_id),
     transferred AS (
@@ -151,7 +152,7 @@ LANGUAGE sql STABLE AS $$
            allocated::text, amount::text FROM entry WHERE amount IS DISTINCT FROM allocated
     UNION ALL
     SELECT account_id, 'transaction.shortfall is what it claims', id,
-           coalesce(claim.amount, 0)::text, shortfall::text  -- a use's shortfall claims nothing
+           coalesce(claim.amount, 0)::text, shortfall::text  -- a use's shortfall is not claimed
       FROM entry LEFT JOIN (
            SELECT transaction_id AS id, sum(amount) AS amount FROM quickscale_credits_creditclaim
             WHERE (p_accounts IS NULL OR account_id = ANY (p_accounts))

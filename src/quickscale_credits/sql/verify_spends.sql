@@ -1,11 +1,11 @@
 -- Replay an account's journal with its holds, line by line, and return what no operation would have
--- written: credits taken from a lot while an earlier one had free credits, from one that had not
--- begun or had ended, or from one that had too few; and an expiry of credits that had not ended.
+-- written: credits taken from a lot while an earlier one had free credits, from a lot that had not
+-- begun or had ended, or from a lot that had too few; and an expiry of credits that had not ended.
 --
--- Lines are replayed by their numbers. A hold has none, so it is placed by its times, and closes
--- before the line that captures it; where its times are the time of a line too, it counts as open
--- during that line, and its own choice of lots is not judged: nothing sound is ever told. Of a
--- settlement, only what it took beyond its hold is judged.
+-- Lines are replayed by their numbers. A hold has no number, so it is placed by its times, and
+-- closes before the line that captures it. If a hold has the same time as a line, it counts as open
+-- during that line, and its own choice of lots is not judged, so a sound ledger is never reported
+-- as wrong. Of a settlement, only what it took beyond its hold is judged.
 CREATE OR REPLACE FUNCTION quickscale_credits_verify_spends(p_account bigint)
 RETURNS TABLE (rule text, row_id bigint, expected text, actual text) LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -21,7 +21,7 @@ DECLARE
     earlier bigint;
     last_line timestamptz;
 BEGIN
-    -- A lot's place is its turn in the order of spending; the overdraft's is the last.
+    -- A lot's place is its position in the order of a spend. The overdraft is the last.
     SELECT array_agg(id ORDER BY turn), array_agg(effective_at ORDER BY turn),
            array_agg(expires_at ORDER BY turn), max(turn) FILTER (WHERE credit_type = 'overdraft'),
            array_agg(0::numeric), array_agg(0::numeric)
@@ -48,7 +48,7 @@ BEGIN
          CROSS JOIN LATERAL (
                SELECT lot_id, amount FROM quickscale_credits_creditallocation
                 WHERE transaction_id = line.id
-               OFFSET 0  -- a probe of the index for each line, never a scan of all accounts' lines
+               OFFSET 0  -- use the index for each line, never scan the lines of all accounts
                ) part
           JOIN lot ON lot.id = part.lot_id
           LEFT JOIN LATERAL (

@@ -1,5 +1,5 @@
--- Rows refer only to rows of the same account. Such keys are checked at the commit, so that a restore
--- of the data alone may load the tables in any order.
+-- Rows refer only to rows of the same account. These foreign keys are checked at commit, so that a
+-- restore of the data alone may load the tables in any order.
 
 ALTER TABLE quickscale_credits_creditlot
     ADD CONSTRAINT quickscale_credits_lot_parent_key FOREIGN KEY (account_id, parent_id)
@@ -36,13 +36,13 @@ ALTER TABLE quickscale_credits_serviceusage
     ADD CONSTRAINT quickscale_credits_usage_transaction_key FOREIGN KEY (account_id, transaction_id)
     REFERENCES quickscale_credits_credittransaction (account_id, id) DEFERRABLE INITIALLY DEFERRED;
 
--- Room on each page, so that a new version of a row stays on it and no index changes.
+-- Leave room on each page, so that a new version of a row stays on it and no index changes.
 
 ALTER TABLE quickscale_credits_creditaccount SET (fillfactor = 70);
 ALTER TABLE quickscale_credits_creditlot SET (fillfactor = 80);
 ALTER TABLE quickscale_credits_credithold SET (fillfactor = 80);
 
--- The journal only grows.
+-- The journal is append-only.
 
 CREATE TRIGGER quickscale_credits_append_only
     BEFORE UPDATE ON quickscale_credits_credittransaction
@@ -93,8 +93,8 @@ CREATE CONSTRAINT TRIGGER quickscale_credits_explained
     DEFERRABLE INITIALLY DEFERRED
     FOR EACH ROW EXECUTE FUNCTION quickscale_credits_check_unexplained();
 
--- The terms of a lot never change, nor those of a hold, but that it may end later. Owners and actors
--- never change, but that they may go.
+-- The terms of a lot never change. Nor do those of a hold, except that it can be extended. Owners and
+-- actors never change, except that they become null when the user is deleted.
 
 CREATE TRIGGER quickscale_credits_fixed
     BEFORE UPDATE OF id, account_id, credit_type, priority, amount, effective_at, expires_at,
@@ -121,7 +121,8 @@ CREATE TRIGGER quickscale_credits_keep_actor
     BEFORE UPDATE ON quickscale_credits_credithold
     FOR EACH ROW EXECUTE FUNCTION quickscale_credits_keep_actor();
 
--- What a hold sets aside never changes, and at commit a new hold is what its allocations say.
+-- What a hold sets aside never changes. At commit, the amount of a new hold is the sum of its
+-- allocations.
 
 CREATE TRIGGER quickscale_credits_fixed
     BEFORE DELETE OR UPDATE ON quickscale_credits_creditholdallocation

@@ -1,6 +1,6 @@
--- What an operation answers: answer is 'posted', 'replayed' or why nothing was done; available and
--- required are the figures of a refusal. posted_at is when what was due on account_id was posted on the
--- way, else null. The rest is the transaction or the hold, by the operation.
+-- The outcome of an operation. answer is 'posted', 'replayed' or the reason why nothing was done.
+-- available and required are the figures of a refusal. posted_at is set if the operation first posted
+-- what was due on account_id. entry or hold is the result, depending on the operation.
 CREATE TYPE quickscale_credits_outcome AS (
     answer text,
     available numeric,
@@ -11,7 +11,7 @@ CREATE TYPE quickscale_credits_outcome AS (
     hold quickscale_credits_credithold
 );
 
--- What is owed and can be paid at a moment: to a revocation, or the overdraft (revocation is null).
+-- A debt that can be paid at a moment: to a revocation, or to the overdraft if revocation_id is null.
 -- parts is what each of lots gets (positive) or gives (negative).
 CREATE TYPE quickscale_credits_step AS (
     moment timestamptz,

@@ -1,5 +1,5 @@
--- Those of the users that are there; they stay until the transaction ends. Their table is the site's
--- own: it is the one that the key of a transaction's actor refers to.
+-- Return which of the users exist, and lock their rows until the transaction ends. The site chooses
+-- the table of its users, so it is found by the foreign key of a transaction's actor.
 CREATE OR REPLACE FUNCTION quickscale_credits_actors(p_actors text[])
 RETURNS text[] LANGUAGE plpgsql AS $$
 DECLARE

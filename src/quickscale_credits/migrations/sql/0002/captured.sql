@@ -1,5 +1,5 @@
--- The transaction that captured a hold, as the answer to the same capture again; nothing when it took
--- nothing.
+-- Return the transaction that captured a hold, for a capture that is repeated. There is none if the
+-- capture took nothing.
 CREATE OR REPLACE FUNCTION quickscale_credits_captured(p_hold bigint)
 RETURNS quickscale_credits_outcome LANGUAGE plpgsql STABLE AS $$
 DECLARE

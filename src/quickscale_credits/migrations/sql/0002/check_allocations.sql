@@ -1,9 +1,9 @@
--- The allocations of a transaction sum to its amount: all of them come at once, and nothing is added
--- later, not even what sums to nothing. Each check is a probe of an index, however small the tables
--- were when it was planned.
+-- Check that the allocations of a transaction sum to its amount. All of them must be inserted by
+-- one statement. Nothing may be added later, not even allocations that sum to zero. Each check uses
+-- an index, even if the tables were small when it was planned.
 --
 -- A restore of the data alone loads table by table, in any order, with an empty search_path. So
--- allocations may come before their transaction, whose key is checked at the commit.
+-- allocations may be loaded before their transaction, whose foreign key is checked at commit.
 CREATE OR REPLACE FUNCTION quickscale_credits_check_allocations() RETURNS trigger LANGUAGE plpgsql
 SET enable_seqscan = off SET search_path FROM CURRENT AS $$
 BEGIN

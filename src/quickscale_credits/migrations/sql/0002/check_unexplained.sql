@@ -1,4 +1,4 @@
--- At commit, a transaction that came before its allocations has them.
+-- Check at commit that a transaction that was loaded before its allocations has some.
 CREATE OR REPLACE FUNCTION quickscale_credits_check_unexplained() RETURNS trigger LANGUAGE plpgsql
 SET search_path FROM CURRENT AS $$
 BEGIN

@@ -1,5 +1,5 @@
--- End a hold: its credits are free again. Returns when the account has something due next, which is
--- at once when a lot of the hold has ended, or when the account owes credits.
+-- End a hold and free its credits. Returns when something is next due on the account. If a lot of
+-- the hold has ended, or if the account owes credits, that is at once.
 CREATE OR REPLACE FUNCTION quickscale_credits_close_hold(
     p_hold quickscale_credits_credithold,
     p_status text,

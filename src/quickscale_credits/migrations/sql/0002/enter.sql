@@ -1,6 +1,5 @@
--- How each operation begins, but a spend: what it refers to is there, its account is locked, the clock
--- is read, a key that the account has seen is answered, and what is due is posted. The operation goes
--- on while result has no answer.
+-- Start an operation (all but spend): check its references, lock the account, read the clock,
+-- replay a known key, and post what is due. The operation continues if result.answer is null.
 CREATE OR REPLACE FUNCTION quickscale_credits_enter(
     p_account bigint,
     p_actor text DEFAULT NULL,

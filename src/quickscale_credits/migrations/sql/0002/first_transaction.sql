@@ -1,4 +1,4 @@
--- The transaction that opened a lot, as the answer to a source that comes again.
+-- Return the transaction that opened a lot, for an operation that is repeated for the same source.
 CREATE OR REPLACE FUNCTION quickscale_credits_first_transaction(p_lot bigint)
 RETURNS quickscale_credits_outcome LANGUAGE plpgsql AS $$
 DECLARE

@@ -1,5 +1,6 @@
--- Put credits in as a new lot. A source that has its lot already is answered like a key. The credits
--- of a period may come after its end: they expire at once, and the period leaves its trace.
+-- Add credits as a new lot. If the source already has its lot, the answer is as for a repeated key.
+-- The credits of a period may be granted after its end: they expire at once, and the journal shows
+-- both.
 CREATE OR REPLACE FUNCTION quickscale_credits_grant(
     p_account bigint,
     p_amount numeric,
@@ -65,7 +66,7 @@ BEGIN
         WHERE NOT (source_type = '') AND transferred_from_id IS NULL DO NOTHING
     RETURNING * INTO lot;
     IF NOT FOUND THEN
-        -- Another account took the source a moment ago.
+        -- Another account has just used the source.
         result.answer := 'conflict';
         RETURN result;
     END IF;

@@ -1,4 +1,4 @@
--- Set credits aside until a capture, a release or the hold's own end, which comes after p_ttl.
+-- Set credits aside until they are captured or released, or until the hold expires after p_ttl.
 CREATE OR REPLACE FUNCTION quickscale_credits_hold(
     p_account bigint,
     p_amount numeric,
@@ -23,7 +23,7 @@ BEGIN
         RETURN result;
     END IF;
 
-    -- A hold that timed out no longer binds its key, so what was due is posted before.
+    -- Check the key after posting what is due: an expired hold no longer uses its key.
     IF p_key <> '' THEN
         SELECT CASE WHEN fingerprint = p_fingerprint THEN 'replayed' ELSE 'conflict' END, known
           INTO result.answer, result.hold

@@ -1,4 +1,5 @@
--- Which lots give the first p_amount of what a hold sets aside, in the order in which it chose them.
+-- Return the lots that provide the first p_amount of a hold, in the order in which the hold chose
+-- them.
 CREATE OR REPLACE FUNCTION quickscale_credits_hold_parts(p_hold bigint, p_amount numeric)
 RETURNS TABLE (id bigint, lot_id bigint, part numeric) LANGUAGE sql STABLE AS $$
     SELECT id, lot_id, part

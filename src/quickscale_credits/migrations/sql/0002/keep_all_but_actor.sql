@@ -1,4 +1,4 @@
--- Refuse to change a row, but that who acted may be forgotten when that user is deleted.
+-- Refuse changes to a row, except that the actor becomes null when that user is deleted.
 CREATE OR REPLACE FUNCTION quickscale_credits_keep_all_but_actor() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF NEW.actor_id IS NOT NULL OR to_jsonb(NEW) - 'actor_id' <> to_jsonb(OLD) - 'actor_id' THEN

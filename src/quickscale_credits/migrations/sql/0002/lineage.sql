@@ -1,5 +1,6 @@
--- A lot and the lots that conversions and roll-overs made of it, it first; and what each of them has
--- lost, owes and has free. It goes from lot to lot by their indexes, however many others there are.
+-- Return a lot, followed by the lots that conversions and roll-overs made from it, with what each
+-- of them has lost, owes and has free. It follows the lots by their indexes, whatever the size of
+-- the table.
 CREATE OR REPLACE FUNCTION quickscale_credits_lineage(p_lot bigint)
 RETURNS TABLE (lot_id bigint, lost numeric, owed numeric, free numeric) LANGUAGE sql STABLE
 SET enable_hashjoin = off SET enable_mergejoin = off AS $$

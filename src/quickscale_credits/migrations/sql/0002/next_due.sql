@@ -1,5 +1,5 @@
--- When something is due next after p_at: a lot's end, a hold's end, or the start of a lot that may
--- have an overdraft to pay back.
+-- Return when something is next due after p_at: the end of a lot, the end of a hold, or the start
+-- of a lot that may pay back an overdraft.
 CREATE OR REPLACE FUNCTION quickscale_credits_next_due(p_account bigint, p_at timestamptz)
 RETURNS timestamptz LANGUAGE sql STABLE AS $$
     SELECT least(

@@ -1,6 +1,7 @@
--- Choose the lots that pay: by priority, then soonest end, then id; the overdraft gives the rest, as
--- far as its limit goes. parts are negative. available is set only when there is too little. Open lots are
--- read in their order by their index, as far as needed: a sort would read all of them first.
+-- Choose the lots that pay: by priority, then by end (soonest first), then by id. The overdraft
+-- gives the rest, up to its limit. The parts are negative. available is set only if there are too
+-- few credits. Open lots are read in order by their index, only as far as needed: a sort would read
+-- all of them first.
 CREATE OR REPLACE FUNCTION quickscale_credits_pick(
     p_account quickscale_credits_creditaccount,
     p_amount numeric,

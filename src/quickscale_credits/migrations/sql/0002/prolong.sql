@@ -1,4 +1,4 @@
--- Let an open hold last until p_ttl from now. It never ends earlier than it did.
+-- Extend an open hold until p_ttl from now. It never makes the hold end earlier.
 CREATE OR REPLACE FUNCTION quickscale_credits_prolong(p_hold bigint, p_ttl interval)
 RETURNS quickscale_credits_outcome LANGUAGE plpgsql AS $$
 DECLARE

@@ -1,6 +1,6 @@
--- Set an account's figures, and those of its lots and holds, to what the journal says. Each is set
--- alone: one that a rule of the table refuses, because the journal itself is wrong, stays as it is
--- and keeps no other from being corrected.
+-- Set the figures of an account, and of its lots and holds, to what the journal says. Each row is
+-- set separately: if a constraint refuses one, because the journal itself is wrong, it stays as it
+-- is and doesn't stop the others from being corrected.
 CREATE OR REPLACE FUNCTION quickscale_credits_rebuild(p_account bigint)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE

@@ -1,4 +1,4 @@
--- Refuse to empty the journal, but together with the accounts (Django's flush between tests).
+-- Refuse TRUNCATE, unless the accounts are emptied with it, as Django's flush does between tests.
 CREATE OR REPLACE FUNCTION quickscale_credits_refuse_truncate() RETURNS trigger LANGUAGE plpgsql
 SET search_path FROM CURRENT AS $$
 BEGIN

@@ -1,4 +1,4 @@
--- The answer to a key that the account has seen; null for a new one.
+-- Return the answer to a key that the account knows, or null for a new key.
 CREATE OR REPLACE FUNCTION quickscale_credits_replay(
     p_account bigint,
     p_key text,

@@ -1,6 +1,6 @@
--- Give another amount for each period of a schedule that has not begun: what was scheduled is taken
--- back, and p_amount is put in for the same periods under p_new_source_id. Done before for that
--- source, the answer is the first transaction; 'nothing' when no period is left to begin.
+-- Change the amount for each period of a schedule that has not begun: take back what was scheduled,
+-- and add p_amount for the same periods under p_new_source_id. If that was already done for the new
+-- source, the first transaction is returned. The answer is 'nothing' if no period is left.
 CREATE OR REPLACE FUNCTION quickscale_credits_reschedule(
     p_account bigint,
     p_source_type text,
@@ -37,14 +37,14 @@ BEGIN
            array_agg(expires_at ORDER BY effective_at) AS ends, min(credit_type) AS credit_type,
            min(priority) AS priority
       INTO coming
-      FROM (SELECT DISTINCT effective_at, expires_at, credit_type, priority  -- not each transfer
+      FROM (SELECT DISTINCT effective_at, expires_at, credit_type, priority  -- one per period
               FROM quickscale_credits_scheduled(p_account, p_source_type, p_source_id)
              WHERE remaining > 0 AND effective_at > moment) period;
     IF coming.amounts IS NULL THEN
         result.answer := 'nothing';
         RETURN result;
     END IF;
-    -- The new credits come first, so that a refusal has taken nothing.
+    -- Add the new credits first, so that a refusal takes nothing.
     result := quickscale_credits_schedule(
         p_account, coming.amounts, coming.begins, coming.ends, p_description, coming.credit_type,
         coming.priority, p_source_type, p_new_source_id, NULL, '', p_actor, p_metadata);

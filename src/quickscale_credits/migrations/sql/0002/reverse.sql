@@ -1,7 +1,7 @@
--- Give back what a transaction took (p_amount; null is all that is left), to the same lots. What comes
--- back into a lot that has ended expires at once. Of a revocation, what it is still owed is waived
--- first, then comes back what it took, and what was taken for it later; the account is unfrozen once
--- nothing is owed to a revocation that froze it.
+-- Give back what a transaction took (p_amount; null gives back all that is left), to the same lots.
+-- Credits that return to a lot that has ended expire at once. The reversal of a revocation first
+-- waives what it is still owed, then gives back what it took, and then what was taken for it later.
+-- The account is unfrozen once nothing is owed to a revocation that froze it.
 CREATE OR REPLACE FUNCTION quickscale_credits_reverse(
     p_transaction bigint,
     p_amount numeric,
@@ -37,7 +37,7 @@ BEGIN
         RETURN result;
     END IF;
 
-    -- What was taken later for a revocation comes back with it, not alone.
+    -- What was taken later for a revocation is given back with it, never separately.
     IF original.kind IN ('consume', 'adjust', 'revoke') AND NOT EXISTS (
             SELECT FROM quickscale_credits_creditclaim
              WHERE transaction_id = p_transaction AND revocation_id <> p_transaction) THEN

@@ -1,5 +1,5 @@
--- How much of a lot can still be revoked, spent or not: what it had, less what it and the lots made
--- of it have lost or owe; and no more than that of the lots it was made of.
+-- Return how much of a lot can still be revoked, spent or not: its amount, less what it and the
+-- lots made from it have lost or owe. It is never more than for the lots that it was made from.
 CREATE OR REPLACE FUNCTION quickscale_credits_revocable(p_lot bigint)
 RETURNS numeric LANGUAGE sql STABLE
 SET enable_hashjoin = off SET enable_mergejoin = off AS $$

@@ -1,6 +1,7 @@
--- Put credits in as one lot for each period, all in one transaction: p_amounts, p_begins and p_ends
--- have one entry for each. The lot of the n-th period has the source id '<p_source_id>:<n>'; a source
--- that has its lots already is answered like a key. The money paid is shared out over the lots.
+-- Add credits as one lot for each period, all in one transaction. p_amounts, p_begins and p_ends
+-- have one entry for each period. The lot of the n-th period has the source id '<p_source_id>:<n>'.
+-- If the source already has its lots, the answer is as for a repeated key. The money paid is
+-- divided among the lots.
 CREATE OR REPLACE FUNCTION quickscale_credits_schedule(
     p_account bigint,
     p_amounts numeric[],
@@ -73,7 +74,7 @@ BEGIN
             RETURNING id)
         SELECT array_agg(id ORDER BY id) INTO lots FROM added;
     EXCEPTION WHEN unique_violation THEN
-        -- Another account took the source a moment ago.
+        -- Another account has just used the source.
         result.answer := 'conflict';
         RETURN result;
     END;

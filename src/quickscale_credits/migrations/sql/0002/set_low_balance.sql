@@ -1,4 +1,4 @@
--- Set where the account's balance counts as low; null never warns.
+-- Set the balance at which the account counts as low. Null turns the warning off.
 CREATE OR REPLACE FUNCTION quickscale_credits_set_low_balance(
     p_account bigint,
     p_threshold numeric,

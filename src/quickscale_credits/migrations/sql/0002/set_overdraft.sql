@@ -1,4 +1,4 @@
--- Set how far the account may be overdrawn. Below what is used or held already is refused.
+-- Set the account's overdraft limit. A limit below what is already used or held is refused.
 CREATE OR REPLACE FUNCTION quickscale_credits_set_overdraft(
     p_account bigint,
     p_limit numeric,

@@ -1,4 +1,5 @@
--- Freeze, unfreeze or close an account. Closing is refused while a hold is open, and is for good.
+-- Freeze, unfreeze or close an account. Closing is refused while a hold is open, and can't be
+-- undone.
 CREATE OR REPLACE FUNCTION quickscale_credits_set_status(
     p_account bigint,
     p_status text,
@@ -21,7 +22,7 @@ BEGIN
     END IF;
     UPDATE quickscale_credits_creditaccount SET status = p_status, updated_at = moment
      WHERE id = p_account;
-    -- What was decided by hand, no revocation's end decides again.
+    -- The end of a revocation never undoes a status set by hand.
     UPDATE quickscale_credits_creditclaim SET freezes = false
      WHERE account_id = p_account AND freezes;
     IF FOUND OR account.status <> p_status THEN

@@ -1,4 +1,4 @@
--- What a settlement at p_at, posted or not, changes in a lot.
+-- Return how a settlement at p_at, posted or not, changes a lot.
 CREATE OR REPLACE FUNCTION quickscale_credits_settled(p_account bigint, p_lot bigint, p_at timestamptz)
 RETURNS numeric LANGUAGE sql STABLE AS $$
     SELECT coalesce(sum(part.amount), 0)

@@ -1,5 +1,5 @@
--- Which lots a transaction took p_amount from, once p_from of it has been given back: those that it
--- took from last come first.
+-- Return the lots from which a transaction took p_amount, after p_from has been given back: the
+-- lots used last come first.
 CREATE OR REPLACE FUNCTION quickscale_credits_taken(
     p_transaction bigint,
     p_from numeric,

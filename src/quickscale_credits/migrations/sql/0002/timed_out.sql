@@ -1,4 +1,5 @@
--- How much of a lot is set aside by holds that are open still, though their time is over at p_at.
+-- Return how much of a lot is set aside by holds that are still open although they have expired at
+-- p_at.
 CREATE OR REPLACE FUNCTION quickscale_credits_timed_out(p_lot bigint, p_at timestamptz)
 RETURNS numeric LANGUAGE sql STABLE AS $$
     SELECT coalesce(sum(part.amount), 0)

@@ -1,6 +1,6 @@
--- Move p_amount of a lot (null is all that is free) to another account, into a lot with the same terms.
--- The money paid goes with the credits in proportion. Both accounts get a line; the answer is that of
--- the lot's account, which has the key. 'nothing' when nothing is free.
+-- Move p_amount of a lot (null moves all that is free) to another account, into a lot with the same
+-- terms. The money paid is moved in proportion. Both accounts get a line. The line of the sender is
+-- returned, and has the key. The answer is 'nothing' if nothing is free.
 CREATE OR REPLACE FUNCTION quickscale_credits_transfer(
     p_lot bigint,
     p_account bigint,

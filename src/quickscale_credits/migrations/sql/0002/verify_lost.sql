@@ -1,6 +1,6 @@
--- What each lot of an account has lost by its journal: what expired, was revoked or was
--- transferred, less what reversals of revocations gave back. What the overdraft paid for a revocation
--- counts for the lot that was revoked, its first.
+-- Return what each lot of an account has lost according to its journal: what expired, was revoked
+-- or was transferred, less what reversals of revocations gave back. What the overdraft paid for a
+-- revocation counts for the revoked lot, which is the first of that transaction.
 CREATE OR REPLACE FUNCTION quickscale_credits_verify_lost(p_account bigint)
 RETURNS TABLE (lot_id bigint, amount numeric) LANGUAGE sql STABLE AS $$
     WITH line AS (

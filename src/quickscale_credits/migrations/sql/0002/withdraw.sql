@@ -1,6 +1,6 @@
 -- Take back the lots of a schedule that begin at p_start or later, by default those that have not
--- begun, with what was made of them. What was used of them since, or is held, is the transaction's
--- shortfall, and claimed. Answers 'nothing' when nothing is left to take or to claim.
+-- begun, with the lots made from them. What has been used of them or is held is the transaction's
+-- shortfall, and is claimed. The answer is 'nothing' if nothing is left to take or to claim.
 CREATE OR REPLACE FUNCTION quickscale_credits_withdraw(
     p_account bigint,
     p_source_type text,
