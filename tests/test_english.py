@@ -40,6 +40,14 @@ HABITS = {
     r"\bstands? in the way\b": "prevents, blocks",
     r"\bproblems? (is|are) told\b": "is reported",
     r"\b(month|year|period|lot|change|price)s? to come\b": "future ...",
+    r"\btells? (why|what|when|which|whether|how)\b": "says, explains",
+    r"\b(is|are|was|were) told\b(?! (to|apart))": "is reported",
+    r", but that\b": "except that",
+    r"\b(is|are) for good\b": "can't be undone",
+    r"\bmend(s|ed|ing)?\b": "correct, repair",
+    r"\bthat (is|are) there\b": "that exists",
+    r"\b(see|sees|seen) to it\b": "ensures, guarantees",
+    r"\b(is|are) waited for\b": "waits for",
 }
 
 

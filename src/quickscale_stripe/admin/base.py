@@ -1,4 +1,4 @@
-"""What the admins of Stripe's objects share: read-only rows, and steps that change them."""
+"""Code that the admins of Stripe's objects share: read-only rows, and steps that change them."""
 
 from __future__ import annotations
 

@@ -71,9 +71,10 @@ def change_at_period_end(
     """Return two phases: the current state until the period of ``item`` ends, then ``price``.
 
     Items, discounts and trial are those that the subscription has now. A phase can name a coupon
-    instead of a discount, but that redeems the coupon again: one for three months would restart,
-    and one for a single invoice would come back. The settings are those of the current phase, where
-    null stands for the schedule's own. ``add_invoice_items`` were charged when that phase began.
+    instead of a discount, but then the coupon is redeemed again: one for three months would
+    restart, and one for a single invoice would come back. The settings are those of the current
+    phase, where null stands for the schedule's own. ``add_invoice_items`` were charged when that
+    phase began.
 
     Args:
         schedule: the subscription's active schedule.

@@ -52,7 +52,7 @@ def read_price(
 
 
 def read_product(product: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Read a product's own metadata; returns what :func:`read_price` does."""
+    """Read a product's own metadata. Return the same as :func:`read_price`."""
     return _read({"display_order": _first("display_order", product)})
 
 

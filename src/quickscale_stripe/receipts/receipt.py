@@ -148,7 +148,7 @@ def settled(payment: Payment) -> list[Sum]:
 
 
 def seller() -> Party:
-    """The seller that the settings name."""
+    """Return the seller that the settings name."""
     return Party(
         name=app_settings.seller_name or brand_name(),
         address=tuple(app_settings.seller_address),
@@ -157,7 +157,7 @@ def seller() -> Party:
 
 
 def details_of_session(session: stripe.checkout.Session) -> dict[str, Any]:
-    """What ``Payment.receipt_details`` keeps of a Checkout session with its line items."""
+    """Return what ``Payment.receipt_details`` keeps of a Checkout session with its line items."""
     customer, totals = session.customer_details, session.total_details
     items = session.line_items
     lines = [
@@ -181,7 +181,7 @@ def details_of_session(session: stripe.checkout.Session) -> dict[str, Any]:
 
 
 def details_of_invoice(invoice: stripe.Invoice) -> dict[str, Any]:
-    """What ``Payment.receipt_details`` keeps of an invoice."""
+    """Return what ``Payment.receipt_details`` keeps of an invoice."""
     lines = [
         {
             "description": line.description or "",

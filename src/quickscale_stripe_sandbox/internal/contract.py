@@ -315,8 +315,10 @@ class Params(dict[str, Any]):
         return super().pop(key, default)
 
     def check_read(self) -> None:
-        """Raises:
-        ApiError: a parameter was not read, and isn't one that only changes how pages look.
+        """Refuse parameters that the sandbox doesn't read.
+
+        Raises:
+            ApiError: a parameter was not read, and isn't one that only changes how pages look.
         """
         for name in sorted(self.keys() - self.read - _HARMLESS):
             raise invalid(f"Stripe knows {name}, but the sandbox doesn't yet.", name)
