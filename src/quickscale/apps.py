@@ -30,7 +30,7 @@ class QuickScaleConfig(AppConfig):
 
 
 def is_reloader() -> bool:
-    """Whether this is the process of ``runserver`` that watches the files and starts the site."""
+    """Return whether this process of ``runserver`` watches the files and starts the site."""
     return (
         sys.argv[1:2] == ["runserver"]
         and "--noreload" not in sys.argv

@@ -154,7 +154,7 @@ def check_encryption_keys(
 
 
 def _is_key(key: Any) -> bool:
-    """Whether Fernet accepts the key, which must be the URL-safe Base64 of 32 bytes."""
+    """Return whether Fernet accepts the key, which must be the URL-safe Base64 of 32 bytes."""
     try:
         return len(base64.b64decode(key, altchars=b"-_", validate=True)) == 32
     except (TypeError, ValueError):
@@ -181,7 +181,7 @@ def check_login_url(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> l
 
 
 def _mounts_ours(resolver: URLResolver) -> bool:
-    """Whether one of our pages is mounted; the health URLs don't count as pages."""
+    """Return whether one of our pages is mounted; the health URLs don't count as pages."""
     return any(
         re.match("quickscale_(?!.*_health$)", str(entry.app_name)) or _mounts_ours(entry)
         for entry in resolver.url_patterns

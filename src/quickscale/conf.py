@@ -34,7 +34,7 @@ class AppSettings:
 
     @classmethod
     def names(cls) -> list[str]:
-        """The full names of all settings that the class declares, sorted."""
+        """Return the full names of all settings that the class declares, sorted."""
         return sorted(
             cls.prefix + name.upper()
             for name, value in vars(cls).items()

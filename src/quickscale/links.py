@@ -44,7 +44,7 @@ def _instances(name: str, present: str) -> Iterator[str]:
 
 
 def has_page(name: str) -> bool:
-    """Whether the site has a URL with that name, whatever parameters it takes."""
+    """Return whether the site has a URL with that name, whatever parameters it takes."""
     resolver: URLResolver = get_resolver()
     *namespaces, last = name.split(":")
     for namespace in namespaces:

@@ -59,7 +59,7 @@ def rotate(value: str) -> str:
 
 
 def is_encrypted(value: str) -> bool:
-    """Whether :func:`encrypt` made the value; older texts of an app may not be encrypted."""
+    """Return whether :func:`encrypt` made the value; older texts of an app may not be encrypted."""
     return value.startswith(PREFIX)
 
 

@@ -101,7 +101,7 @@ def demo(
 
 
 def _has_desktop() -> bool:
-    """Whether a browser would open in its own window instead of this terminal."""
+    """Return whether a browser would open in its own window instead of this terminal."""
     displays = ("DISPLAY", "WAYLAND_DISPLAY")
     return sys.stdout.isatty() and (sys.platform == "darwin" or any(map(os.getenv, displays)))
 

@@ -21,7 +21,7 @@ def free_port(wanted: int, *, other_than: int | None = None) -> int:
 
 
 def listens(port: int) -> bool:
-    """Whether something accepts connections at the port."""
+    """Return whether something accepts connections at the port."""
     with socket.socket() as client:
         client.settimeout(1)
         return client.connect_ex((HOST, port)) == 0

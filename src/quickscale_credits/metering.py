@@ -280,7 +280,7 @@ def _by_name(
 
 
 def _is_request(value: Any) -> bool:
-    """Whether it is a request of Django, or one of Django REST framework, which wraps it."""
+    """Return whether it is a request of Django, or one of Django REST framework, which wraps it."""
     return isinstance(value, HttpRequest) or isinstance(
         getattr(value, "_request", None), HttpRequest
     )

@@ -57,7 +57,7 @@ class PriceLine:
         return _SHOWN.divide(Decimal(exact.numerator), Decimal(exact.denominator))
 
     def as_json(self) -> dict[str, Any]:
-        """The values that a usage stores."""
+        """Return the values that a usage stores."""
         return {
             "meter": self.meter,
             "dimension": self.dimension,

@@ -51,24 +51,24 @@ def using(http_client: stripe.HTTPClient, *, webhook_secret: str = "") -> Iterat
 
 
 def has_stand_in() -> bool:
-    """Whether requests go to something other than Stripe itself."""
+    """Return whether requests go to something other than Stripe itself."""
     return bool(_stand_ins or app_settings.client or app_settings.api_base)
 
 
 def webhook_secrets() -> list[str]:
-    """The secrets that may sign an event."""
+    """Return the secrets that may sign an event."""
     of_stand_ins = [one.webhook_secret for one in _stand_ins if one.webhook_secret]
     return of_stand_ins[-1:] or app_settings.webhook_secret
 
 
 def payments_are_on() -> bool:
-    """Whether payments are switched on, and the site has a key or a stand-in."""
+    """Return whether payments are switched on, and the site has a key or a stand-in."""
     has_access = app_settings.secret_key or app_settings.client or _stand_ins
     return app_settings.enabled and bool(has_access)
 
 
 def sends_live_key_in_clear() -> bool:
-    """Whether ``API_BASE`` would take a live key over plain HTTP."""
+    """Return whether ``API_BASE`` would take a live key over plain HTTP."""
     is_live = app_settings.secret_key.startswith(("sk_live_", "rk_live_"))
     return is_live and app_settings.api_base.lower().startswith("http:")
 

@@ -28,7 +28,7 @@ class StripeSettings(AppSettings):
     prefix = "QUICKSCALE_STRIPE_"
 
     def _list(self, name: str, separator: str = ",") -> list[str]:
-        """The stripped parts of a list, or of a text that separates them."""
+        """Return the stripped parts of a list, or of a text that separates them."""
         value: str | Sequence[str] = self._get(name, "")
         parts = value.split(separator) if isinstance(value, str) else value
         return [part.strip() for part in parts if part.strip()]

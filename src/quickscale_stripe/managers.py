@@ -23,7 +23,7 @@ RowsT = TypeVar("RowsT", bound="models.QuerySet[Any]")
 
 
 def _owned(rows: RowsT, owner: Any) -> RowsT:
-    """The owner's rows of the site's mode. Rows of deleted owners belong to nobody."""
+    """Return the owner's rows of the site's mode. Rows of deleted owners belong to nobody."""
     if owner is None:
         return rows.none()
     _require_key(rows)
@@ -38,18 +38,18 @@ def _require_key(rows: models.QuerySet[Any]) -> None:
 
 class StripeCustomerQuerySet(models.QuerySet["StripeCustomer"]):
     def for_owner(self, owner: Any) -> StripeCustomerQuerySet:
-        """The owner's customer, of either mode. Customers of deleted owners belong to nobody."""
+        """Return the owner's customer, of either mode. A deleted owner's belongs to nobody."""
         if owner is None:
             return self.none()
         _require_key(self)
         return self.filter(owner=owner)
 
     def known_as(self, stripe_id: str) -> StripeCustomerQuerySet:
-        """Customers that have, or had, this id at Stripe."""
+        """Return the customers that have, or had, this id at Stripe."""
         return self.filter(Q(stripe_id=stripe_id) | Q(former_ids__contains=[stripe_id]))
 
     def usable(self) -> StripeCustomerQuerySet:
-        """Customers of the site's mode that exist at Stripe."""
+        """Return the customers of the site's mode that exist at Stripe."""
         return self.filter(
             stripe_id__isnull=False, deleted_at=None, livemode=app_settings.live_mode
         )
@@ -57,7 +57,7 @@ class StripeCustomerQuerySet(models.QuerySet["StripeCustomer"]):
 
 class StripePriceQuerySet(models.QuerySet["StripePrice"]):
     def offered(self, *, owner: Any = None) -> StripePriceQuerySet:
-        """Prices on sale now, in display order, with their products.
+        """Return the prices on sale now, in display order, with their products.
 
         They are this site's active per-unit prices of active products, in the site's mode, and
         within ``MIN_PURCHASE`` and ``MAX_PURCHASE``. An ``owner`` who has a subscription is offered
@@ -96,18 +96,18 @@ class StripePriceQuerySet(models.QuerySet["StripePrice"]):
 
 class SubscriptionQuerySet(models.QuerySet["Subscription"]):
     def for_owner(self, owner: Any) -> SubscriptionQuerySet:
-        """The owner's subscriptions of the site's mode."""
+        """Return the owner's subscriptions of the site's mode."""
         return _owned(self, owner)
 
     def live(self) -> SubscriptionQuerySet:
-        """Subscriptions that have not ended, whatever their payment status, newest first."""
+        """Return subscriptions that have not ended, whatever their payment status, newest first."""
         ended = [self.model.Status.CANCELED, self.model.Status.INCOMPLETE_EXPIRED]
         return self.exclude(status__in=ended).order_by("-created_at", "-id")
 
 
 class PaymentQuerySet(models.QuerySet["Payment"]):
     def for_owner(self, owner: Any) -> PaymentQuerySet:
-        """The owner's payments of the site's mode, newest first, with the related rows of a
+        """Return the owner's payments of the site's mode, newest first, with the related rows of a
         list."""
         return _owned(self, owner).select_related("price__product").order_by("-created_at", "-id")
 
@@ -117,12 +117,12 @@ class PaymentQuerySet(models.QuerySet["Payment"]):
 
 class StripeEventQuerySet(models.QuerySet["StripeEvent"]):
     def due(self) -> StripeEventQuerySet:
-        """Events to process now: never tried, or failed and past their next attempt."""
+        """Return the events to process now: never tried, or failed and past their next attempt."""
         status = self.model.Status
         return self.filter(
             Q(status=status.RECEIVED) | Q(status=status.FAILED, next_attempt_at__lte=timezone.now())
         ).order_by("created_at", "id")
 
     def finished(self) -> StripeEventQuerySet:
-        """Events that are not retried automatically."""
+        """Return the events that are not retried automatically."""
         return self.exclude(status__in=[self.model.Status.RECEIVED, self.model.Status.FAILED])

@@ -105,7 +105,7 @@ class StripeCustomer(OwnedModel):
         return self.stripe_id is not None and self.deleted_at is None
 
     def was_sent(self, email: str, name: str) -> bool:
-        """Whether this is what was last sent to Stripe."""
+        """Return whether this is what was last sent to Stripe."""
         return (self.sent_email, self.sent_name) == (email, name)
 
     def attach(self, stripe_id: str, *, livemode: bool) -> None:

@@ -25,7 +25,7 @@ def get_sandbox() -> Sandbox:
 
 
 def http_client() -> SandboxHTTPClient:
-    """An HTTP client for the site's sandbox: the value for ``QUICKSCALE_STRIPE_CLIENT``."""
+    """Return an HTTP client for the site's sandbox: the value for ``QUICKSCALE_STRIPE_CLIENT``."""
     return SandboxHTTPClient(get_sandbox())
 
 

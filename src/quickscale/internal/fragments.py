@@ -11,7 +11,7 @@ from django.views.generic.base import TemplateResponseMixin, View
 
 
 def wants_fragment(request: HttpRequest) -> bool:
-    """Whether HTMX asks for a part of a page instead of a whole page."""
+    """Return whether HTMX asks for a part of a page instead of a whole page."""
     headers = request.headers
     return (
         headers.get("HX-Request") == "true"

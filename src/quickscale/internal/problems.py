@@ -13,7 +13,7 @@ HTML = {"text/html", "application/xhtml+xml"}
 
 
 def wants_problem(request: HttpRequest) -> bool:
-    """Whether ``Accept`` comes from a program: it lacks HTML, or prefers JSON to it.
+    """Return whether ``Accept`` comes from a program: it lacks HTML, or prefers JSON to it.
 
     Browsers accept HTML. A request without ``Accept`` gets a page, as elsewhere in Django.
     """

@@ -44,7 +44,7 @@ def _is_django_login(entry: URLPattern) -> bool:
 
 
 def _shows_a_form(login: Callable[..., Any]) -> bool:
-    """Whether an admin site's sign-in asks a visitor, or a user who isn't staff, for a password.
+    """Return whether an admin site asks a visitor, or a user who isn't staff, for a password.
 
     ``login_required`` around it redirects visitors, but a signed-in user could sign in again as
     somebody else.

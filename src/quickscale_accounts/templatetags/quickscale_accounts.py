@@ -54,7 +54,7 @@ def _reverse_or_empty(url_name: str) -> str:
 
 @register.filter
 def is_new_password(field: BoundField) -> bool:
-    """Whether a person chooses a password in this field, not whether it is typed again."""
+    """Return whether a person chooses a password in this field, not whether it is typed again."""
     return field.name == "password1"
 
 

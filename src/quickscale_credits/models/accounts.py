@@ -127,7 +127,7 @@ class CreditAccount(LedgerModel):
         return str(self.owner)
 
     def has_history(self) -> bool:
-        """Whether anything was ever posted, used or changed."""
+        """Return whether anything was ever posted, used or changed."""
         rows = (self.transactions, self.lots, self.holds, self.usages, self.changes)
         return any(row.exists() for row in rows)
 
@@ -274,7 +274,7 @@ class CreditAccount(LedgerModel):
         return self.lots.available()
 
     def can_spend(self, amount: Amount) -> bool:
-        """Whether the status, balance and overdraft allow a spend of ``amount`` now.
+        """Return whether the status, balance and overdraft allow a spend of ``amount`` now.
 
         Another spend may come first, so only the spend itself is certain.
 

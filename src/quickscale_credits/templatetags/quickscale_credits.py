@@ -22,13 +22,13 @@ def credits_buy_url(context: Context) -> str:
 
 @register.filter
 def has_meters(service: Service) -> bool:
-    """Whether the service counts more than one thing."""
+    """Return whether the service counts more than one thing."""
     return not service.cost_hook and len(listed_prices(service)) > 1
 
 
 @register.filter
 def is_free(service: Service) -> bool:
-    """Whether the whole service is free."""
+    """Return whether the whole service is free."""
     prices = service.prices_in_force
     return bool(prices) and not service.cost_hook and not any(row.unit_price for row in prices)
 

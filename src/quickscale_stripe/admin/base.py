@@ -27,7 +27,7 @@ AT_ONCE = 5
 
 
 def stripe_column(kind: str, field: str, description: Any) -> Callable[[Any], str]:
-    """A column that links to the object's page at Stripe."""
+    """Return a column that links to the object's page at Stripe."""
 
     @admin.display(description=description, ordering=field)
     def column(row: Any) -> str:
@@ -91,7 +91,7 @@ class StepsAdmin(OwnerSearchMixin, JobsMixin, RoomMixin, ModelAdmin):
         return super().change_view(request, object_id, form_url, context)
 
     def steps_of(self, request: HttpRequest, row: Any) -> list[tuple[Step, str]]:
-        """The steps that may be taken with a row now, each with its address."""
+        """Return the steps that may be taken with a row now, each with its address."""
         return [
             (step, self.page_url("take", row.pk, step.name))
             for step in self.steps

@@ -65,7 +65,7 @@ def sync_price(price: StripePrice) -> None:
 
 
 def find_product(stripe_id: str) -> StripeProduct:
-    """The product with this id, fetched from Stripe if it isn't here yet."""
+    """Return the product with this id, fetched from Stripe if it isn't here yet."""
     known = StripeProduct.objects.filter(stripe_id=stripe_id).first()
     return known or StripeProduct(stripe_id=stripe_id, name=stripe_id)
 
@@ -75,7 +75,7 @@ class CatalogueAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("problems"))
     def problems(self, row: StripeProduct | StripePrice) -> str:
-        """What is wrong with the metadata, and what to type instead."""
+        """Return what is wrong with the metadata, and what to type instead."""
         found = metadata.problems(row.metadata_errors)
         return format_html_join("", "<p>{}</p>", ((problem,) for problem in found)) or "-"
 

@@ -11,7 +11,7 @@ DASHBOARD = "https://dashboard.stripe.com"
 
 
 def stripe_url(kind: str, stripe_id: str | None, *, livemode: bool) -> str:
-    """The page of an object in Stripe's dashboard; empty for a stand-in's object.
+    """Return the page of an object in Stripe's dashboard; empty for a stand-in's object.
 
     Args:
         kind: as in the dashboard's addresses: ``customers``, ``payments``, ``products``, ...
@@ -22,7 +22,7 @@ def stripe_url(kind: str, stripe_id: str | None, *, livemode: bool) -> str:
 
 
 def stripe_link(kind: str, stripe_id: str | None, *, livemode: bool) -> str:
-    """The id, as a link if Stripe has a page for it."""
+    """Return the id, as a link if Stripe has a page for it."""
     url = stripe_url(kind, stripe_id, livemode=livemode)
     if not url:
         return stripe_id or ""

@@ -68,7 +68,7 @@ def load(invoice: stripe.Invoice) -> list[Bill]:
 
 
 def _changed_since(begin: stripe.Invoice) -> list[Bill]:
-    """The period's bills, if plan changes were recorded here before its first bill was paid."""
+    """Return the period's bills if plan changes were recorded before its first bill was paid."""
     details = subscription_details(begin)
     latest = (
         Payment.objects.paid()
@@ -87,7 +87,7 @@ def _changed_since(begin: stripe.Invoice) -> list[Bill]:
 
 
 def period_until(invoice: stripe.Invoice, last_id: str) -> list[Bill]:
-    """The bill that began the period, paid or not, and the paid ones of its changes up to the last.
+    """Return the bill that began the period, paid or not, and its paid changes up to the last.
 
     The period may run unpaid while Stripe retries the bill that began it. A subscription that began
     without an invoice, such as one that was moved to Stripe, has only changes.
@@ -122,7 +122,7 @@ def with_lines(invoice: stripe.Invoice) -> Bill:
 
 
 def _lines(invoice: stripe.Invoice) -> list[stripe.InvoiceLineItem]:
-    """All lines; an invoice itself carries only the first ten."""
+    """Return all lines; an invoice itself carries only the first ten."""
     if not invoice.lines.has_more:
         return invoice.lines.data
     with stripe_errors():
@@ -156,6 +156,6 @@ def _credits_another(
         | stripe.InvoiceLineItem.Parent.InvoiceItemDetails
     ),
 ) -> bool:
-    """Whether a line credits another one, even if that cost nothing."""
+    """Return whether a line credits another one, even if that cost nothing."""
     proration = details.proration_details
     return bool(proration and proration.credited_items)

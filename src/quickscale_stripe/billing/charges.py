@@ -23,7 +23,7 @@ def note(payment: Payment, intent: stripe.PaymentIntent, amount: int) -> None:
 
 
 def find(intent_id: str | None, charge_id: str | None) -> Charge | None:
-    """The charge with either of these ids, together with its payment."""
+    """Return the charge with either of these ids, together with its payment."""
     where = Q()
     if intent_id:
         where |= Q(payment_intent_id=intent_id)
@@ -33,7 +33,7 @@ def find(intent_id: str | None, charge_id: str | None) -> Charge | None:
 
 
 def refundable(payment: Payment) -> list[tuple[Charge, int]]:
-    """The charges that can be refunded, each with the amount left in minor units."""
+    """Return the charges that can be refunded, each with the amount left in minor units."""
     rows: list[Refund | Dispute] = [*payment.refunds.all(), *payment.disputes.all()]
     gone = [row for row in rows if row.takes_money]
     found = [

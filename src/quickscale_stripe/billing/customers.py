@@ -71,7 +71,7 @@ def follow(owner: Any) -> None:
 
 
 def is_behind(owner: Any) -> bool:
-    """Whether the owner has a customer with an outdated address or name at Stripe."""
+    """Return whether the owner has a customer with an outdated address or name at Stripe."""
     if not payments_are_on():
         return False
     customer = StripeCustomer.objects.for_owner(owner).usable().first()
@@ -174,7 +174,7 @@ def fetch(stripe_id: str) -> stripe.Customer | None:
 
 
 def _is_deleted(stripe_id: str) -> bool:
-    """Whether a customer that has nothing to expand was deleted."""
+    """Return whether a customer that has nothing to expand was deleted."""
     with stripe_errors():
         return bool(optional(get_client().v1.customers.retrieve(stripe_id), "deleted"))
 
@@ -199,19 +199,19 @@ def find(*, metadata: Any = None, stripe_id: str | None = None) -> StripeCustome
 
 
 def contact(owner: Any) -> tuple[str, str]:
-    """The address and the name of an owner as sent to Stripe."""
+    """Return the address and the name of an owner as sent to Stripe."""
     full_name = getattr(owner, "get_full_name", None)
     name = str(full_name() if full_name else getattr(owner, "name", "") or "")
     return owner_email(owner), name
 
 
 def is_marked(metadata: Any) -> bool:
-    """Whether an object's metadata carries the mark of an owner's customer."""
+    """Return whether an object's metadata carries the mark of an owner's customer."""
     return bool(metadata) and REFERENCE_KEY in metadata
 
 
 def metadata_for(customer: StripeCustomer) -> dict[str, str]:
-    """The metadata that marks an object as made for this customer's owner."""
+    """Return the metadata that marks an object as made for this customer's owner."""
     return {REFERENCE_KEY: str(customer.reference), "owner": str(customer.owner_id)}
 
 

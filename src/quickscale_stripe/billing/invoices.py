@@ -278,7 +278,7 @@ def _follow(payment: Payment, invoice: stripe.Invoice) -> None:
 
 
 def _intents(invoice: stripe.Invoice) -> list[tuple[stripe.PaymentIntent, int]]:
-    """The payment intents of an invoice, each with the amount it has paid."""
+    """Return the payment intents of an invoice, each with the amount it has paid."""
     found = []
     for payment in invoice.payments.data if invoice.payments else []:
         intent = optional(payment.payment, "payment_intent")
@@ -288,7 +288,7 @@ def _intents(invoice: stripe.Invoice) -> list[tuple[stripe.PaymentIntent, int]]:
 
 
 def _amount(invoice: stripe.Invoice) -> int:
-    """The money that moved through Stripe or, until the invoice is paid, will move."""
+    """Return the money that moved through Stripe or, until the invoice is paid, will move."""
     if invoice.status != "paid":
         return invoice.amount_due
     return sum(paid for _, paid in _intents(invoice))

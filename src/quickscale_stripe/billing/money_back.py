@@ -100,7 +100,7 @@ def _record_refund(refund: stripe.Refund, fetched_at: datetime, payment: Payment
 
 
 def _reference_of(refund: stripe.Refund) -> str:
-    """The reference of a refund that was made here; others may have anything in its place."""
+    """Return the reference of a refund made here; others may have anything in its place."""
     value = optional(refund.metadata, "reference") if refund.metadata else None
     return str(value or "")[:255]
 

@@ -107,7 +107,7 @@ def _of_item(item: stripe.SubscriptionItem) -> Decimal:
 
 
 def _lasting(discount: stripe.Discount, at: datetime) -> stripe.Coupon | None:
-    """The coupon of a discount that also applies to future invoices."""
+    """Return the coupon of a discount that also applies to future invoices."""
     coupon = discount.source.coupon
     is_over = discount.end is not None and discount.end <= at.timestamp()
     if is_over or not isinstance(coupon, stripe.Coupon) or coupon.duration == "once":

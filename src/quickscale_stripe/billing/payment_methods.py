@@ -52,7 +52,7 @@ def follow_default(
 
 
 def charged_next(remote: stripe.Customer) -> stripe.PaymentMethod | None:
-    """What Stripe charges next: a subscription's own payment method, else the customer's."""
+    """Return what Stripe charges next: a subscription's own payment method, else the customer's."""
     own = [subscription.default_payment_method for subscription in _running(remote)]
     methods = [*own, _default(remote)]
     return next((each for each in methods if isinstance(each, stripe.PaymentMethod)), None)
@@ -69,7 +69,7 @@ def put(
 
 
 def _shown(method: stripe.PaymentMethod) -> dict[str, Any]:
-    """What a page shows: the kind, the brand or bank, the last digits and a card's expiry."""
+    """Return what a page shows: kind, brand or bank, last digits and a card's expiry."""
     if card := optional(method, "card"):
         return {
             "type": method.type,

@@ -69,7 +69,7 @@ class PlanChange:
     difference: int
 
     def paid_share(self, paid: int) -> Decimal:
-        """The share of a whole period's difference that was paid, from 0 to 1.
+        """Return the share of a whole period's difference that was paid, from 0 to 1.
 
         A longer interval that costs less has no difference; its payment is for a whole period.
         """
@@ -110,14 +110,14 @@ class Bill:
         return _allotments(self) if self.begins else []
 
     def within(self, period: list[Bill]) -> Bill:
-        """The bill with the combined effect of the period's bills up to its last change."""
+        """Return the bill with the combined effect of the period's bills up to its last change."""
         ids = [bill.invoice.id for bill in period]
         others = tuple(other for other in ids if other != self.invoice.id)
         return replace(self, change=plan_change(period), others=others)
 
 
 def _allotments(bill: Bill) -> list[Allotment]:
-    """What an invoice that begins a period brings.
+    """Return what an invoice that begins a period brings.
 
     Each whole period brings all credits of its plan's price. A change of plan or of seats whose
     proration waited for this invoice brings its share with the new period, because its own is over.
@@ -140,13 +140,13 @@ def _allotments(bill: Bill) -> list[Allotment]:
 
 
 def _net(lines: list[PlanLine], period: int) -> Decimal:
-    """The credits that changes within a period of ``period`` seconds are worth."""
+    """Return the credits that changes within a period of ``period`` seconds are worth."""
     shares = (_share(line, period) * (-1 if line.gives_back else 1) for line in lines)
     return sum(shares, Decimal(0))
 
 
 def plan_change(period: list[Bill]) -> PlanChange:
-    """What the last of a period's bills, a paid plan change, means.
+    """Return what the last of a period's bills, a paid plan change, means.
 
     A line is worth its price's credits for its share of the period; a line that returns money is
     subtracted. The share is measured in time, because discounts would make the two directions
@@ -176,7 +176,7 @@ def _period_seconds(lines: list[PlanLine]) -> int:
 
 
 def _share(line: PlanLine, period: int) -> Decimal:
-    """The credits that a line is worth in a period of ``period`` seconds."""
+    """Return the credits that a line is worth in a period of ``period`` seconds."""
     period = period or line.price.days * 24 * 60 * 60
     share = Decimal(line.seconds) / period if line.proration else Decimal(1)
     return line.full * min(share, Decimal(1))

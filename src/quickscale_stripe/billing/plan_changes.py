@@ -54,7 +54,7 @@ class Preview:
 
 
 def is_upgrade(subscription: Subscription, price: StripePrice) -> bool:
-    """Whether the price has a longer interval, or a higher amount for the same one."""
+    """Return whether the price has a longer interval, or a higher amount for the same one."""
     return subscription.price is None or _rank(price) > _rank(subscription.price)
 
 

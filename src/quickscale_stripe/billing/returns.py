@@ -60,7 +60,7 @@ def _claim(payment: Payment, row: Refund | Dispute, amount: Decimal) -> Decimal:
 
 
 def credits_for(*, payment: Payment, amount: int) -> Decimal:
-    """The credits that a refund of ``amount`` minor units would take back now."""
+    """Return the credits that a refund of ``amount`` minor units would take back now."""
     taking = [row for row in _rows(payment) if row.takes_money]
     money = sum(row.amount for row in taking) + amount
     claimed = sum((row.credits_revoked for row in taking), Decimal(0))
@@ -73,7 +73,7 @@ def _rows(payment: Payment) -> list[Refund | Dispute]:
 
 
 def _share(payment: Payment, money: int) -> Decimal:
-    """The credits for this part of the payment's money; all credits for all of it."""
+    """Return the credits for this part of the payment's money; all credits for all of it."""
     if money >= payment.amount:
         return payment.credits
     share = payment.credits * money / payment.amount

@@ -113,7 +113,7 @@ def change_at_period_end(
 def brings(
     schedule: stripe.SubscriptionSchedule, item: stripe.SubscriptionItem, price: StripePrice
 ) -> bool:
-    """Whether a price is already due to start when the period of ``item`` ends."""
+    """Return whether a price is already due to start when the period of ``item`` ends."""
     return any(
         phase.start_date == item.current_period_end
         and price.stripe_id in [id_of(each.price) for each in phase.items]
@@ -122,18 +122,18 @@ def brings(
 
 
 def settings_of(phase: stripe.SubscriptionSchedule.Phase) -> _Params:
-    """A phase's settings for the subscription as a whole, as parameters."""
+    """Return a phase's settings for the subscription as a whole, as parameters."""
     return _params(phase, SETTINGS)
 
 
 def item_of(item: stripe.SubscriptionItem) -> _Params:
-    """An item with its discounts, as the parameters of a phase's item."""
+    """Return an item with its discounts, as the parameters of a phase's item."""
     params = _params(item, ITEM)
     return params | {"discounts": _kept(item.discounts)} if item.discounts else params
 
 
 def _running(schedule: stripe.SubscriptionSchedule) -> stripe.SubscriptionSchedule.Phase:
-    """The current phase, which is the first only until the second begins."""
+    """Return the current phase, which is the first only until the second begins."""
     start = schedule.current_phase and schedule.current_phase.start_date
     return next(phase for phase in schedule.phases if phase.start_date == start)
 
@@ -143,7 +143,7 @@ def _kept(discounts: list[str | stripe.Discount]) -> list[_Params]:
 
 
 def _params(value: stripe.StripeObject, shape: _Shape) -> _Params:
-    """The fields of an object that have a value, as parameters of the same names."""
+    """Return the fields of an object that have a value, as parameters of the same names."""
     params = {name: _param(optional(value, name), shape[name]) for name in shape}
     return {name: param for name, param in params.items() if param not in (None, [], {})}
 

@@ -85,7 +85,7 @@ def _mirror(write: Write[Subscription]) -> None:
 
 
 def _prices(session: stripe.checkout.Session) -> list[tuple[StripePrice, int]]:
-    """The prices in the session and the quantity of each."""
+    """Return the prices in the session and the quantity of each."""
     lines = session.line_items.data if session.line_items else []
     found = ((mirror.get_price(line.price.id), line.quantity) for line in lines if line.price)
     return [(price, quantity or 1) for price, quantity in found if price]
@@ -148,7 +148,7 @@ def _record(
 
 
 def _promised(session: stripe.checkout.Session, prices: list[tuple[StripePrice, int]]) -> Decimal:
-    """The credits that the buyer was shown. They apply even if the price's changed since."""
+    """Return the credits that the buyer was shown. They apply even if the price's changed since."""
     if session.metadata and "credits" in session.metadata:
         with suppress(ValueError):
             return parse_credits(session.metadata["credits"])

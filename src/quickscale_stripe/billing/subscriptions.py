@@ -243,7 +243,7 @@ def _fields(
 
 
 def _pending_price(remote: stripe.Subscription, now: StripePrice | None) -> StripePrice | None:
-    """The plan of the phase that a schedule starts when the current period ends, if it differs."""
+    """Return the plan that a schedule starts when the current period ends, if it differs."""
     schedule = remote.schedule
     if not isinstance(schedule, stripe.SubscriptionSchedule) or schedule.status != "active":
         return None

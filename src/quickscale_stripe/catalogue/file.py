@@ -137,7 +137,7 @@ def _priced(product: StripeProduct) -> QuerySet[StripePrice]:
 def _pair(
     prices: Iterable[PriceFields], left: list[StripePrice]
 ) -> list[tuple[PriceFields, StripePrice | None]]:
-    """Each of an entry's prices with its current one, which is removed from ``left``."""
+    """Return each of an entry's prices with its current one, which is removed from ``left``."""
     found: dict[int, StripePrice] = {}
     for matches in (_has_key, _has_terms):
         for number, wanted in enumerate(prices):
@@ -334,7 +334,7 @@ _FORMS: dict[str, tuple[str, Callable[[Any], bool], Callable[[Any], Any]]] = {
 
 
 def _plain(values: Fields) -> dict[str, Any]:
-    """A row's fields in a file: those that differ from the default."""
+    """Return a row's fields in a file: those that differ from the default."""
     return {
         field.name: _json(getattr(values, field.name))
         for field in fields(values)  # type: ignore[arg-type]

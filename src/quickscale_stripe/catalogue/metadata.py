@@ -23,7 +23,7 @@ _SEPARATORS = " ,'_\N{NO-BREAK SPACE}\N{RIGHT SINGLE QUOTATION MARK}"
 
 
 def is_ours(price: Mapping[str, str], product: Mapping[str, str]) -> bool:
-    """Whether this site sells a price, by its own metadata and its product's.
+    """Return whether this site sells a price, by its own metadata and its product's.
 
     The price is marked with the name in ``QUICKSCALE_STRIPE_CATALOGUE``. Without that setting, a
     price is ours if it has ``credits`` and belongs to no named catalogue.
@@ -57,7 +57,7 @@ def read_product(product: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, 
 
 
 def problems(errors: Mapping[str, str]) -> list[str]:
-    """A sentence about each text that can't be read, with what to type instead."""
+    """Return a sentence about each text that can't be read, with what to type instead."""
     found = []
     for key, text in errors.items():
         try:
@@ -92,7 +92,7 @@ def parse_credits(text: str) -> Decimal:
 
 
 def credits_text(amount: Decimal) -> str:
-    """The text that :func:`parse_credits` reads as this amount."""
+    """Return the text that :func:`parse_credits` reads as this amount."""
     plain = f"{amount.normalize():f}"
     return f"{plain}0" if re.fullmatch(r".*\.[0-9]{3}", plain) else plain
 

@@ -51,12 +51,12 @@ class Offer:
 
 
 def packages(*, owner: Any = None) -> list[Offer]:
-    """The credit packages on sale, to ``owner`` if given, in display order."""
+    """Return the credit packages on sale, to ``owner`` if given, in display order."""
     return _compare(StripePrice.objects.offered(owner=owner).one_time())
 
 
 def plans(*, owner: Any = None) -> list[Offer]:
-    """The plans on sale, to ``owner`` if given, in display order.
+    """Return the plans on sale, to ``owner`` if given, in display order.
 
     ``savings`` is how much less a plan costs in a year than with its most expensive interval.
     Only prices that bring the same credits in a year are compared.
@@ -186,7 +186,7 @@ def sync_with_prices(product_id: str) -> StripeProduct | None:
 
 
 def product_ids() -> list[str]:
-    """The products of this site's prices at Stripe, and those that are active here.
+    """Return the products of this site's prices at Stripe, and those that are active here.
 
     Raises:
         StripeUnavailableError, StripeRefusedError

@@ -53,8 +53,7 @@ class Fields:
         return hashlib.sha256(repr(self).encode()).hexdigest()[:32]
 
     def differences(self, other: Self) -> dict[str, tuple[Any, Any]]:
-        """The fields that differ in ``other``, by name, each with the value here and the value
-        there."""
+        """Return the fields that differ in ``other``, by name, with the values here and there."""
         pairs = {
             field.name: (getattr(self, field.name), getattr(other, field.name))
             for field in fields(self)  # type: ignore[arg-type]
@@ -328,13 +327,13 @@ def _price_params(product_id: str, fields: PriceFields) -> PriceCreateParams:
 
 
 def lacks_mark(product: StripeProduct) -> bool:
-    """Whether a product lacks the mark of the catalogue that the site's settings name."""
+    """Return whether a product lacks the mark of the catalogue that the site's settings name."""
     name = app_settings.catalogue
     return bool(name) and product.metadata.get("catalogue") != name
 
 
 def _metadata(values: dict[str, Any]) -> dict[str, str]:
-    """The fields that are metadata, as Stripe wants them; an empty text unsets one."""
+    """Return the fields that are metadata, as Stripe wants them; an empty text unsets one."""
     return {
         key: "" if values[key] is None else _text(values[key]) for key in _METADATA if key in values
     }
@@ -349,7 +348,7 @@ def _text(value: Any) -> str:
 
 
 def _stated(key: str, row: StripeProduct | StripePrice) -> Any:
-    """The value in a row's own metadata, or ``None``; the text itself if it can't be read."""
+    """Return the value in a row's own metadata, or ``None``; the text if it can't be read."""
     text = row.metadata.get(key)
     if not text:
         return None

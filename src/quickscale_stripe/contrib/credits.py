@@ -25,7 +25,7 @@ def connect() -> None:
 
 
 def buy_url() -> str:
-    """The address of the page that sells credits; empty while payments are off."""
+    """Return the address of the page that sells credits; empty while payments are off."""
     return "quickscale_stripe:buy_credits" if payments_are_on() else ""
 
 
@@ -101,7 +101,7 @@ class CreditsFulfilment(Fulfilment):
         return Decimal(0)
 
     def left_over(self, *, payments: list[Payment]) -> Decimal:
-        """The credits of the payments' lots that the policy of a paid plan change applies to."""
+        """Return the payments' credits that the policy of a paid plan change applies to."""
         now = timezone.now()
         return sum(
             (
@@ -161,7 +161,7 @@ class CreditsFulfilment(Fulfilment):
         return _("This account is closed.") if is_closed.exists() else ""
 
     def balance(self, *, owner: Any) -> Decimal | None:
-        """The credits that the owner can use now."""
+        """Return the credits that the owner can use now."""
         return CreditAccount.objects.to_read(owner).get_available_balance()
 
 
@@ -234,13 +234,13 @@ def _taken(payment: Payment, key: str) -> QuerySet[CreditTransaction]:
 
 
 def _left(lot: CreditLot) -> Decimal:
-    """What a lot brought, spent or not, less what is gone for good."""
+    """Return what a lot brought, spent or not, less what is gone for good."""
     lost: Decimal = _family(lot).aggregate(lost=Sum(F("lost") + F("owed")))["lost"]
     return max(lot.amount - lost, Decimal(0))
 
 
 def _free(lot: CreditLot) -> Decimal:
-    """What could be taken now from a lot and the lots that were made from it."""
+    """Return what could be taken now from a lot and the lots that were made from it."""
     free: Decimal = _family(lot).aggregate(free=Sum(F("remaining") - F("held")))["free"]
     return min(free, _left(lot))
 
@@ -255,7 +255,7 @@ def _usable(payment: Payment, now: datetime) -> QuerySet[CreditLot]:
 
 
 def _lots(payment: Payment) -> QuerySet[CreditLot]:
-    """The lots of the payment, including what was transferred from them to another account."""
+    """Return the payment's lots, with what was transferred from them to another account."""
     lots = CreditLot.objects.filter(account__owner=payment.owner_id)
     if payment.invoice_id:
         own = lots.filter(source_type="invoice", source_id__startswith=f"{payment.invoice_id}:")

@@ -175,7 +175,7 @@ def _verify(body: bytes, signature: str | None) -> None:
 
 
 def _read(event: Any) -> dict[str, Any]:
-    """The columns of an event, snapshot or thin, from its JSON."""
+    """Return the columns of an event, snapshot or thin, from its JSON."""
     thin = {"v2.core.event": True, "event": False}[event["object"]]
     about = event.get("related_object") if thin else event["data"]["object"]
     fields = {
@@ -244,7 +244,7 @@ def _raise(error: Exception) -> NoReturn:
 
 
 def _came_in_other_format(event: StripeEvent) -> bool:
-    """Whether the same event came in the other format and was processed."""
+    """Return whether the same event came in the other format and was processed."""
     if event.type.startswith("v1."):
         if not event.snapshot_id:
             event.snapshot_id = _snapshot_of(event.stripe_id)
@@ -256,7 +256,7 @@ def _came_in_other_format(event: StripeEvent) -> bool:
 
 
 def _snapshot_of(thin_id: str) -> str:
-    """The snapshot event that a thin one belongs to; empty if the key isn't allowed to ask."""
+    """Return the snapshot event of a thin one; empty if the key isn't allowed to ask."""
     try:
         with stripe_errors():
             return get_client().v2.core.events.retrieve(thin_id).snapshot_event or ""

@@ -108,7 +108,7 @@ def _reconcile_one(kind: _Kind, stripe_id: str, dry_run: bool) -> Difference:
 
 
 def _error_of(after: dict[str, Any] | None) -> str:
-    """The error of a failed event; the error of an ignored one is only a reason."""
+    """Return the error of a failed event; the error of an ignored one is only a reason."""
     if after is None or after["status"] == StripeEvent.Status.IGNORED:
         return ""
     return str(after.get("error", ""))
@@ -120,7 +120,7 @@ def _facts(kind: _Kind, stripe_id: str) -> dict[str, Any] | None:
 
 
 def _is_ours(customer: str | stripe.Customer | None, metadata: Any = None) -> bool:
-    """Whether a listed object may be this site's, so that others cost no further requests."""
+    """Return whether an object may be this site's, so that others cost no further requests."""
     return customers.find(metadata=metadata, stripe_id=id_of(customer)) is not None
 
 
@@ -133,7 +133,7 @@ def _sessions(since: int) -> Iterator[str]:
 
 
 def _subscriptions(since: int) -> Iterator[str]:
-    """All that have not ended, however old, and those in the window that have."""
+    """Yield all that have not ended, however old, and those in the window that have."""
     listed = get_client().v1.subscriptions.list({"status": "all", "limit": 100})
     for found in listed.auto_paging_iter():
         is_recent = found.ended_at is None or found.ended_at >= since
@@ -172,7 +172,7 @@ def _is_of_known_payment(found: stripe.Refund | stripe.Dispute) -> bool:
 
 
 def _events(since: int) -> Iterator[str]:
-    """Events that didn't come or that failed, for recent changes of older objects."""
+    """Yield events that didn't come or that failed, for recent changes of older objects."""
     done = StripeEvent.objects.exclude(
         status__in=[StripeEvent.Status.RECEIVED, StripeEvent.Status.FAILED]
     )

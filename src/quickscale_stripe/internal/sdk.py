@@ -13,7 +13,7 @@ class HasId(Protocol):
 
 
 def id_of(value: str | HasId | None) -> str | None:
-    """The id of a field that Stripe gives as an id or, expanded, as the object."""
+    """Return the id of a field that Stripe gives as an id or, expanded, as the object."""
     return value if isinstance(value, str) or value is None else value.id
 
 
@@ -35,7 +35,7 @@ def maybe_at(timestamp: int | None) -> datetime | None:
 
 
 def optional(value: stripe.StripeObject, field: str) -> Any:
-    """A field that Stripe leaves out of some objects instead of setting it to null; or ``None``."""
+    """Return a field, or ``None`` if Stripe leaves it out instead of setting it to null."""
     return value[field] if field in value else None  # noqa: SIM401  (it has no get)
 
 

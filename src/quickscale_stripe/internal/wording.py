@@ -77,7 +77,7 @@ def brought_terms(payment: Payment) -> str:
 
 
 def convertible(amount: Decimal, paid_share: Decimal) -> Decimal:
-    """How many of ``amount`` left-over credits a paid plan change makes permanent.
+    """Return how many of ``amount`` left-over credits a paid plan change makes permanent.
 
     ``paid_share`` is the share of a whole period's difference that was paid. Parts of a credit are
     rounded up.
@@ -88,7 +88,7 @@ def convertible(amount: Decimal, paid_share: Decimal) -> Decimal:
 
 
 def left_over_terms(amount: Decimal, paid_share: Decimal) -> str:
-    """What ``PLAN_CHANGE_POLICY`` does with ``amount`` credits on a paid plan change."""
+    """Return what ``PLAN_CHANGE_POLICY`` does with ``amount`` credits on a paid plan change."""
     cap = app_settings.plan_change_cap
     names = {"credits": in_credits(amount), "most": in_credits(Decimal(cap or 0))}
     match app_settings.plan_change_policy:
@@ -107,7 +107,7 @@ def left_over_terms(amount: Decimal, paid_share: Decimal) -> str:
 
 
 def method_terms(method: dict[str, Any]) -> str:
-    """The brand or kind of a mirrored payment method: ``"Visa"``, ``"Bank account"``."""
+    """Return the brand or kind of a mirrored payment method: ``"Visa"``, ``"Bank account"``."""
     name = method.get("name") or ""
     if method.get("type") == "card":
         return name.replace("_", " ").title()
@@ -117,7 +117,7 @@ def method_terms(method: dict[str, Any]) -> str:
 
 
 def dispute_terms(dispute: Dispute) -> str:
-    """The status of a dispute from the view of the customer who made it."""
+    """Return the status of a dispute from the view of the customer who made it."""
     return str(_DISPUTES.get(dispute.status, dispute.status.replace("_", " ")))
 
 

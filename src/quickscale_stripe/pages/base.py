@@ -88,7 +88,7 @@ def go_to(request: HttpRequest, url: str) -> HttpResponse:
 
 
 def absolute_url(request: HttpRequest, setting: str, url_name: str) -> str:
-    """The address in a setting, or that of the app's own page."""
+    """Return the address in a setting, or that of the app's own page."""
     return request.build_absolute_uri(setting or page_url(request, url_name))
 
 

@@ -82,5 +82,5 @@ def _return_url(request: HttpRequest) -> str:
 
 
 def _end_of(year: int, month: int) -> date:
-    """The last day on which a card is valid."""
+    """Return the last day on which a card is valid."""
     return date(year + month // 12, month % 12 + 1, 1) - timedelta(days=1)

@@ -93,7 +93,7 @@ class CheckoutDoneView(FragmentMixin, WaitsForStripeMixin, OwnerRequiredMixin, P
         )
 
     def _payment(self, session_id: str) -> Payment | None:
-        """The owner's payment; ``None`` until Stripe reports that the session is finished."""
+        """Return the owner's payment, or ``None`` until Stripe reports a finished session."""
         known = Payment.objects.for_owner(self.owner).filter(checkout_session_id=session_id)
         if (payment := known.first()) and payment.fulfilled_at:
             return payment

@@ -42,7 +42,7 @@ class SubscriptionMixin(OwnerRequiredMixin):
     back = "quickscale_stripe:subscription"
 
     def current(self) -> Subscription | None:
-        """The owner's subscription that has not ended, the newest of several."""
+        """Return the owner's subscription that has not ended, the newest of several."""
         return self.owned().live().first()
 
     def owned(self) -> SubscriptionQuerySet:

@@ -56,7 +56,7 @@ class WebhookView(View):
 
 
 def _may_send_events(request: HttpRequest) -> bool:
-    """Whether ``WEBHOOK_NETWORKS`` contains the client's address; an unknown address is refused."""
+    """Return whether ``WEBHOOK_NETWORKS`` allows the client's address. It must be known."""
     networks = app_settings.webhook_networks
     if not networks:
         return True

@@ -29,7 +29,7 @@ _LINE = 6
 
 
 def is_available() -> bool:
-    """Whether the extra ``pdf`` is installed."""
+    """Return whether the extra ``pdf`` is installed."""
     return find_spec("fpdf") is not None
 
 

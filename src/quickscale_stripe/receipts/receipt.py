@@ -129,7 +129,7 @@ def receipt_of(payment: Payment) -> Receipt:
 
 
 def settled(payment: Payment) -> list[Sum]:
-    """The sums between the total and the money that moved; empty if they are the same.
+    """Return the sums between the total and the money that moved; empty if they are the same.
 
     A balance is the customer's at Stripe: money held from before, or owed from before.
     """
@@ -212,7 +212,7 @@ def local_date(moment: datetime) -> str:
 
 
 def _bounded(lines: list[dict[str, Any]], subtotal: int) -> list[dict[str, Any]]:
-    """The first lines, and one for all others. Stripe, too, gives only the first ones."""
+    """Return the first lines, and one for all others. Stripe, too, gives only the first ones."""
     kept = lines[:MAX_LINES]
     rest = subtotal - sum(line["amount"] for line in kept)
     return [*kept, {"description": "", "quantity": 1, "amount": rest}] if rest else kept
@@ -244,7 +244,7 @@ def _buyer(payment: Payment, kept: dict[str, Any]) -> Party:
 
 
 def _address(address: Any) -> list[str]:
-    """The lines for street, place and country, in the order of Stripe's fields."""
+    """Return the lines for street, place and country, in the order of Stripe's fields."""
     if address is None:
         return []
     place = " ".join(

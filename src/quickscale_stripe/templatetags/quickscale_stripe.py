@@ -27,5 +27,5 @@ register.simple_tag(payments_are_on)
 
 @register.filter
 def payment_tone(payment: Payment) -> str:
-    """The tone of the pill with a payment's status."""
+    """Return the tone of the pill with a payment's status."""
     return PAYMENT_TONES.get(Payment.Status(payment.status), "")

@@ -165,7 +165,7 @@ def _fields(raw: Any, params_type: Any, name: str) -> dict[str, Any]:
 
 
 def _literals(hint: Any) -> list[Any]:
-    """The values that a hint and all its members list."""
+    """Return the values that a hint and all its members list."""
     if typing.get_origin(hint) is Literal:
         return list(typing.get_args(hint))
     if typing.get_origin(hint) in (Union, UnionType):

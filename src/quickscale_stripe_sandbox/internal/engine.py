@@ -321,13 +321,13 @@ class Sandbox:
         return deliveries.deliver_due(self.store, transport or self.transport)
 
     def events(self, *types: str) -> list[Object]:
-        """The events so far, oldest first; only those of ``types`` if any are given."""
+        """Return the events so far, oldest first; only those of ``types`` if any are given."""
         with self.store.transaction() as rows:
             found = reversed(rows.of_kind("event"))
             return [public(event) for event in found if not types or event["type"] in types]
 
     def deliveries(self) -> list[dict[str, Any]]:
-        """The log of deliveries, newest first."""
+        """Return the log of deliveries, newest first."""
         with self.store.transaction() as rows:
             return [dict(row) for row in rows.execute("SELECT * FROM delivery ORDER BY seq DESC")]
 

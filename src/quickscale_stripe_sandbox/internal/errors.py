@@ -30,12 +30,12 @@ class ApiError(Exception):
 
 
 def invalid(message: str, param: str | None = None, code: str | None = None) -> ApiError:
-    """A 400: the request itself is wrong."""
+    """Return a 400: the request itself is wrong."""
     return ApiError(message, param=param, code=code)
 
 
 def missing(noun: str, object_id: str, param: str = "id") -> ApiError:
-    """A 404 for an id that doesn't exist, or a 400 if it came as a parameter of another object."""
+    """Return a 404 for an unknown id, or a 400 if it came as a parameter of another object."""
     return ApiError(
         f"No such {noun}: '{object_id}'",
         status=404 if param == "id" else 400,

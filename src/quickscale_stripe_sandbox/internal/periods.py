@@ -22,7 +22,7 @@ def shift(timestamp: int, interval: str, count: int) -> int:
 
 
 def next_end(anchor: int, after: int, interval: str, count: int) -> int:
-    """The first end of a period after a time; each is a whole number of intervals from the
+    """Return the first end of a period after a time; each is a whole number of intervals from the
     anchor."""
     number = 1
     while (end := shift(anchor, interval, number * count)) <= after:

@@ -44,7 +44,7 @@ def _table() -> list[tuple[contract.Operation, Handler]]:
 
 
 def match(method: str, path: str) -> tuple[contract.Operation, Handler, tuple[str, ...]] | None:
-    """The operation at an address, its handler and the ids in the address."""
+    """Return the operation at an address, its handler and the ids in the address."""
     for operation, handler in _table():
         if operation.method == method and (found := operation.pattern.fullmatch(path)):
             return operation, handler, found.groups()

@@ -57,7 +57,7 @@ _NULLABLE = {"payment_method": {"allow_redisplay", "customer", "customer_account
 
 @cache
 def fields_of_class(cls: Any) -> dict[str, bool]:
-    """Every field of a class of the SDK, and whether it may be null or absent."""
+    """Return every field of a class of the SDK, and whether it may be null or absent."""
     fields: dict[str, bool] = {}
     for base in reversed(cls.__mro__):
         for key, hint in getattr(base, "__annotations__", {}).items():
@@ -68,7 +68,7 @@ def fields_of_class(cls: Any) -> dict[str, bool]:
 
 @cache
 def _mappings(cls: Any) -> set[str]:
-    """The fields of a class that map keys without fixed names, such as currencies, to objects."""
+    """Return a class's fields that map keys without fixed names, such as currencies, to objects."""
     hints = getattr(cls, "__annotations__", {})
     return {
         key
@@ -79,7 +79,7 @@ def _mappings(cls: Any) -> set[str]:
 
 
 def declared_fields(kind: str) -> dict[str, bool]:
-    """The fields of an object such as ``checkout.session``, and whether each may be null."""
+    """Return the fields of an object such as ``checkout.session``, and whether each may be null."""
     cls: Any = get_object_class("V1", kind)
     return fields_of_class(cls)
 
@@ -103,7 +103,7 @@ def complete(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def undeclared(answer: Any) -> Iterator[str]:
-    """The dotted paths of all fields in a response that the SDK's classes don't declare."""
+    """Yield the dotted paths of all fields in a response that the SDK's classes don't declare."""
     yield from _undeclared(answer, None, "")
 
 

@@ -123,7 +123,7 @@ class Rows:
         self.execute("DELETE FROM object WHERE id = ?", [object_id])
 
     def of_kind(self, kind: str) -> list[dict[str, Any]]:
-        """All objects of a kind, newest first."""
+        """Return all objects of a kind, newest first."""
         rows = self.execute("SELECT body FROM object WHERE kind = ? ORDER BY seq DESC", [kind])
         return [json.loads(row["body"]) for row in rows]
 

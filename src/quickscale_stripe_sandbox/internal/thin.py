@@ -15,7 +15,7 @@ _SERVICES = {"invoiceitem": "invoice_items"}
 
 
 def notification(event: Object) -> Object:
-    """The notification that a thin endpoint gets for a snapshot event."""
+    """Return the notification that a thin endpoint gets for a snapshot event."""
     value = event["data"]["object"]
     result: Object = {
         "id": _PREFIX + event["id"].removeprefix("evt_"),

@@ -150,7 +150,7 @@ def _free_lookup_key(world: World, params: Object, price_id: str = "") -> None:
 
 
 def price_from(world: World, params: Object, name: str) -> Object:
-    """The price that ``price`` names, or that ``price_data`` makes for one sale."""
+    """Return the price that ``price`` names, or that ``price_data`` makes for one sale."""
     if "price" in params:
         price = world.get("price", params["price"], f"{name}[price]")
         if not price["active"]:

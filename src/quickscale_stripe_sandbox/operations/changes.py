@@ -35,7 +35,7 @@ class Change:
 
 
 def plan_change(world: World, subscription: Object, params: Object) -> Change:
-    """The effect of ``items`` and of the parameters for proration and the billing cycle.
+    """Return the effect of ``items`` and of the parameters for proration and the billing cycle.
 
     Prorations are by the second, as docs.stripe.com/billing/subscriptions/prorations says.
     """

@@ -107,7 +107,7 @@ def listing(world: World, params: Object) -> Object:
 
 
 def _fields(params: Object) -> Object:
-    """The parameters that are fields of the same name; "" stands for null."""
+    """Return the parameters that are fields of the same name; "" stands for null."""
     known = {
         *_UNSETTABLE,
         "balance",

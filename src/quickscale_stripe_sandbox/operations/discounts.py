@@ -130,7 +130,7 @@ def _active_code(world: World, text: str) -> Object | None:
 
 
 def find_code(world: World, text: str, customer_id: str | None, amount: int) -> Object:
-    """The value for ``discounts`` from the code that a person typed.
+    """Return the value for ``discounts`` from the code that a person typed.
 
     Args:
         amount: the amount to pay without it, in minor units.
@@ -159,7 +159,7 @@ def find_code(world: World, text: str, customer_id: str | None, amount: int) -> 
 
 
 def chosen_from(world: World, params: Object, currency: str) -> list[Object]:
-    """The entries of ``discounts`` in the form that objects store: coupon and promotion code.
+    """Return the entries of ``discounts`` as objects store them: coupon and promotion code.
 
     Raises:
         ApiError: one can't be redeemed, or there is more than one.
@@ -177,7 +177,7 @@ def chosen_from(world: World, params: Object, currency: str) -> list[Object]:
 
 
 def of_phase(world: World, given: list[Object] | str | None, subscription: Object) -> list[Object]:
-    """The entries of a phase's ``discounts``, as a schedule stores them.
+    """Return the entries of a phase's ``discounts``, as a schedule stores them.
 
     SDK, SubscriptionScheduleUpdateParamsPhase.discounts: if not specified, the customer's are
     inherited; an empty string avoids that.
@@ -202,7 +202,7 @@ def of_phase(world: World, given: list[Object] | str | None, subscription: Objec
 
 
 def running(subscription: Object) -> list[Object]:
-    """A subscription's own discounts, as a schedule stores them."""
+    """Return a subscription's own discounts, as a schedule stores them."""
     return [_kept(discount_id) for discount_id in subscription["discounts"]]
 
 
@@ -224,7 +224,7 @@ def _kept(discount_id: str) -> Object:
 
 
 def _within_reach(world: World, subscription: Object) -> list[str]:
-    """The discounts "on the object (or one of its ancestors)", as the SDK says."""
+    """Return the discounts "on the object (or one of its ancestors)", as the SDK says."""
     inherited = world.get("customer", subscription["customer"])["discount"]
     return [*subscription["discounts"], *([inherited["id"]] if inherited else [])]
 
@@ -248,7 +248,7 @@ def _lasts(value: Object, until: int | None, now: int) -> bool:
 
 
 def cuts_of(world: World, chosen: list[Object], amounts: list[int]) -> list[int]:
-    """How much the chosen discount takes off each of these amounts, in minor units."""
+    """Return how much the chosen discount takes off each of these amounts, in minor units."""
     if not chosen:
         return [0] * len(amounts)
     return _cuts(world.get("coupon", chosen[0]["coupon"]), amounts)
@@ -322,7 +322,7 @@ def cut_lines(world: World, subscription: Object | None, lines: list[Object]) ->
 
 
 def share_paid(world: World, subscription: Object, amount: int) -> float:
-    """The share of an amount that is left after the subscription's discount, 0 to 1."""
+    """Return the share of an amount that is left after the subscription's discount, 0 to 1."""
     share = 1.0
     for discount in _discounts_of(world, subscription):
         if amount and (discount["end"] is None or world.now < discount["end"]):

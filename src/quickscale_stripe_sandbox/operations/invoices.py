@@ -78,7 +78,7 @@ def line(
 def draft(
     world: World, customer: Object, lines: list[Object], reason: str, subscription: Object | None
 ) -> Object:
-    """The fields of an invoice that isn't finalized, or never will be because it is a preview."""
+    """Return the fields of an invoice that isn't finalized, or of a preview, which never is."""
     invoice_id = f"in_{token()}"
     taxed = bool(subscription and subscription["automatic_tax"]["enabled"])
     discounts.cut_lines(world, subscription, lines)
@@ -153,7 +153,7 @@ def draft(
 
 
 def _since(reason: str, subscription: Object | None, end: int) -> int:
-    """The start of the invoice's own period.
+    """Return the start of the invoice's own period.
 
     A renewal's invoice covers the previous period (docs.stripe.com/api/invoices). Its lines are for
     the next one.
@@ -163,7 +163,7 @@ def _since(reason: str, subscription: Object | None, end: int) -> int:
 
 
 def _due(total: int, currency: str) -> tuple[int, int]:
-    """The amount charged now, and the amount left for the next invoice, below 0 for a credit.
+    """Return the amount charged now, and the amount for the next invoice, below 0 for a credit.
 
     An amount that is too small to charge also waits for the next invoice.
     """
@@ -173,7 +173,7 @@ def _due(total: int, currency: str) -> tuple[int, int]:
 
 
 def _amounts(lines: list[Object]) -> Object:
-    """The sums of an invoice's lines: amounts less discounts plus taxes."""
+    """Return the sums of an invoice's lines: amounts less discounts plus taxes."""
     subtotal = sum(entry["amount"] for entry in lines)
     cuts: dict[str, int] = {}
     for cut in (cut for entry in lines for cut in entry["discount_amounts"]):
@@ -239,7 +239,7 @@ def finalize(world: World, invoice: Object) -> Object:
 
 
 def method_for(world: World, invoice: Object) -> Object | None:
-    """The payment method that an invoice is charged to, in Stripe's order."""
+    """Return the payment method that an invoice is charged to, in Stripe's order."""
     details = (invoice["parent"] or {}).get("subscription_details")
     subscription = world.get("subscription", details["subscription"]) if details else {}
     customer = world.get("customer", invoice["customer"])
@@ -452,7 +452,7 @@ def pay(world: World, params: Object, invoice_id: str) -> Object:
 
 
 def declined(world: World, invoice: Object, *, keep: bool) -> ApiError:
-    """The 402 for an invoice that wasn't paid; for ``keep`` see :class:`ApiError`."""
+    """Return the 402 for an invoice that wasn't paid; for ``keep`` see :class:`ApiError`."""
     error: Object = {"code": "resource_missing", "message": "There is no payment method."}
     for payment in world.all("invoice_payment", invoice=invoice["id"]):
         intent = world.get("payment_intent", payment["payment"]["payment_intent"])

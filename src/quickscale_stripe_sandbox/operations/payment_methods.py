@@ -66,7 +66,7 @@ def _bank(method: Method) -> Object:
 
 
 def method_from(world: World, method_id: str, param: str = "payment_method") -> Object:
-    """A stored payment method, or a new one from one of Stripe's test tokens."""
+    """Return a stored payment method, or a new one from one of Stripe's test tokens."""
     if known := find_token(method_id):
         return new_method(world, known)
     return world.get("payment_method", method_id, param)

@@ -48,7 +48,7 @@ def follows_payment(
 
 
 def new_intent(world: World, amount: int, currency: str, **fields: Any) -> Object:
-    """An intent that waits for a payment method. ``_for`` names the object that it pays for."""
+    """Make an intent without a payment method. ``_for`` names the object that it pays for."""
     intent_id = f"pi_{token()}"
     intent = world.new(
         "payment_intent",
@@ -411,7 +411,7 @@ def list_charges(world: World, params: Object) -> Object:
 
 
 def charge_of(world: World, params: Object) -> Object:
-    """The charge that ``charge`` or ``payment_intent`` names.
+    """Return the charge that ``charge`` or ``payment_intent`` names.
 
     Raises:
         ApiError: neither is given, or nothing was charged.

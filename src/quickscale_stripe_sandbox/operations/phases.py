@@ -13,12 +13,12 @@ from quickscale_stripe_sandbox.operations.subscription_items import (
 
 
 def bounds(phase: Object) -> Object:
-    """A phase as ``current_phase`` shows it."""
+    """Return a phase as ``current_phase`` shows it."""
     return {"start_date": phase["start_date"], "end_date": phase["end_date"]}
 
 
 def at(phases: list[Object], now: int) -> Object | None:
-    """The phase at this time."""
+    """Return the phase at this time."""
     running = (phase for phase in phases if phase["start_date"] <= now < phase["end_date"])
     return next(running, None)
 

@@ -76,7 +76,7 @@ def create_schedule(world: World, params: Object) -> Object:
 
 
 def _phase_of(subscription: Object) -> Object:
-    """The phase that a subscription gets with a schedule: its current state."""
+    """Return the phase that a subscription gets with a schedule: its current state."""
     items = items_of(subscription)
     on_trial = subscription["status"] == "trialing"
     return _phase(
@@ -155,7 +155,7 @@ def _active(world: World, schedule_id: str, verb: str, done: str) -> Object:
 def _phases(
     world: World, given: list[Object], schedule: Object, subscription: Object
 ) -> list[Object]:
-    """The phases of an update.
+    """Return the phases of an update.
 
     SDK, SubscriptionScheduleUpdateParams.phases: each begins where the previous one ends, and past
     ones can be omitted.
@@ -212,7 +212,7 @@ def _given_phase(
 
 
 def _given_items(world: World, given: list[Object], name: str) -> tuple[list[Object], list[Object]]:
-    """The items of a phase, and their prices."""
+    """Return the items of a phase, and their prices."""
     items, prices = [], []
     for index, raw in enumerate(given):
         item = Params(raw)

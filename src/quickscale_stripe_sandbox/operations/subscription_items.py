@@ -39,7 +39,7 @@ def check_prices(prices: list[Object], name: str = "items") -> None:
 
 
 def plan_of(price: Object) -> Object:
-    """The same price as a plan, a form that Stripe still sends in addition."""
+    """Return the same price as a plan, a form that Stripe still sends in addition."""
     same = ("active", "billing_scheme", "created", "currency", "id", "metadata", "nickname")
     return part(
         "plan",
@@ -70,7 +70,7 @@ def period_end(subscription: Object) -> int:
 
 
 def full_lines(world: World, subscription: Object, items: list[Object]) -> list[Object]:
-    """A line for each item's whole period; nothing is due during a trial."""
+    """Return a line for each item's whole period; nothing is due during a trial."""
     trial = subscription["status"] == "trialing"
     return [full_line(world, subscription, item, trial) for item in items]
 
@@ -116,7 +116,7 @@ def part_line(world: World, subscription: Object, item: Object, at: int, *, cred
 
 
 def _share_paid(world: World, charged: Object) -> float:
-    """The share of an item's price that was charged, 0 to 1; the rest was a discount."""
+    """Return the share of an item's price that was charged, 0 to 1; the rest was a discount."""
     [line_id, *_] = charged["invoice_line_items"]
     for line in world.get("invoice", charged["invoice"])["lines"]["data"]:
         if line["id"] == line_id and "_share_paid" in line:
@@ -128,7 +128,7 @@ def _share_paid(world: World, charged: Object) -> float:
 
 
 def _charged(world: World, subscription: Object, item: Object) -> Object | None:
-    """The invoice that last charged an item in its current state, and its lines for that."""
+    """Return the invoice that last charged an item in its current state, and its lines for that."""
     for invoice in world.all("invoice"):
         lines = [
             line["id"]

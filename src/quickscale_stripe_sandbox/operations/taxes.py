@@ -8,14 +8,14 @@ PERCENT = 20
 
 
 def tax_on(amount: int, price: Object) -> int:
-    """The tax on an amount, or in it if the price's ``tax_behavior`` is inclusive."""
+    """Return the tax on an amount, or in it if the price's ``tax_behavior`` is inclusive."""
     if price["tax_behavior"] == "inclusive":
         return amount - round(amount * 100 / (100 + PERCENT))
     return round(amount * PERCENT / 100)
 
 
 def on_top(tax: int, price: Object) -> int:
-    """The part of a tax that is added to the amount: all or nothing."""
+    """Return the part of a tax that is added to the amount: all or nothing."""
     return 0 if price["tax_behavior"] == "inclusive" else tax
 
 
@@ -30,7 +30,7 @@ def tax_lines(world: World, lines: list[Object]) -> None:
 
 
 def totals(lines: list[Object]) -> list[Object]:
-    """An invoice's ``total_taxes``."""
+    """Return an invoice's ``total_taxes``."""
     found = []
     for behavior in ("exclusive", "inclusive"):
         taxes = [tax for line in lines for tax in line["taxes"] if tax["tax_behavior"] == behavior]
@@ -52,7 +52,7 @@ def _tax(amount: int, taxable: int, behavior: str) -> Object:
 
 
 def automatic(enabled: bool) -> Object:
-    """The field ``automatic_tax`` of sessions and invoices."""
+    """Return the field ``automatic_tax`` of sessions and invoices."""
     return {
         "enabled": enabled,
         "liability": {"type": "self"} if enabled else None,

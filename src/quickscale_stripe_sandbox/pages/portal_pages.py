@@ -97,7 +97,7 @@ def _shown_subscription(world: World, subscription: Object) -> Object:
 
 
 def _details(customer: Object) -> list[tuple[str, str, str, str, str]]:
-    """The fields of the billing details: name, label, type, autocomplete token and value."""
+    """Return the fields of the billing details: name, label, type, autocomplete token and value."""
     address = customer["address"] or {}
     return [
         ("name", "Name", "text", "name", customer["name"] or ""),

@@ -53,6 +53,8 @@ def respond(sandbox: Sandbox, request: Request) -> SandboxResponse:
 def message(
     request: Request, status: int, heading: str, text: str, **context: Any
 ) -> SandboxResponse:
-    """A page with one message; ``rows`` are pairs of label and value, and ``link`` is the next
-    page."""
+    """Return a page with one message.
+
+    ``rows`` are pairs of label and value, and ``link`` is the next page.
+    """
     return render.page(request, "message", status, heading=heading, text=text, **context)

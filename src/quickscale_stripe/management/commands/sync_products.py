@@ -95,7 +95,7 @@ class Command(ReportingCommand):
 
 
 def _catalogue() -> dict[str, dict[str, Any]]:
-    """The columns of all products and prices, by their ids at Stripe."""
+    """Return the columns of all products and prices, by their ids at Stripe."""
     rows: list[Any] = [*StripeProduct.objects.values(), *StripePrice.objects.values()]
     return {row["stripe_id"]: row for row in rows}
 
@@ -103,7 +103,7 @@ def _catalogue() -> dict[str, dict[str, Any]]:
 def _changes(
     before: dict[str, dict[str, Any]], after: dict[str, dict[str, Any]]
 ) -> dict[str, list[str]]:
-    """The names of the columns that differ, by the ids of their rows."""
+    """Return the names of the columns that differ, by the ids of their rows."""
     changes = {
         stripe_id: [
             name
