@@ -13,7 +13,7 @@ from quickscale_stripe.client import get_client, using
 from quickscale_stripe.models import StripePrice
 from quickscale_stripe.testing import post_to_site
 from quickscale_stripe_sandbox import Sandbox
-from quickscale_stripe_sandbox.recording import RecordingHTTPClient, strict_reads
+from quickscale_stripe_sandbox.recording import Recorded, RecordingHTTPClient, strict_reads
 from tests.owners import make_owner, user_of
 
 SECRET = "whsec_of_the_tests"
@@ -51,6 +51,14 @@ class Unreachable(HTTPClient):
 @pytest.fixture
 def stripe_is_down(shop: Sandbox, use_client: UseClient) -> None:
     use_client(Unreachable())
+
+
+@pytest.fixture
+def recorded(shop: Sandbox, use_client: UseClient) -> list[Recorded]:
+    """The requests to Stripe, each of which is checked against the SDK."""
+    client = RecordingHTTPClient(shop)
+    use_client(client)
+    return client.requests
 
 
 @pytest.fixture

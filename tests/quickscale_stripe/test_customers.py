@@ -18,9 +18,6 @@ from quickscale_stripe_sandbox import Sandbox
 from quickscale_stripe_sandbox.recording import Recorded, RecordingHTTPClient
 from tests.owners import make_owner
 from tests.quickscale_stripe.conftest import Unreachable, UseClient
-from tests.quickscale_stripe.proof.test_contract import recorded
-
-__all__ = ["recorded"]
 
 pytestmark = pytest.mark.django_db
 

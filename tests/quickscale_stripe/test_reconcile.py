@@ -20,11 +20,10 @@ from quickscale_stripe_sandbox.internal.methods import find_method
 from quickscale_stripe_sandbox.operations import portal
 from quickscale_stripe_sandbox.recording import Recorded, RecordingHTTPClient
 from tests.quickscale_stripe.conftest import UseClient
-from tests.quickscale_stripe.proof.test_contract import recorded
 from tests.quickscale_stripe.shopping import balance, open_checkout
 from tests.quickscale_stripe.test_subscriptions import basic, open_signup
 
-__all__ = ["basic", "recorded"]
+__all__ = ["basic"]
 
 pytestmark = pytest.mark.django_db
 
