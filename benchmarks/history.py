@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from django.contrib.auth import get_user_model
 from django.db import connections, transaction
 
-from quickscale_credits.models import CreditAccount
+from quickscale_credits.models import CreditAccount, Service
 
 BATCH = 5_000
 BALANCE = 100_000_000
@@ -25,6 +27,49 @@ allocations AS (
       FROM entries,
            (SELECT id FROM quickscale_credits_creditlot
              WHERE account_id = %(account)s AND is_open ORDER BY id LIMIT 1) lot),
+taken AS (
+    UPDATE quickscale_credits_creditlot SET remaining = remaining - %(rows)s
+     WHERE id = (SELECT id FROM quickscale_credits_creditlot
+                  WHERE account_id = %(account)s AND is_open ORDER BY id LIMIT 1))
+UPDATE quickscale_credits_creditaccount
+   SET posted = posted - %(rows)s, next_sequence = next_sequence + %(rows)s
+ WHERE id = %(account)s
+"""
+
+# Half of the uses are of a service with one meter, half of one with two.
+USES = """
+WITH entries AS (
+    INSERT INTO quickscale_credits_credittransaction
+        (account_id, sequence, kind, amount, balance_after, description, metadata, service_id,
+         created_at)
+    SELECT account.id, account.next_sequence + n, 'consume', -1, account.posted - n - 1,
+           'Request', '{}', CASE n %% 2 WHEN 0 THEN %(single)s ELSE %(several)s END,
+           statement_timestamp() - %(length)s * (1 - (%(done)s + n) / %(total)s::float)
+      FROM quickscale_credits_creditaccount account, generate_series(0, %(rows)s - 1) n
+     WHERE account.id = %(account)s
+    RETURNING id, account_id, service_id, created_at),
+allocations AS (
+    INSERT INTO quickscale_credits_creditallocation (account_id, transaction_id, lot_id, amount)
+    SELECT entries.account_id, entries.id, lot.id, -1
+      FROM entries,
+           (SELECT id FROM quickscale_credits_creditlot
+             WHERE account_id = %(account)s AND is_open ORDER BY id LIMIT 1) lot),
+uses AS (
+    INSERT INTO quickscale_credits_serviceusage
+        (service_id, account_id, transaction_id, units, quantities, price_lines, cost, metadata,
+         created_at)
+    SELECT service_id, account_id, id, CASE service_id WHEN %(single)s THEN 1 END,
+           CASE service_id WHEN %(single)s THEN '{"units": "1"}'::jsonb
+                ELSE '{"input": "1200", "output": "80"}' END,
+           CASE service_id WHEN %(single)s THEN
+               '[{"meter": "units", "dimension": "", "quantity": "1", "unit_price": "1", "per": 1}]'
+               ::jsonb ELSE
+               '[{"meter": "input", "dimension": "", "quantity": "1200", "unit_price": "0.5",
+                  "per": 1000},
+                 {"meter": "output", "dimension": "", "quantity": "80", "unit_price": "5",
+                  "per": 1000}]' END,
+           1, '{}', created_at
+      FROM entries),
 taken AS (
     UPDATE quickscale_credits_creditlot SET remaining = remaining - %(rows)s
      WHERE id = (SELECT id FROM quickscale_credits_creditlot
@@ -78,6 +123,14 @@ def add_spends(account: CreditAccount, rows: int, *, using: str) -> None:
     _in_batches(SPENDS, account, rows, using)
 
 
+def add_uses(account: CreditAccount, rows: int, length: timedelta, *, using: str) -> None:
+    """Add ``rows`` uses of two services, the last one now, evenly spread over that time."""
+    single, several = (
+        Service.objects.using(using).create(name=name, slug=name).pk for name in ("one", "two")
+    )
+    _in_batches(USES, account, rows, using, single=single, several=several, length=length)
+
+
 def add_used_up_lots(account: CreditAccount, rows: int, *, using: str) -> None:
     """Add ``rows`` lots without any credit left."""
     _in_batches(USED_UP_LOTS, account, rows, using)
@@ -89,12 +142,15 @@ def settle(*, using: str) -> None:
         cursor.execute("VACUUM ANALYZE")
 
 
-def _in_batches(sql: str, account: CreditAccount, rows: int, using: str) -> None:
+def _in_batches(
+    sql: str, account: CreditAccount, rows: int, using: str, **parameters: object
+) -> None:
     for begin in range(0, rows, BATCH):
         with transaction.atomic(using=using), connections[using].cursor() as cursor:
-            cursor.execute(sql, {"account": account.pk, "rows": min(BATCH, rows - begin)})
+            given = {"account": account.pk, "rows": min(BATCH, rows - begin), **parameters}
+            cursor.execute(sql, {**given, "done": begin, "total": rows})
             # With plans for empty tables, the time would grow with the square of the rows.
             cursor.execute(
                 "ANALYZE quickscale_credits_creditlot, quickscale_credits_credittransaction,"
-                " quickscale_credits_creditallocation"
+                " quickscale_credits_creditallocation, quickscale_credits_serviceusage"
             )

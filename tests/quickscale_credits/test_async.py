@@ -7,7 +7,7 @@ import inspect
 import pytest
 from asgiref.sync import async_to_sync
 
-from quickscale_credits import allotments, ledger
+from quickscale_credits import allotments, ledger, usage
 from quickscale_credits.models import CreditAccount, CreditHold, CreditTransaction
 from tests.owners import make_owner
 from tests.quickscale_credits.operations import OPERATIONS, Stage
@@ -17,9 +17,10 @@ SYNC_ONLY = {
     "verify_in_parts",
     "periods",  # touches no database
     "save",
+    "suggestions",  # touches no database
 }
 HOMES = [
-    *((module, module.__all__) for module in (ledger, allotments)),
+    *((module, module.__all__) for module in (ledger, allotments, usage)),
     *((model, vars(model)) for model in (CreditAccount, CreditHold, CreditTransaction)),
     (type(CreditAccount.objects), ["for_owner"]),
 ]
