@@ -32,7 +32,7 @@ SHELL = {
 }
 PAGES = [
     file
-    for file in sorted(SRC.glob("*/templates/**/*.html"))
+    for file in sorted(SRC.glob("quickscale*/templates/**/*.html"))
     if not any(folder in file.as_posix() for folder in OTHER_LOOKS)
     and file.as_posix().rpartition("/quickscale_dashboard/")[2].removesuffix(".html") not in SHELL
 ]
