@@ -374,7 +374,8 @@ def _sums(account: CreditAccount, since: date, until: date, zone: tzinfo) -> Ite
         .values(of=F("reverses__service"), day=TruncDate("reverses__created_at", tzinfo=zone))
         .annotate(credits=-Sum("amount"), uses=-Count("pk", filter=Q(rest=0)))
     )
-    return spends.union(reversals, all=True)
+    # Django 6.1 and later order a union as the model, by columns that it does not have.
+    return spends.union(reversals, all=True).order_by()
 
 
 def _entries(account: CreditAccount, begins: datetime, ends: datetime) -> tuple[int, int] | None:
