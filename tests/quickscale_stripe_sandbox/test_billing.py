@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
-from itertools import pairwise
+from itertools import count, pairwise
 from typing import Any
 
 import pytest
@@ -72,6 +73,22 @@ def invoices_of(client: stripe.StripeClient, subscription: Any) -> list[Any]:
 
 def types(sandbox: Sandbox) -> list[str]:
     return [event["type"] for event in sandbox.events()]
+
+
+def test_a_subscription_begins_at_one_time(
+    sandbox: Sandbox,
+    client: stripe.StripeClient,
+    customer: stripe.Customer,
+    plans: dict[str, stripe.Price],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where seconds pass while it is made, no period lasts only those seconds."""
+    seconds = count(int(time.time()))
+    monkeypatch.setattr(time, "time", lambda: float(next(seconds)))
+    made = subscribe(client, customer, plans["basic"])
+    monkeypatch.undo()
+    sandbox.advance(days=32)
+    assert len(invoices_of(client, made)) == 2
 
 
 def test_months_end_on_the_day_they_began_or_on_the_last_day() -> None:

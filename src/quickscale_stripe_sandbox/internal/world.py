@@ -81,6 +81,8 @@ class World:
         self.base_url = base_url
         self.request = request
         self.idempotency_key = key
+        # The clock stands still for a request: a period must start at its subscription's anchor.
+        self._opened = int(time.time())
         self._now: int | None = None
 
     # time
@@ -88,7 +90,7 @@ class World:
     @property
     def now(self) -> int:
         """Seconds since the epoch by the sandbox's clock, which can be ahead of the real one."""
-        return self._now or int(time.time()) + int(self.rows.setting("clock_offset", 0))
+        return self._now or self._opened + int(self.rows.setting("clock_offset", 0))
 
     def schedule(self, at: int, function: Callable[[World, str], None], object_id: str) -> None:
         """Run a ``task`` when the clock reaches ``at``."""
