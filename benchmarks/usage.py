@@ -10,8 +10,9 @@ from datetime import timedelta
 from time import perf_counter
 
 import django
-from django.db import connection
 from django.utils import timezone
+
+from benchmarks.__main__ import databases
 
 ROWS = 1_000_000
 DAYS = 30
@@ -25,9 +26,7 @@ def main() -> None:
     from quickscale_credits import usage
 
     rows = int(sys.argv[1]) if len(sys.argv) > 1 else ROWS
-    name = connection.settings_dict["NAME"]
-    connection.creation.create_test_db(verbosity=0, autoclobber=True)
-    try:
+    with databases():
         account = history.open_account("busy", using="default")
         history.add_uses(account, rows, timedelta(days=DAYS), using="default")
         history.settle(using="default")
@@ -39,8 +38,6 @@ def main() -> None:
                 print(f"{read.__name__}, {days} days of {rows:,} uses: {found * 1000:.0f} ms")
         found = median(lambda: usage.forecast(account, per_day=account.posted / 100))
         print(f"forecast: {found * 1000:.0f} ms")
-    finally:
-        connection.creation.destroy_test_db(name, verbosity=0)
 
 
 def median(call: Callable[[], object]) -> float:

@@ -231,14 +231,14 @@ def command_line() -> Iterator[str]:
         yield f".. cli:: {written}\n\n   {escape(command.help)}\n\n{parameters}"
 
 
-def parameter(declared: Any) -> str:
-    written = declared.name.upper()
-    default = declared.default
-    if declared.param_type_name == "option":
-        names = ", ".join([*declared.opts, *declared.secondary_opts])
-        written = names if declared.is_flag else f"{names} {written}"
-        default = declared.opts[0] if default is True else default
-    meaning = escape(declared.help) + (f" Default: {code(str(default))}." if default else "")
+def parameter(given: Any) -> str:
+    written = given.name.upper()
+    default = given.default
+    if given.param_type_name == "option":
+        names = ", ".join([*given.opts, *given.secondary_opts])
+        written = names if given.is_flag else f"{names} {written}"
+        default = given.opts[0] if default is True else default
+    meaning = escape(given.help) + (f" Default: {code(str(default))}." if default else "")
     return f"{code(written)}\n      {meaning}"
 
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from operator import itemgetter
 from typing import Any, Generic, TypeVar
 
 from django.db import connections
@@ -83,11 +82,12 @@ class Operation(Generic[RowT]):
             cursor.execute(self.sql, [values[name] for name in self.parameters])
             names = [column.name for column in cursor.description]
             # The table may have more columns than the model, and in another order.
-            row_of = itemgetter(*(names.index(name, len(_HEAD)) for name in self.columns))
-            return [self._read(using, row, list(row_of(row))) for row in cursor.fetchall()]
+            places = [names.index(column, len(_HEAD)) for column in self.columns]
+            return [self._read(using, values, places) for values in cursor.fetchall()]
 
-    def _read(self, using: str, head: Sequence[Any], row: list[Any]) -> Outcome[RowT]:
-        answer, available, required, account_id, posted_at = head[: len(_HEAD)]
+    def _read(self, using: str, values: Sequence[Any], places: Sequence[int]) -> Outcome[RowT]:
+        answer, available, required, account_id, posted_at = values[: len(_HEAD)]
+        row = [values[place] for place in places]
         written = None
         if row[0] is not None:
             for index, reader in self.readers:

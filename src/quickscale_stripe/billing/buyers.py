@@ -15,8 +15,9 @@ T = TypeVar("T")
 
 
 def ensure(owner: Any) -> StripeCustomer:
-    """Do the same as :func:`quickscale_stripe.billing.customers.ensure`, but adopt a customer
-    before making one, if ``ADOPT_BY_EMAIL`` is on.
+    """Return the owner's customer, as :func:`quickscale_stripe.billing.customers.ensure` does.
+
+    If ``ADOPT_BY_EMAIL`` is on, a customer with the owner's address is adopted before one is made.
 
     Raises:
         NotAdoptableError, StripeUnavailableError, StripeRefusedError
