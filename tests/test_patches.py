@@ -1,6 +1,6 @@
 """Tests reach our code by its public seams, and replace nothing inside our modules.
 
-What lies outside, such as a clock, the file system, Django or an optional package, they may.
+They may replace what is outside, such as a clock, the file system, Django or an optional package.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ HELPERS = ("setattr", "delattr", "setitem", "delitem", "patch", "patch.object", 
 
 
 def replaced(source: str) -> Iterator[str]:
-    """The dotted paths of what a module of tests replaces in ours."""
+    """Yield the dotted paths of ours that a test module replaces."""
     tree = ast.parse(source)
     ours: dict[str, str] = {}
     for node in ast.walk(tree):

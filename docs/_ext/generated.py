@@ -113,7 +113,7 @@ def templates_of(app: AppConfig) -> Iterator[str]:
         extends = re.findall(r'{% extends "(.+?)"', text)
         blocks = ", ".join(map(code, re.findall(r"{% block (\w+)", text)))
         rows.append([code(name), code("".join(extends)), blocks])
-    yield table(["Template", "Extends", "Blocks"], rows)
+    yield from table(["Template", "Extends", "Blocks"], rows)
 
 
 def urls_of(app: AppConfig) -> Iterator[str]:
@@ -132,7 +132,7 @@ def urls_of(app: AppConfig) -> Iterator[str]:
             if isinstance(entry, URLPattern)
         ]
         yield f"``{module}``\n"
-        yield table(["Name", "Path", "Template", "Page"], rows)
+        yield from table(["Name", "Path", "Template", "Page"], rows)
 
 
 def audit_of(app: AppConfig) -> Iterator[str]:
@@ -145,7 +145,7 @@ def audit_of(app: AppConfig) -> Iterator[str]:
         ]
         for action in declared(app, audit.actions)
     ]
-    yield from table_of(["Action", "Meaning", "Reason", "Done by"], rows)
+    yield from table(["Action", "Meaning", "Reason", "Done by"], rows)
 
 
 def notifications_of(app: AppConfig) -> Iterator[str]:
@@ -159,7 +159,7 @@ def notifications_of(app: AppConfig) -> Iterator[str]:
         ]
         for kind in declared(app, notifications.kinds)
     ]
-    yield from table_of(["Kind", "Meaning", "For", "Channels", "Can be switched off"], rows)
+    yield from table(["Kind", "Meaning", "For", "Channels", "Can be switched off"], rows)
 
 
 def privacy_of(app: AppConfig) -> Iterator[str]:
@@ -172,17 +172,12 @@ def privacy_of(app: AppConfig) -> Iterator[str]:
         ]
         for entry in declared(app, privacy.stored)
     ]
-    yield from table_of(["Data", "Stored in", "Purpose", "Kept"], rows)
+    yield from table(["Data", "Stored in", "Purpose", "Kept"], rows)
 
 
 def declared(app: AppConfig, registry: Registry) -> list:
     prefix = app.label.removeprefix("quickscale_")
     return [entry for entry in registry if entry.name.partition(".")[0] == prefix]
-
-
-def table_of(head: list[str], rows: list[list[str]]) -> Iterator[str]:
-    if rows:
-        yield table(head, rows)
 
 
 def first_paragraph(documented: object) -> str:
@@ -246,11 +241,13 @@ def code(text: str) -> str:
     return f"``{text}``" if text else ""
 
 
-def table(head: list[str], rows: list[list[str]]) -> str:
+def table(head: list[str], rows: list[list[str]]) -> Iterator[str]:
+    if not rows:
+        return
     lines = [".. list-table::", "   :header-rows: 1", ""]
     for first, *others in [head, *rows]:
         lines += [f"   * - {first}", *(f"     - {cell}" for cell in others)]
-    return "\n".join(lines)
+    yield "\n".join(lines)
 
 
 KINDS = {

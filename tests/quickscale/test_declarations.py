@@ -1,4 +1,4 @@
-"""What the apps tell the foundation's registries is complete, and names what exists."""
+"""The apps' entries in the registries are complete, and name what exists."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth import get_user_model
 from django.core.management import get_commands
+from django.dispatch import Signal
 from django.utils.functional import Promise
 
 from quickscale import audit, notifications, privacy
@@ -66,7 +67,7 @@ def texts(entry):
 
 
 def signals_of(module):
-    return {name for name in vars(module) if not name.startswith("_")}
+    return {name for name, value in vars(module).items() if isinstance(value, Signal)}
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)

@@ -90,9 +90,11 @@ def test_a_project_can_do_without_payments():
     with new_project() as folder:
         settings, urls = folder / "my_site" / "settings.py", folder / "my_site" / "urls.py"
         without = 'debug=DEBUG, without=["quickscale_stripe"])'
-        settings.write_text(settings.read_text().replace("debug=DEBUG)\nMIDD", f"{without}\nMIDD"))
+        text = settings.read_text().replace("debug=DEBUG)\nMIDD", f"{without}\nMIDD")
+        silenced = 'SILENCED_SYSTEM_CHECKS = ["quickscale_accounts.W008"]  # about an older allauth'
+        settings.write_text(f"{text}\n{silenced}\n")
         urls.write_text(re.sub(".*quickscale_stripe.*\n", "", urls.read_text()))
-        for command in ("check", "test"):
+        for command in ("check --fail-level WARNING", "test"):
             result = run(folder, "manage.py", *command.split())
             assert result.returncode == 0, result.stdout + result.stderr
 

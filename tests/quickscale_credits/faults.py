@@ -11,7 +11,7 @@ from django.db import OperationalError, connection
 
 @contextmanager
 def failing_function(name: str) -> Iterator[list[str]]:
-    """Let calls of an SQL function of the ledger fail; gives the calls so far."""
+    """Let calls of an SQL function of the ledger fail, and yield the list of calls."""
     calls: list[str] = []
 
     def fail(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:

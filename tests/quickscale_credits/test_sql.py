@@ -168,7 +168,7 @@ print(json.dumps([(each.sql, each.reverse_sql) for each in install("0003")]))
 
 
 def test_a_change_is_frozen_for_a_migration(tmp_path):
-    """In a copy of the app."""
+    """The test works in a copy of the app."""
     app = tmp_path / "src" / "quickscale_credits"
     copytree(sql.CURRENT.parent, app)
     copytree(ROOT / "scripts", tmp_path / "scripts")

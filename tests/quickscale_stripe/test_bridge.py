@@ -140,7 +140,7 @@ def test_without_a_description_it_has_its_kind_and_a_negative_total_costs_nothin
     payment = pay(description="", total=-5, amount=0)
     bring(payment, price=plan, period=MONTH if has_period else None)
     descriptions = CreditTransaction.objects.values_list("description", flat=True)
-    assert set(descriptions) == {payment.title}
+    assert set(descriptions) == {"Subscription"}
     assert CreditTransaction.objects.latest("pk").metadata == {"receipt": "R1"}
     assert {lot.cost_amount for lot in CreditLot.objects.all()} == {0}
 

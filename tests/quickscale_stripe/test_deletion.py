@@ -115,6 +115,7 @@ def test_a_forgotten_owner_is_deleted_at_stripe(
     customer = StripeCustomer.objects.get()
     assert customer.owner is None
     erased = privacy.stored.get("stripe.customer").fields
+    assert set(erased) >= {"email", "name", "sent_email", "sent_name", "payment_method"}
     assert not any(getattr(customer, field) for field in erased)
     assert get_client().v1.customers.retrieve(stripe_id).deleted
     assert Subscription.objects.get().status == "canceled"

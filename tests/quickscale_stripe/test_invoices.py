@@ -149,9 +149,8 @@ def test_an_invoice_about_no_plan_is_a_payment_that_brings_nothing(
     get_client().v1.invoices.pay(
         invoice_id, {"payment_method": "pm_card_visa"}, {"idempotency_key": "pay"}
     )
-    Payment.objects.filter(invoice_id=first.id).update(
-        credits=400
-    )  # The other invoice must not correct this.
+    # The other invoice must not correct this.
+    Payment.objects.filter(invoice_id=first.id).update(credits=400)
     paid = synced(invoice_id)
     assert (paid.pk, paid.status, paid.amount) == (due.pk, "succeeded", 500)
     assert (paid.credits_taken, balance(world.owner)) == (0, 300)

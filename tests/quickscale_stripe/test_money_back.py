@@ -494,7 +494,7 @@ def test_a_change_of_a_dispute_is_announced_with_the_status_before(
 
 @contextmanager
 def database_clock_at(moment: datetime) -> Iterator[None]:
-    """Let the database answer this when it is asked for the time."""
+    """Make the database return this as its current time."""
 
     def answer(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
         if sql == "SELECT clock_timestamp()":

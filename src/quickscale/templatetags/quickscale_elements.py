@@ -186,6 +186,12 @@ def message_tone(message: Message) -> str:
 
 
 @register.filter
+def message_role(message: Message) -> str:
+    """Return the ARIA role of a Django message: a screen reader interrupts only for problems."""
+    return "alert" if message.level >= constants.WARNING else "status"
+
+
+@register.filter
 def widget_kind(field: BoundField) -> str:
     """Return what people see of a field: ``input``, ``textarea``, ``select``, ``checkbox`` or
     ``choices``, or an empty string for the site's own widgets."""

@@ -6,7 +6,6 @@ from typing import Any
 
 from django import forms, template
 from django.forms.boundfield import BoundField
-from django.template import Context
 from django.urls import NoReverseMatch, reverse
 from django.utils.functional import Promise
 from django.utils.safestring import SafeString
@@ -21,7 +20,6 @@ register = template.Library()
 class Tab:
     label: str | Promise
     url: str
-    current: bool
 
 
 ACCOUNT_PAGES: dict[str, str | Promise] = {
@@ -34,11 +32,11 @@ ACCOUNT_PAGES: dict[str, str | Promise] = {
 }
 
 
-@register.simple_tag(takes_context=True)
-def account_tabs(context: Context) -> list[Tab]:
+@register.simple_tag
+def account_tabs() -> list[Tab]:
     """Return the pages of a user's own account that the site has mounted and switched on."""
     return [
-        Tab(label, url, current=url == context["request"].path)
+        Tab(label, url)
         for name, label in ACCOUNT_PAGES.items()
         if (url := _reverse_or_empty(name))
         and (app_settings.social_login or not name.startswith("socialaccount"))
