@@ -23,7 +23,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from pytest_django.live_server_helper import LiveServer
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 AXE = Path(__file__).parent / "assets" / "axe.min.js"
@@ -115,6 +117,14 @@ def browser_page(chromium: Browser) -> Iterator[BrowserPages]:
     yield pages
     pages.close()
     assert not pages.problems, "The browser complains:\n" + "\n".join(pages.problems)
+
+
+def log_in(page: Page, live_server: LiveServer, user: Any) -> None:
+    """Give the page a session of this user, without a form."""
+    client = Client()
+    client.force_login(user)
+    value = client.cookies["sessionid"].value
+    page.context.add_cookies([{"name": "sessionid", "value": value, "url": live_server.url}])
 
 
 def assert_accessible(page: Page) -> None:

@@ -4,8 +4,9 @@ import pytest
 
 from tests import owners
 from tests.browser import browser_page, chromium
+from tests.looks import look
 
-__all__ = ["browser_page", "chromium"]
+__all__ = ["browser_page", "chromium", "look"]
 
 #: Files that take minutes. They run first, so that no worker waits for another's last file.
 LONG = (

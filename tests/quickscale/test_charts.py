@@ -4,31 +4,21 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from decimal import Decimal
-from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 from django.template import Context, Template
 from django.utils import translation
 
-import quickscale
 from quickscale.charts import Series, bars, spark, stack
 from quickscale.formats import in_credits
 from tests.browser import assert_accessible, assert_fits
+from tests.looks import OURS, SHEETS
 from tests.markup import problems_of_fragment
 
-ROOT = Path(__file__).parents[2]
-SRC = Path(quickscale.__file__).parents[1]
 DAYS = [f"{date(2026, 10, 30) + timedelta(days=n):%b %d}" for n in range(30)]
 USED = [4, 8, 0, 12, 14, 2, 0, 0, 0, 12, 16, 8, 0, 4, 16, 16, 10, 8, 2, 0, 8, 4, 0, 8, 8, 4, 2, 8]
 USED += [8, 10]
-MANY = ["bulma", "bootstrap5", "plain"]
-
-
-@pytest.fixture(params=MANY)
-def look(request, settings):
-    settings.QUICKSCALE_ELEMENTS = request.param
-    return request.param
 
 
 def render(*charts):
@@ -60,8 +50,8 @@ def drawn(root):
     ]
 
 
-def table(root):
-    rows = root.findall(".//details//tr")
+def table(root, path=".//details//tr"):
+    rows = root.findall(path)
     return [["".join(cell.itertext()).strip() for cell in row] for row in rows]
 
 
@@ -182,8 +172,7 @@ class TestStack:
     def test_parts_and_names_agree(self):
         parts = [("Subscription", 1142), ("Pay as you go", 200), ("Bonus", 25), ("Trial", 0)]
         chart = stack("parts", "Available", parts, text=in_credits)
-        root = parsed(render(chart))
-        shown = [["".join(cell.itertext()).strip() for cell in row] for row in root.iter("tr")]
+        shown = table(parsed(render(chart)), ".//tr")
         assert shown == [[name, in_credits(value)] for name, value in parts]
         widths = [percent(box.width) for box in chart.boxes]
         assert widths == [pytest.approx(value * 100 / 1367, abs=0.5) for value in (1142, 200, 25)]
@@ -212,16 +201,6 @@ class TestSpark:
 class TestInTheBrowser:
     @pytest.fixture
     def show(self, browser_page, look):
-        static = SRC / "quickscale/static/quickscale"
-        sheets = {
-            "bulma": [
-                SRC / "quickscale_dashboard/static/quickscale_dashboard/vendor/bulma.min.css",
-                SRC / "quickscale_dashboard/static/quickscale_dashboard/quickscale.css",
-            ],
-            "bootstrap5": [ROOT / "tests/assets/bootstrap5.min.css"],
-            "plain": [static / "plain.css"],
-        }
-
         def show(width=390, language="en", **options):
             page = browser_page(width=width, **options)
             direction = "rtl" if language == "ar" else "ltr"
@@ -248,7 +227,7 @@ class TestInTheBrowser:
                 f'<!doctype html><html lang="{language}" dir="{direction}"><head><title>Charts'
                 f"</title></head><body><main><h1>Charts</h1>{html}</main></body></html>"
             )
-            for sheet in [*sheets[look], static / "elements.css"]:
+            for sheet in [*SHEETS[look], OURS / "elements.css"]:
                 page.add_style_tag(path=sheet)
             return page
 

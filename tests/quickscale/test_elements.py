@@ -16,12 +16,12 @@ from django.utils.safestring import mark_safe
 import quickscale
 from quickscale.templatetags.quickscale_elements import page_links
 from tests.browser import assert_fits
+from tests.looks import OURS, SHEETS
 from tests.markup import flat, problems_of_fragment
 
 ROOT = Path(__file__).parents[2]
 SRC = Path(quickscale.__file__).parents[1]
 ELEMENTS = Path(quickscale.__file__).parent / "templates" / "quickscale" / "elements"
-LOOKS = sorted(folder.name for folder in ELEMENTS.iterdir())
 NAMES = sorted(file.stem for file in (ELEMENTS / "plain").iterdir())
 # Mails have styles of their own, as have the admin, the stand-in for Stripe, and the dashboard's
 # shell and first page, which come with Bulma.
@@ -40,12 +40,6 @@ PAGES = [
 
 def render(source, **context):
     return Template("{% load quickscale_elements %}" + source).render(Context(context))
-
-
-@pytest.fixture(params=LOOKS)
-def look(request, settings):
-    settings.QUICKSCALE_ELEMENTS = request.param
-    return request.param
 
 
 @pytest.fixture
@@ -236,7 +230,8 @@ class TestWhichTemplate:
 
     def test_a_look_has_no_element_that_the_plain_one_lacks(self):
         autoreload.reset_loaders()
-        for name in LOOKS:
+        assert {folder.name for folder in ELEMENTS.iterdir()} == SHEETS.keys()
+        for name in SHEETS:
             assert {file.stem for file in (ELEMENTS / name).iterdir()} <= set(NAMES)
 
     def test_styles_are_linked_once(self, look):
@@ -365,19 +360,11 @@ class TestInTheBrowser:
     @pytest.fixture
     def show(self, browser_page, look):
         """A function that shows elements with our style sheets and those of the framework."""
-        static = SRC / "quickscale/static/quickscale"
-        sheets = {
-            "bulma": [
-                SRC / "quickscale_dashboard/static/quickscale_dashboard/vendor/bulma.min.css"
-            ],
-            "bootstrap5": [ROOT / "tests/assets/bootstrap5.min.css"],
-            "plain": [static / "plain.css"],
-        }
         page = browser_page(width=400)
 
         def show(source):
             page.set_content(f"<main>{render(source, word='long' * 100)}</main>")
-            for sheet in [static / "elements.css", *sheets[look]]:
+            for sheet in [OURS / "elements.css", *SHEETS[look]]:
                 page.add_style_tag(path=sheet)
             return page
 
@@ -426,8 +413,7 @@ def test_the_plain_look_has_no_class_of_a_framework(look):
 
 
 def test_our_style_sheets_name_only_classes_of_ours():
-    folder = SRC / "quickscale/static/quickscale"
-    for sheet in (folder / "elements.css", folder / "plain.css"):
+    for sheet in (OURS / "elements.css", OURS / "plain.css"):
         css = re.sub(r"/\*.*?\*/|\d*\.\d+", "", sheet.read_text(), flags=re.DOTALL)
         classes = set(re.findall(r"\.([a-z][\w-]*)", css))
         assert {name for name in classes if not name.startswith("qs-")} <= {"htmx-request"}

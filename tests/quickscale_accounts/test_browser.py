@@ -5,19 +5,20 @@ from __future__ import annotations
 import pytest
 from allauth.account.models import EmailAddress
 from django.core import mail
-from django.template import autoreload
 from django.urls import reverse
 from playwright.sync_api import expect
 
 from quickscale_accounts.testing import UserFactory
-from tests.browser import assert_accessible, assert_fits
-from tests.projects.base import ROOT
+from tests.browser import assert_accessible, assert_fits, log_in
+from tests.looks import site_of
 
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.django_db(transaction=True),
     pytest.mark.xdist_group("browser"),
 ]
+
+OWN = ["quickscale_accounts:overview", "account_email", "account_change_password"]
 
 
 def sign_in(page, server, password="password"):
@@ -103,13 +104,21 @@ def test_the_strength_of_a_password_is_shown(live_server, browser_page):
     expect(meter).to_be_hidden()
 
 
+def assert_sound(page, server, *url_names):
+    for url_name in url_names:
+        page.goto(server.url + reverse(url_name))
+        assert_accessible(page)
+        assert_fits(page)
+
+
 @pytest.mark.parametrize("width", [390, 1280])
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_pages_are_accessible(live_server, browser_page, width, dark):
     page = browser_page(width=width, dark=dark)
-    for url_name in ("account_signup", "account_reset_password", "account_email_verification_sent"):
-        page.goto(live_server.url + reverse(url_name))
-        assert_accessible(page)
+    assert_sound(
+        page, live_server, "account_signup", "account_reset_password",
+        "account_email_verification_sent",
+    )  # fmt: skip
     UserFactory(email="ann@example.com")
     sign_in(page, live_server, "wrong")
     expect(page.locator("main").get_by_role("alert")).to_be_visible()
@@ -117,37 +126,18 @@ def test_pages_are_accessible(live_server, browser_page, width, dark):
     page.get_by_label("Password").fill("password")
     page.locator("main").get_by_role("button", name="Sign in").click()
     page.wait_for_url("**/dashboard/")
-    for url_name in ("quickscale_accounts:overview", "account_email", "account_change_password"):
-        page.goto(live_server.url + reverse(url_name))
-        assert_accessible(page)
-        assert_fits(page)
+    assert_sound(page, live_server, *OWN)
 
 
 @pytest.fixture(params=[("bootstrap5", "bootstrap5"), ("bootstrap3", "plain")], ids="-".join)
 def other_site(request, settings):
-    """A site with the style sheet of another framework."""
-    base, settings.QUICKSCALE_ELEMENTS = request.param
-    settings.STATICFILES_DIRS = [ROOT / "tests" / "assets"]
-    folder = ROOT / "tests" / "projects" / "bases" / base
-    settings.TEMPLATES = [settings.TEMPLATES[0] | {"DIRS": [folder]}]
-    yield
-    autoreload.reset_loaders()
+    yield from site_of(*request.param, settings)
 
 
-def test_pages_are_accessible_in_sites_with_another_look(
-    live_server, browser_page, client, other_site
-):
+def test_pages_are_accessible_in_sites_with_another_look(live_server, browser_page, other_site):
     page = browser_page(width=390)
-    for url_name in ("account_login", "account_signup", "account_reset_password"):
-        page.goto(live_server.url + reverse(url_name))
-        assert_accessible(page)
-        assert_fits(page)
+    assert_sound(page, live_server, "account_login", "account_signup", "account_reset_password")
     user = UserFactory()
     EmailAddress.objects.create(user=user, email="new@example.com")
-    client.force_login(user)
-    session = client.cookies["sessionid"].value
-    page.context.add_cookies([{"name": "sessionid", "value": session, "url": live_server.url}])
-    for url_name in ("quickscale_accounts:overview", "account_email", "account_change_password"):
-        page.goto(live_server.url + reverse(url_name))
-        assert_accessible(page)
-        assert_fits(page)
+    log_in(page, live_server, user)
+    assert_sound(page, live_server, *OWN)

@@ -6,7 +6,6 @@ from datetime import timedelta
 
 import pytest
 from django.apps import apps
-from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import Page, expect
@@ -15,7 +14,7 @@ from quickscale_credits.models import Service, ServiceUsage
 from quickscale_credits.pricing import set_price
 from quickscale_credits.services import BaseService, register_temporarily
 from quickscale_credits.testing import ServiceFactory
-from tests.browser import assert_accessible, assert_fits, assert_shown_whole
+from tests.browser import assert_accessible, assert_fits, assert_shown_whole, log_in
 from tests.quickscale_credits.surface import ApiCall
 
 pytestmark = [
@@ -41,10 +40,7 @@ def live(live_server, member):
     """Opens a URL of the site in a page, logged in as the owner."""
 
     def visit(page: Page, name: str, *args: object) -> Page:
-        client = Client()
-        client.force_login(member)
-        value = client.cookies["sessionid"].value
-        page.context.add_cookies([{"name": "sessionid", "value": value, "url": live_server.url}])
+        log_in(page, live_server, member)
         page.goto(live_server.url + reverse(name, args=args))
         return page
 

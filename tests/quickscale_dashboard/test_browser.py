@@ -6,14 +6,13 @@ import itertools
 
 import pytest
 from django.contrib.auth.models import AbstractBaseUser
-from django.test import Client
 from playwright.sync_api import Page, expect
 from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
 from quickscale_dashboard.checks import HTMX_MESSAGES
 from quickscale_dashboard.registry import NavItem, Panel, everyone, register_temporarily
-from tests.browser import BrowserPages, assert_accessible, assert_fits
+from tests.browser import BrowserPages, assert_accessible, assert_fits, log_in
 
 pytestmark = [
     pytest.mark.browser,
@@ -28,13 +27,6 @@ CHANGE_BALANCE = """() => new Promise((done) => {
   document.addEventListener("htmx:afterSettle", () => done(), {once: true});
   document.body.dispatchEvent(new CustomEvent("balance-changed"));
 })"""
-
-
-def log_in(page: Page, live_server: LiveServer, user: AbstractBaseUser) -> None:
-    client = Client()
-    client.force_login(user)
-    value = client.cookies["sessionid"].value
-    page.context.add_cookies([{"name": "sessionid", "value": value, "url": live_server.url}])
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

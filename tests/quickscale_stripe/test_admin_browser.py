@@ -6,12 +6,11 @@ import re
 from typing import Any
 
 import pytest
-from django.test import Client
 
 from quickscale_credits.models import CreditAccount
 from quickscale_stripe.models import Payment, StripePrice, StripeProduct, Subscription
 from quickscale_stripe_sandbox import Sandbox
-from tests.browser import assert_accessible
+from tests.browser import assert_accessible, log_in
 from tests.quickscale_stripe.shopping import open_checkout
 from tests.quickscale_stripe.test_subscriptions import basic, subscribed
 
@@ -24,22 +23,17 @@ ADMIN = "/admin/quickscale_stripe"
 ALLOWED = ["404 (Not Found)", "inline style", "style-src-elem"]
 
 
-def log_in(page: Any, client: Client, url: str) -> None:
-    session = client.cookies["sessionid"].value
-    page.context.add_cookies([{"name": "sessionid", "value": session, "url": url}])
-
-
 @pytest.mark.parametrize("javascript", [True, False])
 def test_a_job_for_many(
     live_server: Any,
     browser_page: Any,
     many_products: Sandbox,
-    admin_client: Client,
+    admin_user: Any,
     javascript: bool,
 ) -> None:
     StripeProduct.objects.update(name="x")
     page = browser_page(javascript=javascript, allow=ALLOWED)
-    log_in(page, admin_client, live_server.url)
+    log_in(page, live_server, admin_user)
     page.goto(f"{live_server.url}{ADMIN}/stripeproduct/")
     page.click("text=Sync all from Stripe")
     if not javascript:
@@ -56,7 +50,7 @@ def test_the_pages_are_accessible_and_fit(
     browser_page: Any,
     shop: Sandbox,
     owner: Any,
-    admin_client: Client,
+    admin_user: Any,
     package: StripePrice,
     width: int,
     dark: bool,
@@ -65,7 +59,7 @@ def test_the_pages_are_accessible_and_fit(
     shop.deliver()
     payment = Payment.objects.get()
     page = browser_page(width=width, dark=dark, allow=ALLOWED)
-    log_in(page, admin_client, live_server.url)
+    log_in(page, live_server, admin_user)
     for path in (
         f"stripeproduct/{package.product_id}/change/",
         f"stripeprice/{package.pk}/change/",
@@ -85,7 +79,7 @@ def test_a_long_title_lies_beside_no_button_and_lists_show_what_support_needs(
     browser_page: Any,
     shop: Sandbox,
     owner: Any,
-    admin_client: Client,
+    admin_user: Any,
     subscribed: Subscription,
     package: StripePrice,
 ) -> None:
@@ -93,7 +87,7 @@ def test_a_long_title_lies_beside_no_button_and_lists_show_what_support_needs(
     shop.deliver()
     account = CreditAccount.objects.get()
     page = browser_page(allow=ALLOWED)
-    log_in(page, admin_client, live_server.url)
+    log_in(page, live_server, admin_user)
     for path in (
         f"quickscale_stripe/subscription/{subscribed.pk}/change/",
         f"quickscale_stripe/payment/{Payment.objects.first().pk}/change/",

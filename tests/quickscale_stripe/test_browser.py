@@ -3,13 +3,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.test import Client
 from django.utils import timezone
 from playwright.sync_api import expect
 
 from quickscale_stripe.models import Payment, StripePrice, StripeProduct, Subscription
 from quickscale_stripe_sandbox import Sandbox
-from tests.browser import assert_accessible, assert_fits, assert_shown_whole
+from tests.browser import assert_accessible, assert_fits, assert_shown_whole, log_in
+from tests.owners import user_of
 from tests.quickscale_stripe.shopping import open_checkout
 from tests.quickscale_stripe.test_subscriptions import basic, pro, subscribed
 
@@ -24,7 +24,6 @@ def test_the_pages_are_accessible_and_fit(
     browser_page: Any,
     shop: Sandbox,
     owner: Any,
-    buyer: Client,
     package: StripePrice,
     subscribed: Subscription,
     pro: StripePrice,
@@ -40,8 +39,7 @@ def test_the_pages_are_accessible_and_fit(
     Payment.objects.filter(pk=paid.pk).update(description=long)
     StripeProduct.objects.filter(pk=pro.product_id).update(name=long)
     page = browser_page(width=width, dark=dark)
-    session = buyer.cookies["sessionid"].value
-    page.context.add_cookies([{"name": "sessionid", "value": session, "url": live_server.url}])
+    log_in(page, live_server, user_of(owner))
     for path in (
         "buy-credits/",
         "buy-credits/cancelled/",
@@ -64,7 +62,7 @@ def test_the_pages_are_accessible_and_fit(
 
 
 def test_lists_and_choices_are_swapped_in_place(
-    live_server: Any, browser_page: Any, shop: Sandbox, buyer: Client, owner: Any, settings: Any
+    live_server: Any, browser_page: Any, shop: Sandbox, owner: Any, settings: Any
 ) -> None:
     """The page isn't reloaded, the address changes, and the focus stays."""
     settings.QUICKSCALE_STRIPE_PAGE_SIZE = 10
@@ -76,8 +74,7 @@ def test_lists_and_choices_are_swapped_in_place(
         for number in range(25)
     )  # fmt: skip
     page = browser_page()
-    session = buyer.cookies["sessionid"].value
-    page.context.add_cookies([{"name": "sessionid", "value": session, "url": live_server.url}])
+    log_in(page, live_server, user_of(owner))
 
     page.goto(f"{live_server.url}/dashboard/payments/")
     page.evaluate("window.stays = true")
@@ -106,7 +103,6 @@ def test_tables_show_everything_on_a_phone(
     browser_page: Any,
     shop: Sandbox,
     owner: Any,
-    buyer: Client,
     package: StripePrice,
     pro: StripePrice,
     width: int,
@@ -115,8 +111,7 @@ def test_tables_show_everything_on_a_phone(
     shop.deliver()
     paid = Payment.objects.get()
     page = browser_page(width=width)
-    session = buyer.cookies["sessionid"].value
-    page.context.add_cookies([{"name": "sessionid", "value": session, "url": live_server.url}])
+    log_in(page, live_server, user_of(owner))
     for path in ("payments/", "plans/", f"payments/{paid.pk}/receipt/"):
         page.goto(f"{live_server.url}/dashboard/{path}")
         assert_shown_whole(page)

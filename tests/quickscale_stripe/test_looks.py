@@ -7,15 +7,14 @@ from typing import Any
 
 import pytest
 from django.apps import apps
-from django.template import autoreload
-from django.test import Client
 
 from quickscale_credits.models import CreditAccount, Service, ServiceUsage
 from quickscale_credits.services import create_missing_rows, register_temporarily
 from quickscale_stripe.models import Payment, StripePrice, Subscription
 from quickscale_stripe_sandbox import Sandbox
-from tests.browser import assert_accessible, assert_fits
-from tests.projects.base import ROOT
+from tests.browser import assert_accessible, assert_fits, log_in
+from tests.looks import site_of
+from tests.owners import user_of
 from tests.quickscale_credits.surface import Shout, Whisper
 from tests.quickscale_stripe.shopping import open_checkout
 from tests.quickscale_stripe.test_subscriptions import basic, pro, subscribed
@@ -69,14 +68,7 @@ UNREADABLE = """() => {
     ids="-".join,
 )
 def site(request: Any, settings: Any) -> Iterator[None]:
-    """The same site with a base page of twelve lines and another framework's style sheet."""
-    base, look = request.param
-    settings.QUICKSCALE_ELEMENTS = look
-    settings.STATICFILES_DIRS = [ROOT / "tests" / "assets"]
-    folder = ROOT / "tests" / "projects" / "bases" / base
-    settings.TEMPLATES = [settings.TEMPLATES[0] | {"DIRS": [folder]}]
-    yield
-    autoreload.reset_loaders()
+    yield from site_of(*request.param, settings)
 
 
 @pytest.fixture
@@ -124,11 +116,10 @@ def pages(
 
 @pytest.mark.parametrize("width", [390, 1280])
 def test_pages_are_readable_and_accessible(
-    live_server: Any, browser_page: Any, buyer: Client, site: None, pages: list[str], width: int
+    live_server: Any, browser_page: Any, owner: Any, site: None, pages: list[str], width: int
 ) -> None:
     page = browser_page(width=width)
-    session = buyer.cookies["sessionid"].value
-    page.context.add_cookies([{"name": "sessionid", "value": session, "url": live_server.url}])
+    log_in(page, live_server, user_of(owner))
     for path in pages:
         response = page.goto(f"{live_server.url}/{path}")
         assert response.status == 200
