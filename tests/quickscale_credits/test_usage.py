@@ -394,7 +394,6 @@ def test_a_day_of_a_long_history_reads_only_its_rows(account, read):
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
     before = rows_read()
-    found = read(account, since=day, until=day)
-    assert found
+    read(account, since=day, until=day)
     # usage() also reads the day before. What is left is the search, and services.
     assert rows_read() - before < 2 * 100 + 100
