@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from django.apps import AppConfig, apps
 from django.conf import settings
 from django.conf.urls.i18n import is_language_prefix_patterns_used
+from django.contrib.staticfiles import finders
 from django.core.cache import caches
 from django.core.cache.backends.base import BaseCache
 from django.core.cache.backends.db import DatabaseCache
@@ -31,6 +32,7 @@ from django.template.loader import select_template
 from django.urls import NoReverseMatch, URLResolver, get_resolver, is_valid_path
 from django.utils.translation import get_language
 
+from quickscale.brand import get_brand, problem
 from quickscale.conf import app_settings
 from quickscale.internal.base_template import shown_blocks
 from quickscale.internal.owner_key import owner_key_problem
@@ -290,6 +292,36 @@ def check_elements(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
     except TemplateSyntaxError:
         pass  # the look has an element, and the site's own pages show its error
     return []
+
+
+@register(Tags.templates)
+def check_brand(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Check the brand.
+
+    quickscale.E007: ``QUICKSCALE_BRAND`` is not a dictionary, or has an unknown key, or a value that
+        is not a colour or a list of fonts. The pages leave out such an entry.
+    quickscale.W006: The logo or the icon is not among the static files.
+    """
+    brand = app_settings.brand
+    if not isinstance(brand, Mapping):
+        return [Error("QUICKSCALE_BRAND is not a dictionary.", id="quickscale.E007")]
+    found: list[CheckMessage] = [
+        Error(f"QUICKSCALE_BRAND {text}.", id="quickscale.E007")
+        for key, value in brand.items()
+        if (text := problem(key, str(value)))
+    ]
+    files = {get_brand().logo, get_brand().icon} - {""}
+    if apps.is_installed("django.contrib.staticfiles"):
+        found += [
+            CheckWarning(
+                f"The brand's image {file!r} is not among the static files.",
+                hint="Name its path below STATIC_URL, such as 'parrot.svg'.",
+                id="quickscale.W006",
+            )
+            for file in sorted(files)
+            if not finders.find(file)
+        ]
+    return found
 
 
 @register(Tags.security, deploy=True)

@@ -72,8 +72,18 @@ class FoundationSettings(AppSettings):
     prefix = "QUICKSCALE_"
 
     @property
+    def brand(self) -> Mapping[str, str]:
+        """The brand that pages, mails, receipts, the admin and error pages show: a dictionary with
+        any of the keys ``name``, ``logo``, ``icon``, ``color``, ``color_dark``, ``accent`` and
+        ``font``, which :class:`quickscale.brand.Brand` describes.
+
+        Default: ``{}``.
+        """
+        return self._get("BRAND", {})
+
+    @property
     def brand_name(self) -> str:
-        """The name of the site as people read it in pages, mails and receipts.
+        """The name of the site as people read it, if ``QUICKSCALE_BRAND`` has none.
 
         Default: ``"QuickScale"``.
         """

@@ -10,8 +10,8 @@ class DashboardSettings(AppSettings):
 
     @property
     def logo(self) -> str:
-        """Path below ``STATIC_URL`` of a square image, shown beside the brand's name and as the
-        page's icon; empty for QuickScale's own. Default: ``""``."""
+        """The logo, if ``QUICKSCALE_BRAND`` has none: the path below ``STATIC_URL`` of a square
+        image; empty for QuickScale's own. Default: ``""``."""
         return self._get("LOGO", "")
 
     @property

@@ -6,12 +6,12 @@ from email.utils import formataddr, parseaddr
 
 from django.conf import settings
 
-from quickscale.conf import app_settings
+from quickscale.brand import get_brand
 
 
 def brand_name() -> str:
-    """Return ``QUICKSCALE_BRAND_NAME``, by default ``"QuickScale"``; the value is not cached."""
-    return app_settings.brand_name
+    """Return the name of the site's brand; the value is not cached."""
+    return get_brand().name
 
 
 def from_email() -> str:
