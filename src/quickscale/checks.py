@@ -298,8 +298,8 @@ def check_elements(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
 def check_brand(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """Check the brand.
 
-    quickscale.E007: ``QUICKSCALE_BRAND`` is not a dictionary, or has an unknown key, or a value that
-        is not a colour or a list of fonts. The pages leave out such an entry.
+    quickscale.E007: ``QUICKSCALE_BRAND`` is not a dictionary, or has an unknown key, or a value
+        that is not a colour or a list of fonts. The pages leave out such an entry.
     quickscale.W006: The logo or the icon is not among the static files.
     """
     brand = app_settings.brand
