@@ -35,7 +35,7 @@ def test_the_text_is_kept_for_its_writer_only(live_server, browser_page):
             page.wait_for_url(use)
             page.get_by_label("Text").fill("hey")
             Session.objects.all().delete()
-            page.get_by_role("button", name="Use").click()
+            page.get_by_role("button", name="Shout it").click()
             expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
             expect(page.get_by_role("navigation", name="Main")).to_have_count(1)
 
@@ -43,7 +43,7 @@ def test_the_text_is_kept_for_its_writer_only(live_server, browser_page):
         sign_in(page, "ann@example.com")
         page.wait_for_url(use)
         expect(page.get_by_label("Text")).to_have_value("hey")
-        page.get_by_role("button", name="Use").click()
+        page.get_by_role("button", name="Shout it").click()
         expect(page.get_by_role("region", name="Result")).to_contain_text("HEY")
 
         type_after_the_end_of_the_session()

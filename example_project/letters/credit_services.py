@@ -18,6 +18,7 @@ class Estimate(BaseService):
     code = "estimate"
     name = "Estimate the pages"
     description = "How many printed pages a manuscript fills. Free."
+    action_label = "Estimate"
     form_class = ManuscriptForm
 
     def run(self, *, manuscript: str) -> dict[str, int]:

@@ -38,9 +38,10 @@ from quickscale_credits.http import announce_change
 from quickscale_credits.internal.databases import non_atomic_requests
 from quickscale_credits.internal.streams import AsyncStream, Stream
 from quickscale_credits.models import ServiceUsage
+from quickscale_credits.pricing import AccountQuote, quote
 from quickscale_credits.services import BaseService, metered_codes
 
-__all__ = ["Charge", "charge", "metered", "use"]
+__all__ = ["Charge", "charge", "metered", "quote_use", "use"]
 
 T = TypeVar("T", bound=Callable[..., Any])
 
@@ -68,11 +69,7 @@ def use(
         CreditsError: any error that :func:`charge` raises.
     """
     with charge(
-        owner,
-        service.code,
-        quantities=service.quantities(**data),
-        dimension=service.dimension(**data),
-        idempotency_key=idempotency_key,
+        owner, service.code, **_asked(service, data), idempotency_key=idempotency_key
     ) as charging:
         if not charging.replayed:
             run = service.run
@@ -80,6 +77,23 @@ def use(
                 run = async_to_sync(run)
             charging.metadata["result"] = run(**data)
     return cast("ServiceUsage", charging.usage)
+
+
+def quote_use(service: BaseService, *, owner: Any, data: Mapping[str, Any]) -> AccountQuote:
+    """Return what :func:`use` would charge the owner for the same data now; nothing is held.
+
+    A service whose :attr:`~quickscale_credits.services.BaseService.has_fixed_cost` is true needs
+    no data.
+
+    Raises:
+        ServiceError: the service can't do the work.
+        CreditsError: any error that :func:`~quickscale_credits.pricing.quote` raises.
+    """
+    return quote(owner, service.code, **_asked(service, data))
+
+
+def _asked(service: BaseService, data: Mapping[str, Any]) -> dict[str, Any]:
+    return {"quantities": service.quantities(**data), "dimension": service.dimension(**data)}
 
 
 def metered(

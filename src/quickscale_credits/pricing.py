@@ -86,11 +86,18 @@ class Quote:
 class AccountQuote(Quote):
     """A quote for one account, which has ``available`` credits, an overdraft included.
 
-    ``enough`` is whether the account could pay now; a frozen account can't.
+    ``enough`` is whether the account could pay now; a frozen account can't. ``left`` is what it
+    would have afterwards without the overdraft: less than zero if the use takes some of it.
     """
 
     available: Decimal
     enough: bool
+    left: Decimal
+
+    @property
+    def shortfall(self) -> Decimal:
+        """The number of credits that are missing."""
+        return max(self.cost - self.available, Decimal(0))
 
 
 def price_use(
@@ -207,11 +214,13 @@ def quote(
     service = Service.objects.for_code(code)
     priced = price_use(service, asked, dimension=dimension, owner=owner)
     account = CreditAccount.objects.to_read(owner)
-    available = account.get_available_balance() + account.overdraft_limit
+    balance = account.get_available_balance()
+    available = balance + account.overdraft_limit
     return AccountQuote(
         **{name: getattr(priced, name) for name in Quote.__dataclass_fields__},
         available=available,
         enough=account.status == account.Status.ACTIVE and priced.cost <= available,
+        left=balance - priced.cost,
     )
 
 

@@ -28,6 +28,7 @@ from django import forms
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DEFAULT_DB_ALIAS, router
 from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _text
 
 from quickscale_credits.exceptions import CreditsError, InvalidRequestError
 from quickscale_credits.internal.amounts import Amount, parse_price
@@ -69,6 +70,8 @@ class BaseService:
     (credits for each unit; 0 is free) is its first price. A service with several meters has
     ``prices`` instead. The staff can change the row and add later prices, which then apply.
 
+    ``action_label`` is the verb on the button.
+
     A service without :meth:`run` is only metered: it has a row and prices but no page.
     """
 
@@ -78,6 +81,7 @@ class BaseService:
     cost: ClassVar[Amount] = 0
     prices: ClassVar[Sequence[Price]] = ()
     unit: ClassVar[str | Promise] = ""
+    action_label: ClassVar[str | Promise] = _text("Use")
     form_class: ClassVar[type[forms.Form]] = forms.Form
     result_template: ClassVar[str] = "quickscale_credits/_output.html"
     is_sample: ClassVar[bool] = False  # another class with its code replaces it
@@ -86,6 +90,12 @@ class BaseService:
     def has_page(self) -> bool:
         """Whether people can use it on a page; a service that is only metered has none."""
         return type(self).run is not BaseService.run
+
+    @property
+    def has_fixed_cost(self) -> bool:
+        """Whether each use costs the same, whatever the form says."""
+        asked = ("units", "quantities", "dimension")
+        return all(getattr(type(self), name) is getattr(BaseService, name) for name in asked)
 
     def units(self, *args: Any, **data: Any) -> Decimal | int:
         """Return how many units this use takes.
@@ -101,6 +111,13 @@ class BaseService:
 
     def dimension(self, *args: Any, **data: Any) -> str:
         """Return the dimension of the prices, such as a model that the form asks for."""
+        return ""
+
+    def counted(self, *args: Any, **data: Any) -> str:
+        """Return what is counted in words, such as "3,600 words"; a quote shows it with the cost.
+
+        It is called with the form's cleaned data as keyword arguments.
+        """
         return ""
 
     def run(self, *args: Any, **data: Any) -> Any:

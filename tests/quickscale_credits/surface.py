@@ -29,6 +29,7 @@ class Shout(BaseService):
     name = "Shout"
     cost = 2
     unit = "letter"
+    action_label = "Shout it"
     form_class = EchoForm
 
     def units(self, *, text: str) -> int:

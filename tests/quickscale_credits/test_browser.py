@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -101,13 +102,30 @@ def test_empty_pages_are_accessible(browser_page, live, account):
     assert_accessible(live(page, "quickscale_credits_services:list"))
 
 
+def test_the_price_follows_what_is_typed(browser_page, live, account, services):
+    account.add_credits(10, "Bought")
+    page = live(browser_page(), "quickscale_credits_services:use", "shout")
+    quote = page.locator("#service-quote")
+    expect(quote).to_have_text("Fill in the form to see what it costs.")
+    assert_accessible(page)
+
+    page.get_by_label("Text").fill("hey")
+    expect(quote).to_contain_text("This takes 6 credits. 4 left afterwards.")
+    page.get_by_label("Text").fill("hello you")
+    expect(quote).to_contain_text("This takes 18 credits. You are 8 credits short.")
+
+    button = page.get_by_role("button", name="Shout it")
+    expect(button).to_have_accessible_description(re.compile("This takes 18 credits"))
+    assert account.get_available_balance() == 10
+
+
 def test_a_use_shows_its_result_in_place(browser_page, live, account, services):
     account.add_credits(10, "Bought")
     page = live(browser_page(), "quickscale_credits_services:use", "shout")
     address = page.url
 
     page.get_by_label("Text").fill("hey")
-    page.get_by_role("button", name="Use").click()
+    page.get_by_role("button", name="Shout it").click()
 
     result = page.get_by_role("region", name="Result")
     expect(result).to_contain_text("HEY")
@@ -124,7 +142,7 @@ def test_too_few_credits_keep_the_text_and_offer_to_buy(
     page = live(browser_page(allow=[TOO_FEW]), "quickscale_credits_services:use", "shout")
 
     page.get_by_label("Text").fill("hey")
-    page.get_by_role("button", name="Use").click()
+    page.get_by_role("button", name="Shout it").click()
 
     notice = page.get_by_role("alert").filter(has_text="You don't have enough credits.")
     expect(notice).to_be_focused()
@@ -138,7 +156,7 @@ def test_a_refusal_is_shown_in_place(browser_page, live, account, services):
     page = live(browser_page(allow=[INVALID]), "quickscale_credits_services:use", "shout")
 
     page.get_by_label("Text").fill("no")
-    page.get_by_role("button", name="Use").click()
+    page.get_by_role("button", name="Shout it").click()
 
     expect(page.get_by_role("alert").filter(has_text="I don't shout that.")).to_be_focused()
     assert_accessible(page)
@@ -182,7 +200,7 @@ def test_what_is_wrong_takes_the_focus(browser_page, live, account, services):
     page = live(browser_page(allow=[INVALID]), "quickscale_credits_services:use", "shout")
 
     page.locator("form[hx-post]").evaluate("form => { form.noValidate = true; }")
-    page.get_by_role("button", name="Use").press("Enter")
+    page.get_by_role("button", name="Shout it").press("Enter")
 
     expect(page.get_by_label("Text")).to_have_attribute("aria-invalid", "true")
     expect(page.get_by_label("Text")).to_be_focused()
@@ -200,7 +218,7 @@ def test_work_is_announced_when_it_starts_and_not_before(browser_page, live, acc
     }""")
 
     page.get_by_label("Text").fill("hey")
-    page.get_by_role("button", name="Use").click()
+    page.get_by_role("button", name="Shout it").click()
 
     expect(page.get_by_role("region", name="Result")).to_be_visible()
     page.wait_for_function("told.length > 1")
@@ -248,8 +266,9 @@ def test_the_balance_refreshes_after_a_use(browser_page, live, account):
 def test_everything_works_without_javascript(browser_page, live, filled, services):
     page = browser_page(width=390, javascript=False, allow=[TOO_FEW])
     live(page, "quickscale_credits_services:use", "shout")
+    expect(page.get_by_text("2 credits for each letter")).to_be_visible()
     page.get_by_label("Text").fill("hey")
-    page.get_by_role("button", name="Use").click()
+    page.get_by_role("button", name="Shout it").click()
     assert "/uses/" in page.url
     expect(page.get_by_role("region", name="Result")).to_contain_text("HEY")
 
@@ -261,6 +280,6 @@ def test_everything_works_without_javascript(browser_page, live, filled, service
     filled.remove_credits(filled.get_available_balance(), "Gone")
     live(page, "quickscale_credits_services:use", "shout")
     page.get_by_label("Text").fill("hey")
-    page.get_by_role("button", name="Use").click()
+    page.get_by_role("button", name="Shout it").click()
     expect(page.get_by_text("You don't have enough credits.")).to_be_visible()
     expect(page.get_by_label("Text")).to_have_value("hey")

@@ -50,6 +50,7 @@ def use(browser, code="shout", text="hey", key=None, **kwargs):
         f"{BALANCE}history/1/",
         "/services/",
         "/services/shout/",
+        "/services/shout/quote/",
         "/services/uses/1/",
     ],
 )
@@ -186,7 +187,10 @@ class TestServiceList:
         assert "2 credits for each letter" in page
         assert "Free" in page
         assert "0.5 credits" in page
-        assert 'href="/services/shout/"' in page
+        assert re.search(
+            r'href="/services/shout/".*?>Shout it<span class="qs-sr-only">: Shout<', page
+        )
+        assert re.search(r'href="/services/whisper/".*?>Use<span', page)
         assert "/services/api-call/" not in page
         assert "it is charged where it is used" in page
 

@@ -41,6 +41,7 @@ from quickscale_credits.pages.csv_export import csv_response, safe_text
 from quickscale_credits.pages.filters import HistoryFilter
 from quickscale_credits.pages.forms import UseKeyForm
 from quickscale_credits.pages.paging import Keyset
+from quickscale_credits.pages.quotes import MAX_BYTES, shown_quote
 from quickscale_credits.services import (
     BaseService,
     ServiceError,
@@ -181,12 +182,8 @@ class ServiceListView(LoginRequiredMixin, ListView):  # type: ignore[type-arg]
         )
 
 
-@method_decorator(non_atomic_requests, name="dispatch")
-class ServiceUseView(AccountMixin, FragmentMixin, FormView):  # type: ignore[type-arg]
-    """The form of a service. A use redirects to its result, or with HTMX shows it in place."""
-
-    template_name = "quickscale_credits/service_use.html"
-    fragment_name = "quickscale_credits/_use.html"
+class ServiceFormView(AccountMixin, FormView):  # type: ignore[type-arg]
+    """A view with the form of a service."""
 
     @cached_property
     def row(self) -> Service:
@@ -208,13 +205,38 @@ class ServiceUseView(AccountMixin, FragmentMixin, FormView):  # type: ignore[typ
     def get_form_class(self) -> type[forms.Form]:
         return self.service.form_class
 
+
+class QuoteView(ServiceFormView):
+    """What a use with the values of the form would cost; it stores and charges nothing."""
+
+    http_method_names = ["post"]
+    template_name = "quickscale_credits/_quote.html"
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if int(request.META.get("CONTENT_LENGTH") or 0) > MAX_BYTES:
+            shown = {"hint": _("This is too long for a quote. The rate above applies.")}
+        else:
+            shown = shown_quote(self.service, owner=self.owner, form=self.get_form())
+            shown = shown or {"hint": _("Fill in the form to see what it costs.")}
+        return self.render_to_response(shown)
+
+
+@method_decorator(non_atomic_requests, name="dispatch")
+class ServiceUseView(FragmentMixin, ServiceFormView):
+    """The form of a service. A use redirects to its result, or with HTMX shows it in place."""
+
+    template_name = "quickscale_credits/service_use.html"
+    fragment_name = "quickscale_credits/_use.html"
+
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        return super().get_context_data(
+        context = super().get_context_data(
             service=self.row,
             key=UseKeyForm(),
             overview=balance_overview(self.account),
+            has_fixed_cost=self.service.has_fixed_cost,
             **kwargs,
         )
+        return context | shown_quote(self.service, owner=self.owner, form=context["form"])
 
     def form_valid(self, form: forms.Form) -> HttpResponse:
         key = UseKeyForm(self.request.POST, self.request.FILES)

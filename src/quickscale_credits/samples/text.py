@@ -6,7 +6,9 @@ from math import ceil
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
+from quickscale.formats import format_number
 from quickscale_credits.services import BaseService, ServiceError
 
 WORD = re.compile(r"[\w'\u2019-]+")
@@ -32,10 +34,16 @@ class Summarise(BaseService):
     description = _("Picks the most important sentences.")
     cost = 2
     unit = _("100 words")
+    action_label = _("Summarise")
     form_class = TextForm
 
     def units(self, *, text: str) -> int:
-        return max(1, ceil(len(WORD.findall(text)) / WORDS_PER_UNIT))
+        return max(1, ceil(_words(text) / WORDS_PER_UNIT))
+
+    def counted(self, *, text: str) -> str:
+        number = _words(text)
+        words = ngettext("%(number)s word", "%(number)s words", number)
+        return words % {"number": format_number(number)}
 
     def run(self, *, text: str) -> str:
         sentences = SENTENCE_END.split(text.strip())
@@ -58,11 +66,16 @@ class WordCount(BaseService):
     code = "word-count"
     name = _("Count words")
     description = _("Counts words, sentences and characters.")
+    action_label = _("Count")
     form_class = TextForm
 
     def run(self, *, text: str) -> dict[str, int]:
         return {
-            str(_("Words")): len(WORD.findall(text)),
+            str(_("Words")): _words(text),
             str(_("Sentences")): len(SENTENCE_END.split(text.strip())),
             str(_("Characters")): len(text),
         }
+
+
+def _words(text: str) -> int:
+    return len(WORD.findall(text))

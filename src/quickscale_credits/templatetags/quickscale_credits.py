@@ -8,6 +8,7 @@ from django.template.context import Context
 from quickscale_credits import http
 from quickscale_credits.models import CreditTransaction, Service
 from quickscale_credits.pricing import listed_prices
+from quickscale_credits.services import BaseService, get_service
 
 register = template.Library()
 
@@ -18,6 +19,12 @@ register.filter(listed_prices)
 def credits_buy_url(context: Context) -> str:
     """Return the URL where credits can be bought, or an empty string if the site sells none."""
     return http.credits_buy_url(context.get("request"))
+
+
+@register.filter
+def action_label(service: Service) -> str:
+    """Return the verb on the button that uses the service."""
+    return str((get_service(service.slug) or BaseService).action_label)
 
 
 @register.filter
