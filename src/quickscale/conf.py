@@ -149,6 +149,21 @@ class FoundationSettings(AppSettings):
         return self._get("OWNER_MODEL", settings.AUTH_USER_MODEL)
 
     @property
+    def site_url(self) -> str:
+        """The address of the site, such as ``"https://example.com"``, for links in mails that no
+        request of a visitor causes; if it is empty, these mails don't link to the site.
+
+        Default: the first host name in ``ALLOWED_HOSTS`` with ``https://``. With ``DEBUG``, it is
+        ``"http://localhost:8000"``.
+        """
+        if settings.DEBUG:
+            default = "http://localhost:8000"
+        else:
+            hosts = [host.lstrip(".") for host in settings.ALLOWED_HOSTS if host != "*"]
+            default = f"https://{hosts[0]}" if hosts else ""
+        return self._get("SITE_URL", default).rstrip("/")
+
+    @property
     def trusted_proxy_count(self) -> int:
         """The number of your own proxies in front of the site, each of which appends its client's
         address to ``X-Forwarded-For``. With 0, the header is ignored. Default: ``0``."""

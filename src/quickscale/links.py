@@ -15,6 +15,8 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import NoReverseMatch, URLResolver, get_resolver, reverse
 from django.views.generic import TemplateView
 
+from quickscale.conf import app_settings
+
 
 def page_url(request: HttpRequest | None, name: str, /, **kwargs: Any) -> str:
     """Reverse the URL of a page, reusing the parameters of the current page's URL that it takes.
@@ -33,6 +35,18 @@ def page_url(request: HttpRequest | None, name: str, /, **kwargs: Any) -> str:
                 with suppress(NoReverseMatch):
                     return reverse(instance, kwargs={**dict(some), **kwargs})
     return reverse(name, kwargs=kwargs, current_app=match.namespace if match else None)
+
+
+def absolute_page_url(name: str, /, **kwargs: Any) -> str:
+    """Return the address of a page for a mail, below ``QUICKSCALE_SITE_URL``.
+
+    It is empty if the setting is, or if the site has no such page, or one that needs further
+    parameters.
+    """
+    site_url = app_settings.site_url
+    with suppress(NoReverseMatch):
+        return f"{site_url}{page_url(None, name, **kwargs)}" if site_url else ""
+    return ""
 
 
 def _instances(name: str, present: str) -> Iterator[str]:

@@ -23,6 +23,7 @@ from django.utils.translation import gettext as _
 
 from quickscale.clients import client_address
 from quickscale.internal.brand import brand_name, from_email
+from quickscale.mail import with_layout
 from quickscale_accounts.conf import app_settings
 
 logger = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ MAILS_OF_SIGN_UP = (
     "account/email/email_confirmation_signup",
     "account/email/account_already_exists",
 )
+MAILS_TO_STRANGERS = (*MAILS_OF_SIGN_UP, "account/email/unknown_account")
 UNKNOWN_ADDRESS = "0.0.0.0"  # noqa: S104  the standard's "unspecified"; allauth wants an address
 
 
@@ -43,6 +45,11 @@ def lockout_minutes() -> int:
     rates = allauth_settings.RATE_LIMITS["login_failed"].split(",")  # such as 10/m/ip, 5/5m/key
     periods = [rate.split("/")[1].strip() for rate in rates]
     return max(ceil(float(period[:-1] or 1) * seconds[period[-1]] / 60) for period in periods)
+
+
+def _reason() -> str:
+    text = _("You get this email because somebody entered your address at %(brand)s.")
+    return text % {"brand": brand_name()}
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no types
@@ -147,8 +154,11 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
         context: dict[str, Any],
         headers: dict[str, str] | None = None,
     ) -> EmailMessage:
-        """Do as allauth does, with ``brand_name`` and ``site_url`` in the templates' context."""
-        site_url = self.request.build_absolute_uri("/") if self.request else ""
-        context = {"brand_name": brand_name(), "site_url": site_url, **context}
+        """Do as allauth does, with the variables of the mails' layout in the context."""
+        if self.request:
+            context = {"site_url": self.request.build_absolute_uri("/"), **context}
+        if template_prefix in MAILS_TO_STRANGERS:
+            context = {"reason": _reason(), **context}
+        context = with_layout(template_prefix, context, self.request)
         message: EmailMessage = super().render_mail(template_prefix, email, context, headers)
         return message

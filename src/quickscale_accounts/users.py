@@ -20,6 +20,8 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from quickscale.internal import brand
+
 UserT = TypeVar("UserT", bound="AbstractEmailUser")
 
 
@@ -120,4 +122,4 @@ class AbstractEmailUser(AbstractBaseUser, PermissionsMixin):
     def email_user(
         self, subject: str, message: str, from_email: str | None = None, **kwargs: Any
     ) -> None:
-        send_mail(subject, message, from_email, [self.email], **kwargs)
+        send_mail(subject, message, from_email or brand.from_email(), [self.email], **kwargs)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from pathlib import Path
 
 import allauth.account
@@ -11,6 +12,7 @@ from django.core import mail
 from django.template.loader import get_template
 from django.urls import include, path, reverse
 
+from quickscale.internal import mail_samples
 from quickscale_accounts import urls
 from quickscale_accounts.internal.mail_samples import SAMPLES, render_sample, sample_context
 from quickscale_accounts.testing import UserFactory
@@ -100,6 +102,28 @@ def test_mail_outside_a_request(settings):
     settings.QUICKSCALE_BRAND_NAME = "Tom & Co"
     message = get_adapter().render_mail("account/email/login_code", "a@example.com", {"code": "1"})
     assert "Tom & Co" in message.body
+    assert "https://testserver" in message.body
+
+
+def test_mail_in_a_request_names_the_site_of_the_request(request_in_context):
+    message = render_sample(request_in_context, "account/email/login_code")
+    assert "http://testserver/" in message.body.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("login_code", "You get this email because you have an account at QuickScale."),
+        (
+            "unknown_account",
+            "You get this email because somebody entered your address at QuickScale.",
+        ),
+    ],
+)
+def test_a_mail_says_why_it_comes(request_in_context, name, reason):
+    message = render_sample(request_in_context, f"account/email/{name}")
+    assert reason in message.body
+    assert reason in message.alternatives[0].content
 
 
 @pytest.fixture
@@ -122,23 +146,57 @@ def in_development(settings):
     importlib.reload(urls)
 
 
-def test_development_shows_every_mail(client, in_development):
+def test_development_lists_every_mail(client, in_development):
     html = client.get("/users/mails/").content.decode()
-    assert all(f"account/email/{name}</code>" in html for name in SAMPLES)
-    assert "quickscale_stripe/email/purchase</code>" in html
-    assert html.count("<pre") == html.count('<pre tabindex="0"') > 0
+    assert mail_samples.names()
+    assert all(f"<code>{name}</code>" in html for name in mail_samples.names())
+    assert all(f'href="/users/mails/{name}/"' in html for name in mail_samples.names())
 
-    response = client.get("/users/mails/account/email/password_changed/")
-    assert "Your password was changed" in response.content.decode()
-    assert "style-src 'unsafe-inline'" in response["Content-Security-Policy"]
-    assert response["X-Frame-Options"] == "SAMEORIGIN"
+
+@pytest.mark.parametrize("name", mail_samples.names())
+def test_development_shows_each_mail_light_dark_and_as_text(client, in_development, name):
+    html = client.get(f"/users/mails/{name}/").content.decode()
+    assert re.findall(r'<iframe[^>]* sandbox src="([^"]*)"', html) == [
+        f"/users/mails/{name}/html/light/?language=en",
+        f"/users/mails/{name}/html/dark/?language=en",
+    ]
+    assert '<pre tabindex="0" role="region" aria-label="As text">' in html
+
+    light, dark = (client.get(f"/users/mails/{name}/html/{each}/") for each in ("light", "dark"))
+    assert "@media not all {" in light.content.decode()
+    assert "@media all {" in dark.content.decode()
+    assert "prefers-color-scheme: dark" not in light.content.decode() + dark.content.decode()
+    policy = "default-src 'none'; style-src 'unsafe-inline'; img-src * data:; sandbox;"
+    assert light["Content-Security-Policy"].startswith(policy)
+    assert light["X-Frame-Options"] == "SAMEORIGIN"
+
+
+def test_development_shows_a_mail_in_another_language(client, in_development, settings):
+    settings.LANGUAGES = [("en", "English"), ("ar", "Arabic")]
+    page = client.get("/users/mails/account/email/login_code/?language=ar").content.decode()
+    assert '<option value="ar" selected>' in page
+    assert 'html/dark/?language=ar"' in page
+    url = "/users/mails/account/email/login_code/html/light/"
+    assert '<html lang="ar" dir="rtl">' in client.get(f"{url}?language=ar").content.decode()
+    assert '<html lang="en" dir="ltr">' in client.get(f"{url}?language=xx").content.decode()
+
+    settings.LANGUAGES = [("en", "English")]
+    assert "<select" not in client.get("/users/mails/account/email/login_code/").content.decode()
+
+
+def test_development_knows_no_other_mails(client, in_development):
     assert client.get("/users/mails/nonsense/").status_code == 404
+    assert client.get("/users/mails/nonsense/html/light/").status_code == 404
+    url = "/users/mails/account/email/login_code/html/grey/"
+    assert client.get(url).status_code == 404
 
 
 def test_production_has_no_such_pages(client, in_development, settings):
     settings.DEBUG = False
     assert client.get("/users/mails/").status_code == 404
     assert client.get("/users/mails/account/email/password_changed/").status_code == 404
+    url = "/users/mails/account/email/password_changed/html/light/"
+    assert client.get(url).status_code == 404
 
 
 def test_production_does_not_mount_them(client):

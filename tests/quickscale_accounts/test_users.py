@@ -61,6 +61,7 @@ def test_django_authenticates_without_regard_to_case():
 def test_email_user():
     User.objects.create_user(email="ann@example.com").email_user("Hello", "Text")
     assert mail.outbox[0].to == ["ann@example.com"]
+    assert mail.outbox[0].from_email == "QuickScale <site@example.com>"
 
 
 def test_the_project_owns_the_model():
