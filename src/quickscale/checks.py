@@ -36,6 +36,7 @@ from quickscale.brand import get_brand, problem
 from quickscale.conf import app_settings
 from quickscale.internal.base_template import shown_blocks
 from quickscale.internal.owner_key import owner_key_problem
+from quickscale.links import has_page
 from quickscale.owner import get_owner_model
 from quickscale.postgres import ENGINE
 
@@ -301,6 +302,7 @@ def check_brand(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[
     quickscale.E007: ``QUICKSCALE_BRAND`` is not a dictionary, or has an unknown key, or a value
         that is not a colour or a list of fonts. The pages leave out such an entry.
     quickscale.W006: The logo or the icon is not among the static files.
+    quickscale.W007: The brand has a colour or a font, but its style sheet is not mounted.
     """
     brand = app_settings.brand
     if not isinstance(brand, Mapping):
@@ -321,6 +323,14 @@ def check_brand(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[
             for file in sorted(files)
             if not finders.find(file)
         ]
+    if get_brand().has_styles and not has_page("quickscale:brand_pages"):
+        found.append(
+            CheckWarning(
+                "The brand's style sheet isn't mounted, so no page has its colours and font.",
+                hint='Add path("quickscale/", include("quickscale.urls")) to the site\'s URLconf.',
+                id="quickscale.W007",
+            )
+        )
     return found
 
 

@@ -163,7 +163,7 @@ class StripeSettings(AppSettings):
 
     @property
     def seller_name(self) -> str:
-        """The seller's name on receipts, such as a company's; empty for ``QUICKSCALE_BRAND_NAME``.
+        """The seller's name on receipts, such as a company's; empty for the brand's.
         Default: ``""``."""
         return self._get("SELLER_NAME", "")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+from functools import cache
 
 WHITE, BLACK = "#ffffff", "#000000"
 READABLE = 4.6
@@ -20,6 +21,7 @@ def text_on(color: str) -> str:
     return WHITE if contrast(color, WHITE) >= READABLE else BLACK
 
 
+@cache
 def readable(color: str, background: str) -> str:
     """Return the colour, made so much darker or lighter that it can be read as text."""
     hue, saturation, lightness = hsl(color)

@@ -19,9 +19,11 @@ from django.template.context import Context
 from django.template.defaulttags import URLNode, url
 from django.urls import NoReverseMatch
 from django.utils.html import conditional_escape, format_html
+from django.utils.safestring import SafeString
 
 from quickscale import formats
-from quickscale.internal import brand
+from quickscale.brand import Brand, get_brand
+from quickscale.internal.brand_styles import style_sheet_url
 from quickscale.links import page_url
 
 register = template.Library()
@@ -87,9 +89,22 @@ def day_and_time(moment: datetime | None, autoescape: bool = True) -> str:
 
 
 @register.simple_tag
+def brand() -> Brand:
+    """Return the site's brand, see :mod:`quickscale.brand`: ``{% brand as brand %}``."""
+    return get_brand()
+
+
+@register.simple_tag
 def brand_name() -> str:
-    """Return the name of the site, see :func:`quickscale.internal.brand.brand_name`."""
-    return brand.brand_name()
+    """Return the name of the site."""
+    return get_brand().name
+
+
+@register.simple_tag
+def brand_styles(sheet: str = "pages") -> SafeString:
+    """Output a link to the brand's style sheet for ``"pages"`` or ``"admin"``, if it has one."""
+    url = style_sheet_url(sheet)
+    return format_html('<link rel="stylesheet" href="{}">', url) if url else SafeString()
 
 
 @register.tag(name="page_url")

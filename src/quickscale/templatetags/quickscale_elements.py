@@ -33,6 +33,7 @@ from django.utils.html import conditional_escape
 from django.utils.safestring import SafeString, mark_safe
 
 from quickscale.conf import app_settings
+from quickscale.templatetags.quickscale import brand_styles
 
 register = template.Library()
 
@@ -159,12 +160,12 @@ def _attribute_value(name: str, value: Any) -> Any:
 
 @register.simple_tag(takes_context=True)
 def quickscale_styles(context: Context) -> SafeString:
-    """Output the style sheets of the elements, once per page."""
+    """Output the style sheets of the elements and of the brand, once per page."""
     state = _page_state(context)
     if quickscale_styles in state:
         return SafeString()
     state[quickscale_styles] = True
-    return element_template("styles", context).render(context)
+    return element_template("styles", context).render(context) + brand_styles()
 
 
 @register.simple_tag(takes_context=True)

@@ -11,11 +11,11 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.generic import FormView, RedirectView, View
 
+from quickscale.brand import get_brand
 from quickscale.clients import client_network
 from quickscale.links import PageView, page_url
 from quickscale.login import LoginRequiredMixin
 from quickscale_dashboard import registry
-from quickscale_dashboard.conf import app_settings
 from quickscale_dashboard.pages.contact import make_contact_mail, may_send
 from quickscale_dashboard.pages.forms import ContactForm
 from quickscale_dashboard.pages.health import readiness
@@ -71,7 +71,7 @@ class FaviconView(RedirectView):
     """The icon for pages that name none: the admin, a server's error pages, other sites' links."""
 
     def get_redirect_url(self, *args: Any, **kwargs: Any) -> str:
-        return static(app_settings.logo or "quickscale_dashboard/mark.svg")
+        return static(get_brand().logo or "quickscale_dashboard/mark.svg")
 
 
 class DashboardView(LoginRequiredMixin, PageView):

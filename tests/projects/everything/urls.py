@@ -13,6 +13,7 @@ urlpatterns = [
     path("dashboard/", include("quickscale_stripe.urls")),
     path("admin/", admin.site.urls),
     path("dashboard/", include("quickscale_dashboard.urls")),
+    path("quickscale/", include("quickscale.urls")),
     path("", include("quickscale_dashboard.urls_health")),
     path("", include("quickscale_dashboard.urls_public")),
 ]
