@@ -135,6 +135,32 @@ def test_a_use_shows_its_result_in_place(browser_page, live, account, services):
     assert_accessible(page)
 
 
+def test_the_result_can_be_copied(browser_page, live, account, services):
+    account.add_credits(10, "Bought")
+    page = browser_page(permissions=["clipboard-read", "clipboard-write"])
+    live(page, "quickscale_credits_services:use", "shout")
+    page.get_by_label("Text").fill("hey")
+    page.get_by_role("button", name="Shout it").click()
+
+    result = page.get_by_role("region", name="Result")
+    result.get_by_role("button", name="Copy").click()
+
+    expect(result.get_by_role("status")).to_have_text("Copied.")
+    assert page.evaluate("navigator.clipboard.readText()") == "HEY"
+    expect(page.get_by_label("Text")).to_have_value("hey")
+
+
+def test_without_a_clipboard_no_button_offers_to_copy(browser_page, live, account, services):
+    usage = ServiceUsage.objects.create(
+        service=services["shout"], account=account, cost=0, metadata={"result": "HEY"}
+    )
+    for page in (browser_page(), browser_page(javascript=False)):
+        page.add_init_script("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
+        live(page, "quickscale_credits_services:usage", usage.pk)
+        expect(page.get_by_text("HEY")).to_be_visible()
+        expect(page.get_by_text("Copy", exact=True)).to_be_hidden()
+
+
 def test_too_few_credits_keep_the_text_and_offer_to_buy(
     browser_page, live, account, services, settings
 ):

@@ -257,7 +257,20 @@ class TestUse:
         page = response.content.decode()
         assert page.lstrip().startswith('<div id="service-use">')
         assert "HEY" in page
-        assert 'value="hey"' not in page
+        assert f'href="{HISTORY}2/"' in page
+
+    def test_the_text_stays_for_another_use_which_is_charged_again(
+        self, browser, account, services
+    ):
+        account.add_credits(20, "Bought")
+
+        first = use(browser, text="hey", headers=HTMX)
+        second = use(browser, text="hey", key=hidden_key(first), headers=HTMX)
+
+        assert 'value="hey"' in first.content.decode()
+        assert "This takes 6 credits." in words(first.content.decode())
+        assert second.status_code == 200
+        assert account.get_balance() == 8
 
     def test_a_free_service_costs_nothing_and_leaves_a_usage(self, browser, account, services):
         response = use(browser, "whisper", "HUSH", follow=True)

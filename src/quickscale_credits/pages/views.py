@@ -262,19 +262,18 @@ class ServiceUseView(FragmentMixin, ServiceFormView):
         except (HoldStateError, IdempotencyConflictError):
             form.add_error(None, _("This form was already used. Please send it again."))
         else:
-            return self.show(usage)
+            return self.show(usage, form)
         return self.form_invalid(form)
 
     def form_invalid(self, form: forms.Form) -> HttpResponse:
         return self.render_to_response(self.get_context_data(form=form), status=422)
 
-    def show(self, usage: ServiceUsage) -> HttpResponse:
+    def show(self, usage: ServiceUsage, form: forms.Form) -> HttpResponse:
         if not wants_fragment(self.request):
             return redirect(
                 page_url(self.request, "quickscale_credits_services:usage", pk=usage.pk)
             )
-        blank = self.get_form_class()(initial=self.get_initial(), prefix=self.get_prefix())
-        context = self.get_context_data(form=blank, **usage_context(usage))
+        context = self.get_context_data(form=form, **usage_context(usage))
         response = self.render_to_response(context)
         announce_change(response)
         return response
