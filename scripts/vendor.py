@@ -5,23 +5,29 @@
     python scripts/vendor.py bootstrap5.min.css@5.4.0    only one of its files
 
 Each ``VENDORED.toml`` lists the files beside it: npm package, version, the file in the package, its
-licence and its SHA-256. The script needs ``npm``. After a change, read the package's release notes
+licence and its SHA-256. An entry with ``icons`` makes a template of each icon that it names. The
+script needs ``npm``. After a change, read the package's release notes
 and run the tests.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 import subprocess
 import sys
 import tarfile
 import tempfile
 import tomllib
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 MANIFESTS = [
     ROOT / "src/quickscale_dashboard/static/quickscale_dashboard/vendor/VENDORED.toml",
+    ROOT / "src/quickscale/templates/quickscale/icons/VENDORED.toml",
     ROOT / "tests/assets/VENDORED.toml",
 ]
 FIELDS = ["name", "package", "version", "source", "licence", "sha256"]
@@ -40,28 +46,49 @@ def main(arguments: list[str]) -> int:
         for entry in entries:
             moved = wanted.get(entry["name"], wanted.get(entry["package"]))
             entry["version"] = moved or entry["version"]
-            content = fetch(entry["package"], entry["version"], entry["source"])
-            (path.parent / entry["name"]).write_bytes(content)
+            content = b"".join(write(path.parent, entry))
             entry["sha256"] = hashlib.sha256(content).hexdigest()
             print(f"{entry['name']}: {entry['package']} {entry['version']}")
         path.write_text(HEADER + "".join(block(entry) for entry in entries))
     return 0
 
 
-def fetch(package: str, version: str, source: str) -> bytes:
-    """Return one file of a published package."""
+def write(folder: Path, entry: dict[str, Any]) -> Iterator[bytes]:
+    """Write the files of an entry and yield their contents."""
+    package = fetch(entry["package"], entry["version"])
+    for icon in entry.get("icons", []):
+        content = icon_template(icon, package[f"package/{entry['source']}/{icon}.svg"].decode())
+        (folder / f"{icon}.svg").write_bytes(content)
+        yield content
+    if "icons" not in entry:
+        content = package[f"package/{entry['source']}"]
+        (folder / entry["name"]).write_bytes(content)
+        yield content
+
+
+@cache
+def fetch(package: str, version: str) -> dict[str, bytes]:
+    """Return the files of a published package."""
     with tempfile.TemporaryDirectory() as folder:
         command = ["npm", "pack", "--silent", f"{package}@{version}"]
         packed = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
         with tarfile.open(Path(folder) / packed.stdout.strip()) as archive:
-            member = archive.extractfile(f"package/{source}")
-            if member is None:
-                raise ValueError(f"{source} is not a file of {package} {version}.")
-            return member.read()
+            files = {member.name: archive.extractfile(member) for member in archive}
+            return {name: file.read() for name, file in files.items() if file}
 
 
-def block(entry: dict[str, str]) -> str:
-    return "\n[[file]]\n" + "".join(f'{field} = "{entry[field]}"\n' for field in FIELDS)
+def icon_template(name: str, svg: str) -> bytes:
+    """Return an icon that takes its size, stroke and colour from our style sheet."""
+    shapes = "".join(re.findall(r"<(?!svg|!)[a-z]+ [^>]*/>", svg)).replace('" />', '"/>')
+    start = f'<svg class="qs-icon qs-icon-{name}" viewBox="0 0 24 24" aria-hidden="true">'
+    return f"{start}{shapes}</svg>".encode()
+
+
+def block(entry: dict[str, Any]) -> str:
+    lines = "".join(f'{field} = "{entry[field]}"\n' for field in FIELDS)
+    if "icons" in entry:
+        lines += "icons = [\n" + "".join(f'    "{icon}",\n' for icon in entry["icons"]) + "]\n"
+    return f"\n[[file]]\n{lines}"
 
 
 if __name__ == "__main__":

@@ -27,7 +27,8 @@ class Page(HTMLParser):
         self.close()
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        self.counts[tag] = self.counts.get(tag, 0) + 1
+        if "svg" not in self._open:  # A drawing has a title of its own.
+            self.counts[tag] = self.counts.get(tag, 0) + 1
         values = {name: value or "" for name, value in attributes}
         if len(values) < len(attributes):
             self._problem(f"<{tag}> repeats an attribute")

@@ -9,15 +9,21 @@ import pytest
 from django import forms
 from django.apps import apps
 from django.core.paginator import Paginator
-from django.template import Context, Template, TemplateSyntaxError, autoreload
+from django.template import (
+    Context,
+    Template,
+    TemplateDoesNotExist,
+    TemplateSyntaxError,
+    autoreload,
+)
 from django.test import override_settings
 from django.utils.safestring import mark_safe
 
 import quickscale
 from quickscale.templatetags.quickscale_elements import page_links
-from tests.browser import assert_fits
+from tests.browser import assert_accessible, assert_fits
 from tests.looks import OURS, SHEETS
-from tests.markup import flat, problems_of_fragment
+from tests.markup import flat, problems_of_fragment, problems_of_page
 
 ROOT = Path(__file__).parents[2]
 SRC = Path(quickscale.__file__).parents[1]
@@ -199,6 +205,63 @@ class TestTheTag:
         assert "one" not in html
 
 
+class TestIcons:
+    def test_an_icon_is_part_of_the_page_and_says_nothing(self):
+        html = render('{% icon "house" %}')
+        assert html.startswith('<svg class="qs-icon qs-icon-house"')
+        assert 'aria-hidden="true"' in html
+
+    def test_a_site_has_icons_of_its_own(self, settings, tmp_path):
+        settings.TEMPLATES = [settings.TEMPLATES[0] | {"DIRS": [tmp_path]}]
+        folder = tmp_path / "quickscale" / "icons"
+        folder.mkdir(parents=True)
+        (folder / "rocket.svg").write_text("<svg>rocket</svg>")
+        assert render("{% icon name %}", name="rocket") == "<svg>rocket</svg>"
+
+    def test_an_unknown_icon_is_reported(self):
+        with pytest.raises(TemplateDoesNotExist, match="nothing"):
+            render('{% icon "nothing" %}')
+
+    @pytest.mark.parametrize("tone", ["info", "success", "warning", "danger"])
+    def test_a_tone_is_not_told_by_colour_alone(self, look, tone):
+        for name in ("alert", "pill"):
+            assert 'class="qs-icon' in render(
+                '{% element "NAME" tone=tone %}x{% endelement %}'.replace("NAME", name), tone=tone
+            )
+        assert "qs-icon" not in render('{% element "pill" tone="primary" %}x{% endelement %}')
+
+
+class TestGallery:
+    @pytest.fixture(autouse=True)
+    def mounted(self, settings):
+        settings.ROOT_URLCONF = "tests.quickscale.gallery_urls"
+
+    @pytest.mark.parametrize("query", ["", "?theme=dark", "?dir=rtl", "?theme=nonsense&dir=x"])
+    def test_it_shows_every_element(self, client, look, query):
+        html = client.get(f"/elements/{query}").content.decode()
+        assert problems_of_page(html) == ["3 times <h1>"]  # a result and a question have their own
+        assert ('data-theme="dark"' in html) == (query == "?theme=dark")
+        assert ('dir="rtl"' in html) == (query == "?dir=rtl")
+        source = (ELEMENTS.parent / "gallery.html").read_text()
+        shown = set(re.findall(r'element "(\w+)"', source))
+        inner = {"chart_patterns", "chart_table", "copy", "field", "indicator", "pager", "styles"}
+        assert shown == set(NAMES) - inner
+
+    @pytest.mark.browser
+    @pytest.mark.django_db(transaction=True)
+    @pytest.mark.xdist_group("browser")
+    @pytest.mark.parametrize("width", [320, 1280])
+    @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+    @pytest.mark.parametrize("forced_colors", ["none", "active"])
+    def test_it_is_accessible(self, live_server, browser_page, look, width, dark, forced_colors):
+        page = browser_page(width=width, dark=dark)
+        page.emulate_media(forced_colors=forced_colors)
+        for query in ("", "?dir=rtl"):
+            page.goto(f"{live_server.url}/elements/{query}")
+            assert_accessible(page)
+            assert_fits(page)
+
+
 class TestWhichTemplate:
     def test_bulma_comes_with_the_dashboard(self, monkeypatch):
         button = '{% element "button" %}Go{% endelement %}'
@@ -219,7 +282,7 @@ class TestWhichTemplate:
         (templates / "wood").mkdir()
         (templates / "wood" / "button.html").write_text('<button class="oak">')
         html = render('{% element "button" %}{% endelement %}{% element "pill" %}{% endelement %}')
-        assert html.startswith('<button class="oak"><span class="qs-pill">')
+        assert html.startswith('<button class="oak"><span class="qs-pill qs-tint">')
 
     def test_the_setting_is_read_at_use(self):
         source = Template('{% load quickscale_elements %}{% element "button" %}{% endelement %}')

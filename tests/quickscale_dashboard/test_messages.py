@@ -55,11 +55,11 @@ def test_a_fragment_without_messages_is_left_alone(client: Client) -> None:
 @pytest.mark.parametrize(
     ("level", "css", "role"),
     [
-        (constants.DEBUG, 'class="notification"', "status"),
-        (constants.INFO, 'class="notification is-info"', "status"),
-        (constants.SUCCESS, 'class="notification is-success"', "status"),
-        (constants.WARNING, 'class="notification is-warning"', "alert"),
-        (constants.ERROR, 'class="notification is-danger"', "alert"),
+        (constants.DEBUG, 'class="qs-alert qs-tint"', "status"),
+        (constants.INFO, 'class="qs-alert qs-tint qs-info"', "status"),
+        (constants.SUCCESS, 'class="qs-alert qs-tint qs-success"', "status"),
+        (constants.WARNING, 'class="qs-alert qs-tint qs-warning"', "alert"),
+        (constants.ERROR, 'class="qs-alert qs-tint qs-danger"', "alert"),
     ],
 )
 @pytest.mark.parametrize("tags", [constants.DEFAULT_TAGS, {constants.ERROR: "danger"}])

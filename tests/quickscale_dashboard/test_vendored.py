@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 from django.contrib.staticfiles import finders
 
+import quickscale
+
+ICONS = Path(quickscale.__file__).parent / "templates/quickscale/icons"
 FOLDERS = [
     Path(str(finders.find("quickscale_dashboard/vendor/VENDORED.toml"))).parent,
     Path(__file__).resolve().parent.parent / "assets",
@@ -25,13 +28,19 @@ def test_vendored_files_are_what_was_published(folder: Path) -> None:
     assert present == recorded
 
 
-@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_the_icons_are_what_the_script_made_of_the_published_ones() -> None:
+    [entry] = tomllib.loads((ICONS / "VENDORED.toml").read_text())["file"]
+    assert {path.stem for path in ICONS.glob("*.svg")} == set(entry["icons"])
+    content = b"".join((ICONS / f"{icon}.svg").read_bytes() for icon in entry["icons"])
+    assert hashlib.sha256(content).hexdigest() == entry["sha256"]
+
+
+@pytest.mark.parametrize("folder", [*FOLDERS, ICONS], ids=lambda folder: folder.name)
 def test_vendored_files_carry_their_licences(folder: Path) -> None:
     entries = tomllib.loads((folder / "VENDORED.toml").read_text())["file"]
     licences = (folder / "LICENSES.txt").read_text()
     for entry in entries:
-        assert {"MIT": "MIT License", "MPL-2.0": "Mozilla Public License"}[entry["licence"]] in (
-            licences.replace("The MIT License (MIT)", "MIT License")
-        )
+        names = {"MIT": "MIT License", "MPL-2.0": "Mozilla Public License", "ISC": "ISC License"}
+        assert names[entry["licence"]] in (licences.replace("The MIT License (MIT)", "MIT License"))
         assert entry["version"]
         assert entry["package"]

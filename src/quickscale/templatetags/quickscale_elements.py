@@ -50,6 +50,13 @@ MESSAGE_TONES = (
     (constants.INFO, "info"),
 )
 
+TONE_ICONS = {
+    "danger": "circle-x",
+    "info": "info",
+    "success": "circle-check",
+    "warning": "triangle-alert",
+}
+
 KINDS: list[tuple[tuple[type[forms.Widget], ...], str]] = [
     ((forms.Textarea,), "textarea"),
     ((forms.CheckboxInput,), "checkbox"),
@@ -166,6 +173,22 @@ def quickscale_styles(context: Context) -> SafeString:
         return SafeString()
     state[quickscale_styles] = True
     return element_template("styles", context).render(context) + brand_styles()
+
+
+@register.simple_tag(takes_context=True)
+def icon(context: Context, name: str) -> SafeString:
+    """Output the SVG of ``quickscale/icons/<name>.svg``, which says nothing to a screen reader.
+
+    A site adds an icon, or replaces one, by a template of its own.
+    """
+    engine = context.template.engine  # type: ignore[union-attr]
+    return engine.get_template(f"quickscale/icons/{name}.svg").render(Context())
+
+
+@register.simple_tag(takes_context=True)
+def tone_icon(context: Context, tone: str) -> SafeString:
+    """Output the icon of a tone, so that a tone is never told by colour alone."""
+    return icon(context, TONE_ICONS[tone]) if tone in TONE_ICONS else SafeString()
 
 
 @register.simple_tag(takes_context=True)
