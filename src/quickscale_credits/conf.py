@@ -89,6 +89,15 @@ class CreditsSettings(AppSettings):
         return self._get("EVENT_RETENTION", timedelta(days=30))
 
     @property
+    def long_journal(self) -> int:
+        """The number of entries from which on an account's journal is long.
+
+        The sums of what a long journal says was used are kept in Django's cache and continued, and
+        they are loaded after the page. Default: ``10000``.
+        """
+        return self._get("LONG_JOURNAL", 10_000)
+
+    @property
     def refused_response(self) -> Callable[..., Any]:
         """Dotted path to ``hook(*, request, error)``, which returns the response to a request for a
         metered view that can't be charged. Default: ``"quickscale_credits.http.refused_response"``.

@@ -17,15 +17,16 @@ were taken. Uses that cost nothing are not counted.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta, tzinfo
+from datetime import date, timedelta, tzinfo
 from decimal import ROUND_HALF_UP, Decimal
+from functools import partial
 from typing import Any, NamedTuple
 
 from asgiref.sync import sync_to_async
-from django.db.models import Count, F, OuterRef, Q, Subquery, Sum, Value
-from django.db.models.functions import Coalesce, TruncDate
+from django.db.models import Count, F, OuterRef, Q, Subquery, Sum
+from django.db.models.functions import TruncDate
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
@@ -35,8 +36,9 @@ from quickscale.formats import format_number, in_credits, plural_number
 from quickscale_credits.exceptions import InvalidRequestError
 from quickscale_credits.internal.amounts import STEP
 from quickscale_credits.internal.databases import database_of, ledger_now
-from quickscale_credits.internal.expressions import FirstEntry, LedgerClock
-from quickscale_credits.internal.meters import used_meters
+from quickscale_credits.internal.expressions import LedgerClock
+from quickscale_credits.internal.meters import read_meters, share_costs
+from quickscale_credits.internal.running import Span, sums_by_day
 from quickscale_credits.models import CreditAccount, CreditTransaction, Service
 
 __all__ = [
@@ -61,7 +63,6 @@ _HORIZON = timedelta(days=366)
 _RISE = Decimal("0.5")
 _SOON = timedelta(days=30)
 _KIND = CreditTransaction.Kind
-_NEVER = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -77,15 +78,18 @@ class DayUse:
 class ServiceUse:
     """The credits used for a service in a range, the most used first.
 
-    ``service`` is ``None`` for spends that name none. ``by_day`` has a number for each day of the
-    range, and ``before`` are the credits of the period before.
+    ``service`` is ``None`` for spends that name none. ``by_day`` has the credits of each day of the
+    range, and ``uses_by_day`` its uses. ``before`` and ``uses_before`` are the sums of the period
+    before.
     """
 
     service: Service | None
     credits: Decimal
     uses: int
     by_day: list[Decimal]
+    uses_by_day: list[int]
     before: Decimal
+    uses_before: int
 
 
 @dataclass(frozen=True)
@@ -192,9 +196,9 @@ def usage(account: CreditAccount, *, since: date, until: date, zone: tzinfo | No
     zone = zone or timezone.get_current_timezone()
     length = _length(since, until)
     found: dict[int | None, dict[date, _Sum]] = {}
-    for row in _sums(account, since - length, until, zone):
-        by_day = found.setdefault(row["of"], {})
-        by_day[row["day"]] = by_day.get(row["day"], _Sum()).plus(row["credits"], row["uses"])
+    sums = sums_by_day("uses", account, since - length, until, zone, partial(_uses, account, zone))
+    for (day, service), numbers in sums.items():
+        found.setdefault(service, {})[day] = _Sum(Decimal(numbers[0]), int(numbers[1]))
     days = [since + timedelta(days=n) for n in range(length.days)]
     earlier = [since - timedelta(days=n) for n in range(1, length.days + 1)]
     names = Service.objects.using(account.transactions.db).in_bulk([pk for pk in found if pk])
@@ -204,9 +208,16 @@ def usage(account: CreditAccount, *, since: date, until: date, zone: tzinfo | No
         before = _total(by_day.get(day, _Sum()) for day in earlier)
         total = _total(now)
         if total.uses or before.uses:
-            by_days = [each.credits for each in now]
             services.append(
-                ServiceUse(names.get(pk or 0), total.credits, total.uses, by_days, before.credits)
+                ServiceUse(
+                    service=names.get(pk or 0),
+                    credits=total.credits,
+                    uses=total.uses,
+                    by_day=[each.credits for each in now],
+                    uses_by_day=[each.uses for each in now],
+                    before=before.credits,
+                    uses_before=before.uses,
+                )
             )
     services.sort(key=lambda each: (-each.credits, each.service is None, str(each.service)))
     totals = [_total(of.get(day, _Sum()) for of in found.values()) for day in days]
@@ -226,17 +237,15 @@ def usage(account: CreditAccount, *, since: date, until: date, zone: tzinfo | No
 def usage_by_meter(
     account: CreditAccount, *, since: date, until: date, zone: tzinfo | None = None
 ) -> list[MeterUse]:
-    """Return what an account used of each meter in a range of days, with 3 queries.
+    """Return what an account used of each meter in a range of days, with 4 queries.
 
     The arguments and errors are those of :func:`usage`.
     """
     zone = zone or timezone.get_current_timezone()
     _length(since, until)
-    entries = _entries(account, _midnight(since, zone), _midnight(until + _DAY, zone))
-    if entries is None:
-        return []
     using = account.transactions.db
-    rows = list(used_meters(account.pk, *entries, using=using))
+    read = partial(read_meters, account.pk, zone, using=using)
+    rows = list(share_costs(sums_by_day("meters", account, since, until, zone, read)))
     services = Service.objects.using(using).in_bulk({row.service_id for row in rows})
     found = [
         MeterUse(
@@ -347,15 +356,13 @@ def _total(sums: Iterable[_Sum]) -> _Sum:
     return total
 
 
-def _sums(account: CreditAccount, since: date, until: date, zone: tzinfo) -> Iterable[Any]:
-    """Return the sums by day and service: of the uses, and as negative rows of their reversals."""
-    entries = _entries(account, _midnight(since, zone), _midnight(until + _DAY, zone))
-    if entries is None:
-        return []
-    first, end = entries
+def _uses(
+    account: CreditAccount, zone: tzinfo, span: Span
+) -> Iterator[tuple[tuple[date, int | None], tuple[Decimal, int]]]:
+    """Yield the sums by day and service: of the uses, and as negative ones of their reversals."""
+    entries = account.transactions.order_by().filter(pk__gt=span.after, pk__lte=span.last)
     spends = (
-        account.transactions.filter(kind=_KIND.CONSUME, pk__gte=first, pk__lt=end)
-        .order_by()
+        entries.filter(kind=_KIND.CONSUME, pk__gte=span.first, pk__lt=span.end)
         .values(of=F("service"), day=TruncDate("created_at", tzinfo=zone))
         .annotate(credits=-Sum("amount"), uses=Count("pk"))
     )
@@ -364,26 +371,19 @@ def _sums(account: CreditAccount, since: date, until: date, zone: tzinfo) -> Ite
     )
     reversals = (
         # The index of the amounts finds the few entries that add credits.
-        account.transactions.filter(kind=_KIND.REVERSE, amount__gt=0)
-        .filter(reverses__kind=_KIND.CONSUME, reverses__gte=first, reverses__lt=end)
+        entries.filter(kind=_KIND.REVERSE, amount__gt=0)
+        .filter(reverses__kind=_KIND.CONSUME)
+        .filter(reverses__gte=span.first, reverses__lt=span.end)
         .annotate(
             rest=F("reverses__amount")
             + Subquery(until_now.order_by().values("reverses").values_list(Sum("amount")))
         )
-        .order_by()
         .values(of=F("reverses__service"), day=TruncDate("reverses__created_at", tzinfo=zone))
         .annotate(credits=-Sum("amount"), uses=-Count("pk", filter=Q(rest=0)))
     )
     # Django 6.1 and later order a union as the model, by columns that it does not have.
-    return spends.union(reversals, all=True).order_by()
-
-
-def _entries(account: CreditAccount, begins: datetime, ends: datetime) -> tuple[int, int] | None:
-    """Return the keys of the first entry of a time and of the first one after it."""
-    accounts = CreditAccount.objects.using(account.transactions.db).filter(pk=account.pk)
-    after = Coalesce(FirstEntry("pk", ends), Value(_NEVER))
-    first, end = accounts.values_list(FirstEntry("pk", begins), after).first() or (None, _NEVER)
-    return None if first is None else (first, end)
+    for row in spends.union(reversals, all=True).order_by():
+        yield (row["day"], row["of"]), (row["credits"], row["uses"])
 
 
 def _stocks(account: CreditAccount, today: date, zone: tzinfo) -> tuple[list[_Stock], Decimal]:
@@ -416,10 +416,6 @@ def _length(since: date, until: date) -> timedelta:
     if not _DAY <= length <= timedelta(days=MAX_DAYS):
         raise InvalidRequestError("until", f"the range has from 1 to {MAX_DAYS} days.")
     return length
-
-
-def _midnight(day: date, zone: tzinfo) -> datetime:
-    return datetime.combine(day, time(), zone)
 
 
 def _rounded(amount: Decimal) -> Decimal:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.core.cache import cache
 from django.db import connection
 from django.utils import timezone, translation
 
@@ -57,8 +59,8 @@ def pages(db):
     return make_service("pages", units="1.5")
 
 
-def random_history(seed, accounts, services):
-    """Uses, captures and reversals on random days; the clock is left at the end."""
+def random_history(seed, accounts, services, meanwhile=None):
+    """Uses, captures and reversals on random days; ``meanwhile`` is called now and then."""
     rng = random.Random(seed)
     used = []
     with ledger_clock(START) as clock:
@@ -67,6 +69,8 @@ def random_history(seed, accounts, services):
         while clock.now.date() <= END:
             clock.move(rng.choice([HOUR, 7 * HOUR, DAY]) * rng.random())
             account = rng.choice(accounts)
+            if meanwhile and rng.random() < 0.1:
+                meanwhile(account, clock.now.date())
             amount = Decimal(rng.randint(1, 99_999)).scaleb(-rng.randint(0, 4))
             match rng.randrange(6):
                 case 0:
@@ -209,6 +213,90 @@ class TestUsage:
             account.consume_credits(5, "Work")
         used = usage(account, since=date(2030, 1, 1), until=date(2030, 1, 2))
         assert [day.credits for day in used.days] == [0, 5]
+
+
+class TestLongJournals:
+    """The sums of long journals are continued from an earlier read."""
+
+    DAYS = {"since": date(2030, 3, 1), "until": END}
+
+    @pytest.fixture(autouse=True)
+    def every_journal_is_long(self, settings):
+        settings.QUICKSCALE_CREDITS_LONG_JOURNAL = 0
+        cache.clear()
+
+    @pytest.mark.parametrize("zone", [ZoneInfo(name) for name in ZONES], ids=ZONES)
+    def test_what_is_continued_is_what_the_journal_says(
+        self, account, make_owner, chat, pages, zone
+    ):
+        other = CreditAccount.objects.for_owner(make_owner())
+
+        def read(account, today):
+            usage(account, since=today - 9 * DAY, until=today, zone=zone)
+
+        random_history(zone.key, [account, other], [chat, pages], meanwhile=read)
+        for each in (account, other):
+            for since in (date(2030, 3, 25), date(2030, 3, 1)):
+                TestUsage().check(each, since, END, zone)
+            TestUsage().check(each, date(2030, 3, 9), date(2030, 3, 12), zone)
+
+    def test_meters_are_continued_too(self, account, owner, chat, pages):
+        def read():
+            return usage_by_meter(account, since=START.date(), until=END, zone=UTC)
+
+        with ledger_clock(START) as clock:
+            account.add_credits(1000, "Bought")
+            used = []
+            for service, units in (("chat", {"input": 4, "output": 1}), ("pages", {"units": 2})):
+                for _time in range(3):
+                    with charge(owner, service, quantities=units) as charging:
+                        pass
+                    used.append(charging.usage.transaction)
+                    clock.move(DAY)
+            assert len(read()) == 3
+            used[0].reverse(1, reason="It was slow")
+            used[3].reverse(reason="It failed")
+            assert read()
+            used[0].reverse(reason="It failed")
+            with charge(owner, "pages", units=5):
+                pass
+            continued = read()
+        cache.clear()
+        assert continued == read()
+        assert {each.meter: each.quantity for each in continued} == {
+            "input": 8,
+            "output": 2,
+            "units": 9,
+        }
+
+    def test_only_new_entries_are_read(self, account):
+        account.add_credits(history.BALANCE, "Bought")
+        history.add_uses(account, 3000, 30 * DAY, using="default")
+        until = timezone.localdate()
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL enable_seqscan = off")
+        for read in (usage, usage_by_meter):
+            first = read(account, since=until - 20 * DAY, until=until)
+            account.consume_credits(1, "Work")
+            before = rows_read()
+            read(account, since=until - 20 * DAY, until=until)
+            assert rows_read() - before < 500  # the search for days, in the index
+        assert first
+
+    def test_sums_of_another_journal_are_not_continued(self, account):
+        """As after a backup is restored, when other entries get the same keys."""
+        with ledger_clock(START):
+            account.add_credits(100, "Bought")
+            account.consume_credits(7, "Work")
+        assert usage(account, **self.DAYS, zone=UTC).credits == 7
+        [key] = [key for key in cache._cache if "credits.uses" in key]
+        key = key.removeprefix(cache.make_key(""))
+        kept = cache.get(key)
+        sums = dict.fromkeys(kept.sums, (Decimal(1000), 1))
+        cache.set(key, replace(kept, sums=sums))
+        assert usage(account, **self.DAYS, zone=UTC).credits == 1000
+        cache.set(key, replace(kept, sums=sums, last_at=START - DAY))
+        assert usage(account, **self.DAYS, zone=UTC).credits == 7
 
 
 class TestMeters:
