@@ -22,10 +22,15 @@ class PagePolicyMiddleware(MiddlewareMixin):
     def process_response(
         self, request: HttpRequest, response: HttpResponseBase
     ) -> HttpResponseBase:
-        match = request.resolver_match
-        if match and match.func.__module__.split(".")[0].split("_")[0] in OURS:
+        if is_ours(request):
             response.headers.setdefault(HEADER, policy())
         return response
+
+
+def is_ours(request: HttpRequest) -> bool:
+    """Return whether a page of our apps or of allauth answers the request."""
+    match = request.resolver_match
+    return match is not None and match.func.__module__.split(".")[0].split("_")[0] in OURS
 
 
 def policy() -> str:

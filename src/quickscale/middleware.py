@@ -8,10 +8,17 @@ from django.template import TemplateDoesNotExist
 from django.template.loader import render_to_string
 from django.utils.deprecation import MiddlewareMixin
 
+from quickscale.csp import is_ours
 from quickscale.internal.fragments import wants_fragment
 from quickscale.login import LoginRedirectMiddleware
 
-__all__ = ["LoginRedirectMiddleware", "MethodNotAllowedMiddleware"]
+__all__ = [
+    "LoginRedirectMiddleware",
+    "MethodNotAllowedMiddleware",
+    "PermissionsPolicyMiddleware",
+]
+
+UNUSED = ("camera", "display-capture", "geolocation", "microphone", "usb")
 
 
 class MethodNotAllowedMiddleware(MiddlewareMixin):
@@ -28,4 +35,19 @@ class MethodNotAllowedMiddleware(MiddlewareMixin):
         if request.accepts("text/html") and not wants_fragment(request):
             with suppress(TemplateDoesNotExist):
                 response.content = render_to_string("405.html", request=request)
+        return response
+
+
+class PermissionsPolicyMiddleware(MiddlewareMixin):
+    """Forbid our pages, and what they contain, to use the camera, the location and the like.
+
+    The site's own pages may use them. A header that a view has set is kept.
+    """
+
+    def process_response(
+        self, request: HttpRequest, response: HttpResponseBase
+    ) -> HttpResponseBase:
+        if is_ours(request):
+            policy = ", ".join(f"{feature}=()" for feature in UNUSED)
+            response.headers.setdefault("Permissions-Policy", policy)
         return response

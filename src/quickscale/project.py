@@ -61,6 +61,7 @@ MIDDLEWARE = {
     "quickscale_dashboard.middleware.HtmxMessagesMiddleware": "quickscale_dashboard",
     "django.middleware.clickjacking.XFrameOptionsMiddleware": None,
     "csp.middleware.CSPMiddleware": "csp",
+    "quickscale.middleware.PermissionsPolicyMiddleware": "quickscale",
     "django_htmx.middleware.HtmxMiddleware": "django_htmx",
     "allauth.account.middleware.AccountMiddleware": "allauth.account",
     "quickscale_accounts.middleware.HtmxFormsMiddleware": "quickscale_accounts",

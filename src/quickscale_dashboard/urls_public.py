@@ -12,4 +12,6 @@ urlpatterns = [
     path("about/", views.AboutView.as_view(), name="about"),
     path("contact/", views.ContactView.as_view(), name="contact"),
     path("favicon.ico", views.FaviconView.as_view(), name="favicon"),
+    path("robots.txt", views.RobotsView.as_view(), name="robots"),
+    path("sitemap.xml", views.SitemapView.as_view(), name="sitemap"),
 ]

@@ -71,3 +71,10 @@ def test_a_policy_for_our_pages_satisfies_the_check(settings):
     settings.MIDDLEWARE = [*WITHOUT, OURS]
     found = {m.id for m in run_checks(include_deployment_checks=True)}
     assert "quickscale_dashboard.W001" not in found
+
+
+def test_our_pages_may_not_use_the_camera_and_the_sites_pages_may(client, settings, db):
+    settings.ROOT_URLCONF = __name__
+    settings.MIDDLEWARE = [*WITHOUT, "quickscale.middleware.PermissionsPolicyMiddleware"]
+    assert "camera=()" in client.get("/about/")["Permissions-Policy"]
+    assert "Permissions-Policy" not in client.get("/")

@@ -10,7 +10,8 @@ from django.urls import include, path
 
 PAGE = """
 {% extends "base.html" %}
-{% block title %}Probe{% endblock %}
+{% block title %}Probe of {{ block.super }}{% endblock %}
+{% block social_image %}/static/card.png{% endblock %}
 {% block content %}<h1>Probe</h1><div id="target"></div>{% endblock %}
 """
 

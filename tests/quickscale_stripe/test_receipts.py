@@ -6,6 +6,7 @@ import logging
 import sys
 from datetime import UTC, datetime
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +16,9 @@ from django.contrib.auth import get_user_model
 from django.test import Client
 from django.utils import timezone, translation
 from fontTools.ttLib import TTFont
+from PIL import Image
 from pypdf import PdfReader
+from pytest_django import Settings
 
 from quickscale.errors import MissingExtraError
 from quickscale.formats import format_money
@@ -324,6 +327,25 @@ def test_without_the_extra_the_page_can_be_printed(
     assert "print this page" in text_of(buyer.get(pdf_of(paid), follow=True))
     with pytest.raises(MissingExtraError, match=r'pip install "quickscale\[pdf\]"'):
         pdf.draw(receipt.receipt_of(paid))
+
+
+def test_the_pdf_has_the_brands_colour_and_logo(
+    owner: Any, settings: Settings, tmp_path: Path
+) -> None:
+    def page_and_images() -> tuple[str, int]:
+        content = pdf.draw(receipt.receipt_of(made(owner)))
+        page = PdfReader(io.BytesIO(content)).pages[0]
+        return page.get_contents().get_data().decode("latin-1"), len(page.images)
+
+    drawn, images = page_and_images()
+    assert images == 0
+    Image.new("RGB", (180, 180), "red").save(tmp_path / "parrot.png")
+    settings.STATICFILES_DIRS = [tmp_path]
+    settings.QUICKSCALE_BRAND = {"icon": "parrot.png", "color": "#ff0000"}
+    branded, images = page_and_images()
+    assert images == 1
+    assert "1 0 0 rg" in branded
+    assert "1 0 0 rg" not in drawn
 
 
 def test_another_font_draws_what_the_first_lacks(

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from typing import Any
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.templatetags.static import static
+from django.urls import NoReverseMatch
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
@@ -19,6 +21,7 @@ from quickscale_dashboard import registry
 from quickscale_dashboard.pages.contact import make_contact_mail, may_send
 from quickscale_dashboard.pages.forms import ContactForm
 from quickscale_dashboard.pages.health import readiness
+from quickscale_dashboard.registry import everyone
 
 logger = logging.getLogger(__name__)
 
@@ -72,6 +75,33 @@ class FaviconView(RedirectView):
 
     def get_redirect_url(self, *args: Any, **kwargs: Any) -> str:
         return static(get_brand().logo or "quickscale_dashboard/mark.svg")
+
+
+class RobotsView(PageView):
+    """What a search engine may read, namely all that a visitor may, and where the sitemap is."""
+
+    template_name = "quickscale_dashboard/robots.txt"
+    content_type = "text/plain"
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        sitemap = page_url(self.request, "quickscale_dashboard_public:sitemap")
+        return super().get_context_data(sitemap=self.request.build_absolute_uri(sitemap), **kwargs)
+
+
+class SitemapView(PageView):
+    """The public pages for search engines: those of this app, and the links that everyone sees."""
+
+    template_name = "quickscale_dashboard/sitemap.xml"
+    content_type = "application/xml"
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        own = [f"quickscale_dashboard_public:{name}" for name in ("home", "about", "contact")]
+        links = [each.url_name for each in registry.all_nav_items() if each.access is everyone]
+        urls = []
+        for name in dict.fromkeys([*own, *links]):
+            with suppress(NoReverseMatch):
+                urls.append(self.request.build_absolute_uri(page_url(self.request, name)))
+        return super().get_context_data(urls=urls, **kwargs)
 
 
 class DashboardView(LoginRequiredMixin, PageView):

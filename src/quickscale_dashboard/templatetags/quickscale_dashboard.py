@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from django import template
 from django.http import HttpRequest
 from django.template import Context
+from django.template.base import NodeList, Parser, Token
 from django.template.loader import render_to_string
 from django.urls import NoReverseMatch
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 from django_htmx.jinja import htmx_script
 
+from quickscale.csp import is_ours
 from quickscale.links import page_url
 from quickscale_dashboard import registry
 from quickscale_dashboard.conf import DashboardSettings, app_settings
@@ -35,6 +37,44 @@ class Link:
 def dashboard_settings() -> DashboardSettings:
     """Return the ``QUICKSCALE_DASHBOARD_*`` settings with their defaults."""
     return app_settings
+
+
+@register.tag
+def capture(parser: Parser, token: Token) -> CaptureNode:
+    """Keep what is written inside, in one line, to be used more than once, also in an attribute:
+    ``{% capture title %}{% block title %}{% endblock %}{% endcapture %}``."""
+    _tag, name = token.split_contents()
+    nodes = parser.parse(("endcapture",))
+    parser.delete_first_token()
+    return CaptureNode(name, nodes)
+
+
+class CaptureNode(template.Node):
+    # A node of simple_block_tag hides the blocks inside it from ``{{ block.super }}``.
+    def __init__(self, name: str, nodelist: NodeList) -> None:
+        self.name = name
+        self.nodelist = nodelist
+
+    def render(self, context: Context) -> SafeString:
+        text = " ".join(self.nodelist.render(context).split()).replace('"', "&quot;")
+        context[self.name] = mark_safe(text)  # noqa: S308  rendered just now
+        return SafeString()
+
+
+@register.simple_tag(takes_context=True)
+def canonical_url(context: Context) -> str:
+    """Return the page's address without its query, if it is one of our pages.
+
+    Of the site's own pages only the site knows whether the query makes another page.
+    """
+    request: HttpRequest | None = context.get("request")
+    return request.build_absolute_uri(request.path) if request and is_ours(request) else ""
+
+
+@register.filter
+def absolute(url: str, request: HttpRequest | str) -> str:
+    """Return the URL with scheme and host, as other sites need it."""
+    return request.build_absolute_uri(url) if isinstance(request, HttpRequest) else url
 
 
 @register.simple_tag

@@ -11,9 +11,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from django.contrib.staticfiles import finders
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
+from quickscale.brand import Brand, get_brand
 from quickscale.errors import MissingExtraError
 from quickscale.formats import format_money
 from quickscale_stripe.conf import app_settings
@@ -26,6 +28,8 @@ FONT = Path(__file__).parent / "fonts" / "DejaVuSans.ttf"
 _GREY = (90, 90, 90)
 _BLACK = (0, 0, 0)
 _LINE = 6
+_LOGO = 14
+_BAR = 2
 
 
 def is_available() -> bool:
@@ -40,6 +44,7 @@ def draw(receipt: Receipt) -> bytes:
         MissingExtraError: the extra ``pdf`` isn't installed.
     """
     pdf = _document(receipt)
+    _brand(pdf, get_brand())
     _text(pdf, receipt.seller.name, size=16)
     _party(pdf, receipt.seller)
     pdf.ln(_LINE)
@@ -77,6 +82,16 @@ def _document(receipt: Receipt) -> FPDF:
     pdf.set_font("receipt", size=10)
     pdf.add_page()
     return pdf
+
+
+def _brand(pdf: FPDF, brand: Brand) -> None:
+    """Draw a line of the brand's colour, and its logo if the file is here."""
+    pdf.set_fill_color(*bytes.fromhex(brand.color[1:]))
+    pdf.rect(0, 0, pdf.w, _BAR, style="F")
+    found = brand.bitmap and finders.find(brand.bitmap)
+    if found:
+        pdf.image(found, h=_LOGO)
+        pdf.ln(_LINE / 2)
 
 
 def _party(pdf: FPDF, party: Party) -> None:
