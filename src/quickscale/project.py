@@ -181,8 +181,16 @@ def account_settings(installed_apps: Iterable[str]) -> dict[str, Any]:
         "ACCOUNT_CHANGE_EMAIL": True,
         "ACCOUNT_EMAIL_NOTIFICATIONS": True,
         "ACCOUNT_EMAIL_VERIFICATION": "mandatory",
+        "ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED": True,
+        "ACCOUNT_EMAIL_VERIFICATION_BY_CODE_FORMAT": {
+            "numeric": True,
+            "length": 6,
+            "dashed": False,
+        },
+        "ACCOUNT_EMAIL_VERIFICATION_SUPPORTS_RESEND": True,
         "ACCOUNT_LOGIN_METHODS": {"email"},
-        "ACCOUNT_SIGNUP_FIELDS": ["email*", "password1*", "password2*"],
+        "ACCOUNT_SIGNUP_FIELDS": ["email*", "password1*"],
+        "ACCOUNT_RATE_LIMITS": {"confirm_email": "1/10s/key,20/d/key"},
         "ACCOUNT_USER_MODEL_USERNAME_FIELD": None,
     }
     if "allauth.socialaccount" in installed_apps:

@@ -8,9 +8,11 @@ from typing import Any
 
 from allauth.account import app_settings as allauth_settings
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.models import EmailAddress
 from allauth.core import ratelimit
 from allauth.core.exceptions import ImmediateHttpResponse
 from django.contrib import messages
+from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.hashers import make_password
 from django.core.exceptions import ValidationError
@@ -18,13 +20,16 @@ from django.core.mail import EmailMessage
 from django.db import IntegrityError, transaction
 from django.forms import BaseForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import resolve_url
 from django.urls import reverse
+from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
 from quickscale.clients import client_address
 from quickscale.internal.brand import brand_name, from_email
 from quickscale.mail import with_layout
 from quickscale_accounts.conf import app_settings
+from quickscale_accounts.internal import waiting
 
 logger = logging.getLogger(__name__)
 
@@ -75,6 +80,54 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
             raise ImmediateHttpResponse(answer) from error
         return saved
 
+    def respond_email_verification_sent(
+        self, request: HttpRequest, user: AbstractBaseUser | None
+    ) -> HttpResponse:
+        """Do as allauth does, and remember the page that ``next`` names."""
+        waiting.begin(request)
+        response: HttpResponse = super().respond_email_verification_sent(request, user)
+        return response
+
+    def get_email_verification_redirect_url(self, email_address: EmailAddress) -> str:
+        """Do as allauth does, but let the sign-in lead to the page that the person wanted."""
+        url = resolve_url(super().get_email_verification_redirect_url(email_address))
+        if self.request.user.is_anonymous and (page := waiting.end(self.request)):
+            url += ("&" if "?" in url else "?") + urlencode({REDIRECT_FIELD_NAME: page})
+        return url
+
+    def add_message(
+        self,
+        request: HttpRequest,
+        level: int,
+        message_template: str | None = None,
+        message_context: dict[str, Any] | None = None,
+        extra_tags: str = "",
+        message: str | None = None,
+    ) -> None:
+        """Do as allauth does, but don't repeat what the page of the code says itself.
+
+        When a code is sent again, the owner of an address that has an account gets another mail,
+        too. Otherwise, a quick response would reveal that the address has an account.
+        """
+        by_code = allauth_settings.EMAIL_VERIFICATION_BY_CODE_ENABLED
+        on_code_page = waiting.is_on_code_page(request)
+        if by_code and message_template == "account/messages/email_confirmation_sent.txt":
+            if not on_code_page:
+                return
+            message = _("We have sent you a new code. The earlier one no longer works.")
+            if waiting.is_for_nobody(request) and message_context:
+                super().send_account_already_exists_mail(message_context["email"])
+        elif (
+            on_code_page
+            and request.user.is_anonymous
+            and (
+                message_template == "account/messages/email_confirmed.txt"
+                or message == self.error_messages["too_many_login_attempts"]
+            )
+        ):
+            return
+        super().add_message(request, level, message_template, message_context, extra_tags, message)
+
     def send_account_already_exists_mail(self, email: str) -> None:
         """Do as allauth does, but take as long as a sign-up, which mostly hashes the password.
 
@@ -122,7 +175,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
 
     def _ask_again(self, template_prefix: str, email: str) -> HttpResponse:
         ratelimit.clear(self.request, action="confirm_email", key=email.lower())
-        if template_prefix in MAILS_OF_SIGN_UP:
+        if template_prefix in MAILS_OF_SIGN_UP and not waiting.is_on_code_page(self.request):
             text = _("We could not send you an email. Sign in in a few minutes to get it.")
             page = reverse("account_login")
         else:

@@ -56,7 +56,7 @@ def check_email_login(app_configs: Sequence[AppConfig] | None, **kwargs: Any) ->
         messages.append(
             Error(
                 "ACCOUNT_SIGNUP_FIELDS asks for a username, or does not require an email address.",
-                hint='Set ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"].',
+                hint='Set ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"].',
                 id="quickscale_accounts.E002",
             )
         )
@@ -89,6 +89,8 @@ def check_protection(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> 
         ``DEBUG``).
     quickscale_accounts.W002: ``ACCOUNT_PREVENT_ENUMERATION`` is off.
     quickscale_accounts.W003: ``AUTH_PASSWORD_VALIDATORS`` is empty.
+    quickscale_accounts.W012: ``ACCOUNT_EMAIL_VERIFICATION_SUPPORTS_CHANGE`` is on, and the page of
+        the code reveals who has an account.
     quickscale_accounts.W009: ``ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS`` is off, so the time that a reset
         takes reveals who has an account.
     """
@@ -121,6 +123,18 @@ def check_protection(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> 
                 "has an account, because a mail is sent only then.",
                 hint="Remove the setting; allauth's default is on.",
                 id="quickscale_accounts.W009",
+            )
+        )
+    if (
+        account_settings.EMAIL_VERIFICATION_BY_CODE_ENABLED
+        and account_settings.EMAIL_VERIFICATION_MAX_CHANGE_COUNT
+    ):
+        messages.append(
+            CheckWarning(
+                "ACCOUNT_EMAIL_VERIFICATION_SUPPORTS_CHANGE is on: after a sign-up, the address "
+                "can be changed only if it had no account, so anyone can find out who has one.",
+                hint='Remove the setting; "Wrong address?" then starts the sign-up again.',
+                id="quickscale_accounts.W012",
             )
         )
     if not settings.AUTH_PASSWORD_VALIDATORS:

@@ -12,7 +12,7 @@ from django.conf import settings
 class UserFactory(factory.django.DjangoModelFactory):  # type: ignore[misc]  # no types
     """A user of ``AUTH_USER_MODEL`` with a verified address and the password ``"password"``.
 
-    ``UserFactory(verified=False)`` has not yet followed the link in the mail.
+    ``UserFactory(verified=False)`` has not yet confirmed the address.
     """
 
     class Meta:

@@ -89,12 +89,12 @@ class Demo:
         self.process.stdout.close()
         return code
 
-    def link_in_mail_to(self, email: str) -> str:
-        """Return the first link in the newest mail to this address that the demo has printed."""
+    def code_in_mail_to(self, email: str) -> str:
+        """Return the code in the newest mail to this address that the demo has printed."""
 
         def look() -> str | None:
             _, to, mail = self.output.rpartition(f"To: {email}\n")
-            found = re.search(rf"{self.url}/\S+", mail) if to else None
+            found = re.search(r"^\d{6}$", mail, re.MULTILINE) if to else None
             return found[0] if found else None
 
         return eventually(look, f"mail to {email}")

@@ -37,7 +37,6 @@ def test_from_sign_up_to_too_few_credits(demo, browser_page, width, dark, javasc
 
     person.signs_up(email)
     person.confirms_the_address(email)
-    person.signs_in(email)
     assert person.balance() == 0
 
     person.chooses_a_package()

@@ -59,7 +59,6 @@ def test_a_plan_is_taken_changed_both_ways_cancelled_and_kept(
     person = Subscriber(demo, page, inspect=javascript)
     person.signs_up(email)
     person.confirms_the_address(email)
-    person.signs_in(email)
 
     person.opens(PLANS)
     person.main.locator("a[href='?interval=year']").click()

@@ -10,3 +10,10 @@ def link_in(message: EmailMessage) -> str:
     found = re.search(r"http://testserver(/accounts/\S+)", str(message.body))
     assert found
     return found[1]
+
+
+def code_in(message: EmailMessage) -> str:
+    """Return the code that a mail asks the reader to enter."""
+    found = re.search(r"^\d{6}$", str(message.body), re.MULTILINE)
+    assert found
+    return found[0]

@@ -51,6 +51,7 @@ def test_the_recommended_settings_are_silent(settings):
         ("ACCOUNT_EMAIL_VERIFICATION", "none", "W001"),
         ("ACCOUNT_PREVENT_ENUMERATION", False, "W002"),
         ("ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS", False, "W009"),
+        ("ACCOUNT_EMAIL_VERIFICATION_SUPPORTS_CHANGE", True, "W012"),
         ("AUTH_PASSWORD_VALIDATORS", [], "W003"),
         ("ACCOUNT_ADAPTER", "allauth.account.adapter.DefaultAccountAdapter", "W004"),
         ("ACCOUNT_SIGNUP_FORM_HONEYPOT_FIELD", "phone_number", "W005"),

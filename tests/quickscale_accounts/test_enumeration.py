@@ -14,7 +14,7 @@ pytestmark = pytest.mark.django_db
 
 PASSWORD = "correct horse battery"
 FLOWS = {
-    "sign-up": ("account_signup", {"password1": PASSWORD, "password2": PASSWORD}, "email"),
+    "sign-up": ("account_signup", {"password1": PASSWORD}, "email"),
     "sign-in": ("account_login", {"password": "wrong"}, "login"),
     "reset": ("account_reset_password", {}, "email"),
     "change of address": ("account_email", {"action_add": ""}, "email"),

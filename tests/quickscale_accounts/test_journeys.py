@@ -8,6 +8,7 @@ from threading import Barrier
 import pytest
 from django.contrib.auth import get_user_model
 from django.core import mail
+from django.core.mail import EmailMessage
 from django.db import connections
 from django.db.models.signals import pre_save
 from django.test import Client
@@ -15,7 +16,7 @@ from django.urls import reverse
 
 from quickscale_accounts.testing import UserFactory
 from tests.quickscale_accounts.html import assert_sound
-from tests.quickscale_accounts.mails import link_in
+from tests.quickscale_accounts.mails import code_in, link_in
 
 pytestmark = pytest.mark.django_db
 
@@ -23,8 +24,7 @@ PASSWORD = "correct horse battery"
 
 
 def sign_up(client: Client, email: str = "ann@example.com") -> object:
-    data = {"email": email, "password1": PASSWORD, "password2": PASSWORD}
-    return client.post(reverse("account_signup"), data)
+    return client.post(reverse("account_signup"), {"email": email, "password1": PASSWORD})
 
 
 def sign_in(client: Client, email: str, password: str) -> object:
@@ -35,7 +35,32 @@ def signed_in(client: Client) -> bool:
     return "_auth_user_id" in client.session
 
 
-def test_sign_up_confirm_sign_in_and_out(client):
+def enter_code(client: Client, message: EmailMessage) -> object:
+    return client.post(reverse("account_email_verification_sent"), {"code": code_in(message)})
+
+
+def test_sign_up_confirm_sign_out_and_in(client):
+    response = sign_up(client)
+    assert response.url == reverse("account_email_verification_sent")
+    assert not signed_in(client)
+
+    [message] = mail.outbox
+    assert message.to == ["ann@example.com"]
+    assert "ann@example.com" in client.get(response.url).text
+    assert enter_code(client, message).url == "/dashboard/"
+    assert signed_in(client)
+
+    assert client.get(reverse("account_logout")).status_code == 200
+    assert signed_in(client)
+    assert client.post(reverse("account_logout")).url == "/"
+    assert not signed_in(client)
+
+    assert sign_in(client, "ann@example.com", PASSWORD).url == "/dashboard/"
+    assert signed_in(client)
+
+
+@pytest.mark.usefixtures("by_link")
+def test_sign_up_confirm_by_link_and_sign_in(client):
     response = sign_up(client)
     assert response.url == reverse("account_email_verification_sent")
     assert not signed_in(client)
@@ -50,12 +75,19 @@ def test_sign_up_confirm_sign_in_and_out(client):
     assert sign_in(client, "ann@example.com", PASSWORD).url == "/dashboard/"
     assert signed_in(client)
 
-    assert client.get(reverse("account_logout")).status_code == 200
-    assert signed_in(client)
-    assert client.post(reverse("account_logout")).url == "/"
+
+def test_an_unverified_user_is_sent_a_code_and_not_let_in_before(client):
+    UserFactory(email="ann@example.com", verified=False)
+
+    response = sign_in(client, "ann@example.com", "password")
+
+    assert response.url == reverse("account_email_verification_sent")
     assert not signed_in(client)
+    assert enter_code(client, mail.outbox[0]).url == "/dashboard/"
+    assert signed_in(client)
 
 
+@pytest.mark.usefixtures("by_link")
 def test_an_unverified_user_is_sent_a_link_and_not_let_in(client):
     UserFactory(email="ann@example.com", verified=False)
 
@@ -124,8 +156,8 @@ def test_the_address_is_kept_and_compared_without_regard_to_case(client):
     sign_up(client, "Ann.Smith@Example.COM")
     assert get_user_model().objects.get().email == "ann.smith@example.com"
 
-    client.post(link_in(mail.outbox[0]))
-    client.session.flush()
+    enter_code(client, mail.outbox[0])
+    client.logout()
     assert sign_in(client, "ANN.smith@example.com", PASSWORD).url == "/dashboard/"
 
 
@@ -174,6 +206,26 @@ def test_change_the_address(client):
     user = UserFactory(email="ann@example.com")
     client.force_login(user)
 
+    data = {"action_add": "", "email": "New@example.com"}
+    code_page = client.post(reverse("account_email"), data).url
+    assert code_page == reverse("account_email_verification_sent")
+    page = client.get(code_page)
+    assert "new@example.com" in page.text
+    assert f'href="{reverse("account_email")}"' in page.text
+    user.refresh_from_db()
+    assert user.email == "ann@example.com"
+
+    enter_code(client, mail.outbox[0])
+    user.refresh_from_db()
+    assert user.email == "new@example.com"
+    assert [message.subject for message in mail.outbox[1:]] == ["Your email address was changed"]
+
+
+@pytest.mark.usefixtures("by_link")
+def test_change_the_address_by_link(client):
+    user = UserFactory(email="ann@example.com")
+    client.force_login(user)
+
     client.post(reverse("account_email"), {"action_add": "", "email": "New@example.com"})
     user.refresh_from_db()
     assert user.email == "ann@example.com"
@@ -186,7 +238,7 @@ def test_change_the_address(client):
 
 @pytest.mark.parametrize("password", ["12345678", "password", "short", "ann@example.com"])
 def test_a_weak_password_is_refused(client, password):
-    data = {"email": "ann@example.com", "password1": password, "password2": password}
+    data = {"email": "ann@example.com", "password1": password}
     response = client.post(reverse("account_signup"), data)
 
     assert response.context["form"].errors.keys() == {"password1"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from allauth.account import app_settings as allauth_settings
 from allauth.account.adapter import get_adapter
 from django.contrib.auth import get_user_model
 from django.core.mail import EmailMultiAlternatives
@@ -34,14 +35,15 @@ def sample_context(request: HttpRequest) -> dict[str, Any]:
     user_model = get_user_model()
     email = "ann@example.com"
     site_url = request.build_absolute_uri("/")
+    by_code = allauth_settings.EMAIL_VERIFICATION_BY_CODE_ENABLED
     return {
         "request": request,
         "email": email,
         "user": user_model(**{user_model.get_email_field_name(): email}),
-        "activate_url": f"{site_url}accounts/confirm-email/sample/",
+        "activate_url": None if by_code else f"{site_url}accounts/confirm-email/sample/",
         "password_reset_url": f"{site_url}accounts/password/reset/key/sample/",
         "signup_url": f"{site_url}accounts/signup/",
-        "code": "4F7-K2Q",
+        "code": "402719",
         "from_email": "ann@old.example.com",
         "to_email": email,
         "deleted_email": "ann@old.example.com",

@@ -4,14 +4,18 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import django
 from django import forms, template
+from django.conf import settings
 from django.forms.boundfield import BoundField
+from django.template.context import Context
 from django.urls import NoReverseMatch, reverse
 from django.utils.functional import Promise
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from quickscale_accounts.conf import app_settings
+from quickscale_accounts.internal import waiting
 
 register = template.Library()
 
@@ -50,16 +54,68 @@ def _reverse_or_empty(url_name: str) -> str:
         return ""
 
 
+@register.simple_tag(takes_context=True)
+def wanted_page(context: Context) -> str:
+    """Return the page to which a sign-up leads once the address is confirmed."""
+    return waiting.next_page(context["request"])
+
+
+@register.simple_tag(takes_context=True)
+def expired_code(context: Context) -> dict[str, str | None]:
+    """Return the page that the visitor wanted as ``next`` if the code has ended, for one time."""
+    request = context["request"]
+    return {"next": waiting.end(request)} if waiting.code_has_ended(request) else {}
+
+
+BACKENDS = "django.core.mail.backends"
+PLACES_OF_MAILS: dict[str, str | Promise] = {
+    f"{BACKENDS}.console.EmailBackend": _("The mail is printed in the terminal of the server."),
+    f"{BACKENDS}.filebased.EmailBackend": _("The mail is a file in the folder for mails."),
+}
+
+
+@register.simple_tag
+def place_of_mails() -> str | Promise:
+    """Return where a developer finds the mails, or an empty string if they are really sent."""
+    if not settings.DEBUG:
+        return ""
+    if django.VERSION >= (6, 1):
+        backend = settings.MAILERS["default"].get("BACKEND", "")
+    else:
+        backend = settings.EMAIL_BACKEND
+    return PLACES_OF_MAILS.get(backend, "")
+
+
 @register.filter
 def is_new_password(field: BoundField) -> bool:
     """Return whether a person chooses a password in this field, not whether it is typed again."""
     return field.name == "password1"
 
 
+# Only in English are allauth's labels not in sentence case.
+LABELS = {
+    "Remember Me": "Remember me",
+    "Current Password": "Current password",
+    "New Password": "New password",
+    "New Password (again)": "New password (again)",
+}
+
+
 @register.filter
-def without_placeholder(field: BoundField) -> BoundField:
-    """Return the field without its placeholder, because allauth's only repeat the label."""
-    field.field.widget.attrs.pop("placeholder", None)
+def as_ours(field: BoundField) -> BoundField:
+    """Return a field of allauth as our pages show it.
+
+    It has no placeholder, because allauth's only repeat the label. A page that only asks for a code
+    starts with the focus in the field, and phones offer the digits of a numeric code.
+    """
+    attrs = field.field.widget.attrs
+    attrs.pop("placeholder", None)
+    field.label = LABELS.get(str(field.label), field.label)
+    if attrs.get("autocomplete") == "one-time-code":
+        attrs |= {"autofocus": True, "autocapitalize": "characters", "spellcheck": "false"}
+        if str(getattr(field.form, "expected_code", "")).isdigit():
+            attrs["inputmode"] = "numeric"
+        attrs["class"] = "qs-code"
     return field
 
 
