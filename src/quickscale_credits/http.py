@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -13,6 +15,8 @@ from django.utils.cache import patch_vary_headers
 from quickscale.internal.fragments import wants_fragment
 from quickscale.internal.problems import problem, wants_problem
 from quickscale.links import page_url
+from quickscale.owner import get_owner
+from quickscale_credits import shop
 from quickscale_credits.conf import app_settings
 from quickscale_credits.exceptions import (
     AccountFrozenError,
@@ -39,6 +43,17 @@ def credits_buy_url(request: HttpRequest | None) -> str:
         return page_url(request, target)
     except NoReverseMatch:
         return ""
+
+
+def cheapest_purchase(request: HttpRequest | None, needed: Decimal) -> shop.Purchase | None:
+    """Return the cheapest purchase that brings as many credits, if the site's shop has one.
+
+    A site with a ``QUICKSCALE_CREDITS_BUY_URL`` of its own sells there.
+    """
+    owner = get_owner(request) if request else None
+    if request is None or owner is None or app_settings.buy_url != shop.buy_url():
+        return None
+    return shop.cheapest_purchase(request=request, owner=owner, needed=needed)
 
 
 def refused_response(request: HttpRequest, error: CreditsError) -> HttpResponseBase:

@@ -30,7 +30,7 @@ def webhooks(demo: Demo) -> Iterator[Demo]:
     [(1280, False, True), (390, True, True), (1280, False, False)],
     ids=["desktop", "phone in the dark", "without JavaScript"],
 )
-def test_from_sign_up_to_too_few_credits(demo, browser_page, width, dark, javascript):
+def test_from_sign_up_to_the_result(demo, browser_page, width, dark, javascript):
     email = f"person-{width}-{'with' if javascript else 'without'}@example.com"
     page = browser_page(width=width, dark=dark, javascript=javascript, allow=EXPECTED)
     person = Person(demo, page, inspect=javascript)
@@ -53,12 +53,22 @@ def test_from_sign_up_to_too_few_credits(demo, browser_page, width, dark, javasc
     assert person.balance() == PACKAGE - 2
 
     person.uses_the_service(sentences=500)
-    offer = person.main.get_by_role("alert").locator("a[href='/dashboard/buy-credits/']")
-    expect(offer).to_be_visible()
+    offer = person.main.get_by_role("alert")
+    expect(offer.locator("a[href='/dashboard/buy-credits/']")).to_be_visible()
+    expect(offer).to_contain_text(f"{PACKAGE} credits, $9.00")
     person.inspects()
-    offer.click()
-    person.is_at("/dashboard/buy-credits/")
+
+    offer.get_by_role("button").click()
+    person.pays()
+    person.comes_back_as_a_buyer()
+    person.main.locator("a[href='/services/summarise/']").click()
+    person.is_at("/services/summarise/")
+    assert page.locator("textarea[name=text]").input_value().count("A b c") == 500
+    person.submits()
+    expect(person.main.locator("dl")).to_contain_text(f"{PACKAGE - 2} credits")
     assert person.balance() == PACKAGE - 2
+    person.opens("/services/summarise/")
+    expect(page.locator("textarea[name=text]")).to_have_value("")
 
 
 @pytest.mark.parametrize(

@@ -5,22 +5,49 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from django import forms
 from django.apps import apps
 from django.conf import settings
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.shortcuts import resolve_url
 from django.test import override_settings
 from django.urls import reverse_lazy
 from django.utils import timezone
 
+from quickscale_credits import shop
 from quickscale_credits.allotments import schedule_allotment
 from quickscale_credits.models import CreditAccount, CreditTransaction, Service, ServiceUsage
-from quickscale_credits.services import create_missing_rows, register_temporarily
+from quickscale_credits.services import BaseService, create_missing_rows, register_temporarily
 from quickscale_credits.testing import ServiceFactory
 from tests.markup import words
-from tests.quickscale_credits.surface import ApiCall
+from tests.quickscale_credits.surface import ApiCall, member_of
 from tests.quickscale_credits.times import a_day_ago
 
 pytestmark = pytest.mark.django_db
+
+
+class ApplyForm(forms.Form):
+    name = forms.CharField()
+    tags = forms.MultipleChoiceField(choices=[("a", "A"), ("b", "B"), ("c", "C")])
+    day = forms.SplitDateTimeField()
+    agree = forms.BooleanField(required=False, initial=True)
+    secret = forms.CharField(widget=forms.PasswordInput(render_value=True))
+    file = forms.FileField()
+
+
+class Apply(BaseService):
+    code = "apply"
+    name = "Apply"
+    cost = 50
+    form_class = ApplyForm
+
+    def run(self, **data):
+        return "done"
+
+
+def market():
+    return "/market/"
+
 
 BALANCE = reverse_lazy("quickscale_credits:balance")
 HISTORY = reverse_lazy("quickscale_credits:history")
@@ -388,6 +415,114 @@ class TestUse:
 
         assert "kept" in page
         assert "Use again" not in page
+
+
+class TestDraft:
+    def too_few(self, browser, **kwargs):
+        return use(browser, text="hello", **kwargs)
+
+    @pytest.mark.parametrize("headers", [{}, HTMX])
+    def test_the_text_waits_until_it_was_used(self, browser, account, services, headers):
+        response = self.too_few(browser, headers=headers)
+        assert "What you typed is kept until you come back." in response.content.decode()
+        assert 'value="hello"' in browser.get("/services/shout/").content.decode()
+        assert 'value="hello"' not in browser.get("/services/whisper/").content.decode()
+
+        account.add_credits(20, "Bought")
+        use(browser, text="hello", headers=headers)
+
+        assert 'value="hello"' not in browser.get("/services/shout/").content.decode()
+
+    def test_a_form_with_everything_gets_its_values_back(self, browser, account, services):
+        with register_temporarily(Apply):
+            create_missing_rows()
+            key = hidden_key(browser.get("/services/apply/"))
+            sent = {"name": "Ann", "tags": ["a", "c"], "day_0": "2026-01-02", "day_1": "10:00"}
+            sent |= {"secret": "hunter2", "file": SimpleUploadedFile("cv.txt", b"me"), "key": key}
+            assert browser.post("/services/apply/", sent).status_code == 402
+
+            page = browser.get("/services/apply/").content.decode()
+
+        assert 'value="Ann"' in page
+        assert re.findall(r'value="(\w)" selected', page) == ["a", "c"]
+        assert 'value="2026-01-02"' in page
+        assert 'value="10:00"' in page
+        assert not re.search(r'name="agree"[^>]*checked', page)
+        assert "hunter2" not in page
+        assert "hunter2" not in str(dict(browser.session))
+        assert "errorlist" not in page
+
+    def test_it_is_gone_after_signing_out(self, browser, member, account, services):
+        self.too_few(browser)
+
+        browser.logout()
+        browser.force_login(member)
+
+        assert 'value="hello"' not in browser.get("/services/shout/").content.decode()
+
+    def test_nobody_else_gets_it(self, browser, account, services, make_owner):
+        self.too_few(browser)
+
+        browser.force_login(member_of(make_owner(), "eve@example.com"))
+
+        assert 'value="hello"' not in browser.get("/services/shout/").content.decode()
+
+
+class TestPurchase:
+    """What is offered to somebody who has too few credits."""
+
+    @pytest.fixture
+    def asked(self, settings):
+        """A shop that sells 100 credits; the list has what it was asked for."""
+        del settings.QUICKSCALE_CREDITS_BUY_URL
+        asked = []
+
+        def find(*, request, owner, needed):
+            asked.append((owner, needed))
+            price, fields = "$9.00", {"price": "7", "reference": "r"}
+            buy = f"Buy 100 credits for {price}"
+            return shop.Purchase("Starter", Decimal(100), price, buy, "/buy/", fields)
+
+        with shop.only():
+            shop.register(market, find_purchase=find)
+            yield asked
+
+    @pytest.mark.parametrize("headers", [{}, HTMX])
+    def test_one_button_buys_what_is_enough(
+        self, browser, account, services, owner, asked, headers
+    ):
+        account.add_credits(4, "Gift")
+
+        page = words(use(browser, text="hello", headers=headers).content.decode())
+
+        assert asked == [(owner, 6)]
+        assert "Starter is enough: 100 credits, $9.00." in page
+        form = re.search(r'<form method="post" action="/buy/">(.*?)</form>', page, re.S)[1]
+        assert "csrfmiddlewaretoken" in form
+        assert '<input type="hidden" name="price" value="7">' in form
+        assert "Buy 100 credits for $9.00" in form
+        assert 'href="/market/"' in page
+
+    def test_a_site_that_sells_elsewhere_offers_only_its_page(
+        self, browser, account, services, asked, settings
+    ):
+        settings.QUICKSCALE_CREDITS_BUY_URL = "/own/"
+
+        page = use(browser, text="hello").content.decode()
+
+        assert asked == []
+        assert 'href="/own/"' in page
+        assert "/buy/" not in page
+
+    def test_without_one_that_is_enough_it_links_to_the_shop(
+        self, browser, account, services, settings
+    ):
+        del settings.QUICKSCALE_CREDITS_BUY_URL
+        with shop.only(market):
+            page = use(browser, text="hello").content.decode()
+
+        assert 'href="/market/"' in page
+        assert "is enough" not in page
 
 
 class TestTransaction:

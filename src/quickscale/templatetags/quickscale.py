@@ -21,7 +21,7 @@ from django.urls import NoReverseMatch
 from django.utils.html import conditional_escape, format_html
 from django.utils.safestring import SafeString
 
-from quickscale import formats
+from quickscale import drafts, formats
 from quickscale.brand import Brand, get_brand
 from quickscale.internal.brand_styles import style_sheet_url
 from quickscale.links import page_url
@@ -105,6 +105,13 @@ def brand_styles(sheet: str = "pages") -> SafeString:
     """Output a link to the brand's style sheet for ``"pages"`` or ``"admin"``, if it has one."""
     url = style_sheet_url(sheet)
     return format_html('<link rel="stylesheet" href="{}">', url) if url else SafeString()
+
+
+@register.simple_tag(takes_context=True)
+def last_draft(context: Context) -> drafts.Draft | None:
+    """Return what the person typed last before they left its page; see :mod:`quickscale.drafts`."""
+    request = context.get("request")
+    return drafts.last(request) if request and hasattr(request, "user") else None
 
 
 @register.tag(name="page_url")

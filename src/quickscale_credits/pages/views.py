@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from django.views.generic import DetailView, FormView, ListView
 from django.views.generic.base import View
 
+from quickscale import drafts
 from quickscale.internal.fragments import FragmentMixin, wants_fragment
 from quickscale.links import PageView, page_url
 from quickscale.login import LoginRequiredMixin, OwnerRequiredMixin
@@ -39,7 +40,7 @@ from quickscale_credits.internal.databases import non_atomic_requests
 from quickscale_credits.models import CreditAccount, CreditTransaction, Service, ServiceUsage
 from quickscale_credits.pages.csv_export import csv_response, safe_text
 from quickscale_credits.pages.filters import HistoryFilter
-from quickscale_credits.pages.forms import UseKeyForm
+from quickscale_credits.pages.forms import UseKeyForm, fill_in, typed_values
 from quickscale_credits.pages.paging import Keyset
 from quickscale_credits.pages.quotes import MAX_BYTES, shown_quote
 from quickscale_credits.services import (
@@ -238,6 +239,13 @@ class ServiceUseView(FragmentMixin, ServiceFormView):
         )
         return context | shown_quote(self.service, owner=self.owner, form=context["form"])
 
+    def get_form(self, form_class: type[forms.Form] | None = None) -> forms.Form:
+        form: forms.Form = super().get_form(form_class)
+        draft = drafts.find(self.request)
+        if draft and draft.values and not form.is_bound:
+            fill_in(form, draft.values)
+        return form
+
     def form_valid(self, form: forms.Form) -> HttpResponse:
         key = UseKeyForm(self.request.POST, self.request.FILES)
         if not key.is_valid():
@@ -250,9 +258,10 @@ class ServiceUseView(FragmentMixin, ServiceFormView):
                 idempotency_key=key.idempotency_key(self.row.slug),
             )
         except InsufficientCreditsError as error:
-            return self.render_to_response(
-                self.get_context_data(form=form, error=error), status=402
-            )
+            title, values = self.row.name, typed_values(form)
+            draft = drafts.keep(self.request, title=title, values=values)
+            context = self.get_context_data(form=form, error=error, draft=draft)
+            return self.render_to_response(context, status=402)
         except ServiceError as error:
             form.add_error(None, str(error))
         except AccountFrozenError:
@@ -262,6 +271,7 @@ class ServiceUseView(FragmentMixin, ServiceFormView):
         except (HoldStateError, IdempotencyConflictError):
             form.add_error(None, _("This form was already used. Please send it again."))
         else:
+            drafts.discard(self.request)
             return self.show(usage, form)
         return self.form_invalid(form)
 

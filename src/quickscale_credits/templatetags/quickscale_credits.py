@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from django import template
 from django.template.context import Context
 
-from quickscale_credits import http
+from quickscale_credits import http, shop
 from quickscale_credits.models import CreditTransaction, Service
 from quickscale_credits.pricing import listed_prices
 from quickscale_credits.services import BaseService, get_service
@@ -19,6 +21,12 @@ register.filter(listed_prices)
 def credits_buy_url(context: Context) -> str:
     """Return the URL where credits can be bought, or an empty string if the site sells none."""
     return http.credits_buy_url(context.get("request"))
+
+
+@register.simple_tag(takes_context=True)
+def cheapest_purchase(context: Context, needed: Decimal) -> shop.Purchase | None:
+    """Return the cheapest purchase that brings at least ``needed`` credits, if the shop has one."""
+    return http.cheapest_purchase(context.get("request"), needed)
 
 
 @register.filter

@@ -2,31 +2,83 @@
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Iterable
 from datetime import datetime
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from typing import Any
 
 from django.db.models import F, Q, QuerySet, Sum
+from django.http import HttpRequest
+from django.urls import NoReverseMatch
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from quickscale.formats import in_credits
+from quickscale.links import page_url
 from quickscale_credits import allotments, ledger, shop
 from quickscale_credits.models import CreditAccount, CreditLot, CreditTransaction
 from quickscale_stripe.client import payments_are_on
 from quickscale_stripe.conf import app_settings
 from quickscale_stripe.fulfilment import Fulfilment
-from quickscale_stripe.internal.wording import convertible
+from quickscale_stripe.internal.wording import convertible, price_terms
 from quickscale_stripe.models import Payment, StripePrice, Subscription
 
 
 def connect() -> None:
     """Link the pages of credits to those that sell them."""
-    shop.register(buy_url)
+    shop.register(buy_url, find_purchase=find_purchase)
 
 
 def buy_url() -> str:
     """Return the address of the page that sells credits; empty while payments are off."""
     return "quickscale_stripe:buy_credits" if payments_are_on() else ""
+
+
+def find_purchase(*, request: HttpRequest, owner: Any, needed: Decimal) -> shop.Purchase | None:
+    """Return the cheapest package that brings as many credits, or else the cheapest such plan.
+
+    An owner who has a subscription is offered no other plan.
+    """
+    offered = StripePrice.objects.offered(owner=owner)
+    price = _cheapest(offered.one_time(), needed)
+    if price is None and not Subscription.objects.for_owner(owner).live().exists():
+        price = _cheapest(offered.recurring(), needed)
+    if price is None:
+        return None
+    page, label = (
+        ("quickscale_stripe:subscribe", _("Subscribe for %(price)s"))
+        if price.is_subscription
+        else ("quickscale_stripe:checkout", _("Buy %(credits)s for %(price)s"))
+    )
+    texts = {"credits": in_credits(price.credits), "price": price_terms(price)}
+    try:
+        url = page_url(request, page)
+    except NoReverseMatch:
+        return None
+    return shop.Purchase(
+        name=price.product.name,
+        credits=_first_credits(price),
+        price=texts["price"],
+        label=label % texts,
+        url=url,
+        fields={"price": str(price.pk), "reference": str(uuid.uuid4())},
+    )
+
+
+def _cheapest(prices: Iterable[StripePrice], needed: Decimal) -> StripePrice | None:
+    """Return the cheapest price that brings enough, in the currency that is displayed first."""
+    enough = [price for price in prices if _first_credits(price) >= needed]
+    comparable = [price for price in enough if price.currency == enough[0].currency]
+    return min(comparable, key=lambda price: price.unit_amount or 0, default=None)
+
+
+def _first_credits(price: StripePrice) -> Decimal:
+    """Return how many credits come at once; a yearly plan may bring them in monthly parts."""
+    if not price.credits_come_monthly:
+        return price.credits
+    months = price.interval_count * (12 if price.interval == "year" else 1)
+    return (price.credits / months).quantize(Decimal("0.0001"), ROUND_DOWN)
 
 
 class CreditsFulfilment(Fulfilment):
