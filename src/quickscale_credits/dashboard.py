@@ -9,8 +9,11 @@ from django.utils.translation import gettext_lazy as _
 
 from quickscale.owner import get_owner
 from quickscale_credits.internal.balances import balance_overview, current_account, recent_activity
-from quickscale_credits.models import CreditAccount
-from quickscale_dashboard.registry import NavItem, Panel, register
+from quickscale_credits.models import CreditAccount, Service
+from quickscale_credits.services import registered_services
+from quickscale_dashboard.registry import NavItem, Panel, everyone, register
+
+PUBLIC_SERVICES = 5
 
 
 def acts_for_owner(request: HttpRequest) -> bool:
@@ -23,6 +26,11 @@ def balance_context(request: HttpRequest) -> dict[str, Any]:
 
 def activity_context(request: HttpRequest) -> dict[str, Any]:
     return {"recent": recent_activity(_account(request))}
+
+
+def services_context(request: HttpRequest) -> dict[str, Any]:
+    services = Service.objects.active().with_prices().filter(slug__in=registered_services())
+    return {"services": services[:PUBLIC_SERVICES]}
 
 
 def _account(request: HttpRequest) -> CreditAccount:
@@ -49,5 +57,14 @@ register(
         activity_context,
         order=20,
         access=acts_for_owner,
+    )
+)
+register(
+    Panel(
+        "credits-services",
+        "quickscale_credits/_public_services.html",
+        services_context,
+        page="public",
+        access=everyone,
     )
 )

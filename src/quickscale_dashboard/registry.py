@@ -55,8 +55,8 @@ class Panel:
     """A box on a dashboard page.
 
     ``context(request)`` returns the template's variables. ``columns`` is the width in twelfths on a
-    desktop; on a phone, every panel has the full width. ``page`` is the home page of customers or
-    of staff.
+    desktop; on a phone, every panel has the full width. ``page`` is the home page of customers,
+    of staff or of the ``public``.
     """
 
     name: str
@@ -64,7 +64,7 @@ class Panel:
     context: Callable[[HttpRequest], Mapping[str, Any]]
     order: int = 100
     columns: int = 6
-    page: Literal["home", "staff"] = "home"
+    page: Literal["home", "staff", "public"] = "home"
     access: Access = logged_in
 
 

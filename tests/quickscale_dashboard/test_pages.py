@@ -1,15 +1,35 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+from decimal import Decimal
+
 import pytest
 from django.templatetags.static import static
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from tests.markup import flat, problems_of_page
+from quickscale_credits.models import Service
+from quickscale_credits.services import BaseService, register_temporarily
+from tests.markup import flat, problems_of_page, words
 
 pytestmark = pytest.mark.django_db
 
 PUBLIC = ["/", "/about/", "/contact/"]
+
+
+class Shout(BaseService):
+    code = "shout"
+    name = "Shout"
+
+
+@pytest.fixture
+def services() -> Iterator[None]:
+    Service.objects.all().delete()
+    for code, name in (("shout", "Shout"), ("gone", "No such code")):
+        service = Service.objects.create(slug=code, name=name, unit="page")
+        service.prices.create(unit_price=Decimal("2.5"))
+    with register_temporarily(Shout):
+        yield
 
 
 def title(html: str) -> str:
@@ -24,12 +44,29 @@ def test_public_pages_are_sound_html_without_anything_inline(client: Client, pat
     assert problems_of_page(response.text) == []
 
 
-@pytest.mark.parametrize("path", PUBLIC)
-def test_public_pages_need_no_query(
-    client: Client, path: str, django_assert_num_queries: DjangoAssertNumQueries
+@pytest.mark.parametrize(("path", "queries"), [("/", 2), ("/about/", 0), ("/contact/", 0)])
+def test_public_pages_need_no_query_but_for_the_services(
+    client: Client,
+    path: str,
+    queries: int,
+    services: None,
+    django_assert_num_queries: DjangoAssertNumQueries,
 ) -> None:
-    with django_assert_num_queries(0):
+    with django_assert_num_queries(queries):
         client.get(path)
+
+
+def test_the_home_page_shows_the_services_that_the_site_has(client: Client, services: None) -> None:
+    text = words(flat(client.get("/").text))
+    assert "<dt>Shout</dt><dd>2.5 credits for each page </dd>" in text
+    assert "No such code" not in text
+
+
+def test_without_services_the_home_page_invents_none(client: Client) -> None:
+    Service.objects.all().delete()
+    text = client.get("/").text
+    assert "qs-statement" not in text
+    assert problems_of_page(text) == []
 
 
 @pytest.mark.parametrize("path", PUBLIC)

@@ -14,13 +14,8 @@ class ContactForm(forms.Form):
     message = forms.CharField(
         label=_("Message"), max_length=5000, widget=forms.Textarea({"rows": 8})
     )
-    # People can't see or reach this field; bots that fill in every field give themselves away.
-    company_url = forms.CharField(
-        label=_("Leave this empty"),
-        required=False,
-        widget=forms.TextInput({"autocomplete": "off", "tabindex": "-1"}),
-    )
 
     @property
     def is_spam(self) -> bool:
-        return bool(self.cleaned_data["company_url"])
+        """Whether a bot filled in the field that people can't see."""
+        return bool(self.data.get("company_url"))

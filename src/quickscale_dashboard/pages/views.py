@@ -27,9 +27,12 @@ logger = logging.getLogger(__name__)
 
 
 class HomeView(PageView):
-    """The public home page."""
+    """The public home page, with the panels that the installed apps register for ``public``."""
 
     template_name = "quickscale_dashboard/home.html"
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(panels=registry.panels(self.request, "public"), **kwargs)
 
 
 class AboutView(PageView):
