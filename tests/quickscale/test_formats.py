@@ -157,7 +157,7 @@ def test_html_isolates_what_a_text_from_right_to_left_would_reorder():
     assert render("{{ 1250|money:'usd' }}") == "<bdi>$12.50</bdi>"
     assert render("{{ 1|in_credits }} {{ 2|credits }}") == "<bdi>1 credit</bdi> <bdi>2</bdi>"
     assert render("{{ at|day }}", at=EVENING) == (
-        '<time datetime="2026-11-28T19:19:00Z">Nov. 28, 2026</time>'
+        '<time datetime="2026-11-28">Nov. 28, 2026</time>'
     )
     assert render("{{ at|moment }}{{ never|day }}", at=EVENING, never=None) == (
         '<time datetime="2026-11-28T19:19:00Z">Nov. 28, 2026, 7:19 p.m. UTC</time>'

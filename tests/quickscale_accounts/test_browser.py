@@ -47,7 +47,8 @@ def test_a_mistake_changes_the_form_only_and_success_the_page(live_server, brows
     page.get_by_label("Password").fill("password")
     page.locator("main").get_by_role("button", name="Sign in").click()
     page.wait_for_url("**/dashboard/")
-    expect(page.get_by_role("status")).to_contain_text("Successfully signed in")
+    messages = page.locator("#messages").get_by_role("status")
+    expect(messages).to_contain_text("Successfully signed in")
 
 
 @pytest.mark.parametrize("javascript", [True, False], ids=["htmx", "without-javascript"])

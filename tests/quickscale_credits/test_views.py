@@ -109,7 +109,7 @@ class TestBalance:
         assert "1,500.5" in page
         assert re.search(r"Subscription</th>\s*<td[^>]*>.*?</td>\s*<td[^>]*>1,000.5", page, re.S)
         assert re.search(r"Pay as you go</th>\s*<td[^>]*>Never\s*</td>\s*<td[^>]*>500<", page)
-        assert f'<time datetime="{end:%Y-%m-%d}T' in html
+        assert f'<time datetime="{end:%Y-%m-%d}">' in html
 
     @pytest.mark.parametrize("url", BALANCES)
     def test_shows_how_many_credits_end_when(self, browser, account, clock, url):

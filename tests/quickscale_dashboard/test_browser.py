@@ -237,7 +237,7 @@ def test_messages_of_a_fragment_appear_at_once_and_can_be_dismissed(
     page.goto(f"{live_server.url}/page/")
     page.evaluate("htmx.ajax('GET', '/fragment/', '#target')")
     expect(page.locator("#target")).to_have_text("Done")
-    message = page.get_by_role("status")
+    message = page.locator("#messages").get_by_role("status")
     expect(message).to_contain_text("Three <credits> were used.")
     assert_accessible(page)
     message.get_by_role("button", name="Dismiss").click()
@@ -297,7 +297,7 @@ def test_the_contact_form_needs_no_javascript(
     page.get_by_label("Email address").fill("grace@example.com")
     page.get_by_label("Message").fill("Hello")
     page.get_by_role("button", name="Send").click()
-    expect(page.get_by_role("status")).to_contain_text("on its way")
+    expect(page.locator("#messages").get_by_role("status")).to_contain_text("on its way")
 
 
 def test_the_helper_reports_what_the_policy_blocks_and_what_the_console_says(

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from django.contrib import admin
 from django.core.exceptions import FieldDoesNotExist
 from django.db import models
+from django.forms import Script
 from django.http import HttpRequest
 
 from quickscale.admin.base import Mixin
@@ -16,10 +17,13 @@ from quickscale.formats import format_credits, format_moment, format_money
 
 
 class RoomMixin:
-    """Add a style sheet that gives long titles and wide lists more room."""
+    """Give long titles and wide lists more room, and let no form be sent twice."""
 
     class Media:
-        css: ClassVar[dict[str, list[str]]] = {"all": ["quickscale/admin.css"]}
+        css: ClassVar[dict[str, list[str]]] = {
+            "all": ["quickscale/admin.css", "quickscale/elements.css"]
+        }
+        js: ClassVar[list[Script]] = [Script("quickscale/elements.js", defer=True)]
 
 
 class ReadOnlyMixin(Mixin):

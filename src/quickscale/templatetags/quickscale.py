@@ -20,6 +20,7 @@ from django.template.defaulttags import URLNode, url
 from django.urls import NoReverseMatch
 from django.utils.html import conditional_escape, format_html
 from django.utils.safestring import SafeString
+from django.utils.timezone import localtime
 
 from quickscale import drafts, formats
 from quickscale.brand import Brand, get_brand
@@ -41,11 +42,8 @@ def isolated(function: Callable[..., str]) -> Callable[..., str]:
     return filter_
 
 
-def _time(text: str, moment: datetime, autoescape: bool) -> str:
-    if not autoescape:
-        return text
-    stamp = moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return format_html('<time datetime="{}">{}</time>', stamp, text)
+def _time(text: str, stamp: str, autoescape: bool) -> str:
+    return format_html('<time datetime="{}">{}</time>', stamp, text) if autoescape else text
 
 
 @register.filter(name="credits")
@@ -78,14 +76,22 @@ def money(amount: int | Decimal, currency: str) -> str:
 
 @register.filter(needs_autoescape=True)
 def day(moment: datetime | None, autoescape: bool = True) -> str:
-    """Format the day of a moment in the current time zone; without a moment, return nothing."""
-    return _time(formats.format_day(moment), moment, autoescape) if moment else ""
+    """Format the day of a moment in the site's time zone; without a moment, return nothing."""
+    if moment is None:
+        return ""
+    return _time(formats.format_day(moment), f"{localtime(moment):%Y-%m-%d}", autoescape)
 
 
 @register.filter(name="moment", needs_autoescape=True)
 def day_and_time(moment: datetime | None, autoescape: bool = True) -> str:
-    """Format a moment with the name of its time zone; without a moment, return nothing."""
-    return _time(formats.format_moment(moment), moment, autoescape) if moment else ""
+    """Format a moment with the name of its time zone; without a moment, return nothing.
+
+    ``elements.js`` shows it in the reader's time zone, so it can be on another day than ``day``.
+    """
+    if moment is None:
+        return ""
+    stamp = f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return _time(formats.format_moment(moment), stamp, autoescape)
 
 
 @register.simple_tag

@@ -29,8 +29,10 @@ from django.template.base import (
     token_kwargs,
 )
 from django.template.context import Context
-from django.utils.html import conditional_escape
+from django.templatetags.static import static
+from django.utils.html import conditional_escape, format_html
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext
 
 from quickscale.conf import app_settings
 from quickscale.templatetags.quickscale import brand_styles
@@ -167,12 +169,17 @@ def _attribute_value(name: str, value: Any) -> Any:
 
 @register.simple_tag(takes_context=True)
 def quickscale_styles(context: Context) -> SafeString:
-    """Output the style sheets of the elements and of the brand, once per page."""
+    """Output the style sheets and the script of the elements, and the brand's, once per page."""
     state = _page_state(context)
     if quickscale_styles in state:
         return SafeString()
     state[quickscale_styles] = True
-    return element_template("styles", context).render(context) + brand_styles()
+    script = format_html(
+        '<script src="{}" data-working="{}" defer></script>\n',
+        static("quickscale/elements.js"),
+        gettext("Working…"),
+    )
+    return element_template("styles", context).render(context) + brand_styles() + script
 
 
 @register.simple_tag(takes_context=True)

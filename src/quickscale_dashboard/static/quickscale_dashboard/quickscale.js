@@ -88,43 +88,6 @@ for (const name of ["htmx:responseError", "htmx:sendError", "htmx:timeout"]) {
   });
 }
 
-// Screen readers announce a text only if its region existed before.
-function announce(text) {
-  const region = document.getElementById("announcement");
-  if (region && region.textContent !== text) {
-    region.textContent = text;
-  }
-}
-
-// A swap removes the focused element and its focus, and a disabled button loses the focus, too.
-const regionsWithFocus = new Set();
-
-document.addEventListener("htmx:beforeRequest", ({ detail: { elt, target } }) => {
-  const indicator = elt.querySelector(".htmx-indicator");
-  if (indicator) {
-    announce(indicator.textContent.trim());
-  }
-  if (target.id && target.contains(document.activeElement)) {
-    regionsWithFocus.add(target.id);
-  }
-});
-
-document.addEventListener("htmx:afterSettle", ({ detail: { target } }) => {
-  const region = document.getElementById(target.id);
-  if (!region) {
-    return;
-  }
-  announce(region.querySelector("[data-announce]")?.textContent.trim() || "");
-  const lost = [document.body, document.documentElement, null].includes(document.activeElement);
-  if (regionsWithFocus.delete(region.id) && lost) {
-    const next = region.querySelector("[aria-invalid=true]") || region.querySelector("h1, h2") || region;
-    if (!next.matches("input, select, textarea")) {
-      next.tabIndex = -1;
-    }
-    next.focus();
-  }
-});
-
 // When the session has ended, the text typed into a form is kept in this tab until its page is shown
 // again, and is restored for the same person only.
 const DRAFT = "quickscale-draft";
