@@ -2,18 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from quickscale.owner import get_owner
 from quickscale_credits.internal.balances import balance_overview, current_account, recent_activity
 from quickscale_credits.models import CreditAccount, Service
+from quickscale_credits.pages.report import Range, Report
 from quickscale_credits.services import registered_services
 from quickscale_dashboard.registry import NavItem, Panel, everyone, register
 
+T = TypeVar("T")
+
 PUBLIC_SERVICES = 5
+SUMMED_DAYS = 30
+
+
+def once_per_request(read: Callable[[HttpRequest], T]) -> Callable[[HttpRequest], T]:
+    """Let the panels of a page share what one of them has read."""
+    found: WeakKeyDictionary[HttpRequest, T] = WeakKeyDictionary()
+
+    @wraps(read)
+    def shared(request: HttpRequest) -> T:
+        if request not in found:
+            found[request] = read(request)
+        return found[request]
+
+    return shared
 
 
 def acts_for_owner(request: HttpRequest) -> bool:
@@ -33,14 +54,25 @@ def services_context(request: HttpRequest) -> dict[str, Any]:
     return {"services": services[:PUBLIC_SERVICES]}
 
 
+def usage_context(request: HttpRequest) -> dict[str, Any]:
+    return {"report": _report(request)}
+
+
+@once_per_request
 def _account(request: HttpRequest) -> CreditAccount:
     return current_account(get_owner(request))
+
+
+@once_per_request
+def _report(request: HttpRequest) -> Report:
+    return Report(_account(request), Range.of_last(SUMMED_DAYS, timezone.localdate()))
 
 
 register(
     NavItem(_("Services"), "quickscale_credits_services:list", order=20, access=acts_for_owner)
 )
 register(NavItem(_("Credits"), "quickscale_credits:balance", order=30, access=acts_for_owner))
+register(NavItem(_("Usage"), "quickscale_credits:usage", order=40, access=acts_for_owner))
 register(
     Panel(
         "credits-balance",
@@ -52,10 +84,30 @@ register(
 )
 register(
     Panel(
+        "credits-summary",
+        "quickscale_credits/_usage_summary_panel.html",
+        usage_context,
+        order=30,
+        columns=3,
+        access=acts_for_owner,
+    )
+)
+register(
+    Panel(
+        "credits-usage",
+        "quickscale_credits/_usage_chart_panel.html",
+        usage_context,
+        order=40,
+        columns=8,
+        access=acts_for_owner,
+    )
+)
+register(
+    Panel(
         "credits-activity",
         "quickscale_credits/_activity_panel.html",
         activity_context,
-        order=20,
+        order=60,
         access=acts_for_owner,
     )
 )

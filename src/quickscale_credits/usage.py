@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta, tzinfo
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -237,7 +237,7 @@ def usage(account: CreditAccount, *, since: date, until: date, zone: tzinfo | No
 def usage_by_meter(
     account: CreditAccount, *, since: date, until: date, zone: tzinfo | None = None
 ) -> list[MeterUse]:
-    """Return what an account used of each meter in a range of days, with 4 queries.
+    """Return what an account used of each meter in a range of days, with 3 queries.
 
     The arguments and errors are those of :func:`usage`.
     """
@@ -259,13 +259,20 @@ def usage_by_meter(
     return sorted(found, key=lambda each: (str(each.service), -(each.credits or 0), each.meter))
 
 
-def forecast(account: CreditAccount, *, per_day: Decimal, zone: tzinfo | None = None) -> Forecast:
-    """Return when the credits are used up at ``per_day`` credits a day, with 3 queries.
+def forecast(
+    account: CreditAccount,
+    *,
+    per_day: Decimal,
+    zone: tzinfo | None = None,
+    today: date | None = None,
+) -> Forecast:
+    """Return when the credits are used up at ``per_day`` credits a day, with 2 queries.
 
-    Credits are used in the order of the ledger, and those that end are gone.
+    Credits are used in the order of the ledger, and those that end are gone. Without ``today``,
+    one more query asks the ledger for it.
     """
     zone = zone or timezone.get_current_timezone()
-    today = ledger_now(database_of(account)).astimezone(zone).date()
+    today = today or ledger_now(database_of(account)).astimezone(zone).date()
     stocks, owed = _stocks(account, today, zone)
     unused: dict[date, Decimal] = {}
     runs_out = None
@@ -309,12 +316,13 @@ def suggestions(used: Usage, coming: Forecast) -> list[Suggestion]:
         text = _("At this pace, your credits are used up on %(day)s. Buy more before then.")
         found.append(Suggestion("buy", text % {"day": _written(coming.runs_out)}))
     for part in coming.unused[:1]:
+        amount = part.amount.to_integral_value(ROUND_DOWN) or part.amount
         text = ngettext(
             "%(credits)s ends on %(day)s before you use it at this pace.",
             "%(credits)s end on %(day)s before you use them at this pace.",
-            plural_number(part.amount),
+            plural_number(amount),
         )
-        values = {"credits": in_credits(part.amount), "day": _written(part.day)}
+        values = {"credits": in_credits(amount), "day": _written(part.day)}
         found.append(Suggestion("unused", text % values))
     if used.change is not None and used.change >= _RISE and used.services:
         text = _("You used %(percent)s%% more than in the period before, most of it for %(what)s.")

@@ -84,6 +84,7 @@ def test_every_page_is_accessible_and_fits(browser_page, live, filled, width, da
     for name, *arguments in [
         ("quickscale_credits:balance",),
         ("quickscale_credits:history",),
+        ("quickscale_credits:usage",),
         ("quickscale_credits:transaction", 4),
         ("quickscale_credits_services:list",),
         ("quickscale_credits_services:use", "shout"),
@@ -97,7 +98,7 @@ def test_every_page_is_accessible_and_fits(browser_page, live, filled, width, da
 def test_empty_pages_are_accessible(browser_page, live, account):
     Service.objects.all().delete()
     page = browser_page(width=390, dark=True)
-    for name in ("balance", "history"):
+    for name in ("balance", "history", "usage"):
         assert_accessible(live(page, f"quickscale_credits:{name}"))
     assert_accessible(live(page, "quickscale_credits_services:list"))
 
@@ -260,11 +261,50 @@ def test_tables_show_everything_on_a_phone(browser_page, live, filled, width):
     for name, *arguments in [
         ("quickscale_credits:balance",),
         ("quickscale_credits:history",),
+        ("quickscale_credits:usage",),
         ("quickscale_credits:transaction", 4),
     ]:
         live(page, name, *arguments)
         assert_shown_whole(page)
         assert_accessible(page)
+
+
+def test_the_range_of_the_usage_is_swapped_in_place(browser_page, live, filled):
+    page = live(browser_page(), "quickscale_credits:usage")
+
+    page.get_by_role("link", name="7 days").click()
+    expect(page.get_by_role("link", name="7 days")).to_have_attribute("aria-current", "true")
+    assert page.url.endswith("?days=7")
+
+    page.get_by_role("link", name="Shout").click()
+    expect(page.get_by_text("Only uses of Shout are counted.")).to_be_visible()
+    assert page.url.endswith("?days=7&service=shout")
+
+    page.get_by_label("Service", exact=True).select_option("")
+    page.get_by_role("button", name="Show", exact=True).click()
+    expect(page.get_by_text("Only uses of Shout are counted.")).to_have_count(0)
+    assert "service" not in page.url
+
+    page.go_back()
+    expect(page.get_by_text("Only uses of Shout are counted.")).to_be_visible()
+
+
+def test_sums_of_a_long_journal_are_loaded_after_the_page(browser_page, live, filled, settings):
+    settings.QUICKSCALE_CREDITS_LONG_JOURNAL = 1
+    page = live(browser_page(), "quickscale_dashboard:dashboard")
+    expect(page.get_by_text("30 uses")).to_be_visible()
+    expect(page.get_by_role("img", name="Credits used each day")).to_be_visible()
+    page.get_by_role("link", name="7 days").click()
+    expect(page.get_by_role("link", name="7 days")).to_have_attribute("aria-current", "true")
+    assert page.url.endswith("/dashboard/")
+
+    live(page, "quickscale_credits:usage")
+    expect(page.get_by_role("region", name="By meter").first).to_contain_text("letter")
+
+    page = live(browser_page(javascript=False), "quickscale_dashboard:dashboard")
+    page.get_by_role("link", name="Show the chart").click()
+    page.get_by_role("link", name="Show what was used of each meter").click()
+    expect(page.get_by_role("region", name="By meter").first).to_contain_text("letter")
 
 
 def test_right_to_left_columns_stand_under_their_heads(browser_page, live, filled, settings):

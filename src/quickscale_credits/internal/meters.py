@@ -14,16 +14,14 @@ from quickscale_credits.internal.expressions import FirstEntry
 from quickscale_credits.internal.running import Key, Numbers, Span, midnight
 from quickscale_credits.models import METER
 
-# The first entry of each day, to find the day of an entry without reading it.
-_STARTS = f"""
-SELECT at, {FirstEntry.template % {"expressions": "%(account)s::bigint, at"}}
-  FROM unnest(%(midnights)s::timestamptz[]) at
-"""  # noqa: S608  the template is ours
-
 # Uses and, as negative ones, what was given back of them: their cost, with the quantity if they
-# have one meter, then the meters of the others.
+# have one meter, then the meters of the others. The first entry of each day gives the day of a use.
 _SUMS = """
-WITH reversals AS (
+WITH starts AS MATERIALIZED (
+    SELECT array_agg(first ORDER BY at) FILTER (WHERE first IS NOT NULL) AS days
+      FROM (SELECT at, {first_entry} AS first
+              FROM unnest(%(midnights)s::timestamptz[]) at) midnights),
+reversals AS (
     SELECT reverses_id, amount,
            (SELECT sum(earlier.amount) FROM quickscale_credits_credittransaction earlier
              WHERE earlier.reverses_id = reversal.reverses_id
@@ -33,14 +31,14 @@ WITH reversals AS (
        AND id > %(after)s AND id <= %(last)s
        AND reverses_id >= %(first)s AND reverses_id < %(end)s),
 uses AS NOT MATERIALIZED (
-    SELECT width_bucket(transaction_id, %(starts)s::bigint[]) AS day,
+    SELECT width_bucket(transaction_id, (SELECT days FROM starts)) AS day,
            service_id, units, quantities, price_lines, cost - shortfall AS credits, 1 AS sign
       FROM quickscale_credits_serviceusage
      WHERE account_id = %(account)s
        AND transaction_id >= %(first)s AND transaction_id < %(end)s
        AND transaction_id > %(after)s AND transaction_id <= %(last)s
      UNION ALL
-    SELECT width_bucket(transaction_id, %(starts)s::bigint[]),
+    SELECT width_bucket(transaction_id, (SELECT days FROM starts)),
            service_id, units, quantities, price_lines, -amount,
            CASE WHEN until_now = cost - shortfall THEN -1 ELSE 0 END
       FROM reversals JOIN quickscale_credits_serviceusage ON transaction_id = reverses_id)
@@ -58,7 +56,7 @@ SELECT day, service_id, true, line.meter, line.unit_price, line.per, sum(line.qu
         WHERE price_lines = '[]') line
  WHERE units IS NULL
  GROUP BY day, service_id, line.meter, line.unit_price, line.per
-"""
+""".replace("{first_entry}", FirstEntry.template % {"expressions": "%(account)s::bigint, at"})
 
 
 class MeterSum(NamedTuple):
@@ -84,9 +82,6 @@ def read_meters(
         **vars(span),
     }
     with connections[using].cursor() as cursor:
-        cursor.execute(_STARTS, values)
-        starts = sorted(cursor.fetchall())
-        values["starts"] = [start for _at, start in starts if start]
         cursor.execute(_SUMS, values)
         rows = cursor.fetchall()
     for number, *key, quantity, cost in rows:

@@ -11,6 +11,7 @@ from quickscale_credits import http, shop
 from quickscale_credits.models import CreditTransaction, Service
 from quickscale_credits.pricing import listed_prices
 from quickscale_credits.services import BaseService, get_service
+from quickscale_credits.usage import Suggestion
 
 register = template.Library()
 
@@ -55,3 +56,9 @@ def entry_tone(entry: CreditTransaction) -> str:
         return "success"
     lost = (CreditTransaction.Kind.EXPIRE, CreditTransaction.Kind.REVOKE)
     return "warning" if entry.kind in lost else ""
+
+
+@register.filter
+def suggestion_tone(suggestion: Suggestion) -> str:
+    """Return the tone of the alert that shows advice about what was used."""
+    return "warning" if suggestion.kind == "buy" else "info"
