@@ -68,11 +68,49 @@ def _report(request: HttpRequest) -> Report:
     return Report(_account(request), Range.of_last(SUMMED_DAYS, timezone.localdate()))
 
 
+def available_context(request: HttpRequest) -> dict[str, Any]:
+    return {"available": _account(request).get_available_balance()}
+
+
 register(
-    NavItem(_("Services"), "quickscale_credits_services:list", order=20, access=acts_for_owner)
+    NavItem(
+        _("Services"),
+        "quickscale_credits_services:list",
+        order=20,
+        access=acts_for_owner,
+        icon="layout-grid",
+        pages=("quickscale_credits_services:*",),
+    )
 )
-register(NavItem(_("Credits"), "quickscale_credits:balance", order=30, access=acts_for_owner))
-register(NavItem(_("Usage"), "quickscale_credits:usage", order=40, access=acts_for_owner))
+register(
+    NavItem(
+        _("Credits"),
+        "quickscale_credits:balance",
+        order=30,
+        access=acts_for_owner,
+        icon="coins",
+        pages=("quickscale_credits:*",),
+    )
+)
+register(
+    Panel(
+        "credits-available",
+        "quickscale_credits/_available.html",
+        available_context,
+        page="bar",
+        access=acts_for_owner,
+    )
+)
+register(
+    NavItem(
+        _("Usage"),
+        "quickscale_credits:usage",
+        order=35,
+        access=acts_for_owner,
+        icon="chart-column",
+        pages=("quickscale_credits:usage_export",),
+    )
+)
 register(
     Panel(
         "credits-balance",

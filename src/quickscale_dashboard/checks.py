@@ -6,6 +6,8 @@ from typing import Any
 from django.apps import AppConfig, apps
 from django.conf import settings
 from django.core import checks
+from django.template import TemplateDoesNotExist
+from django.template.loader import get_template
 
 import quickscale.checks  # noqa: F401  registers the foundation's own
 from quickscale.links import has_page
@@ -97,12 +99,21 @@ def check_contact_email(
 def check_navigation(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> list[checks.CheckMessage]:
-    """Check that every navigation entry has a page.
+    """Check that every navigation entry has a page, and its icon if it names one.
 
     quickscale_dashboard.W003: A navigation entry's URL is not mounted.
+    quickscale_dashboard.E004: A navigation entry's icon has no template.
     """
     messages: list[checks.CheckMessage] = []
     for item in registry.all_nav_items():
+        if item.icon and not _has_template(f"quickscale/icons/{item.icon}.svg"):
+            messages.append(
+                checks.Error(
+                    f"The navigation entry {item.label} has an unknown icon: {item.icon}.",
+                    hint=f"Add a template quickscale/icons/{item.icon}.svg, or use another icon.",
+                    id="quickscale_dashboard.E004",
+                )
+            )
         if item.optional or has_page(item.url_name):
             continue
         messages.append(
@@ -113,3 +124,11 @@ def check_navigation(
             )
         )
     return messages
+
+
+def _has_template(name: str) -> bool:
+    try:
+        get_template(name)
+    except TemplateDoesNotExist:
+        return False
+    return True

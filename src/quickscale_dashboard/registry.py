@@ -37,17 +37,24 @@ def everyone(request: HttpRequest) -> bool:
 
 @dataclass(frozen=True)
 class NavItem:
-    """A link in the shell: in the bar (``main``), the user's menu (``account``) or for ``staff``.
+    """A link in the shell: in the sidebar (``main``, ``staff``), the user's menu (``account``), or
+    in the bar and the footer of ``public`` pages.
 
-    ``optional`` is for a URL that a site need not mount; no check reports that it is missing.
+    Entries with the same ``group`` stand together below this text, in the place of the first one.
+    ``icon`` is the name of a template in ``quickscale/icons``. ``pages`` names the other URLs that
+    belong to the entry, one by one or all of an app (``"parrots:*"``). ``optional`` is for a URL
+    that a site need not mount; no check reports that it is missing.
     """
 
     label: Text
     url_name: str
     order: int = 100
-    section: Literal["main", "account", "staff"] = "main"
+    section: Literal["main", "account", "staff", "public"] = "main"
     access: Access = logged_in
     optional: bool = False
+    group: Text = ""
+    icon: str = ""
+    pages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -55,8 +62,9 @@ class Panel:
     """A box on a dashboard page.
 
     ``context(request)`` returns the template's variables. ``columns`` is the width in twelfths on a
-    desktop; on a phone, every panel has the full width. ``page`` is the home page of customers,
-    of staff or of the ``public``.
+    desktop; on a phone, every panel has the full width. ``page`` is the home page of customers, of
+    staff or of the ``public``, or the ``bar`` that phones show on top of each page. A ``deferred``
+    panel is loaded after the page, so that it may take its time.
     """
 
     name: str
@@ -64,8 +72,9 @@ class Panel:
     context: Callable[[HttpRequest], Mapping[str, Any]]
     order: int = 100
     columns: int = 6
-    page: Literal["home", "staff", "public"] = "home"
+    page: Literal["home", "staff", "public", "bar"] = "home"
     access: Access = logged_in
+    deferred: bool = False
 
 
 _items: list[NavItem | Panel] = []

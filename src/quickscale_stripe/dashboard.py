@@ -13,6 +13,7 @@ from quickscale_stripe.client import payments_are_on
 from quickscale_stripe.models import Payment
 
 RECENT = 5
+BILLING = _("Billing")
 
 
 def acts_for_owner(request: HttpRequest) -> bool:
@@ -27,25 +28,47 @@ def payments_context(request: HttpRequest) -> dict[str, Any]:
     return {"payments": Payment.objects.for_owner(get_owner(request))[:RECENT]}
 
 
-register(NavItem(_("Buy credits"), "quickscale_stripe:buy_credits", order=40, access=can_buy))
-register(NavItem(_("Plans"), "quickscale_stripe:plans", order=45, access=can_buy))
-register(NavItem(_("Payments"), "quickscale_stripe:payments", order=50, access=acts_for_owner))
 register(
     NavItem(
-        _("Subscription"),
+        _("Plan"),
         "quickscale_stripe:subscription",
-        order=30,
-        section="account",
+        order=40,
         access=can_buy,
+        group=BILLING,
+        icon="calendar",
+        pages=("quickscale_stripe:plans", "quickscale_stripe:change_plan"),
+    )
+)
+register(
+    NavItem(
+        _("Buy credits"),
+        "quickscale_stripe:buy_credits",
+        order=41,
+        access=can_buy,
+        group=BILLING,
+        icon="shopping-cart",
+        pages=("quickscale_stripe:*",),
+    )
+)
+register(
+    NavItem(
+        _("Payments"),
+        "quickscale_stripe:payments",
+        order=42,
+        access=acts_for_owner,
+        group=BILLING,
+        icon="receipt-text",
+        pages=("quickscale_stripe:payment", "quickscale_stripe:receipt"),
     )
 )
 register(
     NavItem(
         _("Payment method"),
         "quickscale_stripe:billing",
-        order=35,
-        section="account",
+        order=43,
         access=can_buy,
+        group=BILLING,
+        icon="credit-card",
     )
 )
 register(

@@ -33,7 +33,7 @@ NAMES = sorted(file.stem for file in (ELEMENTS / "plain").iterdir())
 # shell and first page, which come with Bulma.
 OTHER_LOOKS = ("/admin/", "/email/", "/quickscale/elements/", "/quickscale_stripe_sandbox/")
 SHELL = {
-    *("_footer", "_mark", "_menu", "_messages", "_navbar", "_theme", "shell"),
+    *("_footer", "shell"),
     *("home", "errors/_error_alone", "errors/base"),
 }
 PAGES = [

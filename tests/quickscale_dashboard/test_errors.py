@@ -36,7 +36,7 @@ def test_errors_of_a_visitor_keep_the_shell(
     response = client.get(path)
     assert response.status_code == status
     assert heading in response.text
-    assert '<nav class="navbar"' in response.text
+    assert 'class="qs-top"' in response.text
     assert problems_of_page(response.text) == []
     assert "default-src 'self'" in response["Content-Security-Policy"]
 

@@ -5,6 +5,7 @@ import re
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
+from django.db import connection
 from django.http import HttpRequest
 from django.shortcuts import resolve_url
 from django.test import Client
@@ -50,6 +51,48 @@ def test_a_panel_reloads_itself_when_the_balance_changes(customer: Client) -> No
     assert re.match('<section [^>]*id="panel-one"', flat(alone.text))
     assert "<h2>First</h2>" in alone.text
     assert "<html" not in alone.text
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("atomic_requests", [False, True])
+def test_a_panel_that_fails_leaves_the_page_and_the_other_panels(
+    customer: Client,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    atomic_requests: bool,
+) -> None:
+    monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", atomic_requests)
+
+    def fail(request: HttpRequest) -> dict[str, str]:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT * FROM nothing")
+        return {}
+
+    with register_temporarily(Panel("bad", "greeting.html", fail, order=1), panel("one", "First")):
+        response = customer.get("/dashboard/")
+    assert response.status_code == 200
+    assert "could not be loaded" in response.text
+    assert "<h2>First</h2>" in response.text
+    assert "<p>ada@example.com</p>" in response.text
+    assert "The panel bad could not be rendered." in caplog.text
+
+
+def test_a_deferred_panel_comes_after_the_page(customer: Client) -> None:
+    with register_temporarily(panel("slow", "Slow", deferred=True)):
+        page = customer.get("/dashboard/").text
+        alone = customer.get("/dashboard/panels/home/slow/", headers={"HX-Request": "true"}).text
+    assert "Slow" not in page
+    assert "qs-skeleton" in page
+    assert 'hx-trigger="load, balance-changed from:body"' in page
+    assert "<h2>Slow</h2>" in alone
+    assert "load," not in alone
+
+
+def test_a_panel_of_the_bar_is_on_every_page(customer: Client) -> None:
+    with register_temporarily(panel("balance", "12 credits", page="bar")):
+        page = flat(customer.get("/about/").text).partition("</header>")[0]
+    assert "<h2>12 credits</h2>" in page
+    assert 'hx-get="/dashboard/panels/bar/balance/"' in page
 
 
 def test_a_panel_is_shown_only_to_those_whom_its_rule_allows(customer: Client) -> None:

@@ -124,7 +124,7 @@ class PanelView(LoginRequiredMixin, PageView):
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         for panel in registry.panels(request, kwargs["page"]):
             if panel.name == kwargs["name"]:
-                return self.render_to_response({"panel": panel})
+                return self.render_to_response({"panel": panel, "loaded": True})
         raise Http404
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from django import template
+from django.db import connection, transaction
 from django.http import HttpRequest
 from django.template import Context
 from django.template.base import NodeList, Parser, Token
@@ -18,6 +21,7 @@ from quickscale.links import page_url
 from quickscale_dashboard import registry
 from quickscale_dashboard.conf import DashboardSettings, app_settings
 
+logger = logging.getLogger(__name__)
 register = template.Library()
 
 
@@ -31,6 +35,8 @@ class Link:
     label: registry.Text
     url: str
     current: str
+    group: registry.Text
+    icon: str
 
 
 @register.simple_tag
@@ -89,30 +95,54 @@ def htmx() -> SafeString:
 
 @register.simple_tag(takes_context=True)
 def dashboard_nav(context: Context, section: str) -> list[Link]:
-    """Return the links of a section that the visitor may see.
+    """Return the links of a section that the visitor may see, each group together.
 
     Entries whose URL is not mounted are left out (see check W003). Each page belongs to a single
-    entry of all sections, its nearest parent, so a page of the user's menu marks nothing in the
-    bar. An error page that is rendered before the user is known has no entries.
+    entry of all sections, the one that names it most precisely, so a page of the user's menu marks
+    nothing in the sidebar. An error page that is rendered before the user is known has no entries.
     """
     request: HttpRequest | None = context.get("request")
     if request is None or not hasattr(request, "user"):
         return []
-    urls = {item: _url(request, item) for item in registry.all_nav_items()}
-    above = (url for url in urls.values() if _is_above(url, request.path))
-    nearest = max(above, default="", key=len)
+    items = [
+        (item, url) for item in registry.nav_items(request, section) if (url := _url(request, item))
+    ]
+    groups = list(dict.fromkeys(item.group for item, _url in items))
+    items.sort(key=lambda found: groups.index(found[0].group))
+    current = _current_item(request)
     return [
-        Link(item.label, urls[item], _current(urls[item], request.path, nearest))
-        for item in registry.nav_items(request, section)
-        if urls[item]
+        Link(item.label, url, _mark(item, url, current, request), item.group, item.icon)
+        for item, url in items
     ]
 
 
 @register.simple_tag(takes_context=True)
+def dashboard_panels(context: Context, page: str) -> list[registry.Panel]:
+    """Return the panels of a page that the visitor may see."""
+    request: HttpRequest | None = context.get("request")
+    return registry.panels(request, page) if request and hasattr(request, "user") else []
+
+
+@register.simple_tag(takes_context=True)
 def render_panel(context: Context, panel: registry.Panel) -> SafeString:
-    """Render a panel's template with the variables from its app."""
+    """Render a panel's template with the variables from its app.
+
+    A panel that fails says so in its place, and the page stays. The error is logged.
+    """
     request: HttpRequest = context["request"]
-    return render_to_string(panel.template_name, dict(panel.context(request)), request)
+    try:
+        with _savepoint():
+            return render_to_string(panel.template_name, dict(panel.context(request)), request)
+    except Exception:
+        logger.exception("The panel %s could not be rendered.", panel.name)
+        return render_to_string(
+            "quickscale_dashboard/_panel_failed.html", {"panel": panel}, request
+        )
+
+
+def _savepoint() -> AbstractContextManager[object]:
+    """Protect the transaction of a request, if the site has them, from an error in a panel."""
+    return transaction.atomic() if connection.settings_dict["ATOMIC_REQUESTS"] else nullcontext()
 
 
 def _url(request: HttpRequest, item: registry.NavItem) -> str:
@@ -122,11 +152,27 @@ def _url(request: HttpRequest, item: registry.NavItem) -> str:
         return ""
 
 
-def _is_above(url: str, path: str) -> bool:
-    return len(url) > 1 and path.startswith(url)
+def _current_item(request: HttpRequest) -> registry.NavItem | None:
+    """Return the entry that the request's page belongs to."""
+    match = request.resolver_match
+    if match is None or not match.url_name:
+        return None
+    name = ":".join([*match.app_names[-1:], match.url_name])
+    found = {_precision(item, name): item for item in reversed(registry.all_nav_items())}
+    return found[max(found)] if found and max(found) else None
 
 
-def _current(url: str, path: str, nearest: str) -> str:
-    if url == path:
-        return "page"
-    return "true" if url == nearest else ""
+def _precision(item: registry.NavItem, name: str) -> int:
+    if item.url_name == name:
+        return 3
+    if name in item.pages:
+        return 2
+    return int(f"{name.partition(':')[0]}:*" in item.pages)
+
+
+def _mark(
+    item: registry.NavItem, url: str, current: registry.NavItem | None, request: HttpRequest
+) -> str:
+    if item != current:
+        return ""
+    return "page" if url == request.path else "true"
