@@ -68,6 +68,15 @@ def test_a_visitor_may_choose_the_other_mode(
         assert_accessible(page)
 
 
+def test_high_contrast_has_the_systems_colours(
+    live_server: LiveServer, browser_page: BrowserPages, color: str
+) -> None:
+    page = browser_page(forced_colors="active")
+    page.goto(f"{live_server.url}/contact/")
+    assert_accessible(page)
+    assert not near(page.get_by_role("button", name="Send").evaluate(COLOR), color)
+
+
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_the_admin_has_the_brand(
     live_server: LiveServer, browser_page: BrowserPages, color: str, dark: bool
