@@ -13,6 +13,11 @@ from quickscale_stripe.fulfilment import Fulfilment
 MAILS = (
     "purchase",
     "payment_failed",
+    "payment_refunded",
+    "cancellation_scheduled",
+    "cancellation_withdrawn",
+    "plan_change_scheduled",
+    "subscription_ended",
     "dispute",
     "invoice_problem",
     "event_died",

@@ -202,6 +202,15 @@ notifications.kinds.register(
         "stripe.subscription_changed", _("A subscription began, changed or ends"), audience="owner"
     ),
     *(
+        Kind(f"stripe.{mail}", label, audience="owner", mandatory=True)
+        for mail, label in {
+            "cancellation_scheduled": _("A subscription was cancelled"),
+            "cancellation_withdrawn": _("A cancellation was undone"),
+            "plan_change_scheduled": _("A change of plan was scheduled"),
+            "subscription_ended": _("A subscription ended"),
+        }.items()
+    ),
+    *(
         Kind(f"stripe.{mail}", label, audience="staff")
         for mail, label in {
             "dispute": _("A payment was disputed"),

@@ -18,6 +18,18 @@ fulfilment_failed = Signal()
 #: A subscription is new or has changed. Sent with ``subscription`` and ``previous_status``, which
 #: is empty for a new one.
 subscription_changed = Signal()
+#: A subscription was cancelled and has not ended yet, or its end was moved. Sent with
+#: ``subscription``, which ends at its ``cancel_at``.
+cancellation_scheduled = Signal()
+#: A cancellation was undone before the subscription ended. Sent with ``subscription``.
+cancellation_withdrawn = Signal()
+#: Another plan begins when the current period ends. Sent with ``subscription``; the plan is its
+#: ``pending_price``.
+plan_change_scheduled = Signal()
+#: A subscription that had begun has ended. Sent with ``subscription``; its ``end_reason`` says why.
+subscription_ended = Signal()
+#: A refund is new. Sent with ``refund``; read it again for the ``credits_revoked``.
+refund_made = Signal()
 #: A dispute is new, or its status changed. Sent with ``dispute`` and ``previous_status``.
 dispute_changed = Signal()
 #: An invoice will not be paid. Sent with ``invoice_id``, ``owner`` and ``problem``, which is

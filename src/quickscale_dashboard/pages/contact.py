@@ -5,7 +5,9 @@ from __future__ import annotations
 from django.core.cache import cache
 from django.core.mail import EmailMultiAlternatives
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 
+from quickscale.internal.brand import brand_name
 from quickscale.mail import make_mail
 from quickscale_dashboard.conf import app_settings
 
@@ -18,7 +20,13 @@ def make_contact_mail(*, name: str, email: str, message: str) -> EmailMultiAlter
 
     Replies go to the visitor.
     """
-    context = {"name": name, "email": email, "message": message}
+    reason = _("You get this email because the contact form of %(brand)s leads to you.")
+    context = {
+        "name": name,
+        "email": email,
+        "message": message,
+        "reason": reason % {"brand": brand_name()},
+    }
     return make_mail(TEMPLATE, [app_settings.contact_email], context, reply_to=[email])
 
 

@@ -88,6 +88,7 @@ def _record_refund(refund: stripe.Refund, fetched_at: datetime, payment: Payment
     )
     if row.pk and row.synced_at > fetched_at:
         return row
+    took_money = bool(row.pk) and row.takes_money
     row.charge_id = id_of(refund.charge) or ""
     row.reference = _reference_of(refund)
     row.amount, row.currency = refund.amount, refund.currency
@@ -96,6 +97,8 @@ def _record_refund(refund: stripe.Refund, fetched_at: datetime, payment: Payment
     row.failure_reason = optional(refund, "failure_reason") or ""
     row.synced_at = fetched_at
     row.save()
+    if row.takes_money and not took_money:
+        signals.send_after_commit(signals.refund_made, Refund, refund=row)
     return row
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from copy import copy
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
@@ -12,7 +13,7 @@ import stripe
 from django.db import connection, transaction
 
 from quickscale_stripe import signals
-from quickscale_stripe.billing import customers, movements
+from quickscale_stripe.billing import customers, movements, news
 from quickscale_stripe.catalogue import mirror
 from quickscale_stripe.client import get_client
 from quickscale_stripe.conf import app_settings
@@ -118,15 +119,18 @@ def _save(
         row = Subscription.objects.select_for_update().get(pk=row.pk)
         if row.synced_at > fetched_at:
             return row
-        previous = "" if is_new else row.status
-        brought = Decimal(0) if is_new else row.mrr
+        before = None if is_new else copy(row)
         for name, value in fields.items():
             setattr(row, name, value)
         row.save()
-        movements.note(row, brought, remote.currency, fetched_at)
+        movements.note(row, before.mrr if before else Decimal(0), remote.currency, fetched_at)
         signals.send_after_commit(
-            signals.subscription_changed, Subscription, subscription=row, previous_status=previous
+            signals.subscription_changed,
+            Subscription,
+            subscription=row,
+            previous_status=before.status if before else "",
         )
+        news.announce(row, before)
     return row
 
 

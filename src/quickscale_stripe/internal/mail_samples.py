@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -10,23 +10,31 @@ from django.core.mail import EmailMultiAlternatives
 from django.http import HttpRequest
 from django.utils import timezone
 
-from quickscale.mail import make_mail
 from quickscale.owner import get_owner_model
 from quickscale_stripe.catalogue import metadata
 from quickscale_stripe.conf import MAILS
-from quickscale_stripe.internal import mails
-from quickscale_stripe.models import Dispute, Payment, StripeEvent, StripePrice, StripeProduct
+from quickscale_stripe.internal import mail_facts, mails
+from quickscale_stripe.models import (
+    Dispute,
+    Payment,
+    Refund,
+    StripeEvent,
+    StripePrice,
+    StripeProduct,
+    Subscription,
+)
 from quickscale_stripe.receipts import receipt
 
 NAMES = [f"{mails.PREFIX}{name}" for name in MAILS]
 
 
 def render_sample(request: HttpRequest, name: str) -> EmailMultiAlternatives:
-    return make_mail(name, ["ann@example.com"], sample_context())
+    short = name.removeprefix(mails.PREFIX)
+    return mails.make(short, ["ann@example.com"], sample_context(short))
 
 
-def sample_context() -> dict[str, Any]:
-    """Return the context of all mails in one. Nothing is saved."""
+def sample_context(name: str) -> dict[str, Any]:
+    """Return the context of a mail. Nothing is saved."""
     now = timezone.now()
     owner: Any = get_owner_model()()
     for field in ("email", "name"):
@@ -43,7 +51,16 @@ def sample_context() -> dict[str, Any]:
         for_sale=True,
         metadata_errors={"credits": "1,000"},
     )
+    cheaper = StripePrice(
+        stripe_id="price_cheaper",
+        product=StripeProduct(stripe_id="prod_cheaper", name="Basic plan", synced_at=now),
+        currency="usd",
+        unit_amount=1900,
+        interval="month",
+        credits=Decimal(300),
+    )
     payment = Payment(
+        pk=1,
         owner=owner,
         kind=Payment.Kind.SUBSCRIPTION,
         price=price,
@@ -60,6 +77,24 @@ def sample_context() -> dict[str, Any]:
         created_at=now,
         paid_at=now,
     )
+    match name:
+        case "payment_failed":
+            return mail_facts.about_failure(payment)
+        case "payment_refunded":
+            refund = Refund(
+                payment=payment, amount=1500, currency="usd", credits_revoked=Decimal(500)
+            )
+            return mail_facts.about_refund(refund, Decimal(740))
+        case "cancellation_scheduled":
+            return mail_facts.about_cancellation(_subscription(price, cancel_at=_later(now)))
+        case "cancellation_withdrawn":
+            return mail_facts.about_return(_subscription(price))
+        case "plan_change_scheduled":
+            changing = _subscription(price, pending_price=cheaper, pending_at=_later(now))
+            return mail_facts.about_plan_change(changing)
+        case "subscription_ended":
+            ended = _subscription(price, ended_at=now, end_reason="payment_failed")
+            return mail_facts.about_end(ended, Decimal(740))
     return {
         "owner": owner,
         "payment": payment,
@@ -81,3 +116,14 @@ def sample_context() -> dict[str, Any]:
             stripe_id="evt_sample", type="invoice.paid", attempts=8, error="ValueError: x"
         ),
     }
+
+
+def _subscription(price: StripePrice, **fields: Any) -> Subscription:
+    now = timezone.now()
+    return Subscription(
+        stripe_id="sub_sample", price=price, current_period_end=_later(now), **fields
+    )
+
+
+def _later(now: datetime) -> datetime:
+    return now + timedelta(days=28)

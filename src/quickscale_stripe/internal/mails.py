@@ -1,80 +1,146 @@
-"""Mails about payments to customers and to the site's staff.
+"""Mails about payments and plans to customers and to the site's staff.
 
 Each is sent after its news is committed. It is lost if the process dies just then, but the pages
-and the admin show the same. Owners get no mail about payments older than :data:`FRESH`, so a
+and the admin show the same. Owners get no mail about what is older than :data:`FRESH`, so a
 reconciliation of last year's payments is quiet.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
+from django.core.mail import EmailMultiAlternatives
 from django.dispatch import receiver
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from quickscale.internal.brand import brand_name
 from quickscale.mail import make_mail
 from quickscale.owner import owner_email
 from quickscale_stripe import signals
 from quickscale_stripe.catalogue import metadata
 from quickscale_stripe.conf import app_settings
-from quickscale_stripe.models import Dispute, Payment, StripeEvent, StripePrice
+from quickscale_stripe.internal import mail_facts
+from quickscale_stripe.models import (
+    Dispute,
+    Payment,
+    Refund,
+    StripeEvent,
+    StripePrice,
+    Subscription,
+)
 from quickscale_stripe.receipts import receipt
 
 FRESH = timedelta(days=3)
 PREFIX = "quickscale_stripe/email/"
+TO_STAFF = (
+    "dispute",
+    "invoice_problem",
+    "event_died",
+    "catalogue_problem",
+    "missing_credits",
+    "fulfilment_failed",
+)
+
+
+# To customers -------------------------------------------------------------------------------------
 
 
 @receiver(signals.payment_succeeded)
 def confirm_purchase(payment: Payment, **kwargs: Any) -> None:
     if payment.total > 0 and _is_fresh(payment.paid_at or payment.created_at):
-        to = [owner_email(payment.owner)]
-        _send("purchase", to, payment=payment, settled=receipt.settled(payment))
+        settled = receipt.settled(payment)
+        _tell_owner("purchase", payment.owner, {"payment": payment, "settled": settled})
 
 
 @receiver(signals.payment_failed)
 def report_failure(payment: Payment, **kwargs: Any) -> None:
     """The mail about an invoice links to its page at Stripe, where it can be paid or confirmed."""
     if payment.status == Payment.Status.FAILED and _is_fresh(payment.created_at):
-        _send("payment_failed", [owner_email(payment.owner)], payment=payment)
+        _tell_owner("payment_failed", payment.owner, mail_facts.about_failure(payment))
+
+
+@receiver(signals.refund_made)
+def report_refund(refund: Refund, **kwargs: Any) -> None:
+    if _is_fresh(refund.created_at):
+        refund.refresh_from_db()
+        owner = refund.payment.owner
+        _tell_owner("payment_refunded", owner, mail_facts.about_refund(refund, _balance(owner)))
+
+
+@receiver(signals.cancellation_scheduled)
+def confirm_cancellation(subscription: Subscription, **kwargs: Any) -> None:
+    if _is_fresh(subscription.canceled_at or subscription.created_at):
+        _tell_owner(
+            "cancellation_scheduled",
+            subscription.owner,
+            mail_facts.about_cancellation(subscription),
+        )
+
+
+@receiver(signals.cancellation_withdrawn)
+def confirm_return(subscription: Subscription, **kwargs: Any) -> None:
+    _tell_owner("cancellation_withdrawn", subscription.owner, mail_facts.about_return(subscription))
+
+
+@receiver(signals.plan_change_scheduled)
+def confirm_plan_change(subscription: Subscription, **kwargs: Any) -> None:
+    _tell_owner(
+        "plan_change_scheduled", subscription.owner, mail_facts.about_plan_change(subscription)
+    )
+
+
+@receiver(signals.subscription_ended)
+def confirm_end(subscription: Subscription, **kwargs: Any) -> None:
+    """Owners who are being deleted get none: their plan ends with their account."""
+    is_owned = Subscription.objects.filter(pk=subscription.pk, owner__isnull=False).exists()
+    if is_owned and subscription.ended_at and _is_fresh(subscription.ended_at):
+        owner = subscription.owner
+        _tell_owner(
+            "subscription_ended", owner, mail_facts.about_end(subscription, _balance(owner))
+        )
+
+
+def _balance(owner: Any) -> Decimal | None:
+    return None if owner is None else app_settings.fulfilment.balance(owner=owner)
+
+
+# To the staff -------------------------------------------------------------------------------------
 
 
 @receiver(signals.dispute_changed)
 def report_dispute(dispute: Dispute, previous_status: str, **kwargs: Any) -> None:
     """Staff have until ``evidence_due_by`` to answer it."""
     if dispute.status != previous_status:
-        _send("dispute", staff(), dispute=dispute, payment=dispute.payment)
+        _tell_staff("dispute", {"dispute": dispute, "payment": dispute.payment})
 
 
 @receiver(signals.invoice_problem)
 def report_invoice(invoice_id: str, problem: str, owner: Any, **kwargs: Any) -> None:
-    _send(
-        "invoice_problem",
-        staff(),
-        invoice_id=invoice_id,
-        problem=problem,
-        owner=owner or _("a deleted owner"),
-    )
+    owner = owner or _("a deleted owner")
+    _tell_staff("invoice_problem", {"invoice_id": invoice_id, "problem": problem, "owner": owner})
 
 
 @receiver(signals.fulfilment_failed)
 def report_fulfilment(payment: Payment, **kwargs: Any) -> None:
     """Mail once for each payment until the hook succeeds; the event's retries add nothing new."""
-    _send("fulfilment_failed", staff(), payment=payment)
+    _tell_staff("fulfilment_failed", {"payment": payment})
 
 
 @receiver(signals.event_died)
 def report_event(event: StripeEvent, **kwargs: Any) -> None:
-    _send("event_died", staff(), event=event)
+    _tell_staff("event_died", {"event": event})
 
 
 @receiver(signals.catalogue_problem)
 def report_metadata(price: StripePrice, **kwargs: Any) -> None:
     """Mail once for each text that can't be read."""
     found = metadata.problems(price.metadata_errors)
-    _send("catalogue_problem", staff(), price=price, problems=found)
+    _tell_staff("catalogue_problem", {"price": price, "problems": found})
 
 
 @receiver(signals.payment_succeeded)
@@ -82,7 +148,7 @@ def report_missing_credits(payment: Payment, **kwargs: Any) -> None:
     """A paid plan brings credits, unless its metadata explicitly says 0."""
     is_plan = payment.kind == Payment.Kind.SUBSCRIPTION and payment.total > 0
     if is_plan and not payment.credits and not _brings_none_on_purpose(payment.price):
-        _send("missing_credits", staff(), payment=payment, price=payment.price)
+        _tell_staff("missing_credits", {"payment": payment, "price": payment.price})
 
 
 def _brings_none_on_purpose(price: StripePrice | None) -> bool:
@@ -102,8 +168,26 @@ def staff() -> list[str]:
     return app_settings.staff_emails or named
 
 
-def _send(name: str, to: list[str], **context: Any) -> None:
+def make(name: str, to: list[str], context: Mapping[str, Any]) -> EmailMultiAlternatives:
+    """Make the mail of that name, with the end that its readers need."""
+    if name in TO_STAFF:
+        reason = _("You get this email because you look after the payments of %(brand)s.")
+        end: dict[str, Any] = {"reason": reason % {"brand": brand_name()}}
+    else:
+        end = {"address": app_settings.seller_address}
+    return make_mail(f"{PREFIX}{name}", to, {**end, **context})
+
+
+def _tell_owner(name: str, owner: Any, context: Mapping[str, Any]) -> None:
+    _send(name, [owner_email(owner)], context)
+
+
+def _tell_staff(name: str, context: Mapping[str, Any]) -> None:
+    _send(name, staff(), context)
+
+
+def _send(name: str, to: list[str], context: Mapping[str, Any]) -> None:
     """Send the mail of that name, unless ``MAILS`` leaves it out or it has no recipient."""
     recipients = [address for address in to if address]
     if name in app_settings.mails and recipients:
-        make_mail(f"{PREFIX}{name}", recipients, context).send()
+        make(name, recipients, context).send()

@@ -43,6 +43,14 @@ def price_terms(price: StripePrice) -> str:
     return _each_time(format_money(price.unit_amount, price.currency), price)
 
 
+def plan_terms(price: StripePrice, quantity: int) -> str:
+    """Return what a subscription costs: ``"$19.00 each month"``, after the number if it is more
+    than one.
+    """
+    many = f"{quantity} \N{MULTIPLICATION SIGN} " if quantity > 1 else ""
+    return f"{many}{price_terms(price)}"
+
+
 def credit_terms(price: StripePrice) -> str:
     """``"300 credits each month"``; empty without credits.
 
