@@ -201,7 +201,7 @@ class TestBalance:
             account.add_credits(1, "Trial", credit_type="trial", expires_at=end)
         account.add_credits(5, "Bought")
 
-        with django_assert_max_num_queries(8):
+        with django_assert_max_num_queries(10):
             browser.get(BALANCE)
 
 
@@ -247,7 +247,7 @@ class TestServiceList:
             ServiceFactory(name=f"S{number}", slug=f"s{number}", cost=1)
         type(member).objects.filter(pk=member.pk).update(is_staff=True)
 
-        with django_assert_max_num_queries(5):
+        with django_assert_max_num_queries(7):
             first = browser.get("/services/").content.decode()
         second = browser.get("/services/?page=2").content.decode()
         assert first.count("<section") == 48

@@ -43,7 +43,7 @@ def default_of(subscription: Subscription) -> Any:
 def test_without_a_method_the_page_says_how_to_add_one(
     shop: Sandbox, buyer: Client, django_assert_max_num_queries: Any
 ) -> None:
-    with django_assert_max_num_queries(4):
+    with django_assert_max_num_queries(6):
         page = text_of(buyer.get(BILLING))
     assert "No payment method is saved" in page
     assert "Add a payment method" in page

@@ -65,7 +65,7 @@ def test_plans_monthly_and_yearly(shop: Sandbox, buyer: Client) -> None:
 def test_the_plans_need_few_queries(
     shop: Sandbox, buyer: Client, django_assert_max_num_queries: Any
 ) -> None:
-    with django_assert_max_num_queries(6):
+    with django_assert_max_num_queries(8):
         buyer.get(PLANS, {"interval": "year"})
 
 
@@ -406,11 +406,11 @@ def test_the_subscription_pages_have_few_queries(
     pro: StripePrice,
     django_assert_max_num_queries: Any,
 ) -> None:
-    with django_assert_max_num_queries(6):
+    with django_assert_max_num_queries(8):
         buyer.get(SUBSCRIPTION)
-    with django_assert_max_num_queries(7):
+    with django_assert_max_num_queries(9):
         buyer.get(PLANS)
-    with django_assert_max_num_queries(17):
+    with django_assert_max_num_queries(19):
         buyer.get(CHANGE, {"price": pro.pk})
 
 
