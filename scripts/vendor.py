@@ -5,9 +5,9 @@
     python scripts/vendor.py bootstrap5.min.css@5.4.0    only one of its files
 
 Each ``VENDORED.toml`` lists the files beside it: npm package, version, the file in the package, its
-licence and its SHA-256. An entry with ``icons`` makes a template of each icon that it names. The
-script needs ``npm``. After a change, read the package's release notes
-and run the tests.
+licence and its SHA-256. An entry with ``icons`` makes a template of each icon that it names, and
+``subset`` leaves out what ``scripts/subset.py`` calls rare. The script needs ``npm``. After a
+change, read the package's release notes and run the tests.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from subset import subset
 
 ROOT = Path(__file__).resolve().parent.parent
 MANIFESTS = [
@@ -62,8 +64,17 @@ def write(folder: Path, entry: dict[str, Any]) -> Iterator[bytes]:
         yield content
     if "icons" not in entry:
         content = package[f"package/{entry['source']}"]
+        if entry.get("subset"):
+            content = subset(content.decode(), *pages_and_styles()).encode()
         (folder / entry["name"]).write_bytes(content)
         yield content
+
+
+def pages_and_styles() -> tuple[list[Path], list[Path]]:
+    """Return our templates, and our own style sheets."""
+    sources = ROOT / "src"
+    pages = [*sources.rglob("*.html"), *(ROOT / "example_project").rglob("*.html")]
+    return pages, [path for path in sources.rglob("*.css") if path.parent.name != "vendor"]
 
 
 @cache
@@ -88,6 +99,8 @@ def block(entry: dict[str, Any]) -> str:
     lines = "".join(f'{field} = "{entry[field]}"\n' for field in FIELDS)
     if "icons" in entry:
         lines += "icons = [\n" + "".join(f'    "{icon}",\n' for icon in entry["icons"]) + "]\n"
+    if entry.get("subset"):
+        lines += "subset = true\n"
     return f"\n[[file]]\n{lines}"
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import tomllib
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from django.contrib.staticfiles import finders
 
 import quickscale
+from scripts.subset import RARE, classes, subset
 
 ICONS = Path(quickscale.__file__).parent / "templates/quickscale/icons"
 FOLDERS = [
@@ -44,3 +46,39 @@ def test_vendored_files_carry_their_licences(folder: Path) -> None:
         assert names[entry["licence"]] in (licences.replace("The MIT License (MIT)", "MIT License"))
         assert entry["version"]
         assert entry["package"]
+
+
+def test_bulma_has_the_rare_classes_that_our_templates_use() -> None:
+    used = {
+        name
+        for path in Path(quickscale.__file__).parents[1].rglob("*.html")
+        for name in classes(path.read_text())
+        if RARE.fullmatch(name) and not name.startswith("qs-")
+    }
+    style_sheet = (FOLDERS[0] / "bulma.min.css").read_text()
+    lacking = {name for name in used if not re.search(rf"\.{name}(?![\w-])", style_sheet)}
+    assert not lacking, "Run python scripts/vendor.py."
+
+
+BULMA = (
+    "/*! Bulma */:root{--shade:1;--read:2;--chain:var(--end);--end:3}"
+    ".button.is-info,.button.has-text-info-25{color:var(--read)}"
+    ".hero .title{color:red}.box:not(.hero){color:var(--chain)}"
+    "@media print{.level.is-fullhd{color:red}}@media print{.level{color:red;--x:1}}"
+    "@keyframes spin{from{color:red}to{color:blue}}"
+)
+
+
+def test_the_subset_has_what_is_used_and_what_that_reads(tmp_path: Path) -> None:
+    page, style_sheet = tmp_path / "page.html", tmp_path / "site.css"
+    page.write_text('<p class="button{% if "hero" %} has-text-info-25{% endif %}">')
+    style_sheet.write_text("a { color: var(--x) }")
+    assert subset(BULMA, [], []) == (
+        "/*! Bulma */:root{--read:2;--chain:var(--end);--end:3}"
+        ".button.is-info{color:var(--read)}"
+        ".box:not(.hero){color:var(--chain)}"
+        "@media print{.level{color:red}}"
+        "@keyframes spin{from{color:red}to{color:blue}}"
+    )
+    assert ".button.is-info,.button.has-text-info-25{" in subset(BULMA, [page], [])
+    assert "{color:red;--x:1}" in subset(BULMA, [], [style_sheet])
