@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import wraps
-from typing import Any, TypeVar
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from django.http import HttpRequest
@@ -12,29 +10,20 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from quickscale.owner import get_owner
-from quickscale_credits.internal.balances import balance_overview, current_account, recent_activity
+from quickscale_credits.internal.balances import (
+    account_of_request,
+    balance_overview,
+    recent_activity,
+)
 from quickscale_credits.models import CreditAccount, Service
 from quickscale_credits.pages.report import Range, Report
 from quickscale_credits.services import registered_services
 from quickscale_dashboard.registry import NavItem, Panel, everyone, register
 
-T = TypeVar("T")
-
 PUBLIC_SERVICES = 5
 SUMMED_DAYS = 30
 
-
-def once_per_request(read: Callable[[HttpRequest], T]) -> Callable[[HttpRequest], T]:
-    """Let the panels of a page share what one of them has read."""
-    found: WeakKeyDictionary[HttpRequest, T] = WeakKeyDictionary()
-
-    @wraps(read)
-    def shared(request: HttpRequest) -> T:
-        if request not in found:
-            found[request] = read(request)
-        return found[request]
-
-    return shared
+_reports: WeakKeyDictionary[HttpRequest, Report] = WeakKeyDictionary()
 
 
 def acts_for_owner(request: HttpRequest) -> bool:
@@ -58,14 +47,15 @@ def usage_context(request: HttpRequest) -> dict[str, Any]:
     return {"report": _report(request)}
 
 
-@once_per_request
 def _account(request: HttpRequest) -> CreditAccount:
-    return current_account(get_owner(request))
+    return account_of_request(request, get_owner(request))
 
 
-@once_per_request
 def _report(request: HttpRequest) -> Report:
-    return Report(_account(request), Range.of_last(SUMMED_DAYS, timezone.localdate()))
+    if request not in _reports:
+        last_days = Range.of_last(SUMMED_DAYS, timezone.localdate())
+        _reports[request] = Report(_account(request), last_days)
+    return _reports[request]
 
 
 def available_context(request: HttpRequest) -> dict[str, Any]:
@@ -109,6 +99,16 @@ register(
         access=acts_for_owner,
         icon="chart-column",
         pages=("quickscale_credits:usage_export",),
+    )
+)
+register(
+    NavItem(
+        _("Activity"),
+        "quickscale_credits:history",
+        order=37,
+        access=acts_for_owner,
+        icon="history",
+        pages=("quickscale_credits:transaction", "quickscale_credits:history_export"),
     )
 )
 register(

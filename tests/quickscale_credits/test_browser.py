@@ -193,13 +193,20 @@ def test_the_history_is_filtered_and_paged_in_place(browser_page, live, filled):
     page = live(browser_page(), "quickscale_credits:history")
     entries = page.get_by_role("region", name="Entries").first
 
+    page.get_by_role("link", name="Added").click()
+    expect(page.locator("#credit-history tbody tr")).to_have_count(3)
+    assert page.url.endswith("?show=added")
+    page.get_by_role("link", name="All", exact=True).click()
+    expect(page.locator("#credit-history tbody tr")).to_have_count(25)
+
     page.get_by_role("link", name="Next page").click()
     expect(page.get_by_role("link", name="Previous page")).to_be_visible()
     expect(entries).to_contain_text("Starter plan")
     assert "after=" in page.url
 
-    page.get_by_label("Kind").select_option("grant")
-    page.get_by_role("button", name="Show").click()
+    page.get_by_text("More filters").click()
+    page.get_by_label("Kind", exact=True).select_option("grant")
+    page.get_by_role("button", name="Show", exact=True).click()
     expect(page.locator("#credit-history tbody tr")).to_have_count(3)
     assert "kind=grant" in page.url
 
@@ -216,7 +223,8 @@ def test_the_keyboard_stays_where_the_page_changed(browser_page, live, filled):
     expect(page.locator("#credit-history")).to_be_focused()
     expect(status).to_have_text("8 entries")
 
-    page.get_by_label("Kind").select_option("grant")
+    page.get_by_text("More filters").click()
+    page.get_by_label("Kind", exact=True).select_option("grant")
     page.get_by_role("button", name="Show").press("Enter")
     expect(status).to_have_text("3 entries")
     expect(page.get_by_role("button", name="Show")).to_be_focused()
@@ -342,8 +350,9 @@ def test_everything_works_without_javascript(browser_page, live, filled, service
     expect(page.get_by_role("region", name="Result")).to_contain_text("HEY")
 
     live(page, "quickscale_credits:history")
-    page.get_by_label("Kind").select_option("grant")
-    page.get_by_role("button", name="Show").click()
+    page.get_by_text("More filters").click()
+    page.get_by_label("Kind", exact=True).select_option("grant")
+    page.get_by_role("button", name="Show", exact=True).click()
     expect(page.locator("#credit-history tbody tr")).to_have_count(3)
 
     filled.remove_credits(filled.get_available_balance(), "Gone")

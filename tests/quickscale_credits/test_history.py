@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import csv
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 from itertools import chain
 
@@ -13,9 +13,12 @@ from django.urls import reverse_lazy
 from django.utils import timezone
 
 from quickscale_credits import ledger
+from quickscale_credits.metering import charge
 from quickscale_credits.models import CreditAccount, CreditTransaction, Service
 from quickscale_credits.pages.paging import Keyset
+from quickscale_credits.pricing import set_price
 from quickscale_credits.testing import ServiceFactory
+from tests.markup import words
 
 pytestmark = pytest.mark.django_db
 
@@ -47,6 +50,12 @@ ALL = ["Put right", "A painted cat", "Bought at the fair", "Welcome gift"]
     [
         ("", ALL),
         ("kind=consume", ["A painted cat"]),
+        ("show=used", ["A painted cat"]),
+        ("show=added", ["Bought at the fair", "Welcome gift"]),
+        ("show=other", ["Put right"]),
+        ("show=added&text=fair", ["Bought at the fair"]),
+        ("show=nonsense&period=soon", ALL),
+        ("period=7", ALL),
         ("type=bonus", ["A painted cat", "Welcome gift"]),
         ("service=painting", ["A painted cat"]),
         ("text=FAIR", ["Bought at the fair"]),
@@ -91,6 +100,45 @@ def backdate(entry: CreditTransaction, moment: datetime) -> None:
         cursor.execute("SET session_replication_role = DEFAULT")
 
 
+def test_a_period_is_that_of_the_last_days(browser, account):
+    for days in (6, 7, 29, 30):
+        entry = account.add_credits(1, f"{days} days ago")
+        backdate(entry, timezone.now() - timedelta(days=days))
+
+    assert shown(browser.get(f"{HISTORY}?period=7")) == ["6 days ago"]
+    assert shown(browser.get(f"{HISTORY}?period=30")) == [f"{n} days ago" for n in (29, 7, 6)]
+
+
+def test_a_group_keeps_the_other_filters_and_empty_ones_leave_the_url(browser, story):
+    page = browser.get(f"{HISTORY}?text=fair&show=used").text
+
+    assert f'href="{HISTORY}?text=fair&amp;show=added"' in page
+    assert f'href="{HISTORY}?text=fair"' in page
+    assert '<input type="hidden" name="show" value="used">' in page
+    response = browser.get(f"{HISTORY}?text=&period=&kind=&show=used&sort=newest")
+    assert (response.status_code, response.url) == (302, f"{HISTORY}?show=used&sort=newest")
+
+
+def test_rarely_needed_filters_are_folded_until_one_is_used(browser, story):
+    for query, is_open in [("", False), ("text=a", False), ("kind=grant", True), ("since=x", True)]:
+        page = browser.get(f"{HISTORY}?{query}").text
+        assert bool(re.search(r"<details[^>]* open", page)) is is_open
+
+
+def test_an_entry_says_what_was_counted(browser, owner, account):
+    service = ServiceFactory(name="Chat", slug="chat", cost=1, unit="page")
+    set_price(service, "0.01", meter="input tokens")
+    account.add_credits(100, "Bought")
+    for used in ({"units": 3}, {"units": 2, "input tokens": 1200}):
+        with charge(owner, "chat", quantities=used):
+            pass
+
+    page = words(browser.get(HISTORY).text)
+
+    assert "page: 3" in page
+    assert "input tokens: 1,200" in page
+
+
 def test_an_invalid_filter_is_reported(browser, story):
     page = browser.get(f"{HISTORY}?since=yesterday").content.decode()
 
@@ -106,7 +154,7 @@ def test_only_the_owners_entries_are_shown(browser, story, make_owner):
 def test_htmx_gets_only_the_entries(browser, story):
     response = browser.get(f"{HISTORY}?kind=consume", headers=HTMX)
 
-    assert re.match(r'<section [^>]*id="credit-history"', response.text.lstrip())
+    assert re.match(r'<div id="credit-history"', response.text.lstrip())
     assert "HX-Request" in response["Vary"]
 
 

@@ -8,9 +8,11 @@ from datetime import datetime
 from decimal import Decimal
 from operator import itemgetter
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from django.db.models import F, Min, Q, Sum
 from django.db.models.functions import TruncDate
+from django.http import HttpRequest
 from django.utils import timezone
 
 from quickscale.formats import plural_number
@@ -26,6 +28,7 @@ from quickscale_credits.models import (
 
 SHOWN = 3
 RECENT = 5
+_accounts: WeakKeyDictionary[HttpRequest, CreditAccount] = WeakKeyDictionary()
 _POST_DUE = """
 SELECT quickscale_credits_post_due(due.id, quickscale_credits_clock())
   FROM (SELECT id FROM quickscale_credits_creditaccount
@@ -119,6 +122,13 @@ def current_account(owner: Any) -> CreditAccount:
     return account
 
 
+def account_of_request(request: HttpRequest, owner: Any) -> CreditAccount:
+    """Return :func:`current_account`, which a page and all panels on it share."""
+    if request not in _accounts:
+        _accounts[request] = current_account(owner)
+    return _accounts[request]
+
+
 def balance_overview(account: CreditAccount) -> BalanceOverview:
     """Return the balance of an account, with 2 queries."""
     rows = (
@@ -199,7 +209,7 @@ def paid_by_type(transaction: CreditTransaction) -> list[TypeBalance]:
 
 def recent_activity(account: CreditAccount) -> list[CreditTransaction]:
     """Return an account's last entries, newest first, after :func:`annotate_scheduled`."""
-    entries = account.transactions.select_related("service").order_by("-sequence")[:RECENT]
+    entries = account.transactions.select_related("service", "usage").order_by("-sequence")[:RECENT]
     return annotate_scheduled(account, list(entries))
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime, time, timedelta
 from typing import Any
 
 from django.db.models import Exists, OuterRef, QuerySet
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from quickscale.errors import MissingExtraError
@@ -26,9 +28,37 @@ SORTS = {
 }
 
 
+# value: (label, kinds)
+_KIND = CreditTransaction.Kind
+GROUPS = {
+    "used": (_("Used"), {_KIND.CONSUME}),
+    "added": (_("Added"), {_KIND.GRANT}),
+    "other": (_("Expired and other"), set(_KIND) - {_KIND.CONSUME, _KIND.GRANT}),
+}
+
+PERIODS = {
+    "7": _("The last 7 days"),
+    "30": _("The last 30 days"),
+    "90": _("The last 90 days"),
+    "365": _("The last 365 days"),
+}
+
+
 class HistoryFilter(django_filters.FilterSet):  # type: ignore[misc]
     """The filters of the history. An invalid value filters nothing and is shown as an error."""
 
+    text = django_filters.CharFilter(
+        label=_("Search"), field_name="description", lookup_expr="icontains", max_length=100
+    )
+    period = django_filters.ChoiceFilter(
+        label=_("Period"),
+        choices=list(PERIODS.items()),
+        empty_label=_("Any time"),
+        method="of_period",
+    )
+    show = django_filters.ChoiceFilter(
+        choices=[(value, label) for value, (label, _kinds) in GROUPS.items()], method="of_group"
+    )
     kind = django_filters.ChoiceFilter(
         label=_("Kind"), choices=CreditTransaction.Kind.choices, empty_label=_("All")
     )
@@ -43,9 +73,6 @@ class HistoryFilter(django_filters.FilterSet):  # type: ignore[misc]
         queryset=Service.objects.all(),
         to_field_name="slug",
         empty_label=_("All"),
-    )
-    text = django_filters.CharFilter(
-        label=_("Text"), field_name="description", lookup_expr="icontains", max_length=100
     )
     since = SinceFilter(field_name="created_at")
     until = UntilFilter(field_name="created_at")
@@ -67,6 +94,13 @@ class HistoryFilter(django_filters.FilterSet):  # type: ignore[misc]
         return dict(self.form.cleaned_data)
 
     @property
+    def has_advanced(self) -> bool:
+        """Whether a field is filled in or invalid that the page does not show at first."""
+        simple = {"text", "period", "show"}
+        filled = {name for name, value in self.values.items() if value}
+        return bool((filled | set(self.form.errors)) - simple)
+
+    @property
     def is_filtering(self) -> bool:
         return any(value for name, value in self.values.items() if name != "sort")
 
@@ -85,6 +119,18 @@ class HistoryFilter(django_filters.FilterSet):  # type: ignore[misc]
             lot__credit_type=value,
         )
         return entries.filter(Exists(of_type))
+
+    def of_group(
+        self, entries: QuerySet[CreditTransaction], name: str, value: str
+    ) -> QuerySet[CreditTransaction]:
+        _label, kinds = GROUPS[value]
+        return entries.filter(kind__in=kinds)
+
+    def of_period(
+        self, entries: QuerySet[CreditTransaction], name: str, value: str
+    ) -> QuerySet[CreditTransaction]:
+        first = timezone.localdate() - timedelta(days=int(value) - 1)
+        return entries.filter(created_at__gte=timezone.make_aware(datetime.combine(first, time())))
 
     def unchanged(
         self, entries: QuerySet[CreditTransaction], name: str, value: str

@@ -30,18 +30,19 @@ from quickscale_credits.exceptions import (
 )
 from quickscale_credits.http import announce_change
 from quickscale_credits.internal.balances import (
+    account_of_request,
     annotate_scheduled,
     balance_overview,
-    current_account,
     paid_by_type,
     recent_activity,
 )
 from quickscale_credits.internal.databases import non_atomic_requests
 from quickscale_credits.models import CreditAccount, CreditTransaction, Service, ServiceUsage
 from quickscale_credits.pages.csv_export import csv_response, safe_text
-from quickscale_credits.pages.filters import HistoryFilter
+from quickscale_credits.pages.filters import GROUPS, HistoryFilter
 from quickscale_credits.pages.forms import UseKeyForm, fill_in, typed_values
 from quickscale_credits.pages.paging import Keyset
+from quickscale_credits.pages.query import CleanQueryMixin
 from quickscale_credits.pages.quotes import MAX_BYTES, shown_quote
 from quickscale_credits.services import (
     BaseService,
@@ -59,7 +60,7 @@ class AccountMixin(OwnerRequiredMixin):
 
     @cached_property
     def account(self) -> CreditAccount:
-        return current_account(self.owner)
+        return account_of_request(self.request, self.owner)
 
 
 class BalanceView(AccountMixin, FragmentMixin, PageView):
@@ -79,7 +80,7 @@ class BalanceView(AccountMixin, FragmentMixin, PageView):
 class HistoryMixin(AccountMixin):
     @cached_property
     def filter(self) -> HistoryFilter:
-        entries = self.account.transactions.select_related("service")
+        entries = self.account.transactions.select_related("service", "usage")
         return HistoryFilter(self.request.GET, entries)
 
     def keyset(self, size: int) -> Keyset[CreditTransaction]:
@@ -93,7 +94,7 @@ class HistoryMixin(AccountMixin):
         )
 
 
-class HistoryView(HistoryMixin, FragmentMixin, PageView):
+class HistoryView(CleanQueryMixin, HistoryMixin, FragmentMixin, PageView):
     """All entries of the account, filtered, sorted and paginated."""
 
     template_name = "quickscale_credits/history.html"
@@ -106,13 +107,24 @@ class HistoryView(HistoryMixin, FragmentMixin, PageView):
             after=query.get("after", ""), before=query.get("before", "")
         )
         annotate_scheduled(self.account, page.items)
-        filters = [(name, query[name]) for name in self.filter.form.fields if query.get(name)]
+        filters = {name: query[name] for name in self.filter.form.fields if query.get(name)}
         return super().get_context_data(
             filter=self.filter,
             page=page,
             query=urlencode(filters),
+            groups=list(self.groups(filters)),
             **kwargs,
         )
+
+    def groups(self, filters: dict[str, str]) -> Iterator[dict[str, Any]]:
+        """Yield the links that choose a group of kinds and keep the other filters."""
+        page = page_url(self.request, "quickscale_credits:history")
+        chosen = self.filter.values.get("show") or ""
+        others = {name: value for name, value in filters.items() if name != "show"}
+        for value, label in [("", _("All")), *((key, row[0]) for key, row in GROUPS.items())]:
+            query = urlencode(others | ({"show": value} if value else {}))
+            url = f"{page}?{query}".removesuffix("?")
+            yield {"label": label, "url": url, "current": value == chosen}
 
 
 class HistoryExportView(HistoryMixin, View):
@@ -152,9 +164,9 @@ class TransactionView(AccountMixin, DetailView):  # type: ignore[type-arg]
     slug_field = slug_url_kwarg = "sequence"
 
     def get_queryset(self) -> QuerySet[CreditTransaction]:
-        return self.account.transactions.select_related("service", "reverses").prefetch_related(
-            "allocations__lot", "reversals"
-        )
+        return self.account.transactions.select_related(
+            "service", "usage", "reverses"
+        ).prefetch_related("allocations__lot", "reversals")
 
     def get_object(self, queryset: Any = None) -> CreditTransaction:
         [entry] = annotate_scheduled(self.account, [super().get_object(queryset)])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 from django import template
 from django.template.context import Context
 
+from quickscale.formats import format_number
 from quickscale_credits import http, shop
-from quickscale_credits.models import CreditTransaction, Service
+from quickscale_credits.models import CreditTransaction, Service, ServiceUsage
 from quickscale_credits.pricing import listed_prices
 from quickscale_credits.services import BaseService, get_service
 from quickscale_credits.usage import Suggestion
@@ -56,6 +58,18 @@ def entry_tone(entry: CreditTransaction) -> str:
         return "success"
     lost = (CreditTransaction.Kind.EXPIRE, CreditTransaction.Kind.REVOKE)
     return "warning" if entry.kind in lost else ""
+
+
+@register.filter
+def entry_details(entry: CreditTransaction) -> str:
+    """Return what a use counted, such as "input: 1,200", or nothing for other entries."""
+    usage: ServiceUsage | None = getattr(entry, "usage", None)
+    if usage is None or entry.service is None:
+        return ""
+    counted: dict[str, Any] = usage.quantities
+    if usage.units is not None:
+        counted = {entry.service.unit: usage.units} if entry.service.unit else {}
+    return ", ".join(f"{unit}: {format_number(Decimal(n))}" for unit, n in counted.items())
 
 
 @register.filter
