@@ -37,7 +37,7 @@ from quickscale_credits.exceptions import (
 from quickscale_credits.http import announce_change
 from quickscale_credits.internal.databases import non_atomic_requests
 from quickscale_credits.internal.streams import AsyncStream, Stream
-from quickscale_credits.models import ServiceUsage
+from quickscale_credits.models import Service, ServiceUsage
 from quickscale_credits.pricing import AccountQuote, quote
 from quickscale_credits.services import BaseService, metered_codes
 
@@ -79,17 +79,19 @@ def use(
     return cast("ServiceUsage", charging.usage)
 
 
-def quote_use(service: BaseService, *, owner: Any, data: Mapping[str, Any]) -> AccountQuote:
+def quote_use(
+    service: BaseService, *, owner: Any, data: Mapping[str, Any], row: Service | None = None
+) -> AccountQuote:
     """Return what :func:`use` would charge the owner for the same data now; nothing is held.
 
     A service whose :attr:`~quickscale_credits.services.BaseService.has_fixed_cost` is true needs
-    no data.
+    no data. ``row`` is the service's row, if it was read already.
 
     Raises:
         ServiceError: the service can't do the work.
         CreditsError: any error that :func:`~quickscale_credits.pricing.quote` raises.
     """
-    return quote(owner, service.code, **_asked(service, data))
+    return quote(owner, row or service.code, **_asked(service, data))
 
 
 def _asked(service: BaseService, data: Mapping[str, Any]) -> dict[str, Any]:

@@ -195,7 +195,7 @@ def _argument(meter: str) -> str:
 
 def quote(
     owner: Any,
-    code: str,
+    code: str | Service,
     *,
     units: Amount = 1,
     quantities: Mapping[str, Amount] | None = None,
@@ -203,7 +203,8 @@ def quote(
 ) -> AccountQuote:
     """Return what a use would cost the owner now, and whether they have enough; nothing is held.
 
-    Give ``units``, or ``quantities`` of several meters, or neither for one unit.
+    ``code`` names the service, or is its row, which is then not read again. Give ``units``, or
+    ``quantities`` of several meters, or neither for one unit.
 
     Raises:
         UnknownServiceError, InactiveServiceError: no service has the code, or it is switched off.
@@ -211,7 +212,7 @@ def quote(
         Exception: anything that :func:`price_use` raises.
     """
     asked = one_or_several(units, quantities)
-    service = Service.objects.for_code(code)
+    service = code if isinstance(code, Service) else Service.objects.for_code(code)
     priced = price_use(service, asked, dimension=dimension, owner=owner)
     account = CreditAccount.objects.to_read(owner)
     balance = account.get_available_balance()

@@ -8,12 +8,15 @@ from django import forms
 
 from quickscale_credits import metering
 from quickscale_credits.exceptions import UnknownPriceError
+from quickscale_credits.models import Service
 from quickscale_credits.services import BaseService, ServiceError
 
 MAX_BYTES = 256 * 1024
 
 
-def shown_quote(service: BaseService, *, owner: Any, form: forms.Form) -> dict[str, Any]:
+def shown_quote(
+    service: BaseService, *, row: Service, owner: Any, form: forms.Form
+) -> dict[str, Any]:
     """Return what ``_quote.html`` shows; nothing while the cost can't be known.
 
     The values of the form matter only if the cost depends on them.
@@ -24,7 +27,7 @@ def shown_quote(service: BaseService, *, owner: Any, form: forms.Form) -> dict[s
             return {}
         data = form.cleaned_data
     try:
-        quote = metering.quote_use(service, owner=owner, data=data)
+        quote = metering.quote_use(service, owner=owner, data=data, row=row)
         return {"quote": quote, "counted": service.counted(**data) if data else ""}
     except ServiceError as error:
         return {"hint": str(error)}

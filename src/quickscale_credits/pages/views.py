@@ -218,6 +218,9 @@ class ServiceFormView(AccountMixin, FormView):  # type: ignore[type-arg]
     def get_form_class(self) -> type[forms.Form]:
         return self.service.form_class
 
+    def quote(self, form: forms.Form) -> dict[str, Any]:
+        return shown_quote(self.service, row=self.row, owner=self.owner, form=form)
+
 
 class QuoteView(ServiceFormView):
     """What a use with the values of the form would cost; it stores and charges nothing."""
@@ -229,7 +232,7 @@ class QuoteView(ServiceFormView):
         if int(request.META.get("CONTENT_LENGTH") or 0) > MAX_BYTES:
             shown = {"hint": _("This is too long for a quote. The rate above applies.")}
         else:
-            shown = shown_quote(self.service, owner=self.owner, form=self.get_form())
+            shown = self.quote(self.get_form())
             shown = shown or {"hint": _("Fill in the form to see what it costs.")}
         return self.render_to_response(shown)
 
@@ -249,7 +252,7 @@ class ServiceUseView(FragmentMixin, ServiceFormView):
             has_fixed_cost=self.service.has_fixed_cost,
             **kwargs,
         )
-        return context | shown_quote(self.service, owner=self.owner, form=context["form"])
+        return context | self.quote(context["form"])
 
     def get_form(self, form_class: type[forms.Form] | None = None) -> forms.Form:
         form: forms.Form = super().get_form(form_class)
