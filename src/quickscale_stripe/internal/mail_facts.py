@@ -14,10 +14,23 @@ from django.utils.translation import gettext as _
 from quickscale.formats import format_day, format_money, in_credits
 from quickscale.links import absolute_page_url
 from quickscale_stripe.conf import app_settings
-from quickscale_stripe.internal.wording import credit_terms, plan_terms
+from quickscale_stripe.internal.wording import brought_terms, credit_terms, plan_terms
 from quickscale_stripe.models import Payment, Refund, Subscription
+from quickscale_stripe.receipts import receipt
 
 Facts = list[tuple[str, str]]
+
+
+def about_purchase(payment: Payment) -> dict[str, Any]:
+    settled = receipt.settled(payment)
+    sums = [(sum_.label, sum_.amount) for sum_ in settled]
+    if settled:
+        sums = [(_("Total"), payment.total), *sums, (_("Paid"), payment.amount)]
+    facts: Facts = [(label, format_money(amount, payment.currency)) for label, amount in sums]
+    if payment.credits:
+        facts.append((_("Credits"), brought_terms(payment)))
+    facts.append((_("Receipt"), payment.receipt_number or ""))
+    return {"payment": payment, "settled": settled, "facts": facts}
 
 
 def about_failure(payment: Payment) -> dict[str, Any]:

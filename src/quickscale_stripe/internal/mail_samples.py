@@ -23,7 +23,6 @@ from quickscale_stripe.models import (
     StripeProduct,
     Subscription,
 )
-from quickscale_stripe.receipts import receipt
 
 NAMES = [f"{mails.PREFIX}{name}" for name in MAILS]
 
@@ -78,6 +77,8 @@ def sample_context(name: str) -> dict[str, Any]:
         paid_at=now,
     )
     match name:
+        case "purchase":
+            return mail_facts.about_purchase(payment)
         case "payment_failed":
             return mail_facts.about_failure(payment)
         case "payment_refunded":
@@ -98,7 +99,6 @@ def sample_context(name: str) -> dict[str, Any]:
     return {
         "owner": owner,
         "payment": payment,
-        "settled": receipt.settled(payment),
         "price": price,
         "problems": metadata.problems(price.metadata_errors),
         "dispute": Dispute(

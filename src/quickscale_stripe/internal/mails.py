@@ -33,7 +33,6 @@ from quickscale_stripe.models import (
     StripePrice,
     Subscription,
 )
-from quickscale_stripe.receipts import receipt
 
 FRESH = timedelta(days=3)
 PREFIX = "quickscale_stripe/email/"
@@ -53,8 +52,7 @@ TO_STAFF = (
 @receiver(signals.payment_succeeded)
 def confirm_purchase(payment: Payment, **kwargs: Any) -> None:
     if payment.total > 0 and _is_fresh(payment.paid_at or payment.created_at):
-        settled = receipt.settled(payment)
-        _tell_owner("purchase", payment.owner, {"payment": payment, "settled": settled})
+        _tell_owner("purchase", payment.owner, mail_facts.about_purchase(payment))
 
 
 @receiver(signals.payment_failed)
