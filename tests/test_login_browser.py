@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 def sign_in(page, email):
     page.get_by_label("Email").fill(email)
-    page.get_by_label("Password").fill("password")
+    page.get_by_label("Password", exact=True).fill("password")
     page.locator("main").get_by_role("button", name="Sign in").click()
 
 

@@ -95,6 +95,15 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
             url += ("&" if "?" in url else "?") + urlencode({REDIRECT_FIELD_NAME: page})
         return url
 
+    def get_reset_password_from_key_url(self, key: str) -> str:
+        """Do as allauth does, but let the sign-in after it lead to the page that was wanted."""
+        url: str = super().get_reset_password_from_key_url(key)
+        page = self.request.POST.get("wanted") if self.request else None
+        if not page or not self.is_safe_url(page):
+            return url
+        sign_in = f"{reverse('account_login')}?{urlencode({REDIRECT_FIELD_NAME: page})}"
+        return f"{url}?{urlencode({REDIRECT_FIELD_NAME: sign_in})}"
+
     def add_message(
         self,
         request: HttpRequest,

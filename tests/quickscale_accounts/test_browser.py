@@ -1,4 +1,4 @@
-"""What only a browser can test: HTMX, the strength meter, the policy, and accessibility."""
+"""What only a browser can test: HTMX, the hints of a password, the policy, and accessibility."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def sign_in(page, server, password="password"):
 
 def fill_in(page, password):
     page.get_by_label("Email").fill("ann@example.com")
-    page.get_by_label("Password").fill(password)
+    page.get_by_label("Password", exact=True).fill(password)
     page.locator("main").get_by_role("button", name="Sign in").click()
 
 
@@ -44,7 +44,7 @@ def test_a_mistake_changes_the_form_only_and_success_the_page(live_server, brows
     expect(page.get_by_role("heading", level=1)).to_be_focused()
     assert page.evaluate("window.untouched")
 
-    page.get_by_label("Password").fill("password")
+    page.get_by_label("Password", exact=True).fill("password")
     page.locator("main").get_by_role("button", name="Sign in").click()
     page.wait_for_url("**/dashboard/")
     messages = page.locator("#messages").get_by_role("status")
@@ -88,28 +88,86 @@ def test_the_rate_limit_page_is_shown_by_htmx_too(live_server, browser_page, set
     page = browser_page(allow=("429",))
     sign_in(page, live_server)
     expect(page.locator("main").get_by_role("alert")).to_contain_text("not correct")
-    page.get_by_label("Password").fill("password")
+    page.get_by_label("Password", exact=True).fill("password")
     page.locator("main").get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Too many attempts")
 
 
-def test_the_strength_of_a_password_is_shown(live_server, browser_page):
+@pytest.fixture(params=["bulma", "bootstrap5", "plain"])
+def sign_up_page(request, settings, live_server, browser_page):
+    settings.QUICKSCALE_ELEMENTS = request.param
     page = browser_page()
     page.goto(live_server.url + reverse("account_signup"))
-    meter = page.locator("#account-page").get_by_role("status")
-    expect(meter).to_be_hidden()
-    field = page.get_by_label("Password", exact=True)
-    for password, words in [
-        ("aaaaaaaaaaaa", "Weak password"),
-        ("hunter22", "Weak password"),
-        ("hunter2218", "Fair password"),
-        ("hunter22 is", "Good password"),
-        ("Hunter22 is in", "Strong password"),
-    ]:
+    return page
+
+
+def mark(locator):
+    return locator.evaluate("hint => getComputedStyle(hint, '::before').content[1]")
+
+
+def test_the_hint_of_a_password_has_a_tick_once_it_is_met(sign_up_page):
+    hint = sign_up_page.get_by_text("At least 8 characters", exact=True)
+    field = sign_up_page.get_by_label("Password", exact=True)
+    for password, sign in [("", "○"), ("seven77", "○"), ("eight888", "✓"), ("seven77", "○")]:
         field.fill(password)
-        expect(meter).to_have_text(words)
-    field.fill("")
-    expect(meter).to_be_hidden()
+        assert mark(hint) == sign
+
+
+def test_the_errors_of_a_password_replace_its_hint_until_it_changes(sign_up_page):
+    hint = sign_up_page.get_by_text("At least 8 characters", exact=True)
+    field = sign_up_page.get_by_label("Password", exact=True)
+    sign_up_page.get_by_label("Email").fill("ann@example.com")
+    field.fill("short")
+    sign_up_page.get_by_role("button", name="Create account").click()
+    error = sign_up_page.get_by_text("This password is too short.")
+    expect(error).to_be_visible()
+    expect(hint).to_be_hidden()
+    expect(field).to_have_attribute("aria-invalid", "true")
+
+    field.press_sequentially("e")
+    expect(error).to_be_hidden()
+    expect(hint).to_be_visible()
+    expect(field).not_to_have_attribute("aria-invalid", "true")
+
+
+def test_a_password_can_be_shown_with_the_keyboard_alone(sign_up_page):
+    page = sign_up_page
+    field = page.get_by_label("Password", exact=True)
+    page.get_by_label("Email").focus()
+    page.keyboard.type("ann@example.com")
+    page.keyboard.press("Tab")
+    page.keyboard.type("correct horse battery")
+    page.keyboard.press("Tab")
+    button = page.get_by_role("button", name="Show password")
+    expect(button).to_be_focused()
+    page.keyboard.press("Space")
+    expect(field).to_have_attribute("type", "text")
+    expect(button).to_have_attribute("aria-pressed", "true")
+    assert_accessible(page)
+    page.keyboard.press("Space")
+    expect(field).to_have_attribute("type", "password")
+    page.keyboard.press("Space")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("Code")).to_be_focused()
+
+
+def test_without_javascript_no_button_promises_to_show_the_password(live_server, browser_page):
+    page = browser_page(javascript=False)
+    page.goto(live_server.url + reverse("account_signup"))
+    expect(page.get_by_text("At least 8 characters", exact=True)).to_be_visible()
+    expect(page.get_by_role("button", name="Show password")).to_have_count(0)
+
+
+@pytest.mark.parametrize("url_name", ["account_login", "account_signup", "account_reset_password"])
+def test_fingers_find_everything(live_server, browser_page, url_name):
+    page = browser_page(width=390, has_touch=True, is_mobile=True)
+    page.goto(live_server.url + reverse(url_name))
+    targets = "a, button, label:has(input), input:not([type=hidden], [type=checkbox])"
+    found = page.locator("#account-page").locator(targets).all()
+    assert found
+    for target in found:
+        assert target.bounding_box()["height"] >= 44, target.evaluate("e => e.outerHTML")
 
 
 def assert_sound(page, server, *url_names):
@@ -144,7 +202,7 @@ def test_pages_are_accessible(live_server, browser_page, width, dark):
     sign_in(page, live_server, "wrong")
     expect(page.locator("main").get_by_role("alert")).to_be_visible()
     assert_accessible(page)
-    page.get_by_label("Password").fill("password")
+    page.get_by_label("Password", exact=True).fill("password")
     page.locator("main").get_by_role("button", name="Sign in").click()
     page.wait_for_url("**/dashboard/")
     assert_sound(page, live_server, *OWN)

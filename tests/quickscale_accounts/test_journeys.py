@@ -15,7 +15,7 @@ from django.test import Client
 from django.urls import reverse
 
 from quickscale_accounts.testing import UserFactory
-from tests.quickscale_accounts.html import assert_sound
+from tests.quickscale_accounts.html import Page, assert_sound
 from tests.quickscale_accounts.mails import code_in, link_in
 
 pytestmark = pytest.mark.django_db
@@ -171,6 +171,34 @@ def test_reset_a_forgotten_password(client):
 
     assert mail.outbox[1].subject == "Your password was reset"
     assert sign_in(client, "ann@example.com", PASSWORD).url == "/dashboard/"
+
+
+WANTED = "/dashboard/plans/?interval=year&plan=pro"
+
+
+def test_a_reset_leads_to_the_page_that_was_wanted(client):
+    UserFactory(email="ann@example.com")
+    url = reverse("account_reset_password")
+    [field] = Page(client.get(url, {"next": WANTED})).find("input", name="wanted")
+    again = client.post(url, {"email": "", "wanted": field["value"]})
+    assert Page(again).find("input", name="wanted", value=WANTED)
+
+    done = client.post(url, {"email": "ann@example.com", "wanted": field["value"]})
+    assert done.url == reverse("account_reset_password_done")
+    elsewhere = Client()
+    form_url = elsewhere.get(link_in(mail.outbox[0])).url
+    data = {"password1": PASSWORD, "password2": PASSWORD}
+    sign_in_page = elsewhere.post(form_url, data).url
+    [field] = Page(elsewhere.get(sign_in_page)).find("input", name="next")
+    login = {"login": "ann@example.com", "password": PASSWORD, "next": field["value"]}
+    assert elsewhere.post(reverse("account_login"), login).url == WANTED
+
+
+def test_a_reset_leads_to_no_foreign_site(client):
+    UserFactory(email="ann@example.com")
+    data = {"email": "ann@example.com", "wanted": "https://evil.example/"}
+    client.post(reverse("account_reset_password"), data)
+    assert "evil" not in mail.outbox[0].body
 
 
 def test_a_reset_link_works_once(client):

@@ -208,10 +208,58 @@ def test_browsers_and_password_managers_know_the_fields(client, url_name, field,
     assert page.find("input", name=field)[0]["autocomplete"] == autocomplete
 
 
+def test_the_sign_in_has_the_usual_order(client):
+    text = client.get(reverse("account_login")).text
+    main = text[text.index("<h1") :]
+    fields = ["Email", "Password", "Remember me", 'type="submit"']
+    links = ["Forgot your password?", "Create an account"]
+    places = [main.index(words) for words in fields + links]
+    assert places == sorted(places)
+
+
+class NoSpaces:
+    """A validator that the site added."""
+
+    def validate(self, password, user=None):
+        pass
+
+    def get_help_text(self):
+        return "No spaces & tabs."
+
+
+def test_a_new_password_has_one_line_of_help_and_the_rules_of_the_site(client, settings):
+    minimum = {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 12},
+    }
+    settings.AUTH_PASSWORD_VALIDATORS = [
+        minimum,
+        {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+        {"NAME": f"{__name__}.NoSpaces"},
+    ]
+    response = client.get(reverse("account_signup"))
+    assert response.context["form"]["password1"].help_text == (
+        '<span class="qs-least" data-least="12">At least 12 characters</span>'
+        "<br>No spaces &amp; tabs."
+    )
+    assert "No spaces &amp; tabs." in response.text
+    assert "numeric" not in assert_sound(response).find("input", name="password1")[0]
+
+
+def test_every_password_can_be_shown_and_nothing_else(client):
+    client.force_login(UserFactory())
+    page = assert_sound(client.get(reverse("account_change_password")))
+    ids = [field["id"] for field in page.find("input", type="password")]
+    buttons = page.find("button", **{"aria-pressed": "false"})
+    assert [button["aria-controls"] for button in buttons] == ids
+    assert len(ids) == 3
+
+
 def test_next_is_kept_from_sign_in_to_sign_up(client):
     page = Page(client.get(reverse("account_login"), {"next": "/users/"}))
     assert page.find("input", name="next", value="/users/")
     assert page.find("a", href=f"{reverse('account_signup')}?next=%2Fusers%2F")
+    assert page.find("a", href=f"{reverse('account_reset_password')}?next=%2Fusers%2F")
 
 
 def test_tabs_mark_the_current_page(client):

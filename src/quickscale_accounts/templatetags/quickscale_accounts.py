@@ -7,12 +7,18 @@ from typing import Any
 import django
 from django import forms, template
 from django.conf import settings
+from django.contrib.auth.password_validation import (
+    MinimumLengthValidator,
+    get_default_password_validators,
+)
 from django.forms.boundfield import BoundField
 from django.template.context import Context
 from django.urls import NoReverseMatch, reverse
 from django.utils.functional import Promise
-from django.utils.safestring import SafeString
+from django.utils.html import conditional_escape, format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from quickscale_accounts.conf import app_settings
 from quickscale_accounts.internal import waiting
@@ -61,10 +67,10 @@ def wanted_page(context: Context) -> str:
 
 
 @register.simple_tag(takes_context=True)
-def expired_code(context: Context) -> dict[str, str | None]:
-    """Return the page that the visitor wanted as ``next`` if the code has ended, for one time."""
-    request = context["request"]
-    return {"next": waiting.end(request)} if waiting.code_has_ended(request) else {}
+def expired_code(context: Context) -> dict[str, Any]:
+    """Return whether a ``code`` has ended, and its ``next`` page; a second call says no."""
+    ended = waiting.code_has_ended(context["request"])
+    return {"code": ended, "next": waiting.end(context["request"]) if ended else None}
 
 
 BACKENDS = "django.core.mail.backends"
@@ -86,10 +92,22 @@ def place_of_mails() -> str | Promise:
     return PLACES_OF_MAILS.get(backend, "")
 
 
-@register.filter
-def is_new_password(field: BoundField) -> bool:
-    """Return whether a person chooses a password in this field, not whether it is typed again."""
-    return field.name == "password1"
+def password_rules() -> SafeString:
+    """Return the least length of a password, and the rules that the site itself added.
+
+    Django's other rules are explained by their errors, because most people never break them.
+    """
+    rules = []
+    for validator in get_default_password_validators():
+        if isinstance(validator, MinimumLengthValidator):
+            least = validator.min_length
+            text = ngettext("At least %d character", "At least %d characters", least) % least
+            rules.append(
+                format_html('<span class="qs-least" data-least="{}">{}</span>', least, text)
+            )
+        elif not type(validator).__module__.startswith("django."):
+            rules.append(conditional_escape(validator.get_help_text()))
+    return format_html_join(mark_safe("<br>"), "{}", ((rule,) for rule in rules))
 
 
 # Only in English are allauth's labels not in sentence case.
@@ -111,6 +129,12 @@ def as_ours(field: BoundField) -> BoundField:
     attrs = field.field.widget.attrs
     attrs.pop("placeholder", None)
     field.label = LABELS.get(str(field.label), field.label)
+    if field.widget_type == "password":  # which may be shown as text
+        attrs |= {"autocapitalize": "none", "spellcheck": "false"}
+    if field.name == "password1":
+        field.help_text = password_rules()
+    elif field.name == "password" and "login" in field.form.fields:
+        field.help_text = ""  # the link to a reset stands below the button
     if attrs.get("autocomplete") == "one-time-code":
         attrs |= {"autofocus": True, "autocapitalize": "characters", "spellcheck": "false"}
         if str(getattr(field.form, "expected_code", "")).isdigit():

@@ -1,5 +1,3 @@
-"use strict";
-
 // By default HTMX does not swap in an error, but people must see the page "too many attempts".
 document.addEventListener("htmx:beforeSwap", (event) => {
   if (event.detail.xhr.status === 429) {
@@ -7,37 +5,37 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   }
 });
 
-// The most bits that an attacker has to guess, by alphabet and length; repeats count for less.
-function passwordBits(password) {
-  const alphabets = [/[a-z]/, /[A-Z]/, /[0-9]/, /[^a-zA-Z0-9]/];
-  const sizes = [26, 26, 10, 33];
-  const size = alphabets.reduce(
-    (sum, alphabet, i) => sum + (alphabet.test(password) ? sizes[i] : 0),
-    0,
-  );
-  const different = new Set(password).size;
-  const length = (different + Math.min(password.length, 2 * different)) / 2;
-  return size ? length * Math.log2(size) : 0;
+// The style sheet shows the buttons that reveal a password only where this script runs.
+document.documentElement.classList.add("qs-js");
+
+function reveal(button, shown) {
+  document.getElementById(button.getAttribute("aria-controls")).type = shown ? "text" : "password";
+  button.setAttribute("aria-pressed", shown);
 }
 
-document.addEventListener("alpine:init", () => {
-  Alpine.data("passwordStrength", () => ({
-    level: 0,
-    init() {
-      this.$root.addEventListener("input", (event) => {
-        const bits = passwordBits(event.target.value);
-        this.level = [0, 45, 60, 75].filter((least) => bits > least).length;
-      });
-    },
-    get empty() {
-      return this.level === 0;
-    },
-    get tone() {
-      return ["", "qs-danger", "qs-warning", "qs-info", "qs-success"][this.level];
-    },
-    get words() {
-      const { weak, fair, good, strong } = this.$root.dataset;
-      return ["", weak, fair, good, strong][this.level];
-    },
-  }));
+document.addEventListener("click", ({ target }) => {
+  const button = target.closest(".qs-reveal");
+  if (button) {
+    reveal(button, button.getAttribute("aria-pressed") === "false");
+  }
+});
+
+// Otherwise the browser might offer the password in other forms.
+document.addEventListener(
+  "submit",
+  ({ target }) => target.querySelectorAll(".qs-reveal").forEach((button) => reveal(button, false)),
+  true,
+);
+
+// An error is about what the field contained, so it goes with the first change.
+document.addEventListener("input", ({ target }) => {
+  const field = target.closest("[data-field]");
+  if (!field) {
+    return;
+  }
+  field.querySelector("[role=alert]")?.remove();
+  target.removeAttribute("aria-invalid");
+  target.classList.remove("is-danger", "is-invalid");
+  const rule = field.querySelector("[data-least]");
+  rule?.classList.toggle("qs-met", [...target.value].length >= Number(rule.dataset.least));
 });
