@@ -52,12 +52,14 @@ def in_credits(amount: Decimal | int) -> str:
     return text % {"amount": format_credits(amount)}
 
 
-def format_money(amount: int | Decimal, currency: str, *, signed: bool = False) -> str:
+def format_money(
+    amount: int | Decimal, currency: str, *, signed: bool = False, short: bool = False
+) -> str:
     """Format minor units of a currency: 1250 and "usd" as "$12.50".
 
     A fraction of a minor unit, such as the price of one credit, is shown in full. Unicode's CLDR
     decides the position of the currency, and separates a code such as KWD from the number
-    (unicode.org/reports/tr35, currencySpacing).
+    (unicode.org/reports/tr35, currencySpacing). ``short`` leaves out cents that are zero: "$49".
 
     Raises:
         MissingExtraError: Babel, which has the currencies, is not installed.
@@ -69,7 +71,9 @@ def format_money(amount: int | Decimal, currency: str, *, signed: bool = False) 
     locale = _babel_locale()
     pattern = locale.currency_formats["standard"].pattern.partition(";")[0]
     value = to_major(amount, currency)
-    sign, number = _sign(value, signed), _digits(value, get_currency_precision(currency.upper()))
+    places = get_currency_precision(currency.upper())
+    sign = _sign(value, signed)
+    number = _digits(value, 0 if short and value == int(value) else places)
     if get_language_bidi():  # There the sign belongs to the number, which runs the other way.
         sign, number = "", sign + number
     text = _NUMBER_IN_PATTERN.sub(number, pattern)

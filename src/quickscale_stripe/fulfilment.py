@@ -120,3 +120,14 @@ class Fulfilment:
     def balance(self, *, owner: Any) -> Decimal | None:
         """Return the balance for the page after a purchase; ``None`` shows no balance."""
         return None
+
+    def next_credits(self, *, owner: Any) -> tuple[Decimal, datetime] | None:
+        """Return the credits that come next without another payment, and when.
+
+        They are the next part of a plan that is paid for longer than its credits last.
+        """
+        return None
+
+    def next_step(self, *, owner: Any, payment: Payment) -> tuple[str, str] | None:
+        """Return the label and the URL name of the page to go on to after a purchase."""
+        return None

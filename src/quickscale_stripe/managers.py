@@ -104,6 +104,10 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
         ended = [self.model.Status.CANCELED, self.model.Status.INCOMPLETE_EXPIRED]
         return self.exclude(status__in=ended).order_by("-created_at", "-id")
 
+    def with_plans(self) -> SubscriptionQuerySet:
+        """Fetch the plans, also a scheduled one, in the same query."""
+        return self.select_related("price__product", "pending_price__product")
+
 
 class PaymentQuerySet(models.QuerySet["Payment"]):
     def for_owner(self, owner: Any) -> PaymentQuerySet:

@@ -148,6 +148,11 @@ class StripeProduct(models.Model):
         return self.name
 
     @property
+    def is_most_chosen(self) -> bool:
+        """Whether the metadata ``most_chosen`` recommends it to buyers."""
+        return bool(self.metadata.get("most_chosen") == "true")
+
+    @property
     def image(self) -> str:
         """The address of the first image, or nothing."""
         return self.images[0] if self.images else ""
@@ -232,6 +237,11 @@ class StripePrice(models.Model):
         return {"day": 1, "week": 7, "month": 30, "year": 365, "": 0}[self.interval] * (
             self.interval_count
         )
+
+    @property
+    def months(self) -> int:
+        """The length of the interval in months; 0 for days, weeks and one-time prices."""
+        return {"month": 1, "year": 12}.get(self.interval, 0) * self.interval_count
 
     @property
     def credits_come_monthly(self) -> bool:
@@ -390,7 +400,7 @@ class Payment(OwnedModel):
     has run, and ``fulfilment_error`` while a hook fails. ``credits_taken`` is how much of the
     period's credits a plan change took back.
     ``receipt_details`` holds lines, discount and buyer as Stripe had them when it was paid
-    (``quickscale_stripe.receipts.receipt``).
+    (``quickscale_stripe.receipts.receipt``), and before that the payment method, if it is known.
     """
 
     class Kind(models.TextChoices):

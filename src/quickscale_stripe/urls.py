@@ -18,6 +18,11 @@ urlpatterns = [
     path("plans/subscribe/", subscriptions.SubscribeView.as_view(), name="subscribe"),
     path("subscription/", subscriptions.SubscriptionView.as_view(), name="subscription"),
     path("subscription/change/", subscriptions.ChangePlanView.as_view(), name="change_plan"),
+    path(
+        "subscription/change/amount/",
+        subscriptions.UpgradeAmountView.as_view(),
+        name="upgrade_amount",
+    ),
     path("subscription/keep-plan/", subscriptions.KeepPlanView.as_view(), name="keep_plan"),
     path("subscription/cancel/", subscriptions.CancelView.as_view(), name="cancel"),
     path("subscription/reactivate/", subscriptions.ReactivateView.as_view(), name="reactivate"),

@@ -71,7 +71,7 @@ def test_a_plan_is_taken_changed_both_ways_cancelled_and_kept(
     assert person.balance() == 300
 
     person.changes_to("Pro plan")
-    expect(person.main.locator("dl")).to_contain_text("1,000 credits each month")
+    expect(person.main).to_contain_text("1,000 credits each month")
     person.confirms()
     expect(person.main.locator("dl")).to_contain_text("Pro plan")
     balance = person.balance()

@@ -10,7 +10,7 @@ from quickscale_stripe.models import Payment, StripePrice, StripeProduct, Subscr
 from quickscale_stripe_sandbox import Sandbox
 from tests.browser import assert_accessible, assert_fits, assert_shown_whole, log_in
 from tests.owners import user_of
-from tests.quickscale_stripe.shopping import open_checkout
+from tests.quickscale_stripe.shopping import intent_of, open_checkout
 from tests.quickscale_stripe.test_subscriptions import basic, pro, subscribed
 
 __all__ = ["basic", "pro", "subscribed"]
@@ -46,6 +46,7 @@ def test_the_pages_are_accessible_and_fit(
         f"buy-credits/done/?session_id={paid.checkout_session_id}",
         f"buy-credits/done/?session_id={pending.checkout_session_id}",
         "plans/?interval=year",
+        "../pricing/",
         "subscription/",
         f"subscription/change/?price={pro.pk}",
         "billing/",
@@ -94,6 +95,36 @@ def test_lists_and_choices_are_swapped_in_place(
     expect(page.locator("#interval-year")).to_have_attribute("aria-current", "true")
     expect(page.locator("#interval-year")).to_be_focused()
     assert page.url.endswith("?interval=year")
+    assert page.evaluate("window.stays")
+
+
+def test_the_amount_of_an_upgrade_comes_after_the_plans(
+    live_server: Any, browser_page: Any, shop: Sandbox, owner: Any, subscribed: Subscription
+) -> None:
+    page = browser_page()
+    log_in(page, live_server, user_of(owner))
+    page.goto(f"{live_server.url}/dashboard/plans/")
+    expect(page.get_by_role("button", name="Upgrade for $30.00 today")).to_be_visible()
+    assert_accessible(page)
+
+
+def test_a_pending_payment_becomes_the_result_without_a_reload(
+    live_server: Any, browser_page: Any, shop: Sandbox, owner: Any, package: StripePrice
+) -> None:
+    session = open_checkout(owner, package)
+    shop.pay(session, "bank_success")
+    shop.deliver()
+    page = browser_page()
+    log_in(page, live_server, user_of(owner))
+    page.goto(f"{live_server.url}/dashboard/buy-credits/done/?session_id={session}")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Your payment is being confirmed")
+    page.evaluate("window.stays = true")
+    heading = page.get_by_role("heading", level=1)
+    heading.evaluate("element => { element.stays = true; }")
+    expect(page.locator("#checkout-check[hx-get$='check=2']")).to_be_attached(timeout=20_000)
+    assert heading.evaluate("element => element.stays"), "A check replaces only itself."
+    shop.settle(intent_of(Payment.objects.get()))
+    expect(heading).to_have_text("Thank you. Your payment is complete.", timeout=20_000)
     assert page.evaluate("window.stays")
 
 

@@ -70,8 +70,8 @@ def test_without_a_package_a_plan_is_offered_to_those_who_have_none(
     assert facts(offer) == (
         "Basic plan",
         basic.credits,
-        "$19.00 each month",
-        "Subscribe for $19.00 each month",
+        "$19.00 a month",
+        "Subscribe for $19.00 a month",
     )
     assert offer
     assert offer.url == "/dashboard/plans/subscribe/"

@@ -10,6 +10,7 @@ from django.test import Client, RequestFactory
 from django.utils import timezone, translation
 
 from quickscale_dashboard.registry import nav_items
+from quickscale_stripe.client import get_client
 from quickscale_stripe.models import Dispute, Payment, Refund, StripePrice
 from quickscale_stripe_sandbox import Sandbox
 from tests.markup import words
@@ -50,14 +51,12 @@ def test_packages_show_price_credits_and_savings(
 
     for fact in (
         "Starter pack",
-        "$9.00",
-        "100 credits",
-        "$0.09 per credit",
-        "Buy 100 credits",
+        "Starter pack $9 100 credits $0.09 a credit",
+        "Buy 100 credits for $9.00",
     ):
         assert fact in page
-    assert "$129.00" in page
-    assert "$0.0645 per credit" in page
+    assert "$129 " in page
+    assert "$0.0645 a credit" in page
     assert "Save 28%" in page
 
 
@@ -81,6 +80,9 @@ def test_buying_goes_to_the_hosted_page_and_back_to_the_result(
     assert "Your payment is complete" in text_of(page)
     assert "Credits added 100" in text_of(page)
     assert "Your balance 100" in text_of(page)
+    assert "Starter pack is yours" in text_of(page)
+    assert "Use your credits" in text_of(page)
+    assert "Renews" not in text_of(page)
     assert balance(owner) == 100
 
     shop.deliver()
@@ -135,10 +137,44 @@ def test_a_pending_payment_checks_again_by_itself_and_by_link(
     assert f"session_id={session}&amp;check=1" in page.text
     last = buyer.get(DONE, {"session_id": session, "check": "10"}, headers={"HX-Request": "true"})
     assert "hx-get" not in last.text
-    assert "Check again" in text_of(last)
+    assert last["HX-Retarget"] == "#checkout-check"
 
     shop.settle(intent_of(Payment.objects.get()))
+    later = buyer.get(DONE, {"session_id": session, "check": "1"}, headers={"HX-Request": "true"})
+    assert "HX-Retarget" not in later
+    assert "complete" in text_of(later)
     assert "complete" in text_of(buyer.get(DONE, {"session_id": session}))
+
+
+def test_a_pending_payment_says_what_comes_next(
+    shop: Sandbox, buyer: Client, owner: Any, package: StripePrice, settings: Any
+) -> None:
+    session = open_checkout(owner, package)
+    shop.pay(session, "bank_success")
+    page = text_of(buyer.get(DONE, {"session_id": session}))
+    for fact in ("Purchase Starter pack", "Amount $9.00", "Check again", "we send you a mail"):
+        assert fact in page
+    assert re.search(r"Payment method Test Bank \S+ ending in 6789", page)
+    settings.QUICKSCALE_STRIPE_MAILS = []
+    assert "send you a mail" not in text_of(buyer.get(DONE, {"session_id": session}))
+
+
+def test_going_back_from_the_hosted_page_leads_to_the_choice(
+    shop: Sandbox, buyer: Client, package: StripePrice
+) -> None:
+    plan = StripePrice.objects.filter(interval="month").first()
+    for path, price, choice in (
+        ("/dashboard/buy-credits/checkout/", package, "Back to the packages"),
+        ("/dashboard/plans/subscribe/", plan, "Back to the plans"),
+    ):
+        assert price
+        answer = buyer.post(path, {"price": price.pk, "reference": uuid.uuid4()})
+        session = re.search(r"cs_\w+", answer["Location"])
+        assert session
+        url = get_client().v1.checkout.sessions.retrieve(session[0]).cancel_url
+        page = text_of(buyer.get(url or ""))
+        assert choice in page
+        assert "You have not been charged" in page
 
 
 def test_a_failed_payment_says_so(

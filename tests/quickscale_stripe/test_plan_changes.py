@@ -125,14 +125,16 @@ def test_taxes_and_lines_without_words_are_shown(
                 invoice = json.loads(text)
                 [line] = invoice["lines"]["data"][:1]
                 invoice["lines"]["data"] = [line | {"description": None, "amount": 7}]
-                invoice["total_taxes"] = [{"amount": 3}, {"amount": 4}]
+                invoice["total_taxes"] = [
+                    {"amount": amount, "tax_behavior": "exclusive"} for amount in (3, 4)
+                ]
                 text = json.dumps(invoice)
             return text, status, headers
 
     alter(world.sandbox, "subscription", row.stripe_id, latest_invoice=None)
     use_client(Taxing(world.sandbox))
     shown = plan_changes.preview(subscription=row, price=world.price("Pro plan"))
-    assert (shown.tax, shown.lines) == (7, (("", 7),))
+    assert (shown.tax, shown.tax_is_included, shown.lines) == (7, False, (("", 7),))
 
 
 def test_the_preview_of_a_downgrade_asks_for_no_money_and_waits_for_the_period_s_end(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 import time
 import uuid
@@ -20,6 +21,7 @@ from quickscale_stripe.client import get_client
 from quickscale_stripe.internal import mails
 from quickscale_stripe.models import Payment, StripePrice, StripeProduct, Subscription
 from quickscale_stripe_sandbox import Sandbox
+from quickscale_stripe_sandbox.recording import Recorded, RecordingHTTPClient
 from tests.quickscale_stripe.conftest import Unreachable, UseClient
 from tests.quickscale_stripe.hooks import use_hooks
 from tests.quickscale_stripe.proof.world import World
@@ -46,19 +48,29 @@ def token_on(page: Any) -> str:
 
 def test_plans_monthly_and_yearly(shop: Sandbox, buyer: Client) -> None:
     monthly = text_of(buyer.get(PLANS))
-    for fact in ("Basic plan", "$19.00 each month", "300 credits", "$49.00 each month"):
+    for fact in (
+        "Basic plan",
+        "$19 /month",
+        "300 credits each month",
+        "Subscribe for $19.00 a month",
+        "$0.049 a credit",
+    ):
         assert fact in monthly
     assert "save up to 16%" in monthly
 
     yearly = text_of(buyer.get(PLANS, {"interval": "year"}))
-    assert "$190.00 each year" in yearly
-    assert "Save 16%" in yearly
-    assert "300 credits each month, billed yearly" in yearly
-    assert "$19.00 each month" not in yearly
+    for fact in (
+        "$40.83 /month",
+        "Billed $490 yearly, 2 months free",
+        "1,000 credits each month",
+        "Subscribe for $490.00 a year",
+    ):
+        assert fact in yearly
+    assert "$49.00 a month" not in yearly
 
     fragment = buyer.get(PLANS, {"interval": "year"}, headers={"HX-Request": "true"})
     assert "<html" not in fragment.text
-    assert "$190.00 each year" in text_of(fragment)
+    assert "Billed $190 yearly" in text_of(fragment)
     assert "HX-Request" in fragment["Vary"]
 
 
@@ -69,7 +81,22 @@ def test_the_plans_need_few_queries(
         buyer.get(PLANS, {"interval": "year"})
 
 
-def test_the_plans_are_compared_by_what_they_have(shop: Sandbox, buyer: Client) -> None:
+def add_plan(name: str, amount: int, **facts: Any) -> StripePrice:
+    """Put one more plan on sale, here and not at Stripe."""
+    about = {"display_order": 13, "synced_at": timezone.now(), **facts}
+    product = StripeProduct.objects.create(stripe_id=f"prod_{name}", name=name, **about)
+    return StripePrice.objects.create(
+        stripe_id=f"price_{name}", product=product, currency="usd", unit_amount=amount,
+        interval="month", credits=5000, for_sale=True, synced_at=timezone.now(),
+    )  # fmt: skip
+
+
+def test_two_plans_are_not_compared(shop: Sandbox, buyer: Client) -> None:
+    assert "<table" not in buyer.get(PLANS).text
+
+
+def test_three_plans_are_compared_by_what_they_have(shop: Sandbox, buyer: Client) -> None:
+    add_plan("Team plan", 9900, features=["Shared", "Support"])
     for name, features in (("Basic plan", ["Shared"]), ("Pro plan", ["Shared", "Support"])):
         StripeProduct.objects.filter(name=name).update(features=features)
     table = buyer.get(PLANS).text.partition("<table")[2].partition("</table>")[0]
@@ -77,15 +104,56 @@ def test_the_plans_are_compared_by_what_they_have(shop: Sandbox, buyer: Client) 
         [strip_tags(cell).strip() for cell in re.findall(r"<t[hd].*?</t[hd]>", row, re.DOTALL)]
         for row in table.split("</tr>")
     ]
-    assert rows[0] == ["", "Basic plan", "Pro plan"]
-    assert ["Price", "$19.00 each month", "$49.00 each month"] in rows
-    assert ["Support", "\N{EN DASH}", "Yes"] in rows
-    assert ["Shared", "Yes", "Yes"] in rows
+    assert rows[:3] == [
+        ["", "Basic plan", "Pro plan", "Team plan"],
+        ["Shared", "Yes", "Yes", "Yes"],
+        ["Support", "\N{EN DASH}No", "Yes", "Yes"],
+    ]
 
 
-def test_one_plan_is_not_compared(shop: Sandbox, buyer: Client, basic: StripePrice) -> None:
-    StripePrice.objects.exclude(product=basic.product).update(active=False)
+def test_plans_with_the_same_features_are_not_compared(shop: Sandbox, buyer: Client) -> None:
+    add_plan("Team plan", 9900, features=["Shared"])
+    StripeProduct.objects.update(features=["Shared"])
     assert "<table" not in buyer.get(PLANS).text
+
+
+def test_one_card_is_the_most_chosen(shop: Sandbox, buyer: Client) -> None:
+    add_plan("Team plan", 9900, metadata={"most_chosen": "true"})
+    page = buyer.get(PLANS).text
+    assert page.count("Most chosen") == 1
+    assert page.index("Pro plan") < page.index("Most chosen") < page.index("Team plan")
+    StripeProduct.objects.update(metadata={})
+    assert "Most chosen" not in buyer.get(PLANS).text
+
+
+def test_the_buttons_of_a_subscriber_say_what_they_do(
+    shop: Sandbox, buyer: Client, owner: Any, pro: StripePrice
+) -> None:
+    add_plan("Team plan", 9900)
+    shop.pay(open_signup(owner, pro))
+    shop.deliver()
+    ends = format_day(Subscription.objects.get().current_period_end)
+    page = text_of(buyer.get(PLANS))
+    basic, _, rest = page.partition("Most chosen")
+    assert f"Switch on {ends}" in basic
+    own, _, team = rest.partition("Team plan")
+    assert own.endswith("Your plan ")
+    assert "Upgrade" in team
+    assert "Subscribe" not in page
+
+    Subscription.objects.update(cancel_at=timezone.now())
+    page = text_of(buyer.get(PLANS))
+    assert "Keep it first" in page
+    assert "Upgrade" not in page
+    assert "Switch on" not in page
+
+
+def test_the_plan_that_a_visitor_picked_is_marked(shop: Sandbox, buyer: Client) -> None:
+    yearly = StripePrice.objects.get(product__name="Basic plan", interval="year")
+    page = buyer.get(PLANS, {"price": yearly.pk})
+    assert "Basic plan Your choice" in text_of(page)
+    assert "Subscribe for $190.00 a year" in text_of(page)
+    assert "Your choice" not in text_of(buyer.get(PLANS, {"price": "x"}))
 
 
 def test_only_prices_that_bring_the_same_are_compared(
@@ -106,7 +174,11 @@ def test_subscribing_from_the_page(
     session = re.search(r"cs_\w+", response["Location"])
     assert session
     back = shop.pay(session[0])
-    assert "Credits added 300" in text_of(buyer.get(back.url))
+    done = text_of(buyer.get(back.url))
+    renews = format_day(Subscription.objects.get().current_period_end)
+    for fact in ("Credits added 300", "Basic plan is yours", f"Renews {renews}, at $19.00 a month"):
+        assert fact in done
+    assert "Next credits" not in done
     assert balance(owner) == 300
 
     page = text_of(buyer.get(SUBSCRIPTION))
@@ -133,14 +205,63 @@ def test_an_upgrade_is_shown_and_then_made(
     shop: Sandbox, buyer: Client, subscribed: Subscription, pro: StripePrice
 ) -> None:
     page = buyer.get(CHANGE, {"price": pro.pk})
-    assert "To pay now $30.00" in text_of(page)
-    assert "At once" in text_of(page)
+    renews = format_day(subscribed.current_period_end)
+    for fact in (
+        "Now Basic plan $19.00 a month 300 credits each month",
+        f"New Pro plan $49.00 a month 1,000 credits each month Starts today and renews on {renews}",
+        "Unused time of Basic plan \N{MINUS SIGN}$19.00",
+        f"Pro plan until {renews} $49.00",
+        "Total due today $30.00",
+        "4242",
+        "Pay $30.00 and upgrade",
+    ):
+        assert fact in text_of(page)
 
     done = buyer.post(CHANGE, {"price": pro.pk, "token": token_on(page)}, follow=True)
 
     assert "Your plan has been changed" in text_of(done)
     assert "Pro plan" in text_of(done)
     assert Payment.objects.get(kind="plan_change").amount == 3000
+
+
+@pytest.mark.parametrize(
+    ("behavior", "words"),
+    [
+        (
+            "exclusive",
+            "Tax $1.00 Paid from your balance \N{MINUS SIGN}$4.00 Total due today $22.00",
+        ),
+        (
+            "inclusive",
+            "from your balance \N{MINUS SIGN}$4.00 Total due today $22.00 Tax included $1.00",
+        ),
+    ],
+)
+def test_the_bill_of_an_upgrade_leaves_nothing_out(
+    shop: Sandbox,
+    buyer: Client,
+    subscribed: Subscription,
+    pro: StripePrice,
+    use_client: UseClient,
+    behavior: str,
+    words: str,
+) -> None:
+    class Generous(RecordingHTTPClient):
+        def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
+            text, status, headers = super().request(method, url, *args, **kwargs)
+            if url.endswith("/v1/invoices/create_preview"):
+                invoice = json.loads(text)
+                invoice["total_discount_amounts"] = [{"amount": 500, "discount": "di_1"}]
+                invoice["total_taxes"] = [{"amount": 100, "tax_behavior": behavior}]
+                invoice |= {"total": 2600, "amount_due": 2200}
+                text = json.dumps(invoice)
+            return text, status, headers
+
+    use_client(Generous(shop))
+    page = text_of(buyer.get(CHANGE, {"price": pro.pk}))
+    assert "Discount \N{MINUS SIGN}$5.00" in page
+    assert words in page
+    assert "Pay $22.00 and upgrade" in page
 
 
 @pytest.mark.parametrize("is_subscribed", [False, True])
@@ -314,15 +435,16 @@ def test_a_waiting_change_is_shown_and_can_be_dropped(
     shop.pay(open_signup(owner, pro))
     shop.deliver()
     page = buyer.get(CHANGE, {"price": basic.pk})
-    assert "To pay now $0.00" in text_of(page)
-    assert "nothing is charged today" in text_of(page)
+    ends = format_day(Subscription.objects.get().current_period_end)
+    assert "due today" not in text_of(page)
+    assert f"Starts on {ends}" in text_of(page)
+    assert f"Nothing is charged today. Switch on {ends}" in text_of(page)
     data = {"price": basic.pk, "token": token_on(page)}
     page = text_of(buyer.post(CHANGE, data, follow=True))
     assert "Your plan has been changed" not in page
-    ends = format_day(Subscription.objects.get().pending_at)
-    assert f"Pro plan stays until {ends}. Then Basic plan, $19.00 each month." in page
+    assert f"Pro plan stays until {ends}. Then Basic plan, $19.00 a month." in page
     assert "Your plan changes to Basic plan on" in page
-    assert "$19.00 each month 300 credits each month" in page
+    assert "$19.00 a month 300 credits each month" in page
     assert "Keep the current plan" in page
     assert "Yours from" in text_of(buyer.get(PLANS))
 
@@ -344,6 +466,7 @@ def test_the_pages_of_a_payment_say_which_credits_come_monthly(
 
     told = "3,600 credits in total: 300 credits each month, billed yearly"
     assert f"Credits added {told}" in text_of(buyer.get(done))
+    assert "Next credits 300 credits on" in text_of(buyer.get(done))
     assert told in text_of(buyer.get(f"/dashboard/payments/{payment.pk}/"))
     context = {"payment": payment, "settled": []}
     mail = make_mail(f"{mails.PREFIX}purchase", ["ann@example.com"], context)
@@ -358,12 +481,12 @@ def test_the_pages_of_a_payment_say_which_credits_come_monthly(
 @pytest.mark.parametrize(
     ("policy", "cap", "words"),
     [
-        ("convert", None, "250 credits, yours for good"),
-        ("convert", 100, "250 credits; up to 100 credits become yours for good"),
-        ("rollover", None, "250 credits, usable until the new period ends"),
-        ("rollover", 1, "250 credits; up to 1 credit stay until the new period ends"),
-        ("keep", None, "250 credits, usable until they end"),
-        ("expire", None, "250 credits, which are lost"),
+        ("convert", None, "You keep 250 credits from your current plan, without an end date."),
+        ("convert", 100, "You keep 100 credits of 250 credits from your current plan without"),
+        ("rollover", None, "You keep 250 credits from your current plan until the new period"),
+        ("rollover", 1, "You keep 1 credit of 250 credits from your current plan until the new"),
+        ("keep", None, "You keep 250 credits from your current plan until they end as planned."),
+        ("expire", None, "You lose 250 credits that are left from your current plan."),
     ],
 )
 def test_the_preview_shows_the_credits_that_will_come(
@@ -381,9 +504,9 @@ def test_the_preview_shows_the_credits_that_will_come(
     settings.QUICKSCALE_STRIPE_PLAN_CHANGE_CAP = cap
     CreditAccount.objects.for_owner(owner).consume_credits(50, "Used")
     page = buyer.get(CHANGE, {"price": pro.pk})
-    told = re.search(r"Credits you get now ([\d,.]+)", text_of(page))
+    told = re.search(r"You get ([\d,.]+) credits today", text_of(page))
     assert told
-    assert f"Credits left from your current plan {words}" in text_of(page)
+    assert words in text_of(page)
 
     buyer.post(CHANGE, {"price": pro.pk, "token": token_on(page)})
     brought = Payment.objects.get(kind="plan_change").credits
@@ -395,8 +518,8 @@ def test_a_site_that_decides_otherwise_says_nothing_of_the_policy(
 ) -> None:
     use_hooks(settings, left_over=lambda **facts: None)
     page = text_of(buyer.get(CHANGE, {"price": pro.pk}))
-    assert "Credits you get now" in page
-    assert "Credits left" not in page
+    assert "credits today" in page
+    assert "from your current plan" not in page
 
 
 def test_the_subscription_pages_have_few_queries(
@@ -410,7 +533,7 @@ def test_the_subscription_pages_have_few_queries(
         buyer.get(SUBSCRIPTION)
     with django_assert_max_num_queries(9):
         buyer.get(PLANS)
-    with django_assert_max_num_queries(19):
+    with django_assert_max_num_queries(16):
         buyer.get(CHANGE, {"price": pro.pk})
 
 
@@ -447,3 +570,35 @@ def test_while_stripe_is_down_each_page_says_so_and_leads_on(
     assert ("Try again" in text_of(page)) is (method == "get")
     assert buyer.get(SUBSCRIPTION).status_code == 200
     assert buyer.get(PLANS).status_code == 200
+
+
+AMOUNT = f"{CHANGE}amount/"
+
+
+def test_the_amount_of_an_upgrade_is_loaded_after_the_plans(
+    shop: Sandbox,
+    buyer: Client,
+    subscribed: Subscription,
+    basic: StripePrice,
+    pro: StripePrice,
+    recorded: list[Recorded],
+) -> None:
+    page = buyer.get(PLANS)
+    assert recorded == []
+    assert page.text.count(f'hx-get="{AMOUNT}?price={pro.pk}"') == 1
+    assert text_of(buyer.get(AMOUNT, {"price": pro.pk})) == "Upgrade for $30.00 today"
+    assert len(recorded) == 2
+    for data in ({"price": basic.pk}, {"price": "x"}, {}):
+        answer = buyer.get(AMOUNT, data)
+        assert (answer.status_code, answer.content) == (204, b"")
+
+
+def test_without_an_amount_the_button_stays(
+    shop: Sandbox,
+    buyer: Client,
+    subscribed: Subscription,
+    pro: StripePrice,
+    use_client: UseClient,
+) -> None:
+    use_client(Unreachable())
+    assert buyer.get(AMOUNT, {"price": pro.pk}).status_code == 204

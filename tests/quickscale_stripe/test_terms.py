@@ -17,20 +17,20 @@ def plan(**fields: Any) -> StripePrice:
 @pytest.mark.parametrize(
     ("price", "money", "brings"),
     [
-        (plan(), "$19.00 each month", "300 credits each month"),
+        (plan(), "$19.00 a month", "300 credits each month"),
         (plan(interval_count=3), "$19.00 every 3 months", "300 credits every 3 months"),
-        (plan(interval="year"), "$19.00 each year", "300 credits each year"),
+        (plan(interval="year"), "$19.00 a year", "300 credits each year"),
         (
             plan(interval="week", interval_count=2),
             "$19.00 every 2 weeks",
             "300 credits every 2 weeks",
         ),
-        (plan(interval="day", credits=Decimal(1)), "$19.00 each day", "1 credit each day"),
+        (plan(interval="day", credits=Decimal(1)), "$19.00 a day", "1 credit each day"),
         (plan(interval="", credits=Decimal("2.5")), "$19.00", "2.5 credits"),
         (plan(credits=Decimal(0), unit_amount=None), "", ""),
         (
             plan(interval="year", credits=Decimal(12000), credits_interval="month"),
-            "$19.00 each year",
+            "$19.00 a year",
             "1,000 credits each month, billed yearly",
         ),
         (
@@ -40,7 +40,7 @@ def plan(**fields: Any) -> StripePrice:
         ),
         (
             plan(credits_interval="month"),
-            "$19.00 each month",
+            "$19.00 a month",
             "300 credits each month",
         ),
     ],

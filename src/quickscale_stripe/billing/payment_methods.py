@@ -64,11 +64,11 @@ def put(
     """Set what is charged next, and the customer's own default; the caller saves."""
     default = _default(remote)
     customer.payment_method_id = method.id if method else ""
-    customer.payment_method = _shown(method) if method else {}
+    customer.payment_method = shown(method) if method else {}
     customer.default_payment_method_id = default.id if default else ""
 
 
-def _shown(method: stripe.PaymentMethod) -> dict[str, Any]:
+def shown(method: stripe.PaymentMethod) -> dict[str, Any]:
     """Return what a page shows: kind, brand or bank, last digits and a card's expiry."""
     if card := optional(method, "card"):
         return {

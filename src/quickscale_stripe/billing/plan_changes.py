@@ -35,9 +35,12 @@ class Preview:
     """What a change would cost now, in minor units, what it would bring, and when.
 
     ``token`` goes to :func:`change`, so that Stripe charges what was shown. ``lines`` are Stripe's
-    own words with their amounts, without tax. ``left_over`` is the number of credits so far in the
-    period that ``PLAN_CHANGE_POLICY`` decides on; ``None`` if there is nothing to say.
-    ``paid_share`` is the share of a whole period's difference that is paid, from 0 to 1.
+    own words with their amounts; with ``discount``, ``tax`` unless it is included, and ``balance``
+    they add up to ``due_now``. ``balance`` is below 0 if the customer's balance pays a part, and
+    above if money is added to it. ``renews_at`` is the new plan's next payment. ``left_over`` is
+    the number of credits so far in the period that ``PLAN_CHANGE_POLICY`` decides on; ``None`` if
+    there is nothing to say. ``paid_share`` is the share of a whole period's difference that is
+    paid, from 0 to 1.
     """
 
     price: StripePrice
@@ -47,7 +50,11 @@ class Preview:
     takes_effect: datetime
     token: str
     lines: tuple[tuple[str, int], ...] = ()
+    discount: int = 0
     tax: int = 0
+    tax_is_included: bool = False
+    balance: int = 0
+    renews_at: datetime | None = None
     credits: Decimal = Decimal(0)
     left_over: Decimal | None = None
     paid_share: Decimal = Decimal(0)
@@ -67,25 +74,14 @@ def preview(*, subscription: Subscription, price: StripePrice) -> Preview:
         StripeUnavailableError, StripeRefusedError
     """
     _check(subscription, price)
-    proration_date = int(timezone.now().timestamp())
     if not is_upgrade(subscription, price):
         end = subscription.current_period_end or timezone.now()
-        token = _sign(subscription, price, proration_date)
+        token = _sign(subscription, price, int(timezone.now().timestamp()))
         return Preview(price, False, 0, price.currency, end, token)
     with stripe_errors():
         remote = _going_on(subscription)
-        item = subscriptions.plan_item(remote)
-        proration_date = max(proration_date, item.current_period_start)
-        invoice = get_client().v1.invoices.create_preview(
-            {
-                "subscription": subscription.stripe_id,
-                "subscription_details": {
-                    "items": [{"id": item.id, "price": price.stripe_id}],
-                    "proration_behavior": "always_invoice",
-                    "proration_date": proration_date,
-                },
-            }
-        )
+        proration_date, invoice = _preview_invoice(remote, price)
+    taxes = invoice.total_taxes or []
     latest = id_of(remote.latest_invoice)
     foreseen = invoices.foresee(invoice, latest) if latest else None
     return Preview(
@@ -96,7 +92,11 @@ def preview(*, subscription: Subscription, price: StripePrice) -> Preview:
         takes_effect=at(proration_date),
         token=_sign(subscription, price, proration_date),
         lines=tuple((line.description or "", line.amount) for line in invoice.lines.data),
-        tax=sum(tax.amount for tax in invoice.total_taxes or []),
+        discount=sum(part.amount for part in invoice.total_discount_amounts or []),
+        tax=sum(tax.amount for tax in taxes),
+        tax_is_included=any(tax.tax_behavior == "inclusive" for tax in taxes),
+        balance=invoice.amount_due - invoice.total,
+        renews_at=max((at(line.period.end) for line in invoice.lines.data), default=None),
         credits=foreseen.credits if foreseen else Decimal(0),
         left_over=(
             app_settings.fulfilment.left_over(payments=foreseen.before)
@@ -105,6 +105,20 @@ def preview(*, subscription: Subscription, price: StripePrice) -> Preview:
         ),
         paid_share=foreseen.paid_share if foreseen else Decimal(0),
     )
+
+
+def due_now(*, subscription: Subscription, price: StripePrice) -> tuple[int, str]:
+    """Ask Stripe only for the minor units that an upgrade costs now, and their currency.
+
+    Raises:
+        NotForSaleError: the price isn't an offered plan, or is the current one.
+        SubscriptionEndsError
+        StripeUnavailableError, StripeRefusedError
+    """
+    _check(subscription, price)
+    with stripe_errors():
+        _proration_date, invoice = _preview_invoice(_going_on(subscription), price)
+    return invoice.amount_due, invoice.currency
 
 
 def change(*, subscription: Subscription, price: StripePrice, token: str) -> Subscription | None:
@@ -133,7 +147,9 @@ def change(*, subscription: Subscription, price: StripePrice, token: str) -> Sub
 
 
 def _check(subscription: Subscription, price: StripePrice) -> None:
-    offered = StripePrice.objects.offered(owner=subscription.owner).recurring()
+    offered = StripePrice.objects.offered().recurring()
+    if subscription.price:
+        offered = offered.filter(currency=subscription.price.currency)
     if not offered.filter(pk=price.pk).exists() or price == subscription.price:
         raise NotForSaleError(f"The plan can't be changed to {price.stripe_id}.")
     if subscription.cancel_at:
@@ -203,6 +219,23 @@ def _downgrade_at_period_end(subscription: Subscription, price: StripePrice) -> 
             },
             {"idempotency_key": f"downgrade:{key}"},
         )
+
+
+def _preview_invoice(remote: stripe.Subscription, price: StripePrice) -> tuple[int, stripe.Invoice]:
+    """Return the time that Stripe computed an upgrade's amounts for, and the invoice to come."""
+    item = subscriptions.plan_item(remote)
+    proration_date = max(int(timezone.now().timestamp()), item.current_period_start)
+    invoice = get_client().v1.invoices.create_preview(
+        {
+            "subscription": remote.id,
+            "subscription_details": {
+                "items": [{"id": item.id, "price": price.stripe_id}],
+                "proration_behavior": "always_invoice",
+                "proration_date": proration_date,
+            },
+        }
+    )
+    return proration_date, invoice
 
 
 def _item(subscription: Subscription) -> stripe.SubscriptionItem:

@@ -10,7 +10,15 @@ import stripe
 from django.db import transaction
 
 from quickscale_stripe import signals
-from quickscale_stripe.billing import charges, customers, delivery, invoices, returns, subscriptions
+from quickscale_stripe.billing import (
+    charges,
+    customers,
+    delivery,
+    invoices,
+    payment_methods,
+    returns,
+    subscriptions,
+)
 from quickscale_stripe.catalogue import mirror
 from quickscale_stripe.catalogue.metadata import parse_credits
 from quickscale_stripe.client import get_client
@@ -57,7 +65,14 @@ def prepare(session_id: str) -> Write[Payment | None]:
     """
     with stripe_errors():
         session = get_client().v1.checkout.sessions.retrieve(
-            session_id, {"expand": ["line_items", "payment_intent.latest_charge"]}
+            session_id,
+            {
+                "expand": [
+                    "line_items",
+                    "payment_intent.latest_charge",
+                    "payment_intent.payment_method",
+                ]
+            },
         )
     if session.status != "complete":
         raise NotOursError(f"The Checkout {session.id} is not finished.")
@@ -168,6 +183,8 @@ def _bring(session: stripe.checkout.Session, payment: Payment) -> None:
 
 def _follow_intent(payment: Payment, intent: stripe.PaymentIntent) -> None:
     """Record that an unpaid, finished Checkout waits for the bank, or that the bank refused it."""
+    if isinstance(intent.payment_method, stripe.PaymentMethod):
+        payment.receipt_details["method"] = payment_methods.shown(intent.payment_method)
     failed = intent.status in ("requires_payment_method", "canceled")
     was_failed = payment.status == Payment.Status.FAILED
     payment.status = Payment.Status.FAILED if failed else Payment.Status.PENDING

@@ -302,6 +302,7 @@ _FORMS: dict[str, tuple[str, Callable[[Any], bool], Callable[[Any], Any]]] = {
     "features": _TEXTS,
     "active": ("true or false", lambda value: isinstance(value, bool), _same),
     "display_order": ("a whole number", _is_whole, _same),
+    "most_chosen": ("true or false", lambda value: isinstance(value, bool), _same),
     "credits": (
         "a number, 0 or more, with at most 4 decimals, or null",
         _is_credits,

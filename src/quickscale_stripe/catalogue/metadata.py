@@ -1,7 +1,7 @@
 """The meaning of products' and prices' metadata on this site.
 
 ``credits``, ``credits_interval`` and ``catalogue`` are read from the price, else from its product.
-``display_order`` applies only to the row that has it.
+``display_order`` applies only to the row that has it, and ``most_chosen`` only to a product.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def read_price(
 
 def read_product(product: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
     """Read a product's own metadata. Return the same as :func:`read_price`."""
-    return _read({"display_order": _first("display_order", product)})
+    return _read({key: _first(key, product) for key in ("display_order", "most_chosen")})
 
 
 def problems(errors: Mapping[str, str]) -> list[str]:
@@ -110,12 +110,24 @@ def _parse_order(text: str) -> int:
     raise ValueError(_("Type a whole number."))
 
 
+def _parse_choice(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise ValueError(_("Type “true” or “false”."))
+    return text == "true"
+
+
 _READERS: dict[str, Callable[[str], Any]] = {
     "credits": parse_credits,
     "credits_interval": _parse_interval,
     "display_order": _parse_order,
+    "most_chosen": _parse_choice,
 }
-_DEFAULTS = {"credits": Decimal(0), "credits_interval": "period", "display_order": 0}
+_DEFAULTS = {
+    "credits": Decimal(0),
+    "credits_interval": "period",
+    "display_order": 0,
+    "most_chosen": False,
+}
 
 
 def _read(texts: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:

@@ -42,17 +42,26 @@ class Offer:
     """A price as a page compares it with the others of its kind and currency.
 
     ``price_per_credit`` is in minor units. ``savings`` is how much cheaper a credit is than in the
-    most expensive offer, in whole per cent; 0 for that one.
+    most expensive offer, in whole per cent; 0 for that one. ``free_months`` is how many months of
+    the monthly price a longer one leaves out, if they are whole months.
     """
 
     price: StripePrice
     price_per_credit: Decimal | None
     savings: int
+    free_months: int = 0
 
 
 def packages(*, owner: Any = None) -> list[Offer]:
     """Return the credit packages on sale, to ``owner`` if given, in display order."""
     return _compare(StripePrice.objects.offered(owner=owner).one_time())
+
+
+def plans_and_packages(*, owner: Any = None) -> tuple[list[Offer], list[Offer]]:
+    """Return what :func:`plans` and :func:`packages` do, read together."""
+    prices = list(StripePrice.objects.offered(owner=owner))
+    recurring = [price for price in prices if price.is_subscription]
+    return _compare_plans(recurring), _compare(price for price in prices if price.is_one_time)
 
 
 def plans(*, owner: Any = None) -> list[Offer]:
@@ -61,12 +70,16 @@ def plans(*, owner: Any = None) -> list[Offer]:
     ``savings`` is how much less a plan costs in a year than with its most expensive interval.
     Only prices that bring the same credits in a year are compared.
     """
-    prices = list(StripePrice.objects.offered(owner=owner).recurring())
+    return _compare_plans(list(StripePrice.objects.offered(owner=owner).recurring()))
+
+
+def _compare_plans(prices: list[StripePrice]) -> list[Offer]:
     yearly = {price: (price.unit_amount or 0) * _times_a_year(price) for price in prices}
     kinds = {
         price: (price.product_id, price.currency, round(price.credits * _times_a_year(price), 4))
         for price in prices
     }
+    monthly = {kinds[price]: price.unit_amount or 0 for price in prices if price.months == 1}
     dearest: dict[tuple[int, str, Decimal], Decimal] = {}
     for price, cost in yearly.items():
         dearest[kinds[price]] = max(cost, dearest.get(kinds[price], cost))
@@ -75,6 +88,7 @@ def plans(*, owner: Any = None) -> list[Offer]:
             price,
             price.price_per_credit and round_unit_price(price.price_per_credit),
             _percent_less(cost, dearest[kinds[price]]),
+            _free_months(price, monthly.get(kinds[price], 0)),
         )
         for price, cost in yearly.items()
     ]
@@ -83,6 +97,13 @@ def plans(*, owner: Any = None) -> list[Offer]:
 def _times_a_year(price: StripePrice) -> Decimal:
     times = {"day": Decimal(365), "week": Decimal(365) / 7, "month": Decimal(12)}
     return times.get(price.interval, Decimal(1)) / price.interval_count
+
+
+def _free_months(price: StripePrice, monthly: int) -> int:
+    """Return how many monthly payments a price for several months saves, if that is a whole
+    number."""
+    saved = monthly * price.months - (price.unit_amount or 0)
+    return saved // monthly if monthly and saved > 0 and saved % monthly == 0 else 0
 
 
 def _percent_less(cost: Decimal, most: Decimal) -> int:

@@ -41,7 +41,7 @@ Row = TypeVar("Row", StripeProduct, StripePrice)
 
 #: The fields whose edit makes a new price.
 IMMUTABLE = {"currency", "unit_amount", "interval", "interval_count"}
-_METADATA = ("credits", "credits_interval", "display_order")
+_METADATA = ("credits", "credits_interval", "display_order", "most_chosen")
 
 
 class Fields:
@@ -69,6 +69,7 @@ class ProductFields(Fields):
         images: up to 8 addresses.
         credits: for prices that have none; ``None`` leaves the metadata out.
         credits_interval: likewise; ``"month"`` or empty.
+        most_chosen: whether pages recommend it.
     """
 
     name: str
@@ -79,6 +80,7 @@ class ProductFields(Fields):
     display_order: int = 0
     credits: Decimal | None = None
     credits_interval: str = ""
+    most_chosen: bool = False
 
     @classmethod
     def of(cls, product: StripeProduct) -> ProductFields:
@@ -91,6 +93,7 @@ class ProductFields(Fields):
             display_order=_stated("display_order", product) or 0,
             credits=_stated("credits", product),
             credits_interval=product.metadata.get("credits_interval", ""),
+            most_chosen=product.is_most_chosen,
         )
 
 
@@ -344,6 +347,8 @@ def _mark() -> dict[str, str]:
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else ""
     return metadata.credits_text(value) if isinstance(value, Decimal) else str(value)
 
 

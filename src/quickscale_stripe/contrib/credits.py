@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from quickscale.formats import in_credits
-from quickscale.links import page_url
+from quickscale.links import has_page, page_url
 from quickscale_credits import allotments, ledger, shop
 from quickscale_credits.models import CreditAccount, CreditLot, CreditTransaction
 from quickscale_stripe.client import payments_are_on
@@ -75,10 +75,9 @@ def _cheapest(prices: Iterable[StripePrice], needed: Decimal) -> StripePrice | N
 
 def _first_credits(price: StripePrice) -> Decimal:
     """Return how many credits come at once; a yearly plan may bring them in monthly parts."""
-    if not price.credits_come_monthly:
+    if not price.credits_come_monthly or price.months < 2:
         return price.credits
-    months = price.interval_count * (12 if price.interval == "year" else 1)
-    return (price.credits / months).quantize(Decimal("0.0001"), ROUND_DOWN)
+    return (price.credits / price.months).quantize(Decimal("0.0001"), ROUND_DOWN)
 
 
 class CreditsFulfilment(Fulfilment):
@@ -215,6 +214,18 @@ class CreditsFulfilment(Fulfilment):
     def balance(self, *, owner: Any) -> Decimal | None:
         """Return the credits that the owner can use now."""
         return CreditAccount.objects.to_read(owner).get_available_balance()
+
+    def next_credits(self, *, owner: Any) -> tuple[Decimal, datetime] | None:
+        """Return the next monthly part that has not begun."""
+        lots = CreditLot.objects.filter(
+            account__owner=owner, remaining__gt=0, effective_at__gt=timezone.now()
+        )
+        return lots.order_by("effective_at", "pk").values_list("remaining", "effective_at").first()
+
+    def next_step(self, *, owner: Any, payment: Payment) -> tuple[str, str] | None:
+        """Lead on to the services, if the site has their pages."""
+        services = "quickscale_credits_services:list"
+        return (_("Use your credits"), services) if has_page(services) else None
 
 
 def _follow_policy(payment: Payment, before: list[Payment], paid_share: Decimal) -> None:

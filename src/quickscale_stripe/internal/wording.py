@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_CEILING, ROUND_DOWN, Decimal
+from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_HALF_UP, Decimal
 from typing import Any
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
-from django.utils.translation import ngettext_lazy
+from django.utils.translation import ngettext, ngettext_lazy
 
 from quickscale.formats import format_money, in_credits
 from quickscale_stripe.conf import app_settings
@@ -23,6 +23,25 @@ _BILLED = {
     "month": ngettext_lazy("billed monthly", "billed every %(count)s months", "count"),
     "year": ngettext_lazy("billed yearly", "billed every %(count)s years", "count"),
 }
+_COSTS = {
+    "day": ngettext_lazy("%(price)s a day", "%(price)s every %(count)s days", "count"),
+    "week": ngettext_lazy("%(price)s a week", "%(price)s every %(count)s weeks", "count"),
+    "month": ngettext_lazy("%(price)s a month", "%(price)s every %(count)s months", "count"),
+    "year": ngettext_lazy("%(price)s a year", "%(price)s every %(count)s years", "count"),
+}
+_UNITS = {
+    "day": ngettext_lazy("/day", "/%(count)s days", "count"),
+    "week": ngettext_lazy("/week", "/%(count)s weeks", "count"),
+    "month": ngettext_lazy("/month", "/%(count)s months", "count"),
+}
+_BILLS = {
+    "month": ngettext_lazy(
+        "Billed %(price)s monthly", "Billed %(price)s every %(count)s months", "count"
+    ),
+    "year": ngettext_lazy(
+        "Billed %(price)s yearly", "Billed %(price)s every %(count)s years", "count"
+    ),
+}
 _DISPUTES = {
     "warning_needs_response": _lazy("Inquiry by your bank, open"),
     "warning_under_review": _lazy("Inquiry by your bank, open"),
@@ -33,14 +52,57 @@ _DISPUTES = {
     "lost": _lazy("Closed: the money went back to you"),
     "prevented": _lazy("Closed: the money went back to you"),
 }
-_MONTHS = {"month": 1, "year": 12}
 
 
 def price_terms(price: StripePrice) -> str:
-    """``"$19.00 each month"``; only the amount for a one-time price, empty without an amount."""
+    """``"$19.00 a month"``; only the amount for a one-time price, empty without an amount."""
     if price.unit_amount is None:
         return ""
-    return _each_time(format_money(price.unit_amount, price.currency), price)
+    amount = format_money(price.unit_amount, price.currency)
+    if not price.interval:
+        return amount
+    return _COSTS[price.interval] % {"price": amount, "count": price.interval_count}
+
+
+def price_figure(price: StripePrice) -> str:
+    """``"$49"``, for large type; a price for several months is shown by the month."""
+    amount = price.unit_amount or 0
+    if price.months > 1:
+        amount = int((Decimal(amount) / price.months).to_integral_value(ROUND_HALF_UP))
+    return format_money(amount, price.currency, short=True)
+
+
+def price_unit(price: StripePrice) -> str:
+    """``"/month"``, what stands beside :func:`price_figure`; empty for a one-time price."""
+    if not price.interval:
+        return ""
+    if price.months:
+        return _UNITS["month"] % {"count": 1}
+    return _UNITS[price.interval] % {"count": price.interval_count}
+
+
+def bill_terms(price: StripePrice, free_months: int) -> str:
+    """``"Billed $490 yearly, 2 months free"``; empty if :func:`price_figure` says it all."""
+    if price.months < 2:
+        return ""
+    amount = format_money(price.unit_amount or 0, price.currency, short=True)
+    billed = _BILLS[price.interval] % {"price": amount, "count": price.interval_count}
+    if not free_months:
+        return billed
+    text = ngettext(
+        "%(billed)s, %(months)s month free", "%(billed)s, %(months)s months free", free_months
+    )
+    return text % {"billed": billed, "months": free_months}
+
+
+def credit_pace(price: StripePrice) -> str:
+    """``"1,000 credits each month"``, whenever they are billed; empty without credits."""
+    if not price.credits:
+        return ""
+    if not price.credits_come_monthly or price.months < 2:
+        return _each_time(in_credits(price.credits), price)
+    monthly = (price.credits / price.months).quantize(Decimal("0.0001"), ROUND_DOWN)
+    return _("%(credits)s each month") % {"credits": in_credits(monthly)}
 
 
 def plan_terms(price: StripePrice, quantity: int) -> str:
@@ -57,24 +119,17 @@ def credit_terms(price: StripePrice) -> str:
     A plan with credits in monthly parts and a longer term says both: ``"1,000 credits each month,
     billed yearly"``.
     """
-    if not price.credits:
-        return ""
-    months = _MONTHS.get(price.interval, 0) * price.interval_count
-    if not price.credits_come_monthly or months < 2:
-        return _each_time(in_credits(price.credits), price)
-    monthly = (price.credits / months).quantize(Decimal("0.0001"), ROUND_DOWN)
+    pace = credit_pace(price)
+    if not price.credits or not price.credits_come_monthly or price.months < 2:
+        return pace
     billed = _BILLED[price.interval] % {"count": price.interval_count}
-    return _("%(credits)s each month, %(billed)s") % {
-        "credits": in_credits(monthly),
-        "billed": billed,
-    }
+    return _("%(pace)s, %(billed)s") % {"pace": pace, "billed": billed}
 
 
 def brought_terms(payment: Payment) -> str:
     """``"300 credits"``; says also when they come, if that is monthly in a longer term."""
     brought, price = in_credits(payment.credits), payment.price
-    months = _MONTHS.get(price.interval, 0) * price.interval_count if price else 0
-    if price is None or not price.credits_come_monthly or months < 2:
+    if price is None or not price.credits_come_monthly or price.months < 2:
         return brought
     if payment.credits != price.credits:
         return _("%(credits)s, in monthly parts") % {"credits": brought}
@@ -96,22 +151,30 @@ def convertible(amount: Decimal, paid_share: Decimal) -> Decimal:
 
 
 def left_over_terms(amount: Decimal, paid_share: Decimal) -> str:
-    """Return what ``PLAN_CHANGE_POLICY`` does with ``amount`` credits on a paid plan change."""
+    """Say what ``PLAN_CHANGE_POLICY`` does with ``amount`` credits on a paid plan change."""
     cap = app_settings.plan_change_cap
     names = {"credits": in_credits(amount), "most": in_credits(Decimal(cap or 0))}
     match app_settings.plan_change_policy:
         case "keep":
-            return _("%(credits)s, usable until they end") % names
+            text = _("You keep %(credits)s from your current plan until they end as planned.")
         case "expire":
-            return _("%(credits)s, which are lost") % names
-        case "rollover" if cap is None:
-            return _("%(credits)s, usable until the new period ends") % names
+            text = _("You lose %(credits)s that are left from your current plan.")
+        case "rollover" if cap is None or cap >= amount:
+            text = _("You keep %(credits)s from your current plan until the new period ends.")
         case "rollover":
-            return _("%(credits)s; up to %(most)s stay until the new period ends") % names
-    names["most"] = in_credits(convertible(amount, paid_share))
-    if names["most"] == names["credits"]:
-        return _("%(credits)s, yours for good") % names
-    return _("%(credits)s; up to %(most)s become yours for good") % names
+            text = _(
+                "You keep %(most)s of %(credits)s from your current plan until the new period "
+                "ends. The rest ends as planned."
+            )
+        case _policy:
+            names["most"] = in_credits(convertible(amount, paid_share))
+            text = _(
+                "You keep %(most)s of %(credits)s from your current plan without an end date. "
+                "The rest ends as planned."
+            )
+            if names["most"] == names["credits"]:
+                text = _("You keep %(credits)s from your current plan, without an end date.")
+    return text % names
 
 
 def method_terms(method: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.db import transaction
@@ -90,6 +91,12 @@ def go_to(request: HttpRequest, url: str) -> HttpResponse:
 def absolute_url(request: HttpRequest, setting: str, url_name: str) -> str:
     """Return the address in a setting, or that of the app's own page."""
     return request.build_absolute_uri(setting or page_url(request, url_name))
+
+
+def cancel_url(request: HttpRequest, choice: str) -> str:
+    """Return where Stripe sends a buyer who doesn't pay; our page then leads to their choice."""
+    url = absolute_url(request, app_settings.cancel_url, "quickscale_stripe:checkout_cancelled")
+    return url if app_settings.cancel_url else f"{url}?{urlencode({'from': choice})}"
 
 
 def success_url(request: HttpRequest) -> str:

@@ -7,11 +7,12 @@ from typing import Any
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import NoReverseMatch
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 
-from quickscale.internal.fragments import FragmentMixin
+from quickscale.internal.fragments import FragmentMixin, wants_fragment
 from quickscale.links import PageView, page_url
 from quickscale.login import OwnerRequiredMixin
 from quickscale_stripe.billing import checkout, sessions
@@ -23,17 +24,19 @@ from quickscale_stripe.exceptions import (
     StripeRefusedError,
 )
 from quickscale_stripe.models import Payment
+from quickscale_stripe.pages import cards
 from quickscale_stripe.pages.base import (
     FormTargetMixin,
     PaymentsMixin,
     WaitsForStripeMixin,
-    absolute_url,
+    cancel_url,
     go_to,
     success_url,
 )
 from quickscale_stripe.pages.forms import PurchaseForm
 
 _CHECKS_OF_A_PENDING_PAYMENT = 10
+_CHECK = "quickscale_stripe/_checkout_check.html"
 
 
 class BuyCreditsView(PaymentsMixin, PageView):
@@ -43,7 +46,9 @@ class BuyCreditsView(PaymentsMixin, PageView):
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         return super().get_context_data(
-            offers=mirror.packages(owner=self.owner), reference=uuid.uuid4(), **kwargs
+            cards=cards.package_cards(self.request, mirror.packages(owner=self.owner)),
+            reference=uuid.uuid4(),
+            **kwargs,
         )
 
 
@@ -59,9 +64,7 @@ class CheckoutView(FormTargetMixin):
             owner=self.owner,
             price=form.cleaned_data["price"],
             success_url=success_url(request),
-            cancel_url=absolute_url(
-                request, app_settings.cancel_url, "quickscale_stripe:checkout_cancelled"
-            ),
+            cancel_url=cancel_url(request, "packages"),
             reference=str(form.cleaned_data["reference"]),
         )
         return go_to(request, session.url or "")
@@ -69,32 +72,62 @@ class CheckoutView(FormTargetMixin):
 
 @method_decorator(never_cache, name="dispatch")
 class CheckoutDoneView(FragmentMixin, WaitsForStripeMixin, OwnerRequiredMixin, PageView):
-    """The page that the buyer returns to; fulfils the session if the webhook hasn't yet."""
+    """The page that the buyer returns to; fulfils the session if the webhook hasn't yet.
+
+    HTMX asks for the result of a pending payment again and again. Until there is one, it gets only
+    ``_checkout_check.html``, so that nobody loses their place on the page.
+    """
 
     template_name = "quickscale_stripe/checkout_done.html"
     fragment_name = "quickscale_stripe/_checkout_result.html"
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        context = self.get_context_data()
+        response = self.render_to_response(context)
+        if self.fragment_name == _CHECK and wants_fragment(request):
+            response["HX-Retarget"] = "#checkout-check"
+        return response
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         session_id = self.request.GET.get("session_id", "")
         checks = int(check) if (check := self.request.GET.get("check", "")).isdecimal() else 0
         payment = self._payment(session_id)
-        paid = payment is not None and payment.is_paid
-        late = payment is not None and payment.is_late
-        failed = payment is not None and payment.status == Payment.Status.FAILED
+        state = _state(payment)
+        if state == "pending" and checks:
+            self.fragment_name = _CHECK
         return super().get_context_data(
             payment=payment,
-            state="late" if late else "paid" if paid else "failed" if failed else "pending",
-            balance=app_settings.fulfilment.balance(owner=self.owner)
-            if paid and not late
-            else None,
+            state=state,
             session_id=session_id,
             next_check=checks + 1 if checks < _CHECKS_OF_A_PENDING_PAYMENT else None,
+            mail_comes="purchase" in app_settings.mails,
+            **(self._delivered(payment) if payment and state == "paid" else {}),
             **kwargs,
         )
 
+    def _delivered(self, payment: Payment) -> dict[str, Any]:
+        """Return what the buyer has now, what comes next, and where to go on."""
+        hooks = app_settings.fulfilment
+        return {
+            "balance": hooks.balance(owner=self.owner),
+            "next_credits": hooks.next_credits(owner=self.owner) if payment.subscription else None,
+            "next_step": self._next_step(hooks.next_step(owner=self.owner, payment=payment)),
+        }
+
+    def _next_step(self, step: tuple[str, str] | None) -> dict[str, str] | None:
+        """Return the label and the URL of the next step, if this page knows its parameters."""
+        if step is None:
+            return None
+        label, name = step
+        try:
+            return {"label": label, "url": page_url(self.request, name)}
+        except NoReverseMatch:
+            return None
+
     def _payment(self, session_id: str) -> Payment | None:
         """Return the owner's payment, or ``None`` until Stripe reports a finished session."""
-        known = Payment.objects.for_owner(self.owner).filter(checkout_session_id=session_id)
+        owned = Payment.objects.for_owner(self.owner).select_related("subscription__price")
+        known = owned.filter(checkout_session_id=session_id)
         if (payment := known.first()) and payment.fulfilled_at:
             return payment
         if not session_id.startswith("cs_"):
@@ -116,3 +149,18 @@ class CheckoutCancelledView(OwnerRequiredMixin, PageView):
     """The page for a buyer who went back without paying."""
 
     template_name = "quickscale_stripe/checkout_cancelled.html"
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(
+            from_plans=self.request.GET.get("from") == "plans", **kwargs
+        )
+
+
+def _state(payment: Payment | None) -> str:
+    if payment is None:
+        return "pending"
+    if payment.is_late:
+        return "late"
+    if payment.is_paid:
+        return "paid"
+    return "failed" if payment.status == Payment.Status.FAILED else "pending"

@@ -16,20 +16,22 @@ from quickscale.login import OwnerRequiredMixin
 from quickscale_stripe.billing import checkout, plan_changes, subscriptions
 from quickscale_stripe.catalogue import mirror
 from quickscale_stripe.client import payments_are_on
-from quickscale_stripe.conf import app_settings
 from quickscale_stripe.exceptions import (
     AlreadySubscribedError,
     NotForSaleError,
+    PaymentsError,
     PreviewExpiredError,
     SubscriptionEndsError,
 )
 from quickscale_stripe.internal.wording import price_terms
 from quickscale_stripe.managers import SubscriptionQuerySet
 from quickscale_stripe.models import Payment, Subscription
+from quickscale_stripe.pages import cards
 from quickscale_stripe.pages.base import (
     FormTargetMixin,
     PaymentsMixin,
-    absolute_url,
+    WaitsForStripeMixin,
+    cancel_url,
     go_to,
     success_url,
 )
@@ -46,8 +48,8 @@ class SubscriptionMixin(OwnerRequiredMixin):
         return self.owned().live().first()
 
     def owned(self) -> SubscriptionQuerySet:
-        owned = Subscription.objects.for_owner(self.owner)
-        return owned.select_related("price__product", "pending_price__product")
+        owned = Subscription.objects.for_owner(self.owner).with_plans()
+        return owned.select_related("owner__stripe_customer")
 
     def to_subscription(self) -> HttpResponse:
         return go_to(self.request, page_url(self.request, "quickscale_stripe:subscription"))
@@ -60,23 +62,10 @@ class PlansView(FragmentMixin, SubscriptionMixin, PaymentsMixin, PageView):
     fragment_name = "quickscale_stripe/_plans.html"
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        offers = mirror.plans(owner=self.owner)
-        yearly = [offer.savings for offer in offers if offer.price.interval == "year"]
-        intervals = {offer.price.interval: offer.price.get_interval_display() for offer in offers}
-        current = self.current()
-        own = current.price.interval if current and current.price else ""
-        chosen = self.request.GET.get("interval", own)
-        if chosen not in intervals:
-            chosen = "month" if "month" in intervals else next(iter(intervals), "")
-        shown = [offer for offer in offers if offer.price.interval == chosen]
-        features = [feature for offer in shown for feature in offer.price.product.features]
         return super().get_context_data(
-            offers=shown,
-            features=list(dict.fromkeys(features)),
-            intervals=sorted(intervals.items()),
-            interval=chosen,
-            saves=max(yearly, default=0),
-            subscription=current,
+            **cards.plan_choice(
+                self.request, mirror.plans(owner=self.owner), subscription=self.current()
+            ),
             reference=uuid.uuid4(),
             **kwargs,
         )
@@ -98,9 +87,7 @@ class SubscribeView(SubscriptionMixin, FormTargetMixin):
                 owner=self.owner,
                 price=form.cleaned_data["price"],
                 success_url=success_url(request),
-                cancel_url=absolute_url(
-                    request, app_settings.cancel_url, "quickscale_stripe:checkout_cancelled"
-                ),
+                cancel_url=cancel_url(request, "plans"),
                 reference=str(form.cleaned_data["reference"]),
             )
         except AlreadySubscribedError:
@@ -147,7 +134,13 @@ class ChangePlanView(SubscriptionMixin, PaymentsMixin):
             return self.to_subscription()
         except SubscriptionEndsError:
             return self._keep_first()
-        context = {"subscription": subscription, "preview": shown}
+        customer = getattr(subscription.owner, "stripe_customer", None)
+        context = {
+            "subscription": subscription,
+            "preview": shown,
+            "bill": _bill(shown, subscription),
+            "method": customer.payment_method if customer else {},
+        }
         return render(request, self.template_name, context)
 
     def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
@@ -170,7 +163,8 @@ class ChangePlanView(SubscriptionMixin, PaymentsMixin):
         except SubscriptionEndsError:
             return self._keep_first()
         if changed and changed.price == price:
-            messages.success(request, _("Your plan has been changed."))
+            text = _("Your plan has been changed: %(plan)s is yours from today.")
+            messages.success(request, text % {"plan": price.product.name})
         elif changed and changed.pending_price == price:
             messages.success(request, _scheduled_change(changed))
         else:
@@ -184,6 +178,51 @@ class ChangePlanView(SubscriptionMixin, PaymentsMixin):
             self.request, _("Your subscription is cancelled. Keep it first, then change its plan.")
         )
         return self.to_subscription()
+
+
+class UpgradeAmountView(SubscriptionMixin, WaitsForStripeMixin):
+    """The label of an upgrade's button with the amount, which HTMX loads after the page.
+
+    So the plans don't wait for Stripe. If there is no amount, the button stays as it is.
+    """
+
+    http_method_names = ["get"]
+
+    def get(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
+        subscription, form = self.current(), PlanForm(request.GET, owner=self.owner)
+        if subscription is None or not form.is_valid():
+            return HttpResponse(status=204)
+        try:
+            amount, currency = plan_changes.due_now(
+                subscription=subscription, price=form.cleaned_data["price"]
+            )
+        except PaymentsError:
+            return HttpResponse(status=204)
+        context = {"amount": amount, "currency": currency}
+        return render(request, "quickscale_stripe/_upgrade_amount.html", context)
+
+
+def _bill(preview: plan_changes.Preview, subscription: Subscription) -> list[tuple[str, int]]:
+    """Return the lines of an upgrade's bill between which and the total nothing is missing.
+
+    Stripe's own words are shown if there is more than the old plan's rest and the new plan.
+    """
+    lines = list(preview.lines)
+    if subscription.price and [amount < 0 for _text, amount in lines] == [True, False]:
+        names = {"plan": subscription.price.product.name}
+        lines[0] = (_("Unused time of %(plan)s") % names, lines[0][1])
+        names = {"plan": preview.price.product.name}
+        if preview.renews_at:
+            names["date"] = format_day(preview.renews_at)
+            lines[1] = (_("%(plan)s until %(date)s") % names, lines[1][1])
+    if preview.discount:
+        lines.append((_("Discount"), -preview.discount))
+    if preview.tax and not preview.tax_is_included:
+        lines.append((_("Tax"), preview.tax))
+    if preview.balance:
+        text = _("Paid from your balance") if preview.balance < 0 else _("Added to your balance")
+        lines.append((text, preview.balance))
+    return lines
 
 
 def _scheduled_change(subscription: Subscription) -> str:

@@ -17,6 +17,10 @@ PAYMENT_TONES = {
 }
 
 register.filter("price_terms", isolated(wording.price_terms))
+register.filter("price_figure", isolated(wording.price_figure))
+register.filter("bill_terms", isolated(wording.bill_terms))
+register.filter("credit_pace", isolated(wording.credit_pace))
+register.filter(wording.price_unit)
 register.filter("credit_terms", isolated(wording.credit_terms))
 register.filter("brought_terms", isolated(wording.brought_terms))
 register.filter("left_over_terms", isolated(wording.left_over_terms))

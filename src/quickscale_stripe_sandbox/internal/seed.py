@@ -22,6 +22,7 @@ _PLANS = [
         ["All services", "Priority support"],
     ),
 ]
+_MOST_CHOSEN = "Pro plan"
 _MONTHS_PAID_A_YEAR = 10
 
 
@@ -30,7 +31,7 @@ def seed(world: World) -> bool:
 
     This also saves the customer portal's settings, and returns whether it made products. The code
     is ``WELCOME``, for 10 % off one payment. The metadata is what ``quickscale_stripe`` reads:
-    ``credits``, ``credits_interval`` and ``display_order``.
+    ``credits``, ``credits_interval``, ``display_order`` and ``most_chosen``.
     """
     save_default_configuration(world)
     if world.all("product"):
@@ -50,7 +51,11 @@ def seed(world: World) -> bool:
             name=name,
             description=description,
             marketing_features=[{"name": feature} for feature in features],
-            metadata={"credits": str(credits), "display_order": str(10 + order)},
+            metadata={
+                "credits": str(credits),
+                "display_order": str(10 + order),
+                **({"most_chosen": "true"} if name == _MOST_CHOSEN else {}),
+            },
         )
         for interval, times in (("month", 1), ("year", _MONTHS_PAID_A_YEAR)):
             metadata = {"credits": str(credits)}
