@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from quickscale.owner import get_owner
-from quickscale_dashboard.registry import NavItem, Panel, register
+from quickscale_dashboard.registry import NavItem, Panel, everyone, register
 from quickscale_stripe.client import payments_are_on
 from quickscale_stripe.models import Payment
 
@@ -28,6 +28,16 @@ def payments_context(request: HttpRequest) -> dict[str, Any]:
     return {"payments": Payment.objects.for_owner(get_owner(request))[:RECENT]}
 
 
+register(
+    NavItem(
+        _("Pricing"),
+        "quickscale_stripe_public:pricing",
+        order=10,
+        section="public",
+        access=everyone,
+        optional=True,
+    )
+)
 register(
     NavItem(
         _("Plan"),

@@ -12,6 +12,7 @@ pages = [
     path("billing/", include("quickscale_stripe.urls")),
 ]
 urlpatterns = [
+    path("", include("quickscale_stripe.urls_public")),
     path("projects/<slug:project>/<uuid:code>/", include(pages)),
     path("projects/<slug:project>/<uuid:code>/members/", TemplateView.as_view(), name="members"),
     # Again for users who act for themselves, and below a parameter named like a template variable.

@@ -9,5 +9,6 @@ from tests.projects.credits_only.urls import urlpatterns as credits_urls
 urlpatterns = [
     path("stripe/", include("quickscale_stripe.urls_webhook")),
     path("dashboard/", include("quickscale_stripe.urls")),
+    path("", include("quickscale_stripe.urls_public")),
     *credits_urls,
 ]

@@ -103,6 +103,7 @@ def pages(
             f"dashboard/buy-credits/done/?session_id={paid.checkout_session_id}",
             f"dashboard/buy-credits/done/?session_id={pending.checkout_session_id}",
             "dashboard/plans/?interval=year",
+            "pricing/",
             "dashboard/subscription/",
             f"dashboard/subscription/change/?price={pro.pk}",
             "dashboard/billing/",

@@ -15,5 +15,6 @@ urlpatterns = [
     path("dashboard/", include("quickscale_dashboard.urls")),
     path("quickscale/", include("quickscale.urls")),
     path("", include("quickscale_dashboard.urls_health")),
+    path("", include("quickscale_stripe.urls_public")),
     path("", include("quickscale_dashboard.urls_public")),
 ]
