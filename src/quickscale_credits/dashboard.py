@@ -2,28 +2,54 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+from functools import wraps
+from operator import attrgetter
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from django.http import HttpRequest
+from django.urls import NoReverseMatch
 from django.utils import timezone
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
+from quickscale.formats import format_credits, format_day
+from quickscale.links import page_url
 from quickscale.owner import get_owner
 from quickscale_credits.internal.balances import (
+    RECENT,
+    BalanceOverview,
     account_of_request,
     balance_overview,
     recent_activity,
 )
-from quickscale_credits.models import CreditAccount, Service
+from quickscale_credits.models import CreditAccount, CreditTransaction, Service
 from quickscale_credits.pages.report import Range, Report
-from quickscale_credits.services import registered_services
-from quickscale_dashboard.registry import NavItem, Panel, everyone, register
+from quickscale_credits.services import registered_services, services_with_page
+from quickscale_dashboard.registry import Alert, AlertSource, NavItem, Panel, everyone, register
+
+T = TypeVar("T")
 
 PUBLIC_SERVICES = 5
+USABLE_SERVICES = 5
+SOON = timedelta(days=14)
 SUMMED_DAYS = 30
 
-_reports: WeakKeyDictionary[HttpRequest, Report] = WeakKeyDictionary()
+
+def once_per_request(read: Callable[[HttpRequest], T]) -> Callable[[HttpRequest], T]:
+    """Let the panels of a page share what one of them has read."""
+    found: WeakKeyDictionary[HttpRequest, T] = WeakKeyDictionary()
+
+    @wraps(read)
+    def shared(request: HttpRequest) -> T:
+        if request not in found:
+            found[request] = read(request)
+        return found[request]
+
+    return shared
 
 
 def acts_for_owner(request: HttpRequest) -> bool:
@@ -31,11 +57,50 @@ def acts_for_owner(request: HttpRequest) -> bool:
 
 
 def balance_context(request: HttpRequest) -> dict[str, Any]:
-    return {"overview": balance_overview(_account(request))}
+    return {"overview": _overview(request)}
 
 
 def activity_context(request: HttpRequest) -> dict[str, Any]:
-    return {"recent": recent_activity(_account(request))}
+    return {"recent": _recent(request)}
+
+
+def ending_soon(request: HttpRequest) -> Alert | None:
+    """Return an alert about credits that end within two weeks, or that are used up."""
+    url = ""
+    with suppress(NoReverseMatch):
+        url = page_url(request, "quickscale_credits:balance")
+    overview = _overview(request)
+    if overview.available <= 0 and _recent(request):
+        text = gettext("Services that cost credits can be used again when you have some.")
+        title = gettext("You have no credits left.")
+        return Alert("warning", title, text, gettext("Your credits"), url)
+    days = [day for type_ in overview.by_type for day in type_.ends.days if day.at]
+    first = min(days, key=attrgetter("at"), default=None)
+    if first is None or first.at is None or first.at > timezone.now() + SOON:
+        return None
+    title = ngettext(
+        "{amount} credit ends on {date}.", "{amount} credits end on {date}.", first.number
+    ).format(amount=format_credits(first.amount), date=format_day(first.at))
+    text = gettext("They are used first, so any use until then takes from them.")
+    return Alert("warning", title, text, gettext("See when credits end"), url)
+
+
+def new_customer(request: HttpRequest) -> bool:
+    """Tell whether the customer has not used credits yet."""
+    if not acts_for_owner(request):
+        return False
+    recent = _recent(request)
+    return len(recent) < RECENT and all(entry.amount > 0 for entry in recent)
+
+
+def first_steps_context(request: HttpRequest) -> dict[str, Any]:
+    has_credits = bool(_recent(request))
+    return {"has_credits": has_credits, "done": 2 if has_credits else 1}
+
+
+def usable_services_context(request: HttpRequest) -> dict[str, Any]:
+    services = Service.objects.active().with_prices().filter(slug__in=services_with_page())
+    return {"services": services[:USABLE_SERVICES]}
 
 
 def services_context(request: HttpRequest) -> dict[str, Any]:
@@ -51,11 +116,19 @@ def _account(request: HttpRequest) -> CreditAccount:
     return account_of_request(request, get_owner(request))
 
 
+@once_per_request
+def _recent(request: HttpRequest) -> list[CreditTransaction]:
+    return recent_activity(_account(request))
+
+
+@once_per_request
+def _overview(request: HttpRequest) -> BalanceOverview:
+    return balance_overview(_account(request))
+
+
+@once_per_request
 def _report(request: HttpRequest) -> Report:
-    if request not in _reports:
-        last_days = Range.of_last(SUMMED_DAYS, timezone.localdate())
-        _reports[request] = Report(_account(request), last_days)
-    return _reports[request]
+    return Report(_account(request), Range.of_last(SUMMED_DAYS, timezone.localdate()))
 
 
 def available_context(request: HttpRequest) -> dict[str, Any]:
@@ -146,6 +219,27 @@ register(
         "quickscale_credits/_activity_panel.html",
         activity_context,
         order=60,
+        access=acts_for_owner,
+    )
+)
+register(AlertSource("credits-ending", ending_soon, order=50, access=acts_for_owner))
+register(
+    Panel(
+        "credits-first-steps",
+        "quickscale_credits/_first_steps_panel.html",
+        first_steps_context,
+        order=5,
+        columns=12,
+        access=new_customer,
+    )
+)
+register(
+    Panel(
+        "credits-usable",
+        "quickscale_credits/_services_panel.html",
+        usable_services_context,
+        order=45,
+        columns=4,
         access=acts_for_owner,
     )
 )

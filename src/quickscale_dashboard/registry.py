@@ -77,24 +77,51 @@ class Panel:
     deferred: bool = False
 
 
-_items: list[NavItem | Panel] = []
+@dataclass(frozen=True)
+class Alert:
+    """A message with one link. Its tone is ``danger``, ``warning`` or ``info``."""
+
+    tone: str
+    title: str
+    text: str
+    label: str
+    url: str
 
 
-def register(item: NavItem | Panel) -> None:
+@dataclass(frozen=True)
+class AlertSource:
+    """Something that a customer may have to know first.
+
+    ``find(request)`` returns an alert, or ``None``. The home page shows the alert with the most
+    urgent tone; of several with the same tone, that of the first source.
+    """
+
+    name: str
+    find: Callable[[HttpRequest], Alert | None]
+    order: int = 100
+    access: Access = logged_in
+
+
+Item: TypeAlias = NavItem | Panel | AlertSource
+
+_items: list[Item] = []
+
+
+def register(item: Item) -> None:
     """Add an entry; adding the same entry again changes nothing."""
     if item not in _items:
         _items.append(item)
 
 
 @contextmanager
-def register_temporarily(*items: NavItem | Panel) -> Iterator[None]:
+def register_temporarily(*items: Item) -> Iterator[None]:
     """Add entries inside the ``with`` block only, for tests."""
     with only(*_items, *items):
         yield
 
 
 @contextmanager
-def only(*items: NavItem | Panel) -> Iterator[None]:
+def only(*items: Item) -> Iterator[None]:
     """Let these entries be the only ones inside the ``with`` block, for tests."""
     before = _items[:]
     _items.clear()
@@ -120,4 +147,10 @@ def all_nav_items() -> list[NavItem]:
 def panels(request: HttpRequest, page: str) -> list[Panel]:
     """Return the panels of a page that this request may see, in order."""
     found = (i for i in _items if isinstance(i, Panel) and i.page == page)
+    return sorted((i for i in found if i.access(request)), key=lambda i: i.order)
+
+
+def alert_sources(request: HttpRequest) -> list[AlertSource]:
+    """Return the sources of alerts that this request may ask, in order."""
+    found = (i for i in _items if isinstance(i, AlertSource))
     return sorted((i for i in found if i.access(request)), key=lambda i: i.order)

@@ -563,6 +563,30 @@ class TestDashboard:
         assert "No credits have come in or gone out yet." in page
         assert account.get_balance() == Decimal(0)
 
+    def test_the_home_of_a_new_customer_says_what_to_do_first(self, browser, account):
+        page = browser.get("/dashboard/").content.decode()
+        assert "First steps" in page
+        assert "1 of 3 done" in page
+        account.add_credits(10, "Bonus", credit_type="bonus")
+        assert "2 of 3 done" in browser.get("/dashboard/").content.decode()
+        account.consume_credits(1, "Used")
+        assert "First steps" not in browser.get("/dashboard/").content.decode()
+
+    @pytest.mark.parametrize(("days", "shown"), [(13, True), (15, False)])
+    def test_the_home_says_which_credits_end_soon(self, browser, account, days, shown):
+        ends = timezone.now() + timedelta(days=days)
+        account.add_credits(142, "Trial", credit_type="trial", expires_at=ends)
+        account.add_credits(10, "Bonus", credit_type="bonus")
+        page = words(browser.get("/dashboard/").content.decode())
+        assert ("142 credits end on" in page) == shown
+
+    def test_the_home_says_that_the_credits_are_used_up(self, browser, account):
+        said = "You have no credits left."
+        assert said not in browser.get("/dashboard/").content.decode()
+        account.add_credits(10, "Bonus", credit_type="bonus")
+        account.consume_credits(10, "Used")
+        assert said in browser.get("/dashboard/").content.decode()
+
 
 @pytest.mark.parametrize("url", [BALANCE, HISTORY], ids=["balance", "history"])
 def test_the_history_shows_what_has_ended_though_no_job_ran(browser, account, url):

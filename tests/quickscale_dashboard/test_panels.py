@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import pytest
 from django.conf import settings
@@ -11,7 +12,13 @@ from django.shortcuts import resolve_url
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
-from quickscale_dashboard.registry import Panel, register_temporarily, staff
+from quickscale_dashboard.registry import (
+    Alert,
+    AlertSource,
+    Panel,
+    register_temporarily,
+    staff,
+)
 from tests.markup import flat
 
 pytestmark = [
@@ -116,3 +123,30 @@ def test_the_shell_needs_no_queries_for_panels(
     panels = [panel(f"p{number}", f"Panel {number}") for number in range(5)]
     with register_temporarily(*panels), django_assert_num_queries(2):
         customer.get("/dashboard/")  # for the session and the user
+
+
+def found(tone: str, title: str) -> Callable[[HttpRequest], Alert]:
+    return lambda request: Alert(tone, title, "It matters.", "See it", "/there/")
+
+
+def broken(request: HttpRequest) -> None:
+    raise RuntimeError("broken on purpose")
+
+
+def test_the_home_shows_only_the_most_urgent_alert(
+    customer: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    with register_temporarily(
+        AlertSource("later", found("danger", "Second failure"), order=9),
+        AlertSource("low", found("warning", "Few credits"), order=1),
+        AlertSource("broken", broken),
+        AlertSource("none", lambda request: None),
+        AlertSource("due", found("danger", "First failure"), order=5),
+        AlertSource("hidden", found("danger", "For staff"), order=1, access=staff),
+    ):
+        page = flat(customer.get("/dashboard/").text)
+    assert "<strong>First failure</strong> It matters." in page
+    assert 'href="/there/"' in page
+    for other in ("Second failure", "Few credits", "For staff"):
+        assert other not in page
+    assert "The alert broken could not be found out." in caplog.text

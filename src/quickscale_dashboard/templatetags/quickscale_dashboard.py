@@ -21,6 +21,8 @@ from quickscale.links import page_url
 from quickscale_dashboard import registry
 from quickscale_dashboard.conf import DashboardSettings, app_settings
 
+TONES = ("danger", "warning", "info")
+
 logger = logging.getLogger(__name__)
 register = template.Library()
 
@@ -121,6 +123,23 @@ def dashboard_panels(context: Context, page: str) -> list[registry.Panel]:
     """Return the panels of a page that the visitor may see."""
     request: HttpRequest | None = context.get("request")
     return registry.panels(request, page) if request and hasattr(request, "user") else []
+
+
+@register.simple_tag(takes_context=True)
+def dashboard_alert(context: Context) -> registry.Alert | None:
+    """Return the most urgent alert for the visitor, if there is one.
+
+    A source that fails is left out, and the error is logged.
+    """
+    request: HttpRequest = context["request"]
+    found = []
+    for source in registry.alert_sources(request):
+        try:
+            with _savepoint():
+                found.append(source.find(request))
+        except Exception:
+            logger.exception("The alert %s could not be found out.", source.name)
+    return min(filter(None, found), key=lambda alert: TONES.index(alert.tone), default=None)
 
 
 @register.simple_tag(takes_context=True)
