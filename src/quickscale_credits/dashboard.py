@@ -86,7 +86,7 @@ def ending_soon(request: HttpRequest) -> Alert | None:
 
 
 def new_customer(request: HttpRequest) -> bool:
-    """Tell whether the customer has not used credits yet."""
+    """Return whether the customer has not used credits yet."""
     if not acts_for_owner(request):
         return False
     recent = _recent(request)
