@@ -128,7 +128,7 @@ def test_a_cancellation_that_is_undone_says_that_the_plan_continues(
     assert tell() == [f"{OWNER}: Pro plan continues"]
     for text in both_texts():
         assert format_day(plan.current_period_end or timezone.now()) in text
-        assert "$49.00 each month" in text
+        assert "$49.00 a month" in text
     assert tell() == []
 
 
@@ -157,7 +157,7 @@ def test_a_change_of_plan_says_what_comes_when_and_for_how_much(
     assert tell() == [f"{OWNER}: Pro plan changes to Basic plan on {begins}"]
     for text in both_texts():
         assert f"Pro plan stays until {begins}. Then Basic plan begins." in text
-        assert "$19.00 each month" in text
+        assert "$19.00 a month" in text
         assert "300 credits each month" in text
     assert tell() == []
 

@@ -106,7 +106,7 @@ def credit_pace(price: StripePrice) -> str:
 
 
 def plan_terms(price: StripePrice, quantity: int) -> str:
-    """Return what a subscription costs: ``"$19.00 each month"``, after the number if it is more
+    """Return what a subscription costs: ``"$19.00 a month"``, after the number if it is more
     than one.
     """
     many = f"{quantity} \N{MULTIPLICATION SIGN} " if quantity > 1 else ""
