@@ -20,6 +20,7 @@ class Page(HTMLParser):
         self.problems: list[str] = []
         self.counts: dict[str, int] = {}
         self.ids: set[str] = set()
+        self.scripts: set[str] = set()
         self.references: set[str] = set()
         self.lang = ""
         self._open: list[str] = []
@@ -36,6 +37,10 @@ class Page(HTMLParser):
             self.lang = values.get("lang", "")
         if tag == "style" or (tag == "script" and "src" not in values):
             self._problem(f"inline <{tag}>")
+        if source := values.get("src") if tag == "script" else None:
+            if source in self.scripts:
+                self._problem(f"script {source!r} twice")
+            self.scripts.add(source)
         if tag == "img" and "alt" not in values:
             self._problem("<img> without alt")
         for name, value in values.items():

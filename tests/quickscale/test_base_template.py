@@ -144,11 +144,11 @@ def test_a_mistake_in_an_element_does_not_break_the_checks(site, settings):
     ("level", "tone", "role"),
     [
         (messages.DEBUG, None, "status"),
-        (messages.INFO, "is-info", "status"),
-        (messages.SUCCESS, "is-success", "status"),
-        (messages.WARNING, "is-warning", "alert"),
-        (messages.ERROR, "is-danger", "alert"),
-        (messages.ERROR + 10, "is-danger", "alert"),
+        (messages.INFO, "qs-info", "status"),
+        (messages.SUCCESS, "qs-success", "status"),
+        (messages.WARNING, "qs-warning", "alert"),
+        (messages.ERROR, "qs-danger", "alert"),
+        (messages.ERROR + 10, "qs-danger", "alert"),
     ],
 )
 @pytest.mark.parametrize("tags", [messages.DEFAULT_TAGS, {messages.ERROR: "danger"}])
@@ -163,9 +163,9 @@ def test_each_level_has_its_tone_and_role_for_any_tag(
     storage._queued_messages.clear()
     messages.add_message(request_with_message, level, "Read me")
     html = render_to_string("page.html", request=request_with_message)
-    [alert] = re.findall(r'<div class="notification[^>]*>', html)
+    [alert] = re.findall(r'<div class="qs-alert[^>]*>', html)
     assert f'role="{role}"' in alert
-    assert re.findall(r"is-\w+", alert) == ([tone] if tone else [])
+    assert re.findall(r"qs-\w+", alert) == ([tone] if tone else [])
 
 
 @pytest.mark.parametrize(
