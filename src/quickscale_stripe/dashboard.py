@@ -40,13 +40,27 @@ register(
 )
 register(
     NavItem(
+        _("Overview"),
+        "quickscale_stripe:billing",
+        order=39,
+        access=acts_for_owner,
+        group=BILLING,
+        icon="layout-grid",
+    )
+)
+register(
+    NavItem(
         _("Plan"),
         "quickscale_stripe:subscription",
         order=40,
         access=can_buy,
         group=BILLING,
         icon="calendar",
-        pages=("quickscale_stripe:plans", "quickscale_stripe:change_plan"),
+        pages=(
+            "quickscale_stripe:plans",
+            "quickscale_stripe:change_plan",
+            "quickscale_stripe:cancel",
+        ),
     )
 )
 register(
@@ -74,7 +88,7 @@ register(
 register(
     NavItem(
         _("Payment method"),
-        "quickscale_stripe:billing",
+        "quickscale_stripe:payment_method",
         order=43,
         access=can_buy,
         group=BILLING,

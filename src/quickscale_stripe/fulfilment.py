@@ -6,12 +6,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from quickscale_stripe.models import Payment, StripePrice, Subscription
+
+
+@dataclass(frozen=True)
+class PlanCredits:
+    """The credits of a plan that can be used now: how many there were, and how many are left."""
+
+    brought: Decimal
+    left: Decimal
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of a payment's story: credits that came, or that went again (below 0).
+
+    ``url_name`` and ``url_kwargs`` name the page of the line; without a page they are empty.
+    """
+
+    at: datetime
+    amount: Decimal
+    description: str
+    url_name: str = ""
+    url_kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def taken(self) -> Decimal:
+        """How many credits went, above 0 if any did."""
+        return -self.amount
 
 
 class Fulfilment:
@@ -131,3 +160,11 @@ class Fulfilment:
     def next_step(self, *, owner: Any, payment: Payment) -> tuple[str, str] | None:
         """Return the label and the URL name of the page to go on to after a purchase."""
         return None
+
+    def plan_credits(self, *, subscription: Subscription) -> PlanCredits | None:
+        """Return a subscription's credits for its pages; ``None`` shows none."""
+        return None
+
+    def entries(self, *, payment: Payment) -> list[Entry]:
+        """Return what a payment brought and what was taken back, for its page."""
+        return []

@@ -340,6 +340,12 @@ class Subscription(OwnedModel):
     def is_live(self) -> bool:
         return self.status not in (self.Status.CANCELED, self.Status.INCOMPLETE_EXPIRED)
 
+    @property
+    def ended_early(self) -> bool:
+        """Whether it ended within a period, as when staff ended it at once."""
+        end, period_end = self.ended_at, self.current_period_end
+        return end is not None and period_end is not None and end < period_end
+
 
 class MrrMovement(models.Model):
     """A change of a subscription's monthly revenue, in minor units; rows never change.
@@ -396,6 +402,7 @@ class Payment(OwnedModel):
     it is paid. ``total`` is what was billed. The rest was paid from the customer's balance,
     deducted by a credit note, or paid outside Stripe; see
     ``quickscale_stripe.receipts.receipt.settled``.
+    ``next_attempt_at`` is when Stripe tries again to collect an unpaid invoice.
     ``credits`` is what the payment brings once it is paid. ``fulfilled_at`` is set when the hook
     has run, and ``fulfilment_error`` while a hook fails. ``credits_taken`` is how much of the
     period's credits a plan change took back.
@@ -462,6 +469,7 @@ class Payment(OwnedModel):
     invoice_url = models.URLField(_("Stripe's invoice"), max_length=2048, blank=True)
     invoice_pdf = models.URLField(_("invoice as PDF"), max_length=2048, blank=True)
     failure_message = models.TextField(_("reason for the failure"), blank=True)
+    next_attempt_at = models.DateTimeField(_("next attempt"), null=True, blank=True)
     livemode = models.BooleanField(_("live mode"), default=False)
     created_at = models.DateTimeField(_("created"))
     paid_at = models.DateTimeField(_("paid"), null=True, blank=True)
@@ -508,6 +516,11 @@ class Payment(OwnedModel):
         return self.paid_at is not None
 
     @property
+    def can_be_paid(self) -> bool:
+        """Whether ``invoice_url`` leads to a page where it can be paid."""
+        return not self.is_paid and bool(self.invoice_url)
+
+    @property
     def is_late(self) -> bool:
         """Whether it is paid but not delivered, because a hook failed."""
         return bool(self.fulfilment_error) and self.fulfilled_at is None
@@ -525,7 +538,7 @@ class Payment(OwnedModel):
         if self.paid_at is None:
             self.paid_at = at
             self.receipt_number = f"R{at:%Y}-{self.pk:08d}"
-            self.failure_message = ""
+            self.failure_message, self.next_attempt_at = "", None
 
     def set_status(self) -> None:
         """Set a paid payment's status by the money that went back. Stripe decides the others'."""

@@ -16,7 +16,7 @@ urlpatterns = [
     ),
     path("plans/", subscriptions.PlansView.as_view(), name="plans"),
     path("plans/subscribe/", subscriptions.SubscribeView.as_view(), name="subscribe"),
-    path("subscription/", subscriptions.SubscriptionView.as_view(), name="subscription"),
+    path("subscription/", billing.SubscriptionView.as_view(), name="subscription"),
     path("subscription/change/", subscriptions.ChangePlanView.as_view(), name="change_plan"),
     path(
         "subscription/change/amount/",
@@ -27,6 +27,7 @@ urlpatterns = [
     path("subscription/cancel/", subscriptions.CancelView.as_view(), name="cancel"),
     path("subscription/reactivate/", subscriptions.ReactivateView.as_view(), name="reactivate"),
     path("billing/", billing.BillingView.as_view(), name="billing"),
+    path("billing/payment-method/", billing.PaymentMethodView.as_view(), name="payment_method"),
     path("billing/portal/", billing.BillingPortalView.as_view(), name="billing_portal"),
     path("billing/add/", billing.AddPaymentMethodView.as_view(), name="add_payment_method"),
     path("payments/", payments.PaymentListView.as_view(), name="payments"),

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
 from django.test import Client
 
+from quickscale.formats import format_day
+from quickscale_credits.models import CreditAccount
+from quickscale_stripe.billing.standing import Card
 from quickscale_stripe.client import get_client
-from quickscale_stripe.models import StripeCustomer, StripePrice, Subscription
-from quickscale_stripe.pages import billing
+from quickscale_stripe.models import Payment, StripeCustomer, StripePrice, Subscription
 from quickscale_stripe_sandbox import Sandbox
 from quickscale_stripe_sandbox.internal.http import respond
 from quickscale_stripe_sandbox.internal.methods import find_method
@@ -24,6 +26,7 @@ __all__ = ["basic", "pro", "subscribed"]
 pytestmark = pytest.mark.django_db
 
 BILLING = "/dashboard/billing/"
+METHOD = "/dashboard/billing/payment-method/"
 TODAY = datetime.now(UTC)
 
 
@@ -43,19 +46,78 @@ def default_of(subscription: Subscription) -> Any:
 def test_without_a_method_the_page_says_how_to_add_one(
     shop: Sandbox, buyer: Client, django_assert_max_num_queries: Any
 ) -> None:
-    with django_assert_max_num_queries(6):
-        page = text_of(buyer.get(BILLING))
-    assert "No payment method is saved" in page
-    assert "Add a payment method" in page
-    assert Client().get(BILLING).status_code == 302
+    for path, queries in ((BILLING, 10), (METHOD, 9)):
+        with django_assert_max_num_queries(queries):
+            page = text_of(buyer.get(path))
+        assert "No payment method is saved" in page
+        assert "Add a payment method" in page
+        assert Client().get(path).status_code == 302
+
+
+def test_a_new_account_sees_what_each_part_is_for(shop: Sandbox, buyer: Client) -> None:
+    page = text_of(buyer.get(BILLING))
+    for words in (
+        "You pay as you go",
+        "See the plans",
+        "No charge is planned",
+        "You have not paid for anything yet",
+        "after your first purchase",
+    ):
+        assert words in page
+
+
+def test_one_page_shows_plan_charge_method_buyer_and_payments(
+    shop: Sandbox, buyer: Client, owner: Any, subscribed: Subscription, package: StripePrice
+) -> None:
+    CreditAccount.objects.for_owner(owner).consume_credits(50, "Used")
+    shop.pay(open_checkout(owner, package))
+    shop.deliver()
+    renews = format_day(subscribed.current_period_end)
+    page = text_of(buyer.get(BILLING))
+    for words in (
+        "Basic plan $19.00 a month",
+        "Day 1 of",
+        "250 of 300 credits left",
+        f"Renews on {renews} for $19.00 with Visa •••• 4242.",
+        f"Next charge $19.00 on {renews}",
+        "Visa •••• ending in 4242",
+        "Sam Buyer",
+        "Starter pack",
+        "All payments",
+    ):
+        assert words in page
+
+
+def test_the_next_charge_is_that_of_the_plan_that_comes(
+    shop: Sandbox, buyer: Client, subscribed: Subscription, pro: StripePrice
+) -> None:
+    ends = subscribed.current_period_end
+    Subscription.objects.update(pending_price=pro, pending_at=ends, quantity=2)
+    assert f"Next charge $98.00 on {format_day(ends)}" in text_of(buyer.get(BILLING))
+    Subscription.objects.update(cancel_at=ends)
+    page = text_of(buyer.get(BILLING))
+    assert "Your plan is cancelled, so nothing will be charged." in page
+    assert "Cancelled" in page
+
+
+def test_the_latest_payments_are_five(owner: Any, shop: Sandbox, buyer: Client) -> None:
+    for number in range(7):
+        Payment.objects.create(
+            owner=owner, kind="invoice", description=f"Number {number}", total=1, amount=1,
+            currency="usd", created_at=TODAY + timedelta(seconds=number),
+        )  # fmt: skip
+    page = text_of(buyer.get(BILLING))
+    assert "Number 2" in page
+    assert "Number 1" not in page
 
 
 def test_the_card_of_the_plan_is_shown_as_the_events_say(
     shop: Sandbox, buyer: Client, subscribed: Subscription
 ) -> None:
-    page = text_of(buyer.get(BILLING))
-    assert "Visa •••• ending in 4242" in page
-    assert "Expires December 2040" in page
+    for path in (BILLING, METHOD):
+        page = text_of(buyer.get(path))
+        assert "Visa •••• ending in 4242" in page
+        assert "Expires December 2040" in page
 
 
 def test_another_card_is_charged_from_then_on(
@@ -177,8 +239,8 @@ def test_a_warning_comes_before_a_card_expires(
 
 
 def test_a_card_is_valid_until_the_last_day_of_its_month() -> None:
-    assert billing._end_of(2027, 2) == date(2027, 2, 28)
-    assert billing._end_of(2027, 12) == date(2027, 12, 31)
+    assert Card({"expires": [2027, 2]}).ends == date(2027, 2, 28)
+    assert Card({"expires": [2027, 12]}).ends == date(2027, 12, 31)
 
 
 def test_while_stripe_is_down_the_page_shows_what_is_known(
@@ -195,7 +257,8 @@ def test_where_payments_are_off_nothing_is_offered(
     shop: Sandbox, buyer: Client, subscribed: Subscription, settings: Any
 ) -> None:
     settings.QUICKSCALE_STRIPE_ENABLED = False
-    page = buyer.get(BILLING)
-    assert "4242" in text_of(page)
-    assert f"{BILLING}portal/" not in page.text
-    assert f"{BILLING}add/" not in page.text
+    for path in (BILLING, METHOD):
+        page = buyer.get(path)
+        assert "4242" in text_of(page)
+        assert f"{BILLING}portal/" not in page.text
+        assert f"{BILLING}add/" not in page.text

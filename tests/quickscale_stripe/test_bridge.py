@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from quickscale.formats import format_day
 from quickscale_credits import ledger
 from quickscale_credits.conf import app_settings as credits_settings
 from quickscale_credits.internal.clock import ledger_clock
@@ -116,7 +117,9 @@ def test_a_period_brings_credits_that_end_with_it(
     assert (lot.source_type, lot.source_id) == ("invoice", "in_1:line")
     assert (lot.cost_amount, lot.cost_currency) == (1900, "usd")
     entry = CreditTransaction.objects.get()
-    assert (entry.description, entry.metadata) == ("Basic plan", {"receipt": "R1"})
+    begins, ends = (format_day(moment) for moment in MONTH)
+    assert entry.description == f"Basic plan, {begins} \N{EN DASH} {ends}"
+    assert entry.metadata == {"receipt": "R1"}
 
 
 def test_a_period_that_is_paid_before_it_begins_can_be_used_at_once(
@@ -139,8 +142,8 @@ def test_without_a_description_it_has_its_kind_and_a_negative_total_costs_nothin
     plan.credits_interval = "month" if monthly else "period"
     payment = pay(description="", total=-5, amount=0)
     bring(payment, price=plan, period=MONTH if has_period else None)
-    descriptions = CreditTransaction.objects.values_list("description", flat=True)
-    assert set(descriptions) == {"Subscription"}
+    [description] = set(CreditTransaction.objects.values_list("description", flat=True))
+    assert description.startswith("Subscription, " if has_period else "Subscription")
     assert CreditTransaction.objects.latest("pk").metadata == {"receipt": "R1"}
     assert {lot.cost_amount for lot in CreditLot.objects.all()} == {0}
 
@@ -158,7 +161,8 @@ def test_monthly_credits_are_shared_out_over_the_period(
     assert [lot.source_id for lot in lots] == ["in_1:line:1", "in_1:line:2", "in_1:line:3"]
     assert sum(lot.cost_amount or 0 for lot in lots) == 1900
     assert {lot.cost_currency for lot in lots} == {"usd"}
-    assert CreditTransaction.objects.first().description == "Basic plan"  # type: ignore[union-attr]
+    [described] = set(CreditTransaction.objects.values_list("description", flat=True))
+    assert described == "Basic plan, Jan. 31, 2030 \N{EN DASH} April 30, 2030"
 
 
 def test_what_is_bought_of_a_monthly_price_once_comes_at_once(

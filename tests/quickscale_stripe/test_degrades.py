@@ -89,7 +89,8 @@ def test_every_page(
     change = buyer.get("/dashboard/subscription/change/", {"price": pro.pk}).context["preview"]
     fault()
 
-    own = ["buy-credits/", "plans/", "subscription/", "billing/", "payments/",
+    own = ["buy-credits/", "plans/", "subscription/", "subscription/cancel/", "billing/",
+           "billing/payment-method/", "payments/",
            f"payments/{payment.pk}/", f"payments/{payment.pk}/receipt/"]  # fmt: skip
     for path in own:
         assert buyer.get(f"/dashboard/{path}").status_code == 200, path

@@ -132,4 +132,5 @@ def test_every_page_leads_to_pages_of_the_same_project(shop, buyer, owner, packa
         "quickscale_stripe:payment",
         "quickscale_stripe:receipt",
         "quickscale_stripe:billing",
+        "quickscale_stripe:payment_method",
     } <= names

@@ -14,7 +14,7 @@ from quickscale_stripe.client import get_client
 from quickscale_stripe.models import Dispute, Payment, Refund, StripePrice
 from quickscale_stripe_sandbox import Sandbox
 from tests.markup import words
-from tests.quickscale_stripe.shopping import balance, intent_of, open_checkout
+from tests.quickscale_stripe.shopping import balance, charge_of, intent_of, open_checkout
 
 pytestmark = pytest.mark.django_db
 
@@ -268,6 +268,9 @@ def test_payments_of_others_are_hidden(paid: Payment) -> None:
     [
         ({"status": "succeeded"}, True),
         ({"status": "failed"}, False),
+        ({"text": "starter"}, True),
+        ({"text": "R20"}, True),
+        ({"text": "nothing"}, False),
         ({"kind": "subscription"}, False),
         ({"since": "2000-01-01", "until": "2000-01-02"}, False),
         ({"since": "2000-01-01"}, True),
@@ -309,6 +312,37 @@ def test_the_detail_and_the_receipt(paid: Payment, buyer: Client) -> None:
     assert f"{PAYMENTS}{paid.pk}/receipt.pdf" in detail.text
 
 
+def test_the_story_of_a_payment_links_to_its_entries(
+    shop: Sandbox,
+    paid: Payment,
+    owner: Any,
+    buyer: Client,
+    django_assert_max_num_queries: Any,
+) -> None:
+    refunds = get_client().v1.refunds
+    refunds.create({"charge": charge_of(paid), "amount": 450}, {"idempotency_key": "half"})
+    shop.deliver()
+    with django_assert_max_num_queries(12):
+        page = buyer.get(f"{PAYMENTS}{paid.pk}/")
+    for told in (
+        "$4.50 refunded, $4.50 left",
+        "You paid $9.00.",
+        "100 credits came in.",
+        "$4.50 went back to you.",
+        "50 credits were taken back.",
+    ):
+        assert told in text_of(page)
+    assert "$9.00 $4.50 refunded" in text_of(buyer.get(PAYMENTS))
+
+    found = re.findall(r'href="(/dashboard/credits/history/\d+/)"', page.text)
+    entries = [buyer.get(url) for url in found]
+    assert "Refund of Starter pack, $4.50" in text_of(entries[1])
+    for entry in entries:
+        assert "Payment Starter pack, $9.00" in text_of(entry)
+        assert f'href="{PAYMENTS}{paid.pk}/"' in entry.text
+    assert len(entries) == 2
+
+
 @pytest.mark.parametrize(
     ("status", "words"),
     [
@@ -325,17 +359,23 @@ def test_refunds_and_disputes_are_described_in_words(
         "payment": paid, "currency": "usd", "created_at": timezone.now(),
         "synced_at": timezone.now(),
     }  # fmt: skip
-    for number in range(3):
-        Refund.objects.create(
-            stripe_id=f"re_{number}", amount=200, status="succeeded", credits_revoked=22, **facts
-        )
-    Dispute.objects.create(
-        stripe_id="du_1", amount=600, status=status, is_withdrawn=True, credits_revoked=34, **facts
-    )
-    with django_assert_max_num_queries(8):
+    Refund.objects.create(stripe_id="re_1", amount=200, status="pending", **facts)
+    Refund.objects.create(stripe_id="re_2", amount=100, status="failed", **facts)
+    Dispute.objects.create(stripe_id="du_1", amount=600, status=status, **facts)
+    with django_assert_max_num_queries(12):
         page = text_of(buyer.get(f"{PAYMENTS}{paid.pk}/"))
-    assert "$2.00 (Refunded); 22 credits taken back" in page
-    assert f"$6.00 ({words}); 34 credits set aside" in page
+    assert "$2.00 went back to you. Pending" in page
+    assert "A refund of $1.00 did not go through. Failed" in page
+    assert f"Your bank disputed $6.00. {words}" in page
+
+
+def test_the_documents_say_which_is_for_bookkeeping(paid: Payment, buyer: Client) -> None:
+    page = text_of(buyer.get(f"{PAYMENTS}{paid.pk}/"))
+    assert "For your bookkeeping, take the receipt." in page
+    Payment.objects.update(invoice_pdf="https://pay.stripe.com/invoice/1/pdf")
+    page = text_of(buyer.get(f"{PAYMENTS}{paid.pk}/"))
+    assert "For your bookkeeping, take the invoice." in page
+    assert "Invoice from Stripe (PDF)" in page
 
 
 def test_a_payment_that_is_due_can_be_paid(owner: Any, buyer: Client) -> None:
@@ -346,8 +386,21 @@ def test_a_payment_that_is_due_can_be_paid(owner: Any, buyer: Client) -> None:
     )  # fmt: skip
     page = buyer.get(f"{PAYMENTS}{payment.pk}/")
     assert "Your card was declined. " in text_of(page)
+    assert "Pay $19.00" in text_of(page)
+    assert payment.invoice_url in page.text
+    page = buyer.get(PAYMENTS)
     assert "Pay now" in text_of(page)
     assert payment.invoice_url in page.text
+
+
+def test_a_failed_purchase_can_be_tried_again(shop: Sandbox, owner: Any, buyer: Client) -> None:
+    payment = Payment.objects.create(
+        owner=owner, kind="one_time", status="failed", total=900, amount=900, currency="usd",
+        created_at=timezone.now(), failure_message="The bank refused.",
+    )  # fmt: skip
+    page = buyer.get(f"{PAYMENTS}{payment.pk}/")
+    assert "The bank refused. You have not been charged. Try again" in text_of(page)
+    assert f'href="{BUY}"' in page.text
 
 
 def test_payments_of_the_other_mode_are_hidden(paid: Payment, buyer: Client) -> None:

@@ -16,6 +16,7 @@ from django.utils.html import strip_tags
 from quickscale.formats import format_day
 from quickscale.mail import make_mail
 from quickscale_credits.models import CreditAccount
+from quickscale_stripe.billing import subscriptions
 from quickscale_stripe.catalogue import mirror
 from quickscale_stripe.client import get_client
 from quickscale_stripe.internal import mails
@@ -188,7 +189,7 @@ def test_subscribing_from_the_page(
 
 
 def test_without_a_subscription(sandbox: Sandbox, buyer: Client) -> None:
-    assert "You have no subscription" in text_of(buyer.get(SUBSCRIPTION))
+    assert "You pay as you go" in text_of(buyer.get(SUBSCRIPTION))
 
 
 def test_a_subscriber_is_sent_to_the_subscription(
@@ -344,14 +345,76 @@ def test_a_change_to_nothing_leads_to_the_plans(
 
 
 def test_cancel_and_keep(shop: Sandbox, buyer: Client, subscribed: Subscription) -> None:
-    page = text_of(buyer.post(f"{SUBSCRIPTION}cancel/", follow=True))
-    assert "ends with the current period" in page
-    assert "Ends on" in page
-    assert "Keep the subscription" in page
+    ends = format_day(subscribed.current_period_end)
+    page = text_of(buyer.get(f"{SUBSCRIPTION}cancel/"))
+    for words in (
+        "Cancel Basic plan?",
+        f"You keep it until {ends}, and you are not charged for it again.",
+        f"You have 300 credits left. What you do not use by {ends} ends on that day.",
+        "They stay yours",
+        "with your history, payments and receipts",
+        "Keep my plan",
+    ):
+        assert words in page
+    assert Subscription.objects.get().cancel_at is None
+
+    reason = {"feedback": "too_expensive", "comment": "My budget is small."}
+    page = text_of(buyer.post(f"{SUBSCRIPTION}cancel/", reason, follow=True))
+    assert f"It stays until {ends}, and you can keep it here." in page
+    assert f"Basic plan ends on {ends}." in page
+    assert "Keep my plan" in page
+    assert buyer.get(f"{SUBSCRIPTION}cancel/").url == SUBSCRIPTION
+    told = get_client().v1.subscriptions.retrieve(subscribed.stripe_id).cancellation_details
+    assert told
+    assert (told.feedback, told.comment) == ("too_expensive", "My budget is small.")
 
     page = text_of(buyer.post(f"{SUBSCRIPTION}reactivate/", follow=True))
     assert "Your subscription continues" in page
     assert "Next billing date" in page
+
+
+def test_an_unknown_reason_cancels_nothing(
+    shop: Sandbox, buyer: Client, subscribed: Subscription
+) -> None:
+    page = buyer.post(f"{SUBSCRIPTION}cancel/", {"feedback": "bored"})
+    assert "Cancel Basic plan?" in text_of(page)
+    assert Subscription.objects.get().cancel_at is None
+
+
+def test_without_a_plan_there_is_nothing_to_cancel(shop: Sandbox, buyer: Client) -> None:
+    assert buyer.get(f"{SUBSCRIPTION}cancel/").url == SUBSCRIPTION
+    assert buyer.post(f"{SUBSCRIPTION}cancel/").url == SUBSCRIPTION
+
+
+def test_before_a_cancellation_a_cheaper_plan_is_offered(
+    shop: Sandbox, buyer: Client, owner: Any, basic: StripePrice, pro: StripePrice
+) -> None:
+    shop.pay(open_signup(owner, pro))
+    shop.deliver()
+    page = buyer.get(f"{SUBSCRIPTION}cancel/")
+    assert "Basic plan costs $19.00 a month. Switch to Basic plan" in text_of(page)
+    assert f'href="{CHANGE}?price={basic.pk}"' in page.text
+
+    Subscription.objects.update(pending_price=basic)
+    assert "Switch to" not in text_of(buyer.get(f"{SUBSCRIPTION}cancel/"))
+
+
+def test_the_cheapest_plan_has_no_cheaper_one(
+    shop: Sandbox, buyer: Client, subscribed: Subscription
+) -> None:
+    assert "Switch to" not in text_of(buyer.get(f"{SUBSCRIPTION}cancel/"))
+
+
+def test_a_yearly_plan_says_that_its_credits_still_come(
+    shop: Sandbox, buyer: Client, owner: Any, basic: StripePrice
+) -> None:
+    yearly = StripePrice.objects.get(product=basic.product, interval="year")
+    shop.pay(open_signup(owner, yearly))
+    shop.deliver()
+    page = text_of(buyer.get(f"{SUBSCRIPTION}cancel/"))
+    assert "You have 300 credits left" in page
+    assert "new ones come each month as before" in page
+    assert "300 of 300 credits left" in text_of(buyer.get(SUBSCRIPTION))
 
 
 def test_a_cancellation_in_the_portal_is_shown_and_can_be_undone(
@@ -361,10 +424,10 @@ def test_a_cancellation_in_the_portal_is_shown_and_can_be_undone(
     World(shop, owner).cancel_in_portal(subscribed.stripe_id)
     page = text_of(buyer.post(CHANGE, {"price": pro.pk, "token": token}, follow=True))
     assert "Keep it first" in page
-    assert "Your subscription ends on" in page
-    assert "Keep the subscription" in page
+    assert "Your plan ends on" in page
+    assert "Keep my plan" in page
     assert "Change plan" not in page
-    assert "Cancel at the end" not in page
+    assert "Cancel plan" not in page
     assert "Keep it first" in text_of(buyer.get(CHANGE, {"price": pro.pk}, follow=True))
 
     page = text_of(buyer.post(f"{SUBSCRIPTION}reactivate/", follow=True))
@@ -375,32 +438,46 @@ def test_a_cancellation_in_the_portal_is_shown_and_can_be_undone(
 @pytest.mark.parametrize(
     ("reason", "words"),
     [
-        ("payment_failed", "has ended because its payment failed"),
-        ("payment_disputed", "has ended because a payment was disputed"),
-        ("cancellation_requested", "was cancelled and has ended"),
-        ("", "This subscription has ended"),
+        ("payment_failed", "because its payment failed"),
+        ("payment_disputed", "because a payment was disputed"),
+        ("cancellation_requested", "You cancelled this plan, and it ended on"),
+        ("", "This plan ended on"),
     ],
 )
 def test_an_ended_subscription_says_why_and_can_start_again(
     shop: Sandbox, buyer: Client, subscribed: Subscription, reason: str, words: str
 ) -> None:
-    Subscription.objects.update(status="canceled", end_reason=reason)
+    ended_at = subscribed.current_period_end
+    Subscription.objects.update(status="canceled", end_reason=reason, ended_at=ended_at)
+    for path in (SUBSCRIPTION, BILLING):
+        page = text_of(buyer.get(path))
+        assert words in page
+        assert format_day(ended_at) in page
+        assert "Start again" in page
+
+
+def test_a_plan_that_staff_ended_at_once_says_so(
+    shop: Sandbox, buyer: Client, subscribed: Subscription
+) -> None:
+    subscriptions.cancel_now(subscribed)
     page = text_of(buyer.get(SUBSCRIPTION))
-    assert words in page
-    assert "Start again" in page
+    assert "This plan was ended on" in page
+    assert "before its period was over" in page
+    assert "You cancelled" not in page
 
 
 @pytest.mark.parametrize("status", Subscription.Status.values)
 def test_every_status_is_described_in_words(
     shop: Sandbox, buyer: Client, subscribed: Subscription, status: str
 ) -> None:
-    Subscription.objects.update(status=status, trial_end=subscribed.current_period_end)
+    ends = subscribed.current_period_end
+    Subscription.objects.update(status=status, trial_end=ends, ended_at=ends)
     subscribed.refresh_from_db()
     page = text_of(buyer.get(SUBSCRIPTION))
     assert f"Status {subscribed.get_status_display()}" in page
     words = {
         "active": "Next billing date",
-        "canceled": "has ended",
+        "canceled": "This plan ended on",
         "incomplete": "first payment is not complete",
         "incomplete_expired": "did not start",
         "past_due": "last payment failed",
@@ -410,7 +487,7 @@ def test_every_status_is_described_in_words(
     }
     assert words[status] in page
     assert ("See the plans" in page) is (status == "incomplete_expired")
-    assert ("Cancel at the end" in page) is subscribed.is_live
+    assert ("Cancel plan" in page) is subscribed.is_live
 
 
 def test_a_payment_that_is_due_has_to_be_paid_first(
@@ -422,11 +499,22 @@ def test_a_payment_that_is_due_has_to_be_paid_first(
     shop.deliver()
     assert Subscription.objects.get().status == "past_due"
     due = Payment.objects.get(paid_at=None)
-    page = buyer.get(SUBSCRIPTION)
-    assert "Pay now" in text_of(page)
-    assert due.invoice_url
-    assert due.invoice_url in page.text
-    assert due.failure_message in text_of(page)
+    assert due.next_attempt_at
+    again = f"We try again on {format_day(due.next_attempt_at)}."
+    for path in (SUBSCRIPTION, BILLING, f"/dashboard/payments/{due.pk}/"):
+        page = buyer.get(path)
+        assert "Pay $19.00" in text_of(page)
+        assert due.invoice_url
+        assert due.invoice_url in page.text
+        assert again in text_of(page)
+    assert due.failure_message in text_of(buyer.get(SUBSCRIPTION))
+    assert "Pay now" in text_of(buyer.get("/dashboard/payments/"))
+
+    World(shop, owner).pay_rest(due.invoice_id or "")
+    shop.deliver()
+    due.refresh_from_db()
+    assert (due.status, due.next_attempt_at) == ("succeeded", None)
+    assert "Pay $19.00" not in text_of(buyer.get(BILLING))
 
 
 def test_a_waiting_change_is_shown_and_can_be_dropped(
@@ -443,7 +531,7 @@ def test_a_waiting_change_is_shown_and_can_be_dropped(
     page = text_of(buyer.post(CHANGE, data, follow=True))
     assert "Your plan has been changed" not in page
     assert f"Pro plan stays until {ends}. Then Basic plan, $19.00 a month." in page
-    assert "Your plan changes to Basic plan on" in page
+    assert f"Your plan changes to Basic plan on {ends}, for $19.00 a month." in page
     assert "$19.00 a month 300 credits each month" in page
     assert "Keep the current plan" in page
     assert "Yours from" in text_of(buyer.get(PLANS))
@@ -529,8 +617,12 @@ def test_the_subscription_pages_have_few_queries(
     pro: StripePrice,
     django_assert_max_num_queries: Any,
 ) -> None:
-    with django_assert_max_num_queries(8):
+    with django_assert_max_num_queries(11):
         buyer.get(SUBSCRIPTION)
+    with django_assert_max_num_queries(10):
+        buyer.get(f"{SUBSCRIPTION}cancel/")
+    with django_assert_max_num_queries(12):
+        buyer.get(BILLING)
     with django_assert_max_num_queries(9):
         buyer.get(PLANS)
     with django_assert_max_num_queries(16):

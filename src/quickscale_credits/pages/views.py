@@ -18,7 +18,7 @@ from django.views.generic.base import View
 
 from quickscale import drafts
 from quickscale.internal.fragments import FragmentMixin, wants_fragment
-from quickscale.links import PageView, page_url
+from quickscale.links import PageView, has_page, page_url
 from quickscale.login import LoginRequiredMixin, OwnerRequiredMixin
 from quickscale_credits import metering
 from quickscale_credits.exceptions import (
@@ -38,6 +38,7 @@ from quickscale_credits.internal.balances import (
 )
 from quickscale_credits.internal.databases import non_atomic_requests
 from quickscale_credits.models import CreditAccount, CreditTransaction, Service, ServiceUsage
+from quickscale_credits.origins import origin_of
 from quickscale_credits.pages.csv_export import csv_response, safe_text
 from quickscale_credits.pages.filters import GROUPS, HistoryFilter
 from quickscale_credits.pages.forms import UseKeyForm, fill_in, typed_values
@@ -171,6 +172,12 @@ class TransactionView(AccountMixin, DetailView):  # type: ignore[type-arg]
     def get_object(self, queryset: Any = None) -> CreditTransaction:
         [entry] = annotate_scheduled(self.account, [super().get_object(queryset)])
         return entry
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        origin, url = origin_of(self.object), ""
+        if origin and has_page(origin.url_name):
+            url = page_url(self.request, origin.url_name, **origin.url_kwargs)
+        return super().get_context_data(origin=origin, origin_url=url, **kwargs)
 
 
 class ServiceListView(LoginRequiredMixin, ListView):  # type: ignore[type-arg]

@@ -103,7 +103,8 @@ class PaymentAdmin(ReadOnlyAdmin):
     ordering = ["-created_at", "-pk"]
     fields: ClassVar[Any] = [
         "owner", "description", "kind", "status", "billed", "money", "tax_amount", "refunded",
-        "disputed", "brought_credits", "fulfilment_error", "failure_message", "receipt_number",
+        "disputed", "brought_credits", "fulfilment_error", "failure_message", "next_attempt_at",
+        "receipt_number",
         "price", "subscription", "checkout_session_id", "invoice", "receipt_url", "invoice_url",
         "livemode", "created_at", "paid_at", "fulfilled_at",
     ]  # fmt: skip

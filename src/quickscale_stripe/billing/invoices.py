@@ -21,7 +21,7 @@ from quickscale_stripe.exceptions import (
     NotOursError,
 )
 from quickscale_stripe.internal import clock
-from quickscale_stripe.internal.sdk import at, failure_of, id_of, optional
+from quickscale_stripe.internal.sdk import at, failure_of, id_of, maybe_at, optional
 from quickscale_stripe.internal.syncing import Write, synced
 from quickscale_stripe.models import Payment, StripeCustomer, Subscription
 from quickscale_stripe.receipts import receipt
@@ -272,6 +272,7 @@ def _follow(payment: Payment, invoice: stripe.Invoice) -> None:
     payment.status = Payment.Status.FAILED if failed else Payment.Status.PENDING
     failures = [failure_of(intent) for intent, _ in _intents(invoice)] if failed else []
     payment.failure_message = next(filter(None, failures), "")
+    payment.next_attempt_at = maybe_at(invoice.next_payment_attempt)
     returns.count(payment)
     if invoice.status == "open" and failed and not was_failed:
         signals.send_after_commit(signals.payment_failed, Payment, payment=payment)

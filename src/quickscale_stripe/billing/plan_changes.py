@@ -65,6 +65,18 @@ def is_upgrade(subscription: Subscription, price: StripePrice) -> bool:
     return subscription.price is None or _rank(price) > _rank(subscription.price)
 
 
+def cheaper(subscription: Subscription) -> StripePrice | None:
+    """Return the next cheaper plan on sale for the same interval."""
+    price = subscription.price
+    if price is None or price.unit_amount is None:
+        return None
+    same = StripePrice.objects.offered(owner=subscription.owner).filter(
+        currency=price.currency, interval=price.interval, interval_count=price.interval_count
+    )
+    lower = same.filter(unit_amount__lt=price.unit_amount)
+    return lower.order_by("-unit_amount", "pk").first()
+
+
 def preview(*, subscription: Subscription, price: StripePrice) -> Preview:
     """Ask Stripe what the change would cost.
 

@@ -10,6 +10,7 @@ from decimal import ROUND_DOWN, Decimal
 
 from django.utils.translation import gettext as _
 
+from quickscale.formats import format_money
 from quickscale_stripe import signals
 from quickscale_stripe.conf import app_settings
 from quickscale_stripe.models import Dispute, Payment, Refund
@@ -35,7 +36,9 @@ def claim(payment: Payment) -> None:
     rows = _rows(payment)
     for row in rows:
         if row.credits_revoked and not row.takes_money:
-            app_settings.fulfilment.restore(payment=payment, key=row.key, reason=_restored(row))
+            app_settings.fulfilment.restore(
+                payment=payment, key=row.key, reason=_restored(payment, row)
+            )
             row.credits_revoked = Decimal(0)
             row.save()
     taking = [row for row in rows if row.takes_money]
@@ -53,8 +56,9 @@ def _claim(payment: Payment, row: Refund | Dispute, amount: Decimal) -> Decimal:
     row.credits_revoked = amount
     if isinstance(row, Dispute):
         row.withdrawals += 1
-    reason = _("Dispute") if isinstance(row, Dispute) else _("Refund")
-    app_settings.fulfilment.revoke(payment=payment, amount=amount, key=row.key, reason=reason)
+    app_settings.fulfilment.revoke(
+        payment=payment, amount=amount, key=row.key, reason=_taken(payment, row)
+    )
     row.save()
     return amount
 
@@ -80,5 +84,23 @@ def _share(payment: Payment, money: int) -> Decimal:
     return share.quantize(Decimal("0.0001"), ROUND_DOWN)
 
 
-def _restored(row: Refund | Dispute) -> str:
-    return _("Dispute won") if isinstance(row, Dispute) else _("Refund failed")
+def _taken(payment: Payment, row: Refund | Dispute) -> str:
+    text = (
+        _("Dispute of %(title)s, %(amount)s")
+        if isinstance(row, Dispute)
+        else _("Refund of %(title)s, %(amount)s")
+    )
+    return text % _names(payment, row)
+
+
+def _restored(payment: Payment, row: Refund | Dispute) -> str:
+    text = (
+        _("Dispute of %(title)s won, %(amount)s")
+        if isinstance(row, Dispute)
+        else _("Refund of %(title)s failed, %(amount)s")
+    )
+    return text % _names(payment, row)
+
+
+def _names(payment: Payment, row: Refund | Dispute) -> dict[str, str]:
+    return {"title": payment.title, "amount": format_money(row.amount, row.currency)}

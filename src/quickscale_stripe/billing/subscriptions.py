@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from copy import copy
 from datetime import datetime
@@ -19,7 +20,7 @@ from quickscale_stripe.client import get_client
 from quickscale_stripe.conf import app_settings
 from quickscale_stripe.exceptions import HookFailedError, NotOursError, stripe_errors
 from quickscale_stripe.internal import clock
-from quickscale_stripe.internal.sdk import at, id_of, maybe_at
+from quickscale_stripe.internal.sdk import at, given, id_of, maybe_at
 from quickscale_stripe.internal.syncing import Write, synced
 from quickscale_stripe.models import StripeCustomer, StripePrice, Subscription
 
@@ -164,10 +165,19 @@ def sync_all_of(customer: StripeCustomer) -> list[Subscription]:
     return [row for row in rows if row and row.is_live]
 
 
-def cancel_at_period_end(subscription: Subscription) -> Subscription | None:
-    """End the subscription with the paid period, and drop any scheduled change."""
+def cancel_at_period_end(
+    subscription: Subscription, *, feedback: str = "", comment: str = ""
+) -> Subscription | None:
+    """End the subscription with the paid period, and drop any scheduled change.
+
+    ``feedback`` is one of Stripe's reasons, such as ``too_expensive``, and ``comment`` is in the
+    customer's own words. Stripe's dashboard shows both.
+    """
     release_schedule(subscription)
-    return _set_end(subscription, {"cancel_at_period_end": True})
+    end: stripe.params.SubscriptionUpdateParams = {"cancel_at_period_end": True}
+    if details := given(feedback=feedback, comment=comment):
+        end["cancellation_details"] = details  # type: ignore[typeddict-item]
+    return _set_end(subscription, end)
 
 
 def reactivate(subscription: Subscription) -> Subscription | None:
@@ -198,8 +208,8 @@ def _set_end(
     subscription: Subscription, end: stripe.params.SubscriptionUpdateParams
 ) -> Subscription | None:
     # The key contains the current state: a double click is one request, and a later change another.
-    [(name, value)] = end.items()
-    state = f"{subscription.stripe_id}:{name}:{value}:{subscription.synced_at.timestamp()}"
+    change = hashlib.sha256(repr(end).encode()).hexdigest()
+    state = f"{subscription.stripe_id}:{change}:{subscription.synced_at.timestamp()}"
     with stripe_errors():
         get_client().v1.subscriptions.update(
             subscription.stripe_id, end, {"idempotency_key": f"cancel:{state}"}

@@ -14,20 +14,26 @@ from django.urls import NoReverseMatch
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from quickscale.formats import in_credits
+from quickscale.formats import format_money, in_credits
 from quickscale.links import has_page, page_url
-from quickscale_credits import allotments, ledger, shop
-from quickscale_credits.models import CreditAccount, CreditLot, CreditTransaction
+from quickscale_credits import allotments, ledger, origins, shop
+from quickscale_credits.models import CreditAccount, CreditAllocation, CreditLot, CreditTransaction
 from quickscale_stripe.client import payments_are_on
 from quickscale_stripe.conf import app_settings
-from quickscale_stripe.fulfilment import Fulfilment
+from quickscale_stripe.fulfilment import Entry, Fulfilment, PlanCredits
 from quickscale_stripe.internal.wording import convertible, price_terms
 from quickscale_stripe.models import Payment, StripePrice, Subscription
+from quickscale_stripe.receipts import receipt
+
+_Kind = CreditTransaction.Kind
+_OF_PAYMENTS = (_Kind.GRANT, _Kind.REVOKE, _Kind.REVERSE)
+_MOST_ENTRIES = 50
 
 
 def connect() -> None:
-    """Link the pages of credits to those that sell them."""
+    """Link the pages of credits to those that sell them, and to the payments."""
     shop.register(buy_url, find_purchase=find_purchase)
+    origins.register(payment_of)
 
 
 def buy_url() -> str:
@@ -100,11 +106,12 @@ class CreditsFulfilment(Fulfilment):
         """
         if not amount:
             return
+        description = _of_period(payment.title, period) if period else payment.title
         if period and price and price.credits_come_monthly:
             allotments.spread_credits(
                 account=CreditAccount.objects.for_owner(owner),
                 amount=amount,
-                description=payment.title,
+                description=description,
                 anchor=period[0],
                 until=period[1],
                 source=source,
@@ -117,7 +124,7 @@ class CreditsFulfilment(Fulfilment):
         ledger.add_credits(
             account=CreditAccount.objects.for_owner(owner),
             amount=amount,
-            description=payment.title,
+            description=description,
             credit_type="subscription" if period else "payg",
             effective_at=begins,
             expires_at=period[1] if period else None,
@@ -226,6 +233,67 @@ class CreditsFulfilment(Fulfilment):
         """Lead on to the services, if the site has their pages."""
         services = "quickscale_credits_services:list"
         return (_("Use your credits"), services) if has_page(services) else None
+
+    def plan_credits(self, *, subscription: Subscription) -> PlanCredits | None:
+        """Return the credits of the subscription's latest payments that can be used now."""
+        paid = Payment.objects.paid().filter(subscription=subscription, credits__gt=0)
+        sources = Q(pk=None)
+        for invoice_id in paid.order_by("-created_at").values_list("invoice_id", flat=True)[:10]:
+            sources |= Q(source_id__startswith=f"{invoice_id}:")
+        now = timezone.now()
+        lots = CreditLot.objects.filter(
+            sources,
+            account__owner=subscription.owner_id,
+            source_type="invoice",
+            effective_at__lte=now,
+            expires_at__gt=now,
+        )
+        sums = lots.aggregate(brought=Sum("amount"), left=Sum("remaining"))
+        if sums["brought"] is None:
+            return None
+        return PlanCredits(brought=sums["brought"], left=max(sums["left"], Decimal(0)))
+
+    def entries(self, *, payment: Payment) -> list[Entry]:
+        """Return the entries of the payer's own account that moved the payment's credits."""
+        own = CreditAllocation.objects.filter(
+            lot__in=_lots(payment), account__owner=payment.owner_id
+        )
+        moved = CreditTransaction.objects.filter(
+            pk__in=own.values("transaction"), kind__in=_OF_PAYMENTS
+        ).exclude(reverses__kind=_Kind.CONSUME)
+        return [
+            Entry(
+                at=entry.created_at,
+                amount=entry.amount,
+                description=entry.description,
+                url_name="quickscale_credits:transaction",
+                url_kwargs={"sequence": entry.sequence},
+            )
+            for entry in moved.order_by("sequence")[:_MOST_ENTRIES]
+        ]
+
+
+def payment_of(entry: CreditTransaction) -> origins.Origin | None:
+    """Return the page of the payment that an entry's credits came from, or went back to."""
+    if entry.kind not in _OF_PAYMENTS:
+        return None
+    payments = Payment.objects.for_owner(entry.account.owner_id)
+    for allocation in entry.allocations.all():
+        source = allocation.lot.source_id.partition(":")[0]
+        found = payments.filter(Q(invoice_id=source) | Q(checkout_session_id=source))
+        if source and (payment := found.first()):
+            label = f"{payment.title}, {format_money(payment.amount, payment.currency)}"
+            return origins.Origin(
+                _("Payment"), label, "quickscale_stripe:payment", {"pk": payment.pk}
+            )
+    return None
+
+
+def _of_period(title: str, period: tuple[datetime, datetime]) -> str:
+    """Name what was paid for, with the days of its period."""
+    begins, ends = (receipt.local_date(moment) for moment in period)
+    names = {"plan": title, "begins": begins, "ends": ends}
+    return _("%(plan)s, %(begins)s \N{EN DASH} %(ends)s") % names
 
 
 def _follow_policy(payment: Payment, before: list[Payment], paid_share: Decimal) -> None:

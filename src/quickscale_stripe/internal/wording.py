@@ -187,6 +187,12 @@ def method_terms(method: dict[str, Any]) -> str:
     return str(method.get("type", "")).replace("_", " ").capitalize()
 
 
+def method_name(method: dict[str, Any]) -> str:
+    """Return a mirrored payment method with its last digits: ``"Visa •••• 4242"``."""
+    name, last4 = method_terms(method), method.get("last4")
+    return f"{name} •••• {last4}" if last4 else name
+
+
 def dispute_terms(dispute: Dispute) -> str:
     """Return the status of a dispute from the view of the customer who made it."""
     return str(_DISPUTES.get(dispute.status, dispute.status.replace("_", " ")))

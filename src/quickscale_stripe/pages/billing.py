@@ -1,59 +1,85 @@
+"""The billing page, and the payment method with the ways to Stripe's pages about it."""
+
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import date, timedelta
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
-from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 
 from quickscale.links import PageView, page_url
 from quickscale.login import OwnerRequiredMixin
+from quickscale_stripe.alerts import alert_of
 from quickscale_stripe.billing import customers, portal
+from quickscale_stripe.billing.standing import standing_of
 from quickscale_stripe.client import payments_are_on
 from quickscale_stripe.conf import app_settings
 from quickscale_stripe.exceptions import PaymentsError
-from quickscale_stripe.models import StripeCustomer
+from quickscale_stripe.models import Payment, StripeCustomer
 from quickscale_stripe.pages.base import FormTargetMixin, WaitsForStripeMixin, go_to
+from quickscale_stripe.receipts.receipt import Party, buyer_of
 
-_SOON = timedelta(days=45)
+RECENT = 5
 
 
 @method_decorator(never_cache, name="dispatch")
-class BillingView(WaitsForStripeMixin, OwnerRequiredMixin, PageView):
-    """What the next invoice is charged to, and the ways to change it.
+class StandingView(WaitsForStripeMixin, OwnerRequiredMixin, PageView):
+    """A page about how the owner stands.
 
     A change that was made on one of Stripe's pages is shown as soon as the customer comes back.
     """
-
-    template_name = "quickscale_stripe/billing.html"
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         if payments_are_on():
             # While Stripe doesn't respond, the page shows what is known here.
             with suppress(PaymentsError):
                 self._catch_up()
-        customer = self._customer()
-        method = customer.payment_method if customer else {}
-        ends = _end_of(*method["expires"]) if "expires" in method else None
+        standing = standing_of(self.owner)
         return super().get_context_data(
-            method=method,
-            ends=ends,
-            is_over=ends is not None and ends < timezone.localdate(),
-            ends_soon=ends is not None and ends < timezone.localdate() + _SOON,
+            standing=standing,
+            alert=alert_of(standing, self.request),
             payments_are_on=payments_are_on(),
             **kwargs,
         )
 
-    def _customer(self) -> StripeCustomer | None:
-        owned = StripeCustomer.objects.for_owner(self.owner).filter(livemode=app_settings.live_mode)
-        return owned.first()
-
     def _catch_up(self) -> None:
-        if "from" in self.request.GET and (customer := self._customer()):
+        owned = StripeCustomer.objects.for_owner(self.owner).filter(livemode=app_settings.live_mode)
+        if "from" in self.request.GET and (customer := owned.first()):
             customers.sync(customer.stripe_id or "")
+
+
+class SubscriptionView(StandingView):
+    """The plan, or the last one that ended."""
+
+    template_name = "quickscale_stripe/subscription.html"
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        context = super().get_context_data(**kwargs)
+        plan = context["standing"].plan
+        return context | {
+            "subscription": context["standing"].subscription,
+            "plan_credits": plan and app_settings.fulfilment.plan_credits(subscription=plan),
+        }
+
+
+class BillingView(SubscriptionView):
+    """The plan, its next charge, what it is charged to, the last payments, and the buyer."""
+
+    template_name = "quickscale_stripe/billing.html"
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        context = super().get_context_data(**kwargs)
+        recent = list(Payment.objects.for_owner(self.owner)[:RECENT])
+        buyer = _buyer(context["standing"].customer, recent)
+        return context | {"payments": recent, "buyer": buyer}
+
+
+class PaymentMethodView(StandingView):
+    """What the next invoice is charged to, and the way to change it."""
+
+    template_name = "quickscale_stripe/payment_method.html"
 
 
 class BillingPortalView(FormTargetMixin):
@@ -81,6 +107,8 @@ def _return_url(request: HttpRequest) -> str:
     return request.build_absolute_uri(f"{page}?from=portal")
 
 
-def _end_of(year: int, month: int) -> date:
-    """Return the last day on which a card is valid."""
-    return date(year + month // 12, month % 12 + 1, 1) - timedelta(days=1)
+def _buyer(customer: StripeCustomer | None, recent: list[Payment]) -> Party | None:
+    """Return who the last receipt names, else the customer; ``None`` before the first purchase."""
+    if paid := next((payment for payment in recent if payment.is_paid), None):
+        return buyer_of(paid)
+    return Party(customer.name, customer.email) if customer else None

@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext_lazy as _
 
 from quickscale_stripe.managers import StripePriceQuerySet
 from quickscale_stripe.models import StripePrice
@@ -48,3 +49,29 @@ class PlanChangeForm(PlanForm):
     """The plan change that was shown."""
 
     token = forms.CharField()
+
+
+class CancelForm(forms.Form):
+    """Why a plan is cancelled, in Stripe's terms (``cancellation_details.feedback``), if told."""
+
+    REASONS = [
+        ("", _("I'd rather not say")),
+        ("too_expensive", _("It is too expensive")),
+        ("unused", _("I don't use it enough")),
+        ("missing_features", _("It lacks something that I need")),
+        ("switched_service", _("I use another service now")),
+        ("too_complex", _("It is too hard to use")),
+        ("low_quality", _("It doesn't work well enough")),
+        ("customer_service", _("I am not happy with the support")),
+        ("other", _("Another reason")),
+    ]
+
+    feedback = forms.ChoiceField(
+        label=_("Why are you cancelling? (optional)"), choices=REASONS, required=False
+    )
+    comment = forms.CharField(
+        label=_("What could be better? (optional)"),
+        max_length=500,
+        required=False,
+        widget=forms.Textarea({"rows": 3}),
+    )

@@ -13,6 +13,7 @@ from quickscale.login import OwnerRequiredMixin
 from quickscale_stripe.conf import app_settings
 from quickscale_stripe.models import Payment
 from quickscale_stripe.pages.filters import PaymentFilter
+from quickscale_stripe.pages.story import story_of
 from quickscale_stripe.receipts import pdf, receipt
 
 
@@ -36,7 +37,7 @@ class PaymentListView(FragmentMixin, OwnerRequiredMixin, PageView):
 
 
 class PaymentView(OwnerRequiredMixin, PageView):
-    """One payment, with its refunds and what it brought."""
+    """One payment: its sums, its documents, and what happened with it."""
 
     template_name = "quickscale_stripe/payment.html"
 
@@ -44,8 +45,7 @@ class PaymentView(OwnerRequiredMixin, PageView):
         payment = get_object_or_404(Payment.objects.for_owner(self.owner), pk=self.kwargs["pk"])
         return super().get_context_data(
             payment=payment,
-            refunds=payment.refunds.order_by("created_at"),
-            disputes=payment.disputes.order_by("created_at"),
+            story=story_of(payment, self.request),
             settled=receipt.settled(payment) if payment.is_paid else [],
             pdf_is_available=pdf.is_available(),
             **kwargs,

@@ -15,7 +15,7 @@ from quickscale.links import PageView, page_url
 from quickscale.login import OwnerRequiredMixin
 from quickscale_stripe.billing import checkout, plan_changes, subscriptions
 from quickscale_stripe.catalogue import mirror
-from quickscale_stripe.client import payments_are_on
+from quickscale_stripe.conf import app_settings
 from quickscale_stripe.exceptions import (
     AlreadySubscribedError,
     NotForSaleError,
@@ -25,7 +25,7 @@ from quickscale_stripe.exceptions import (
 )
 from quickscale_stripe.internal.wording import price_terms
 from quickscale_stripe.managers import SubscriptionQuerySet
-from quickscale_stripe.models import Payment, Subscription
+from quickscale_stripe.models import StripePrice, Subscription
 from quickscale_stripe.pages import cards
 from quickscale_stripe.pages.base import (
     FormTargetMixin,
@@ -35,7 +35,7 @@ from quickscale_stripe.pages.base import (
     go_to,
     success_url,
 )
-from quickscale_stripe.pages.forms import PlanChangeForm, PlanForm, SignupForm
+from quickscale_stripe.pages.forms import CancelForm, PlanChangeForm, PlanForm, SignupForm
 
 
 class SubscriptionMixin(OwnerRequiredMixin):
@@ -50,6 +50,11 @@ class SubscriptionMixin(OwnerRequiredMixin):
     def owned(self) -> SubscriptionQuerySet:
         owned = Subscription.objects.for_owner(self.owner).with_plans()
         return owned.select_related("owner__stripe_customer")
+
+    def change_url(self, price: StripePrice) -> str:
+        """Return the address of the page that previews a change of plan."""
+        query = urlencode({"price": price.pk})
+        return f"{page_url(self.request, 'quickscale_stripe:change_plan')}?{query}"
 
     def to_subscription(self) -> HttpResponse:
         return go_to(self.request, page_url(self.request, "quickscale_stripe:subscription"))
@@ -96,25 +101,6 @@ class SubscribeView(SubscriptionMixin, FormTargetMixin):
         return go_to(request, session.url or "")
 
 
-class SubscriptionView(SubscriptionMixin, PageView):
-    """The subscription, or the last one that ended, with its payment that is due."""
-
-    template_name = "quickscale_stripe/subscription.html"
-
-    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        subscription = self.current() or self.owned().order_by("-created_at", "-id").first()
-        return super().get_context_data(
-            subscription=subscription,
-            due=self._due(subscription) if subscription and subscription.is_live else None,
-            payments_are_on=payments_are_on(),
-            **kwargs,
-        )
-
-    def _due(self, subscription: Subscription) -> Payment | None:
-        payments = Payment.objects.for_owner(self.owner).exclude(invoice_url="")
-        return payments.filter(subscription=subscription, paid_at=None).first()
-
-
 class ChangePlanView(SubscriptionMixin, PaymentsMixin):
     """Shows what a change costs and when it takes effect, and makes it."""
 
@@ -158,8 +144,7 @@ class ChangePlanView(SubscriptionMixin, PaymentsMixin):
             return self.to_subscription()
         except PreviewExpiredError:
             messages.warning(request, _("Please check the change again: its price may differ."))
-            query = urlencode({"price": price.pk})
-            return go_to(request, f"{page_url(request, 'quickscale_stripe:change_plan')}?{query}")
+            return go_to(request, self.change_url(price))
         except SubscriptionEndsError:
             return self._keep_first()
         if changed and changed.price == price:
@@ -251,16 +236,41 @@ class KeepPlanView(SubscriptionMixin, FormTargetMixin):
         return self.to_subscription()
 
 
-class CancelView(SubscriptionMixin, FormTargetMixin):
-    """Ends the subscription with the paid period."""
+class CancelView(SubscriptionMixin, PaymentsMixin, PageView):
+    """Says what ending the plan means, and ends it with the paid period."""
 
+    http_method_names = ["get", "post"]
     may_be_done = True
+    template_name = "quickscale_stripe/cancel.html"
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        subscription = self.current()
+        if subscription is None or subscription.cancel_at:
+            return self.to_subscription()
+        return self.ask(subscription, CancelForm())
 
     def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
-        if subscription := self.current():
-            subscriptions.cancel_at_period_end(subscription)
-            messages.success(request, _("Your subscription ends with the current period."))
+        subscription, form = self.current(), CancelForm(request.POST)
+        if subscription is None:
+            return self.to_subscription()
+        if not form.is_valid():
+            return self.ask(subscription, form)
+        ended = subscriptions.cancel_at_period_end(subscription, **form.cleaned_data)
+        if ended and ended.cancel_at:
+            text = _("Your plan is cancelled. It stays until %(date)s, and you can keep it here.")
+            messages.success(request, text % {"date": format_day(ended.cancel_at)})
         return self.to_subscription()
+
+    def ask(self, subscription: Subscription, form: CancelForm) -> HttpResponse:
+        cheaper = plan_changes.cheaper(subscription) if not subscription.pending_price else None
+        context = self.get_context_data(
+            subscription=subscription,
+            form=form,
+            plan_credits=app_settings.fulfilment.plan_credits(subscription=subscription),
+            cheaper=cheaper,
+            cheaper_url=cheaper and self.change_url(cheaper),
+        )
+        return self.render_to_response(context)
 
 
 class ReactivateView(SubscriptionMixin, FormTargetMixin):

@@ -120,7 +120,7 @@ def receipt_of(payment: Payment) -> Receipt:
     return Receipt(
         payment=payment,
         seller=seller(),
-        buyer=_buyer(payment, details.get("buyer", {})),
+        buyer=buyer_of(payment),
         lines=lines,
         discount=discount,
         tax_is_included=sum(line.amount for line in lines) - discount == payment.total,
@@ -234,7 +234,9 @@ def _with_credits(line: Line, payment: Payment) -> Line:
     )
 
 
-def _buyer(payment: Payment, kept: dict[str, Any]) -> Party:
+def buyer_of(payment: Payment) -> Party:
+    """Return who paid, as Stripe had them then."""
+    kept: dict[str, Any] = payment.receipt_details.get("buyer", {})
     return Party(
         name=kept.get("name") or ("" if kept.get("email") else payment.owner_name),
         email=kept.get("email") or owner_email(payment.owner),
