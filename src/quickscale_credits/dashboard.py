@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
-from functools import wraps
 from operator import attrgetter
-from typing import Any, TypeVar
-from weakref import WeakKeyDictionary
+from typing import Any
 
 from django.http import HttpRequest
 from django.urls import NoReverseMatch
@@ -17,6 +14,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from quickscale.formats import format_credits, format_day
+from quickscale.internal.per_request import once_per_request
 from quickscale.links import page_url
 from quickscale.owner import get_owner
 from quickscale_credits.internal.balances import (
@@ -31,25 +29,10 @@ from quickscale_credits.pages.report import Range, Report
 from quickscale_credits.services import registered_services, services_with_page
 from quickscale_dashboard.registry import Alert, AlertSource, NavItem, Panel, everyone, register
 
-T = TypeVar("T")
-
 PUBLIC_SERVICES = 5
 USABLE_SERVICES = 5
 SOON = timedelta(days=14)
 SUMMED_DAYS = 30
-
-
-def once_per_request(read: Callable[[HttpRequest], T]) -> Callable[[HttpRequest], T]:
-    """Let the panels of a page share what one of them has read."""
-    found: WeakKeyDictionary[HttpRequest, T] = WeakKeyDictionary()
-
-    @wraps(read)
-    def shared(request: HttpRequest) -> T:
-        if request not in found:
-            found[request] = read(request)
-        return found[request]
-
-    return shared
 
 
 def acts_for_owner(request: HttpRequest) -> bool:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.apps import apps
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from quickscale.internal.per_request import once_per_request
 from quickscale.owner import get_owner
-from quickscale_dashboard.registry import NavItem, Panel, everyone, register
+from quickscale_dashboard.registry import Alert, AlertSource, NavItem, Panel, everyone, register
+from quickscale_stripe.alerts import alert_of
+from quickscale_stripe.billing.standing import Standing, standing_of
 from quickscale_stripe.client import payments_are_on
 from quickscale_stripe.models import Payment
 
@@ -24,8 +28,30 @@ def can_buy(request: HttpRequest) -> bool:
     return payments_are_on() and acts_for_owner(request)
 
 
+def has_no_activity(request: HttpRequest) -> bool:
+    """Return whether the site has no list of credits, which would show the purchases, too."""
+    return acts_for_owner(request) and not apps.is_installed("quickscale_credits")
+
+
 def payments_context(request: HttpRequest) -> dict[str, Any]:
     return {"payments": Payment.objects.for_owner(get_owner(request))[:RECENT]}
+
+
+def plan_context(request: HttpRequest) -> dict[str, Any]:
+    standing = _standing(request)
+    return {"standing": standing, "subscription": standing.plan}
+
+
+def most_urgent(request: HttpRequest) -> Alert | None:
+    found = alert_of(_standing(request), request)
+    if found is None:
+        return None
+    return Alert(found.tone, found.title, found.text, found.label, found.url)
+
+
+@once_per_request
+def _standing(request: HttpRequest) -> Standing:
+    return standing_of(get_owner(request))
 
 
 register(
@@ -95,12 +121,23 @@ register(
         icon="credit-card",
     )
 )
+register(AlertSource("stripe", most_urgent, order=10, access=acts_for_owner))
+register(
+    Panel(
+        "stripe-plan",
+        "quickscale_stripe/_plan_panel.html",
+        plan_context,
+        order=20,
+        columns=3,
+        access=can_buy,
+    )
+)
 register(
     Panel(
         "payments",
         "quickscale_stripe/_payments_panel.html",
         payments_context,
         order=30,
-        access=acts_for_owner,
+        access=has_no_activity,
     )
 )

@@ -20,6 +20,7 @@ from quickscale_stripe.billing import subscriptions
 from quickscale_stripe.catalogue import mirror
 from quickscale_stripe.client import get_client
 from quickscale_stripe.internal import mails
+from quickscale_stripe.internal.mail_facts import about_purchase
 from quickscale_stripe.models import Payment, StripePrice, StripeProduct, Subscription
 from quickscale_stripe_sandbox import Sandbox
 from quickscale_stripe_sandbox.recording import Recorded, RecordingHTTPClient
@@ -556,8 +557,7 @@ def test_the_pages_of_a_payment_say_which_credits_come_monthly(
     assert f"Credits added {told}" in text_of(buyer.get(done))
     assert "Next credits 300 credits on" in text_of(buyer.get(done))
     assert told in text_of(buyer.get(f"/dashboard/payments/{payment.pk}/"))
-    context = {"payment": payment, "settled": []}
-    mail = make_mail(f"{mails.PREFIX}purchase", ["ann@example.com"], context)
+    mail = make_mail(f"{mails.PREFIX}purchase", ["ann@example.com"], about_purchase(payment))
     assert f"Credits: {told}" in mail.body
     assert told in mail.alternatives[0][0]
 
