@@ -115,6 +115,9 @@ def _report(request: HttpRequest) -> Report:
 
 
 def available_context(request: HttpRequest) -> dict[str, Any]:
+    match = request.resolver_match
+    if match and match.app_name == "quickscale_dashboard":  # It shows the whole overview anyway.
+        return {"available": _overview(request).available}
     return {"available": _account(request).get_available_balance()}
 
 

@@ -158,3 +158,18 @@ def test_it_asks_stripe_nothing_and_is_on_the_billing_page(
     page = buyer.get("/dashboard/billing/")
     assert "Your last payment failed." in page.text
     assert f'href="{INVOICE}"' in page.text
+
+
+def test_the_home_shows_the_plan_and_the_alert(
+    shop: Sandbox, buyer: Client, subscribed: Subscription, django_assert_max_num_queries: Any
+) -> None:
+    with django_assert_max_num_queries(13):
+        page = buyer.get("/dashboard/").text
+    assert "Manage plan" in page
+    assert "could not be charged" not in page
+    subscribed.status = "past_due"
+    subscribed.save()
+    unpaid(subscribed)
+    page = buyer.get("/dashboard/").text
+    assert "Your last payment failed." in page
+    assert f'href="{INVOICE}"' in page

@@ -132,7 +132,7 @@ def standing_of(owner: Any) -> Standing:
     return Standing(
         customer=customers.first(),
         subscription=subscription,
-        due=due_of(subscription),
+        due=due_of(owner, subscription),
         pending=payments.filter(status=Payment.Status.PENDING).first(),
     )
 
@@ -145,13 +145,11 @@ def current_subscription(owner: Any) -> Subscription | None:
     return owned.live().first() or owned.order_by("-created_at", "-id").first()
 
 
-def due_of(subscription: Subscription | None) -> Payment | None:
+def due_of(owner: Any, subscription: Subscription | None) -> Payment | None:
     """Return the payment that the subscription waits for and that can be paid at Stripe."""
     if subscription is None or not subscription.is_live:
         return None
-    payments = Payment.objects.for_owner(subscription.owner).filter(
-        subscription=subscription, paid_at=None
-    )
+    payments = Payment.objects.for_owner(owner).filter(subscription=subscription, paid_at=None)
     if subscription.status not in UNPAID:
         payments = payments.filter(
             kind=Payment.Kind.PLAN_CHANGE, created_at__gt=timezone.now() - _CHANGE_WAITS
