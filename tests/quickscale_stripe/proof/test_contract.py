@@ -260,6 +260,7 @@ EXPANDED = {
     "default_payment_method": "Payment Methods",
     "latest_charge": "Charges and Refunds",
     "payment_intent": "Payment Intents",
+    "payment_method": "Payment Methods",
     "payments": "Invoices",
     "product": "Products",
     "schedule": "Subscription Schedules",
