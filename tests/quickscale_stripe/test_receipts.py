@@ -72,7 +72,7 @@ def test_page_and_pdf_say_the_same(
     settings.QUICKSCALE_STRIPE_SELLER_NAME = "Example GmbH"
     settings.QUICKSCALE_STRIPE_SELLER_ADDRESS = "Some street 1\n12345 Some town"
     settings.QUICKSCALE_STRIPE_SELLER_TAX_ID = "VAT DE123456789"
-    with django_assert_max_num_queries(5):
+    with django_assert_max_num_queries(7):
         page = buyer.get(page_of(paid))
     with django_assert_max_num_queries(4):
         response = buyer.get(pdf_of(paid))
