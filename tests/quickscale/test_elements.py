@@ -468,7 +468,7 @@ class TestInTheBrowser:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(SRC).as_posix())
 def test_only_elements_know_a_framework(page):
     """A page has only classes of ours, which are prefixed."""
-    text = re.sub(r"{{.*?}}", "", page.read_text())
+    text = re.sub(r"{{.*?}}|{%.*?%}", "", page.read_text())
     classes = " ".join(re.findall(r'(?<!:)class="([^"]*)"', text)).split()
     assert [name for name in classes if not name.startswith("qs-")] == []
     assert "style=" not in text
