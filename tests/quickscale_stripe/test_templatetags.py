@@ -10,8 +10,12 @@ from quickscale_stripe.models import Payment
 def test_the_status_of_a_payment_has_a_tone(status: str) -> None:
     template = Template("{% load quickscale_stripe %}{{ payment|payment_tone }}")
     tones = {
-        **{"succeeded": "success", "pending": "warning", "failed": "danger", "disputed": "danger"},
-        **{"refunded": "info", "partially_refunded": "info"},
+        "succeeded": "success",
+        "pending": "warning",
+        "failed": "danger",
+        "disputed": "danger",
+        "refunded": "info",
+        "partially_refunded": "info",
     }
     tone = template.render(Context({"payment": Payment(status=status)}))
     assert tone == tones.get(status, "")
