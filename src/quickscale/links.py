@@ -37,16 +37,21 @@ def page_url(request: HttpRequest | None, name: str, /, **kwargs: Any) -> str:
     return reverse(name, kwargs=kwargs, current_app=match.namespace if match else None)
 
 
+def find_page_url(request: HttpRequest | None, name: str, /, **kwargs: Any) -> str:
+    """Return :func:`page_url`, or an empty string where it would raise."""
+    with suppress(NoReverseMatch):
+        return page_url(request, name, **kwargs)
+    return ""
+
+
 def absolute_page_url(name: str, /, **kwargs: Any) -> str:
     """Return the address of a page for a mail, below ``QUICKSCALE_SITE_URL``.
 
     It is empty if the setting is, or if the site has no such page, or one that needs further
     parameters.
     """
-    site_url = app_settings.site_url
-    with suppress(NoReverseMatch):
-        return f"{site_url}{page_url(None, name, **kwargs)}" if site_url else ""
-    return ""
+    site_url, path = app_settings.site_url, find_page_url(None, name, **kwargs)
+    return f"{site_url}{path}" if site_url and path else ""
 
 
 def _instances(name: str, present: str) -> Iterator[str]:

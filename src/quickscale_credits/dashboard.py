@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from datetime import timedelta
 from operator import attrgetter
 from typing import Any
 
 from django.http import HttpRequest
-from django.urls import NoReverseMatch
 from django.utils import timezone
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from quickscale.formats import format_credits, format_day
 from quickscale.internal.per_request import once_per_request
-from quickscale.links import page_url
+from quickscale.links import find_page_url
 from quickscale.owner import get_owner
 from quickscale_credits.internal.balances import (
     RECENT,
@@ -49,9 +47,7 @@ def activity_context(request: HttpRequest) -> dict[str, Any]:
 
 def ending_soon(request: HttpRequest) -> Alert | None:
     """Return an alert about credits that end within two weeks, or that are used up."""
-    url = ""
-    with suppress(NoReverseMatch):
-        url = page_url(request, "quickscale_credits:balance")
+    url = find_page_url(request, "quickscale_credits:balance")
     overview = _overview(request)
     if overview.available <= 0 and _recent(request):
         text = gettext("Services that cost credits can be used again when you have some.")

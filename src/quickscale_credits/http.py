@@ -9,12 +9,11 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.template import TemplateDoesNotExist
-from django.urls import NoReverseMatch
 from django.utils.cache import patch_vary_headers
 
 from quickscale.internal.fragments import wants_fragment
 from quickscale.internal.problems import problem, wants_problem
-from quickscale.links import page_url
+from quickscale.links import find_page_url
 from quickscale.owner import get_owner
 from quickscale_credits import shop
 from quickscale_credits.conf import app_settings
@@ -39,10 +38,7 @@ def credits_buy_url(request: HttpRequest | None) -> str:
     target = app_settings.buy_url
     if not target or target.startswith(("/", "http://", "https://")):
         return target
-    try:
-        return page_url(request, target)
-    except NoReverseMatch:
-        return ""
+    return find_page_url(request, target)
 
 
 def cheapest_purchase(request: HttpRequest | None, needed: Decimal) -> shop.Purchase | None:

@@ -18,7 +18,7 @@ from django.views.generic.base import View
 
 from quickscale import drafts
 from quickscale.internal.fragments import FragmentMixin, wants_fragment
-from quickscale.links import PageView, has_page, page_url
+from quickscale.links import PageView, find_page_url, page_url
 from quickscale.login import LoginRequiredMixin, OwnerRequiredMixin
 from quickscale_credits import metering
 from quickscale_credits.exceptions import (
@@ -175,8 +175,8 @@ class TransactionView(AccountMixin, DetailView):  # type: ignore[type-arg]
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         origin, url = origin_of(self.object), ""
-        if origin and has_page(origin.url_name):
-            url = page_url(self.request, origin.url_name, **origin.url_kwargs)
+        if origin:
+            url = find_page_url(self.request, origin.url_name, **origin.url_kwargs)
         return super().get_context_data(origin=origin, origin_url=url, **kwargs)
 
 

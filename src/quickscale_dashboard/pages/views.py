@@ -1,13 +1,11 @@
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
 from typing import Any
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.templatetags.static import static
-from django.urls import NoReverseMatch
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
@@ -15,7 +13,7 @@ from django.views.generic import FormView, RedirectView, View
 
 from quickscale.brand import get_brand
 from quickscale.clients import client_network
-from quickscale.links import PageView, page_url
+from quickscale.links import PageView, find_page_url, page_url
 from quickscale.login import LoginRequiredMixin
 from quickscale_dashboard import registry
 from quickscale_dashboard.pages.contact import make_contact_mail, may_send
@@ -100,10 +98,8 @@ class SitemapView(PageView):
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         own = [f"quickscale_dashboard_public:{name}" for name in ("home", "about", "contact")]
         links = [each.url_name for each in registry.all_nav_items() if each.access is everyone]
-        urls = []
-        for name in dict.fromkeys([*own, *links]):
-            with suppress(NoReverseMatch):
-                urls.append(self.request.build_absolute_uri(page_url(self.request, name)))
+        paths = [find_page_url(self.request, name) for name in dict.fromkeys([*own, *links])]
+        urls = [self.request.build_absolute_uri(path) for path in paths if path]
         return super().get_context_data(urls=urls, **kwargs)
 
 

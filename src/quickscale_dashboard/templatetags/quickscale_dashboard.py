@@ -12,12 +12,11 @@ from django.http import HttpRequest
 from django.template import Context
 from django.template.base import NodeList, Parser, Token
 from django.template.loader import render_to_string
-from django.urls import NoReverseMatch
 from django.utils.safestring import SafeString, mark_safe
 from django_htmx.jinja import htmx_script
 
 from quickscale.csp import is_ours
-from quickscale.links import page_url
+from quickscale.links import find_page_url
 from quickscale_dashboard import registry
 from quickscale_dashboard.conf import DashboardSettings, app_settings
 
@@ -107,7 +106,9 @@ def dashboard_nav(context: Context, section: str) -> list[Link]:
     if request is None or not hasattr(request, "user"):
         return []
     items = [
-        (item, url) for item in registry.nav_items(request, section) if (url := _url(request, item))
+        (item, url)
+        for item in registry.nav_items(request, section)
+        if (url := find_page_url(request, item.url_name))
     ]
     groups = list(dict.fromkeys(item.group for item, _url in items))
     items.sort(key=lambda found: groups.index(found[0].group))
@@ -164,21 +165,15 @@ def _savepoint() -> AbstractContextManager[object]:
     return transaction.atomic() if connection.settings_dict["ATOMIC_REQUESTS"] else nullcontext()
 
 
-def _url(request: HttpRequest, item: registry.NavItem) -> str:
-    try:
-        return page_url(request, item.url_name)
-    except NoReverseMatch:
-        return ""
-
-
 def _current_item(request: HttpRequest) -> registry.NavItem | None:
     """Return the entry that the request's page belongs to."""
     match = request.resolver_match
     if match is None or not match.url_name:
         return None
     name = ":".join([*match.app_names[-1:], match.url_name])
-    found = {_precision(item, name): item for item in reversed(registry.all_nav_items())}
-    return found[max(found)] if found and max(found) else None
+    items = registry.all_nav_items()
+    best = max(items, key=lambda item: _precision(item, name), default=None)
+    return best if best and _precision(best, name) else None
 
 
 def _precision(item: registry.NavItem, name: str) -> int:

@@ -10,12 +10,11 @@ from typing import Any
 
 from django.db.models import F, Q, QuerySet, Sum
 from django.http import HttpRequest
-from django.urls import NoReverseMatch
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from quickscale.formats import format_money, in_credits
-from quickscale.links import has_page, page_url
+from quickscale.links import find_page_url, has_page
 from quickscale_credits import allotments, ledger, origins, shop
 from quickscale_credits.models import CreditAccount, CreditAllocation, CreditLot, CreditTransaction
 from quickscale_stripe.client import payments_are_on
@@ -57,11 +56,10 @@ def find_purchase(*, request: HttpRequest, owner: Any, needed: Decimal) -> shop.
         if price.is_subscription
         else ("quickscale_stripe:checkout", _("Buy %(credits)s for %(price)s"))
     )
-    texts = {"credits": in_credits(price.credits), "price": price_terms(price)}
-    try:
-        url = page_url(request, page)
-    except NoReverseMatch:
+    url = find_page_url(request, page)
+    if not url:
         return None
+    texts = {"credits": in_credits(price.credits), "price": price_terms(price)}
     return shop.Purchase(
         name=price.product.name,
         credits=_first_credits(price),

@@ -7,13 +7,12 @@ from typing import Any
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
-from django.urls import NoReverseMatch
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 
 from quickscale.internal.fragments import FragmentMixin, wants_fragment
-from quickscale.links import PageView, page_url
+from quickscale.links import PageView, find_page_url, page_url
 from quickscale.login import OwnerRequiredMixin
 from quickscale_stripe.billing import checkout, sessions
 from quickscale_stripe.catalogue import mirror
@@ -119,10 +118,8 @@ class CheckoutDoneView(FragmentMixin, WaitsForStripeMixin, OwnerRequiredMixin, P
         if step is None:
             return None
         label, name = step
-        try:
-            return {"label": label, "url": page_url(self.request, name)}
-        except NoReverseMatch:
-            return None
+        url = find_page_url(self.request, name)
+        return {"label": label, "url": url} if url else None
 
     def _payment(self, session_id: str) -> Payment | None:
         """Return the owner's payment, or ``None`` until Stripe reports a finished session."""

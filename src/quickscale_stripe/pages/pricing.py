@@ -11,11 +11,10 @@ from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest
 from django.shortcuts import resolve_url
-from django.urls import NoReverseMatch
 from django.utils.decorators import method_decorator
 
 from quickscale.internal.fragments import FragmentMixin
-from quickscale.links import PageView, has_page, page_url
+from quickscale.links import PageView, find_page_url, has_page
 from quickscale.owner import get_owner
 from quickscale_stripe.catalogue import mirror
 from quickscale_stripe.client import payments_are_on
@@ -55,10 +54,7 @@ class PricingView(FragmentMixin, PageView):
 
 def _sells_at(request: HttpRequest, name: str = "plans") -> str:
     """Return a selling page's URL; empty if it needs parameters that this page doesn't have."""
-    try:
-        return page_url(request, f"quickscale_stripe:{name}")
-    except NoReverseMatch:
-        return ""
+    return find_page_url(request, f"quickscale_stripe:{name}")
 
 
 def _sign_up_url(request: HttpRequest) -> Callable[[StripePrice], str]:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from django.http import HttpRequest
 
-from quickscale.links import has_page, page_url
+from quickscale.links import find_page_url
 from quickscale_stripe.conf import app_settings
 from quickscale_stripe.fulfilment import Entry
 from quickscale_stripe.models import Dispute, Payment, Refund
@@ -54,8 +54,6 @@ def _money(payment: Payment) -> Iterator[Step]:
 
 def _credits(payment: Payment, request: HttpRequest) -> Iterator[Step]:
     for entry in app_settings.fulfilment.entries(payment=payment):
-        url = ""
-        if entry.url_name and has_page(entry.url_name):
-            url = page_url(request, entry.url_name, **entry.url_kwargs)
+        url = find_page_url(request, entry.url_name, **entry.url_kwargs) if entry.url_name else ""
         tone = "success" if entry.amount > 0 else ""
         yield Step("credits", entry.at, entry, tone, url)
