@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 from operator import attrgetter
 from typing import Any
 
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
+from quickscale.alerts import Alert
 from quickscale.formats import format_credits, format_day
 from quickscale.internal.per_request import once_per_request
 from quickscale.links import find_page_url
-from quickscale.owner import get_owner
 from quickscale_credits.internal.balances import (
     RECENT,
     BalanceOverview,
@@ -22,19 +24,21 @@ from quickscale_credits.internal.balances import (
     balance_overview,
     recent_activity,
 )
-from quickscale_credits.models import CreditAccount, CreditTransaction, Service
+from quickscale_credits.models import CreditTransaction, Service
 from quickscale_credits.pages.report import Range, Report
 from quickscale_credits.services import registered_services, services_with_page
-from quickscale_dashboard.registry import Alert, AlertSource, NavItem, Panel, everyone, register
+from quickscale_dashboard.registry import (
+    AlertSource,
+    NavItem,
+    Panel,
+    acts_for_owner,
+    everyone,
+    register,
+)
 
-PUBLIC_SERVICES = 5
-USABLE_SERVICES = 5
+SERVICES = 5
 SOON = timedelta(days=14)
 SUMMED_DAYS = 30
-
-
-def acts_for_owner(request: HttpRequest) -> bool:
-    return request.user.is_authenticated and get_owner(request) is not None
 
 
 def balance_context(request: HttpRequest) -> dict[str, Any]:
@@ -78,43 +82,41 @@ def first_steps_context(request: HttpRequest) -> dict[str, Any]:
 
 
 def usable_services_context(request: HttpRequest) -> dict[str, Any]:
-    services = Service.objects.active().with_prices().filter(slug__in=services_with_page())
-    return {"services": services[:USABLE_SERVICES]}
+    return {"services": _first_services(services_with_page())}
 
 
 def services_context(request: HttpRequest) -> dict[str, Any]:
-    services = Service.objects.active().with_prices().filter(slug__in=registered_services())
-    return {"services": services[:PUBLIC_SERVICES]}
+    return {"services": _first_services(registered_services())}
 
 
 def usage_context(request: HttpRequest) -> dict[str, Any]:
     return {"report": _report(request)}
 
 
-def _account(request: HttpRequest) -> CreditAccount:
-    return account_of_request(request, get_owner(request))
+def _first_services(codes: Iterable[str]) -> QuerySet[Service]:
+    return Service.objects.active().with_prices().filter(slug__in=codes)[:SERVICES]
 
 
 @once_per_request
 def _recent(request: HttpRequest) -> list[CreditTransaction]:
-    return recent_activity(_account(request))
+    return recent_activity(account_of_request(request))
 
 
 @once_per_request
 def _overview(request: HttpRequest) -> BalanceOverview:
-    return balance_overview(_account(request))
+    return balance_overview(account_of_request(request))
 
 
 @once_per_request
 def _report(request: HttpRequest) -> Report:
-    return Report(_account(request), Range.of_last(SUMMED_DAYS, timezone.localdate()))
+    return Report(account_of_request(request), Range.of_last(SUMMED_DAYS, timezone.localdate()))
 
 
 def available_context(request: HttpRequest) -> dict[str, Any]:
     match = request.resolver_match
     if match and match.app_name == "quickscale_dashboard":  # It shows the whole overview anyway.
         return {"available": _overview(request).available}
-    return {"available": _account(request).get_available_balance()}
+    return {"available": account_of_request(request).get_available_balance()}
 
 
 register(

@@ -16,6 +16,9 @@ from typing import Any, Literal, TypeAlias
 from django.http import HttpRequest
 from django.utils.functional import Promise
 
+from quickscale.alerts import Alert
+from quickscale.owner import get_owner
+
 Access: TypeAlias = Callable[[HttpRequest], bool]
 Text: TypeAlias = "str | Promise"
 
@@ -23,6 +26,11 @@ Text: TypeAlias = "str | Promise"
 def logged_in(request: HttpRequest) -> bool:
     """Allow everyone who is signed in."""
     return request.user.is_authenticated
+
+
+def acts_for_owner(request: HttpRequest) -> bool:
+    """Allow everyone who is signed in and acts for an owner of credits and payments."""
+    return request.user.is_authenticated and get_owner(request) is not None
 
 
 def staff(request: HttpRequest) -> bool:
@@ -75,17 +83,6 @@ class Panel:
     page: Literal["home", "staff", "public", "bar"] = "home"
     access: Access = logged_in
     deferred: bool = False
-
-
-@dataclass(frozen=True)
-class Alert:
-    """A message with one link. Its tone is ``danger``, ``warning`` or ``info``."""
-
-    tone: str
-    title: str
-    text: str
-    label: str
-    url: str
 
 
 @dataclass(frozen=True)

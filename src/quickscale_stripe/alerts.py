@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from django.http import HttpRequest
@@ -11,27 +10,13 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
+from quickscale.alerts import Alert
 from quickscale.formats import format_day, format_money
 from quickscale.links import page_url
 from quickscale.owner import get_owner
 from quickscale_stripe.billing.standing import OVERDUE, Standing, standing_of
 from quickscale_stripe.internal.wording import method_name
 from quickscale_stripe.models import Payment, Subscription
-
-
-@dataclass(frozen=True)
-class Alert:
-    """A message with one link. ``tone`` is that of an element: danger, warning or info.
-
-    ``is_external`` says that the link leads to Stripe's page.
-    """
-
-    tone: str
-    title: str
-    text: str
-    label: str
-    url: str
-    is_external: bool = False
 
 
 def current_alert(request: HttpRequest) -> Alert | None:

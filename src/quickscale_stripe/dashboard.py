@@ -8,9 +8,17 @@ from django.apps import apps
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from quickscale.alerts import Alert
 from quickscale.internal.per_request import once_per_request
 from quickscale.owner import get_owner
-from quickscale_dashboard.registry import Alert, AlertSource, NavItem, Panel, everyone, register
+from quickscale_dashboard.registry import (
+    AlertSource,
+    NavItem,
+    Panel,
+    acts_for_owner,
+    everyone,
+    register,
+)
 from quickscale_stripe.alerts import alert_of
 from quickscale_stripe.billing.standing import Standing, standing_of
 from quickscale_stripe.client import payments_are_on
@@ -18,10 +26,6 @@ from quickscale_stripe.models import Payment
 
 RECENT = 5
 BILLING = _("Billing")
-
-
-def acts_for_owner(request: HttpRequest) -> bool:
-    return request.user.is_authenticated and get_owner(request) is not None
 
 
 def can_buy(request: HttpRequest) -> bool:
@@ -43,10 +47,7 @@ def plan_context(request: HttpRequest) -> dict[str, Any]:
 
 
 def most_urgent(request: HttpRequest) -> Alert | None:
-    found = alert_of(_standing(request), request)
-    if found is None:
-        return None
-    return Alert(found.tone, found.title, found.text, found.label, found.url)
+    return alert_of(_standing(request), request)
 
 
 @once_per_request

@@ -12,8 +12,8 @@ from django.shortcuts import resolve_url
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
+from quickscale.alerts import Alert
 from quickscale_dashboard.registry import (
-    Alert,
     AlertSource,
     Panel,
     register_temporarily,

@@ -8,8 +8,9 @@ from django.contrib.auth.models import AnonymousUser
 from django.test import Client, RequestFactory
 from django.utils import timezone
 
+from quickscale.alerts import Alert
 from quickscale.formats import format_day
-from quickscale_stripe.alerts import Alert, current_alert
+from quickscale_stripe.alerts import current_alert
 from quickscale_stripe.models import Payment, StripeCustomer, StripePrice, Subscription
 from quickscale_stripe_sandbox import Sandbox
 from tests.markup import words

@@ -8,7 +8,6 @@ from datetime import datetime
 from decimal import Decimal
 from operator import itemgetter
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from django.db.models import F, Min, Q, Sum
 from django.db.models.functions import TruncDate
@@ -16,6 +15,8 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from quickscale.formats import plural_number
+from quickscale.internal.per_request import once_per_request
+from quickscale.owner import get_owner
 from quickscale_credits.internal import outbox
 from quickscale_credits.internal.databases import database_of, write_atomic, write_cursor
 from quickscale_credits.internal.expressions import LedgerClock
@@ -28,7 +29,6 @@ from quickscale_credits.models import (
 
 SHOWN = 3
 RECENT = 5
-_accounts: WeakKeyDictionary[HttpRequest, CreditAccount] = WeakKeyDictionary()
 _POST_DUE = """
 SELECT quickscale_credits_post_due(due.id, quickscale_credits_clock())
   FROM (SELECT id FROM quickscale_credits_creditaccount
@@ -122,11 +122,13 @@ def current_account(owner: Any) -> CreditAccount:
     return account
 
 
-def account_of_request(request: HttpRequest, owner: Any) -> CreditAccount:
-    """Return :func:`current_account`, which a page and all panels on it share."""
-    if request not in _accounts:
-        _accounts[request] = current_account(owner)
-    return _accounts[request]
+@once_per_request
+def account_of_request(request: HttpRequest) -> CreditAccount:
+    """Return the account of the owner that the request acts for, as :func:`current_account` does.
+
+    A page and all panels on it share it.
+    """
+    return current_account(get_owner(request))
 
 
 def balance_overview(account: CreditAccount) -> BalanceOverview:

@@ -61,7 +61,7 @@ class AccountMixin(OwnerRequiredMixin):
 
     @cached_property
     def account(self) -> CreditAccount:
-        return account_of_request(self.request, self.owner)
+        return account_of_request(self.request)
 
 
 class BalanceView(AccountMixin, FragmentMixin, PageView):

@@ -15,6 +15,7 @@ from django.template.loader import render_to_string
 from django.utils.safestring import SafeString, mark_safe
 from django_htmx.jinja import htmx_script
 
+from quickscale.alerts import Alert
 from quickscale.csp import is_ours
 from quickscale.links import find_page_url
 from quickscale_dashboard import registry
@@ -127,7 +128,7 @@ def dashboard_panels(context: Context, page: str) -> list[registry.Panel]:
 
 
 @register.simple_tag(takes_context=True)
-def dashboard_alert(context: Context) -> registry.Alert | None:
+def dashboard_alert(context: Context) -> Alert | None:
     """Return the most urgent alert for the visitor, if there is one.
 
     A source that fails is left out, and the error is logged.

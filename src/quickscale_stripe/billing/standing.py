@@ -139,9 +139,7 @@ def standing_of(owner: Any) -> Standing:
 
 def current_subscription(owner: Any) -> Subscription | None:
     """Return the newest subscription that has not ended, else the last one that did."""
-    owned = Subscription.objects.for_owner(owner).select_related(
-        "price__product", "pending_price__product"
-    )
+    owned = Subscription.objects.for_owner(owner).with_plans()
     return owned.live().first() or owned.order_by("-created_at", "-id").first()
 
 
