@@ -25,7 +25,7 @@ from django.utils.translation import gettext as _
 from django.views.generic import View
 
 from quickscale.internal.fragments import wants_fragment
-from quickscale.owner import get_owner
+from quickscale.owner import owner_of_page
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")
 
@@ -52,7 +52,7 @@ class OwnerRequiredMixin(LoginRequiredMixin, View):
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if request.user.is_authenticated:
-            self.owner = get_owner(request)
+            self.owner = owner_of_page(request)
             if self.owner is None:
                 raise PermissionDenied(_("You have no access to an account here."))
         return super().dispatch(request, *args, **kwargs)

@@ -17,6 +17,7 @@ from django.dispatch import Signal
 from django.http import HttpRequest
 
 from quickscale.conf import app_settings
+from quickscale.internal.per_request import once_per_request
 
 #: An owner is about to be forgotten. Sent with ``owner``, so that apps can erase personal data.
 forgetting_owner = Signal()
@@ -53,6 +54,15 @@ def get_owner(request: HttpRequest) -> Any:
     The result is an instance of the owner model, or ``None`` for a visitor who acts for nobody.
     """
     return app_settings.get_owner(request=request)
+
+
+@once_per_request
+def owner_of_page(request: HttpRequest) -> Any:
+    """Return what :func:`get_owner` does, and ask the hook once for all parts of a page.
+
+    What charges an owner calls :func:`get_owner`, because a request may change for whom it acts.
+    """
+    return get_owner(request)
 
 
 def request_user(*, request: HttpRequest) -> Any:

@@ -17,7 +17,7 @@ from django.http import HttpRequest
 from django.utils.functional import Promise
 
 from quickscale.alerts import Alert
-from quickscale.owner import get_owner
+from quickscale.owner import owner_of_page
 
 Access: TypeAlias = Callable[[HttpRequest], bool]
 Text: TypeAlias = "str | Promise"
@@ -30,7 +30,7 @@ def logged_in(request: HttpRequest) -> bool:
 
 def acts_for_owner(request: HttpRequest) -> bool:
     """Allow everyone who is signed in and acts for an owner of credits and payments."""
-    return request.user.is_authenticated and get_owner(request) is not None
+    return request.user.is_authenticated and owner_of_page(request) is not None
 
 
 def staff(request: HttpRequest) -> bool:

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from quickscale.alerts import Alert
 from quickscale.formats import format_day, format_money
 from quickscale.links import page_url
-from quickscale.owner import get_owner
+from quickscale.owner import owner_of_page
 from quickscale_stripe.billing.standing import OVERDUE, Standing, standing_of
 from quickscale_stripe.internal.wording import method_name
 from quickscale_stripe.models import Payment, Subscription
@@ -25,7 +25,7 @@ def current_alert(request: HttpRequest) -> Alert | None:
     In this order: a payment that failed, one that waits for the owner, one that is being confirmed,
     a card that expires before the next charge, and a plan that ends. It asks Stripe nothing.
     """
-    owner = get_owner(request)
+    owner = owner_of_page(request)
     return alert_of(standing_of(owner), request) if owner is not None else None
 
 

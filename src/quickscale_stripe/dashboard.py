@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from quickscale.alerts import Alert
 from quickscale.internal.per_request import once_per_request
-from quickscale.owner import get_owner
+from quickscale.owner import owner_of_page
 from quickscale_dashboard.registry import (
     AlertSource,
     NavItem,
@@ -38,7 +38,7 @@ def has_no_activity(request: HttpRequest) -> bool:
 
 
 def payments_context(request: HttpRequest) -> dict[str, Any]:
-    return {"payments": Payment.objects.for_owner(get_owner(request))[:RECENT]}
+    return {"payments": Payment.objects.for_owner(owner_of_page(request))[:RECENT]}
 
 
 def plan_context(request: HttpRequest) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def most_urgent(request: HttpRequest) -> Alert | None:
 
 @once_per_request
 def _standing(request: HttpRequest) -> Standing:
-    return standing_of(get_owner(request))
+    return standing_of(owner_of_page(request))
 
 
 register(

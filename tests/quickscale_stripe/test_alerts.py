@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import AnonymousUser
+from django.http import HttpRequest
 from django.test import Client, RequestFactory
 from django.utils import timezone
 
@@ -174,3 +175,15 @@ def test_the_home_shows_the_plan_and_the_alert(
     page = buyer.get("/dashboard/").text
     assert "Your last payment failed." in page
     assert f'href="{INVOICE}"' in page
+
+
+def owner_of_request(*, request: HttpRequest) -> object:
+    owner_of_request.calls += 1  # type: ignore[attr-defined]
+    return request.user if request.user.is_authenticated else None
+
+
+def test_the_parts_of_a_page_ask_once_for_the_owner(buyer: Client, settings: Any) -> None:
+    settings.QUICKSCALE_GET_OWNER = f"{__name__}.owner_of_request"
+    owner_of_request.calls = 0  # type: ignore[attr-defined]
+    assert buyer.get("/dashboard/").status_code == 200
+    assert owner_of_request.calls == 1  # type: ignore[attr-defined]

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from quickscale.formats import plural_number
 from quickscale.internal.per_request import once_per_request
-from quickscale.owner import get_owner
+from quickscale.owner import owner_of_page
 from quickscale_credits.internal import outbox
 from quickscale_credits.internal.databases import database_of, write_atomic, write_cursor
 from quickscale_credits.internal.expressions import LedgerClock
@@ -128,7 +128,7 @@ def account_of_request(request: HttpRequest) -> CreditAccount:
 
     A page and all panels on it share it.
     """
-    return current_account(get_owner(request))
+    return current_account(owner_of_page(request))
 
 
 def balance_overview(account: CreditAccount) -> BalanceOverview:

@@ -15,7 +15,7 @@ from django.utils.decorators import method_decorator
 
 from quickscale.internal.fragments import FragmentMixin
 from quickscale.links import PageView, find_page_url, has_page
-from quickscale.owner import get_owner
+from quickscale.owner import owner_of_page
 from quickscale_stripe.catalogue import mirror
 from quickscale_stripe.client import payments_are_on
 from quickscale_stripe.models import StripePrice, Subscription
@@ -35,7 +35,7 @@ class PricingView(FragmentMixin, PageView):
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         if not payments_are_on():
             return super().get_context_data(**kwargs)
-        request, owner = self.request, get_owner(self.request)
+        request, owner = self.request, owner_of_page(self.request)
         url_of = None if owner and _sells_at(request) else _sign_up_url(request)
         owned = Subscription.objects.for_owner(owner)
         plans, packages = mirror.plans_and_packages(owner=owner)
