@@ -62,14 +62,15 @@ def entry_tone(entry: CreditTransaction) -> str:
 
 @register.filter
 def entry_details(entry: CreditTransaction) -> str:
-    """Return what a use counted, such as "input: 1,200", or nothing for other entries."""
+    """Return what a use counted, such as "3 x page" or "input: 1,200", or nothing."""
     usage: ServiceUsage | None = getattr(entry, "usage", None)
     if usage is None or entry.service is None:
         return ""
-    counted: dict[str, Any] = usage.quantities
     if usage.units is not None:
-        counted = {entry.service.unit: usage.units} if entry.service.unit else {}
-    return ", ".join(f"{unit}: {format_number(Decimal(n))}" for unit, n in counted.items())
+        unit = entry.service.unit
+        return f"{format_number(usage.units)}\N{NO-BREAK SPACE}\N{MULTIPLICATION SIGN} {unit}" if unit else ""
+    counted: dict[str, Any] = usage.quantities
+    return ", ".join(f"{meter}: {format_number(Decimal(n))}" for meter, n in counted.items())
 
 
 @register.filter
