@@ -67,8 +67,8 @@ def entry_details(entry: CreditTransaction) -> str:
     if usage is None or entry.service is None:
         return ""
     if usage.units is not None:
-        unit = entry.service.unit
-        return f"{format_number(usage.units)}\N{NO-BREAK SPACE}\N{MULTIPLICATION SIGN} {unit}" if unit else ""
+        number, unit = format_number(usage.units), entry.service.unit
+        return f"{number}\N{NO-BREAK SPACE}\N{MULTIPLICATION SIGN} {unit}" if unit else ""
     counted: dict[str, Any] = usage.quantities
     return ", ".join(f"{meter}: {format_number(Decimal(n))}" for meter, n in counted.items())
 
