@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from babel import Locale
 
 MINUS = "\N{MINUS SIGN}"
+LEFT_TO_RIGHT = "\N{LEFT-TO-RIGHT MARK}"
 _NUMBER_IN_PATTERN = re.compile(r"[#0,.]+")
 _LETTER_BESIDE_DIGIT = re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
 
@@ -77,7 +78,10 @@ def format_money(
     if get_language_bidi():  # There the sign belongs to the number, which runs the other way.
         sign, number = "", sign + number
     text = _NUMBER_IN_PATTERN.sub(number, pattern)
-    text = text.replace("¤", get_currency_symbol(currency.upper(), locale))
+    symbol = get_currency_symbol(currency.upper(), locale)
+    if get_language_bidi() and symbol.isascii():
+        symbol += LEFT_TO_RIGHT  # Otherwise the "$" of "US$" goes to its other side.
+    text = text.replace("¤", symbol)
     return sign + _LETTER_BESIDE_DIGIT.sub("\N{NO-BREAK SPACE}", text)
 
 
@@ -110,7 +114,7 @@ def _digits(value: Decimal | int, min_places: int) -> str:
 def _sign(value: Decimal | int, signed: bool) -> str:
     sign = MINUS if value < 0 else "+" if signed and value > 0 else ""
     # As in CLDR: the mark keeps the sign to the left of its number in a right-to-left text.
-    return f"\N{LEFT-TO-RIGHT MARK}{sign}" if sign and get_language_bidi() else sign
+    return f"{LEFT_TO_RIGHT}{sign}" if sign and get_language_bidi() else sign
 
 
 def _babel_locale() -> Locale:

@@ -89,7 +89,7 @@ def test_money_has_the_decimals_of_its_currency(amount, currency, text):
         ("de", f"{MINUS}1.250,00{NBSP}$"),
         ("fr", f"{MINUS}1{NBSP}250,00{NBSP}$US"),
         ("nl", f"{MINUS}US${NBSP}1.250,00"),
-        ("ar", f"{RIGHT_TO_LEFT}{LEFT_TO_RIGHT}{MINUS}1.250,00{NBSP}US$"),
+        ("ar", f"{RIGHT_TO_LEFT}{LEFT_TO_RIGHT}{MINUS}1.250,00{NBSP}US${LEFT_TO_RIGHT}"),
         ("xx", f"{MINUS}$1,250.00"),
     ],
 )

@@ -135,7 +135,7 @@ def test_an_entry_says_what_was_counted(browser, owner, account):
 
     page = words(browser.get(HISTORY).text)
 
-    assert "3\N{NO-BREAK SPACE}\N{MULTIPLICATION SIGN} page" in page
+    assert "3\N{NO-BREAK SPACE}× page" in page
     assert "input tokens: 1,200" in page
 
 

@@ -62,13 +62,13 @@ def entry_tone(entry: CreditTransaction) -> str:
 
 @register.filter
 def entry_details(entry: CreditTransaction) -> str:
-    """Return what a use counted, such as "3 x page" or "input: 1,200", or nothing."""
+    """Return what a use counted, such as "3 × page" or "input: 1,200", or nothing."""
     usage: ServiceUsage | None = getattr(entry, "usage", None)
     if usage is None or entry.service is None:
         return ""
     if usage.units is not None:
         number, unit = format_number(usage.units), entry.service.unit
-        return f"{number}\N{NO-BREAK SPACE}\N{MULTIPLICATION SIGN} {unit}" if unit else ""
+        return f"{number}\N{NO-BREAK SPACE}× {unit}" if unit else ""
     counted: dict[str, Any] = usage.quantities
     return ", ".join(f"{meter}: {format_number(Decimal(n))}" for meter, n in counted.items())
 

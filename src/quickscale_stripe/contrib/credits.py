@@ -291,7 +291,7 @@ def _of_period(title: str, period: tuple[datetime, datetime]) -> str:
     """Name what was paid for, with the days of its period."""
     begins, ends = (receipt.local_date(moment) for moment in period)
     names = {"plan": title, "begins": begins, "ends": ends}
-    return _("%(plan)s, %(begins)s \N{EN DASH} %(ends)s") % names
+    return _("%(plan)s, %(begins)s – %(ends)s") % names
 
 
 def _follow_policy(payment: Payment, before: list[Payment], paid_share: Decimal) -> None:

@@ -6,8 +6,7 @@ from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_HALF_UP, Decimal
 from typing import Any
 
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy as _lazy
-from django.utils.translation import ngettext, ngettext_lazy
+from django.utils.translation import gettext_lazy, ngettext, ngettext_lazy
 
 from quickscale.formats import format_money, in_credits
 from quickscale_stripe.conf import app_settings
@@ -43,14 +42,14 @@ _BILLS = {
     ),
 }
 _DISPUTES = {
-    "warning_needs_response": _lazy("Inquiry by your bank, open"),
-    "warning_under_review": _lazy("Inquiry by your bank, open"),
-    "warning_closed": _lazy("Inquiry by your bank, closed"),
-    "needs_response": _lazy("Open"),
-    "under_review": _lazy("With your bank"),
-    "won": _lazy("Closed: the payment stands"),
-    "lost": _lazy("Closed: the money went back to you"),
-    "prevented": _lazy("Closed: the money went back to you"),
+    "warning_needs_response": gettext_lazy("Inquiry by your bank, open"),
+    "warning_under_review": gettext_lazy("Inquiry by your bank, open"),
+    "warning_closed": gettext_lazy("Inquiry by your bank, closed"),
+    "needs_response": gettext_lazy("Open"),
+    "under_review": gettext_lazy("With your bank"),
+    "won": gettext_lazy("Closed: the payment stands"),
+    "lost": gettext_lazy("Closed: the money went back to you"),
+    "prevented": gettext_lazy("Closed: the money went back to you"),
 }
 
 
@@ -109,7 +108,7 @@ def plan_terms(price: StripePrice, quantity: int) -> str:
     """Return what a subscription costs: ``"$19.00 a month"``, after the number if it is more
     than one.
     """
-    many = f"{quantity} \N{MULTIPLICATION SIGN} " if quantity > 1 else ""
+    many = f"{quantity} × " if quantity > 1 else ""
     return f"{many}{price_terms(price)}"
 
 

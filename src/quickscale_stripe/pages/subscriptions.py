@@ -215,7 +215,7 @@ def _scheduled_change(subscription: Subscription) -> str:
     price, next_price = subscription.price, subscription.pending_price
     if not (price and next_price and subscription.pending_at):
         return _("Your plan changes at the end of the period.")
-    many = f"{subscription.quantity} \N{MULTIPLICATION SIGN} " if subscription.quantity > 1 else ""
+    many = f"{subscription.quantity} × " if subscription.quantity > 1 else ""
     return _("%(plan)s stays until %(date)s. Then %(next)s, %(price)s.") % {
         "plan": price.product.name,
         "date": format_day(subscription.pending_at),

@@ -125,7 +125,7 @@ def _described(line: Line) -> str:
     title = line.title or _("Other items")
     parts = [f"{title} ({line.credits})" if line.credits else title]
     if line.period:
-        parts.append(" \N{EN DASH} ".join(local_date(moment) for moment in line.period))
+        parts.append(" – ".join(local_date(moment) for moment in line.period))
     return "\n".join(parts)
 
 

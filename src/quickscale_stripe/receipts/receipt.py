@@ -24,7 +24,7 @@ from quickscale_stripe.models import Payment, Refund
 
 MAX_LINES = 20
 MAX_REFUNDS = 20
-TIMES = "\N{MULTIPLICATION SIGN}"
+TIMES = "×"
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,7 @@ def full_line(world: World, subscription: Object, item: Object, trial: bool = Fa
     price, quantity = item["price"], item["quantity"]
     name = world.get("product", price["product"])["name"]
     money = format_money(price["unit_amount"], price["currency"])
-    described = f"{quantity} \N{MULTIPLICATION SIGN} {name} (at {money} / {interval_of(price)[0]})"
+    described = f"{quantity} × {name} (at {money} / {interval_of(price)[0]})"
     return invoices.line(
         price,
         quantity,
