@@ -26,13 +26,13 @@ from quickscale.formats import format_number
 
 Number: TypeAlias = Decimal | int
 
-MAX_SERIES = 4
+MAX_SERIES = 5
 _STEPS = 4
 _LABELS = 4
 _BAR = 72  # percent of the space that a bar has
 _WIDEST_BAR = 12  # percent of the chart
 _GAP = Decimal("0.4")
-_ANGLES = (0, 45, 135, 90)
+_ANGLES = (45, 135, 90, 0)
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,18 @@ class Series:
 
     name: str
     values: Sequence[Number]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a stack; one that is below zero has a line in the legend, but no box.
+
+    ``note`` is a short text below its name, such as when it ends.
+    """
+
+    name: str
+    value: Number
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,6 +91,7 @@ class Key:
     paint: str
     angle: int | None
     text: str
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -140,7 +153,7 @@ def bars(
 
     Raises:
         ValueError: a number is below zero, a series doesn't have one number for each label, or
-            there are more than 4 series.
+            there are more than 5 series.
     """
     _check(labels, series)
     totals = _totals(labels, series)
@@ -182,18 +195,19 @@ def bars(
 def stack(
     prefix: str,
     title: str,
-    parts: Sequence[tuple[str, Number]],
+    parts: Sequence[Part],
     *,
     text: Callable[[Number], str] = format_number,
 ) -> Stack:
     """Draw one bar that the parts divide among them, each with its name and its number.
 
-    The arguments and errors are those of :func:`bars`.
+    The other arguments and the errors are those of :func:`bars`.
     """
-    _check([title], [Series(name, [value]) for name, value in parts])
-    total = sum(value for _name, value in parts) or 1
+    drawn = [part for part in parts if part.value >= 0]
+    _check_count(len(drawn))
+    total = sum(part.value for part in drawn) or 1
     # A part that is too small to be seen is drawn with one percent.
-    shares = [max(Decimal(100) * value / total, Decimal(bool(value))) for _name, value in parts]
+    shares = [max(Decimal(100) * part.value / total, Decimal(bool(part.value))) for part in drawn]
     boxes, start = [], Decimal(0)
     for number, share in enumerate(shares, start=1):
         width = share * 100 / (sum(shares) or 1)
@@ -203,8 +217,13 @@ def stack(
             boxes.append(Box(x, _percent(width - gap), paint=_paint(prefix, number)))
         start += width
     legend = [
-        _key(prefix, number, name, text(value))
-        for number, (name, value) in enumerate(parts, start=1)
+        _key(prefix, number, part.name, text(part.value), part.note)
+        for number, part in enumerate(drawn, start=1)
+    ]
+    legend += [
+        Key(0, part.name, format_html('class="{}"', "qs-track"), None, text(part.value), part.note)
+        for part in parts
+        if part.value < 0
     ]
     description = "; ".join(f"{key.name}: {key.text}" for key in legend)
     return Stack(prefix, title, description, boxes, legend)
@@ -238,9 +257,13 @@ def spark(
     )
 
 
+def _check_count(series: int) -> None:
+    if series > MAX_SERIES:
+        raise ValueError(f"A chart has at most {MAX_SERIES} series, not {series}.")
+
+
 def _check(labels: Sequence[str], series: Sequence[Series]) -> None:
-    if len(series) > MAX_SERIES:
-        raise ValueError(f"A chart has at most {MAX_SERIES} series, not {len(series)}.")
+    _check_count(len(series))
     for each in series:
         if len(each.values) != len(labels):
             raise ValueError(
@@ -300,9 +323,9 @@ def _axis(labels: Sequence[str], space: Decimal) -> list[AxisLabel]:
     return found
 
 
-def _key(prefix: str, number: int, name: str, text: str = "") -> Key:
-    angle = _ANGLES[number - 1] if number > 1 else None
-    return Key(number, name, _paint(prefix, number), angle, text)
+def _key(prefix: str, number: int, name: str, text: str = "", note: str = "") -> Key:
+    angle = _ANGLES[number - 2] if number > 1 else None
+    return Key(number, name, _paint(prefix, number), angle, text, note)
 
 
 def _paint(prefix: str, number: int) -> str:

@@ -10,7 +10,7 @@ import pytest
 from django.template import Context, Template
 from django.utils import translation
 
-from quickscale.charts import Series, bars, spark, stack
+from quickscale.charts import Part, Series, bars, spark, stack
 from quickscale.formats import in_credits
 from tests.browser import assert_accessible, assert_fits
 from tests.looks import OURS, SHEETS
@@ -114,7 +114,7 @@ class TestBars:
         html = render(
             bars("use", "Used", labels, [Series("Credits", values)]),
             spark("line", "Used", labels, values),
-            stack("parts", "Parts", list(zip(labels, values, strict=True))),
+            stack("parts", "Parts", [Part(*each) for each in zip(labels, values, strict=True)]),
         )
         assert problems_of_fragment(html) == []
         assert ("There is nothing to show yet." in html) == (not values)
@@ -147,7 +147,7 @@ class TestBars:
         evil = '<script>alert("1")</script>'
         html = render(
             bars("use", evil, [evil], [Series(evil, [1]), Series("b", [2])], label=evil),
-            stack("parts", evil, [(evil, 1)]),
+            stack("parts", evil, [Part(evil, 1, evil)]),
             spark("line", evil, [evil], [1]),
         )
         assert "<script" not in html
@@ -158,8 +158,8 @@ class TestBars:
             bars("use", "Used", ["a"], [Series("A", [-1])])
         with pytest.raises(ValueError, match="1 numbers for 2 labels"):
             bars("use", "Used", ["a", "b"], [Series("A", [1])])
-        with pytest.raises(ValueError, match="at most 4 series"):
-            stack("use", "Used", [("a", 1)] * 5)
+        with pytest.raises(ValueError, match="at most 5 series"):
+            stack("use", "Used", [Part("a", 1)] * 6)
 
     def test_the_summary_names_the_range_and_the_highest_bar(self):
         chart = bars("use", "Used", DAYS, [Series("Credits", USED)], text=in_credits)
@@ -171,7 +171,7 @@ class TestBars:
 class TestStack:
     def test_parts_and_names_agree(self):
         parts = [("Subscription", 1142), ("Pay as you go", 200), ("Bonus", 25), ("Trial", 0)]
-        chart = stack("parts", "Available", parts, text=in_credits)
+        chart = stack("parts", "Available", [Part(*each) for each in parts], text=in_credits)
         shown = table(parsed(render(chart)), ".//tr")
         assert shown == [[name, in_credits(value)] for name, value in parts]
         widths = [percent(box.width) for box in chart.boxes]
@@ -179,8 +179,19 @@ class TestStack:
         assert percent(chart.boxes[-1].x) + widths[-1] == pytest.approx(100)
 
     def test_a_tiny_part_is_seen(self):
-        chart = stack("parts", "Available", [("a", 1_000_000_000), ("b", 1)])
+        chart = stack("parts", "Available", [Part("a", 1_000_000_000), Part("b", 1)])
         assert percent(chart.boxes[1].width) > 0.9
+
+    def test_each_part_has_a_pattern_of_its_own(self):
+        root = parsed(render(stack("parts", "Parts", [Part(f"{n}", 1) for n in range(5)])))
+        angles = [each.get("patternTransform") for each in root.findall(".//pattern")]
+        assert len(set(angles)) == 4
+
+    def test_a_part_below_zero_is_listed_and_not_drawn(self):
+        chart = stack("parts", "Available", [Part("Debt", -5, "Taken first"), Part("Bonus", 20)])
+        assert [(box.x, box.width) for box in chart.boxes] == [("0%", "100%")]
+        shown = table(parsed(render(chart)), ".//tr")
+        assert shown == [["Bonus", "20"], ["DebtTaken first", "\N{MINUS SIGN}5"]]
 
 
 class TestSpark:
@@ -219,7 +230,9 @@ class TestInTheBrowser:
                         ],
                     ),
                     stack(
-                        "parts", "Available", [("Subscription", 1142), ("Bonus", 200), ("X", 25)]
+                        "parts",
+                        "Available",
+                        [Part(f"Part {n}", 100 * n, "Never ends") for n in range(1, 6)],
                     ),
                     spark("line", "Used", DAYS, USED),
                 )
@@ -260,7 +273,7 @@ class TestInTheBrowser:
     def test_what_is_drawn_is_seen_without_colours(self, show):
         page = show(forced_colors="active")
         fill = "element => getComputedStyle(element).fill"
-        colours = {page.eval_on_selector(f".qs-series-{n}", fill) for n in (1, 2, 3, 4)}
+        colours = {page.eval_on_selector(f".qs-series-{n}", fill) for n in (1, 2, 3, 4, 5)}
         assert len(colours) == 1
         assert page.eval_on_selector(".qs-stripe", fill) not in colours
 

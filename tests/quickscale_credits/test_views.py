@@ -13,8 +13,10 @@ from django.shortcuts import resolve_url
 from django.test import override_settings
 from django.urls import reverse_lazy
 from django.utils import timezone
+from django.utils.html import strip_tags
 
-from quickscale_credits import shop
+from quickscale.formats import format_day
+from quickscale_credits import ledger, shop
 from quickscale_credits.allotments import schedule_allotment
 from quickscale_credits.models import CreditAccount, CreditTransaction, Service, ServiceUsage
 from quickscale_credits.services import BaseService, create_missing_rows, register_temporarily
@@ -68,6 +70,15 @@ def use(browser, code="shout", text="hey", key=None, **kwargs):
     return browser.post(url, {"text": text, "key": key}, **kwargs)
 
 
+def by_type(html):
+    """The lines of the balance's legend: a type, when it ends, and its credits."""
+    lines = re.findall(r'scope="row">(.*?)</th>\s*<td[^>]*>(.*?)</td>', html, re.S)
+    return [
+        [strip_tags(text) for text in (*name.split('<span class="qs-key-note">'), amount)]
+        for name, amount in lines
+    ]
+
+
 @pytest.mark.parametrize(
     "url",
     [
@@ -104,12 +115,13 @@ class TestBalance:
         account.add_credits(500, "Bought")
 
         html = browser.get(BALANCE).content.decode()
-        page = words(html)
 
-        assert "1,500.5" in page
-        assert re.search(r"Subscription</th>\s*<td[^>]*>.*?</td>\s*<td[^>]*>1,000.5", page, re.S)
-        assert re.search(r"Pay as you go</th>\s*<td[^>]*>Never\s*</td>\s*<td[^>]*>500<", page)
-        assert f'<time datetime="{end:%Y-%m-%d}">' in html
+        assert "1,500.5" in words(html)
+        ends = f"Ends on {format_day(end)}"
+        assert by_type(html) == [
+            ["Subscription", ends, "1,000.5"],
+            ["Pay as you go", "Never ends", "500"],
+        ]
 
     @pytest.mark.parametrize("url", BALANCES)
     def test_shows_how_many_credits_end_when(self, browser, account, clock, url):
@@ -121,16 +133,24 @@ class TestBalance:
         end = clock.now + timedelta(days=5)
         account.add_credits(1, "Gift", credit_type="bonus", expires_at=end)
 
-        page = words(browser.get(url).content.decode())
+        plan, gift = by_type(browser.get(url).content.decode())
 
-        assert re.findall(r"<li>([\d,]+ (?:ends?|never) ?[^<]*)</li>", page) == [
+        assert plan[1].split(" · ") == [
             "142 end on Jan. 11, 2030",
             "1,000 end on Jan. 29, 2030",
             "7 end on March 2, 2030",
             "9 end later, by May 1, 2030",
-            "1 ends on Jan. 6, 2030",
-            "30 never end",
         ]
+        assert gift[1].split(" · ") == ["1 ends on Jan. 6, 2030", "30 never end"]
+
+    def test_a_debt_is_a_line_and_not_a_part_of_the_bar(self, browser, account):
+        ledger.set_overdraft_limit(account=account, limit=5)
+        account.consume_credits(3, "Used")
+
+        html = browser.get(BALANCE).content.decode()
+
+        assert by_type(html) == [["Overdraft", "Taken from the next credits", "\N{MINUS SIGN}3"]]
+        assert "qs-series-1" not in html
 
     @pytest.mark.parametrize("url", BALANCES)
     def test_shows_apart_what_is_still_to_come(self, browser, account, clock, url):
@@ -142,7 +162,7 @@ class TestBalance:
 
         page = words(browser.get(url).content.decode())
 
-        assert re.search(r"Subscription</th>\s*<td[^>]*>Feb. 1, 2030\s*</td>\s*<td[^>]*>100<", page)
+        assert by_type(page) == [["Subscription", "Ends on Feb. 1, 2030", "100"]]
         assert re.findall(r"<li>([\d,]+ (?:credit|more)[^<]*)</li>", page) == [
             "100 credits on Feb. 1, 2030",
             "100 credits on March 1, 2030",

@@ -14,7 +14,7 @@ from django.core.paginator import Paginator
 from django.views.generic import TemplateView
 
 import quickscale
-from quickscale.charts import Series, bars, spark, stack
+from quickscale.charts import Part, Series, bars, spark, stack
 from quickscale.formats import in_credits
 
 ICONS = Path(quickscale.__file__).parent / "templates" / "quickscale" / "icons"
@@ -53,7 +53,11 @@ class GalleryView(TemplateView):
 def charts() -> Iterator[tuple[str, Any]]:
     """Yield a chart of each kind, under the name of its element."""
     days = [f"{date(2026, 11, 22) + timedelta(days=number):%b %d}" for number in range(7)]
-    parts = [("Subscription", 1142), ("Pay as you go", 200), ("Bonus", 25)]
+    parts = [
+        Part("Subscription", 1142, "Ends on Dec 28"),
+        Part("Pay as you go", 200),
+        Part("Bonus", 25),
+    ]
     series = [Series("Translate", USED), Series("Summarise", USED[::-1])]
     title = "Credits used each day"
     yield "bars", bars("bars", title, days, series, label="Day", text=in_credits)

@@ -14,7 +14,7 @@ from django.db.models.functions import TruncDate
 from django.http import HttpRequest
 from django.utils import timezone
 
-from quickscale.formats import plural_number
+from quickscale.formats import format_credits, format_day, plural_number
 from quickscale.internal.per_request import once_per_request
 from quickscale.owner import owner_of_page
 from quickscale_credits.internal import outbox
@@ -47,6 +47,12 @@ class Dated:
     @property
     def number(self) -> int:
         return plural_number(self.amount)
+
+    @property
+    def words(self) -> dict[str, str]:
+        """The amount and the day as text, for a sentence."""
+        date = format_day(self.at) if self.at else ""
+        return {"amount": format_credits(self.amount), "date": date}
 
 
 @dataclass(frozen=True)

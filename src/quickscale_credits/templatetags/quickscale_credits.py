@@ -11,6 +11,7 @@ from django.template.context import Context
 from quickscale.formats import format_number
 from quickscale_credits import http, shop
 from quickscale_credits.models import CreditTransaction, Service, ServiceUsage
+from quickscale_credits.pages.stack import balance_chart, ends_in_words
 from quickscale_credits.pricing import listed_prices
 from quickscale_credits.services import BaseService, get_service
 from quickscale_credits.usage import Suggestion
@@ -18,6 +19,8 @@ from quickscale_credits.usage import Suggestion
 register = template.Library()
 
 register.filter(listed_prices)
+register.filter(balance_chart)
+register.filter(ends_in_words)
 
 
 @register.simple_tag(takes_context=True)
