@@ -20,8 +20,10 @@ from quickscale.links import find_page_url
 from quickscale_credits.internal.balances import (
     RECENT,
     BalanceOverview,
+    Stock,
     account_of_request,
-    balance_overview,
+    overview_of,
+    read_stocks,
     recent_activity,
 )
 from quickscale_credits.models import CreditTransaction, Service
@@ -104,12 +106,18 @@ def _recent(request: HttpRequest) -> list[CreditTransaction]:
 
 @once_per_request
 def _overview(request: HttpRequest) -> BalanceOverview:
-    return balance_overview(account_of_request(request))
+    return overview_of(_stocks(request))
+
+
+@once_per_request
+def _stocks(request: HttpRequest) -> list[Stock]:
+    return read_stocks(account_of_request(request))
 
 
 @once_per_request
 def _report(request: HttpRequest) -> Report:
-    return Report(account_of_request(request), Range.of_last(SUMMED_DAYS, timezone.localdate()))
+    days = Range.of_last(SUMMED_DAYS, timezone.localdate())
+    return Report(account_of_request(request), days, stocks=_stocks(request))
 
 
 def available_context(request: HttpRequest) -> dict[str, Any]:

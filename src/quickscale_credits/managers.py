@@ -64,6 +64,13 @@ class LotQuerySet(models.QuerySet["CreditLot"]):
     def live(self) -> Self:
         """Return the lots with credits that have started, and annotate what each has now.
 
+        The annotations are those of :meth:`open`.
+        """
+        return self.open().filter(effective_at__lte=LedgerClock())
+
+    def open(self) -> Self:
+        """Return the lots with credits, also those that start later, and annotate what each has.
+
         ``live_held`` is what open holds set aside, without those that have timed out.
         ``live_remaining`` is the number of credits that have not ended, after the account's debts
         are paid. Held credits outlive their lot.
@@ -84,7 +91,7 @@ class LotQuerySet(models.QuerySet["CreditLot"]):
             .values_list(Sum("amount"))
         )
         return (
-            self.filter(is_open=True, effective_at__lte=LedgerClock())
+            self.filter(is_open=True)
             .annotate(
                 live_held=Case(
                     When(held__gt=0, then=F("held") - Coalesce(Subquery(timed_out), ZERO)),

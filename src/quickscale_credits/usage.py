@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta, tzinfo
 from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from asgiref.sync import sync_to_async
 from django.db.models import Count, F, OuterRef, Q, Subquery, Sum
@@ -35,8 +35,8 @@ from django.utils.translation import ngettext
 from quickscale.formats import format_number, in_credits, plural_number
 from quickscale_credits.exceptions import InvalidRequestError
 from quickscale_credits.internal.amounts import STEP
+from quickscale_credits.internal.balances import Stock, read_stocks
 from quickscale_credits.internal.databases import database_of, ledger_now
-from quickscale_credits.internal.expressions import LedgerClock
 from quickscale_credits.internal.meters import read_meters, share_costs
 from quickscale_credits.internal.running import Span, sums_by_day
 from quickscale_credits.models import CreditAccount, CreditTransaction, Service
@@ -266,26 +266,31 @@ def forecast(
     zone: tzinfo | None = None,
     today: date | None = None,
 ) -> Forecast:
-    """Return when the credits are used up at ``per_day`` credits a day, with 2 queries.
+    """Return when the credits are used up at ``per_day`` credits a day, with 1 query.
 
     Credits are used in the order of the ledger, and those that end are gone. Without ``today``,
     one more query asks the ledger for it.
     """
     zone = zone or timezone.get_current_timezone()
     today = today or ledger_now(database_of(account)).astimezone(zone).date()
-    stocks, owed = _stocks(account, today, zone)
+    return forecast_of(read_stocks(account, zone), per_day=per_day, today=today)
+
+
+def forecast_of(stocks: Iterable[Stock], *, per_day: Decimal, today: date) -> Forecast:
+    """Return when the stocks of an account are used up, as :func:`forecast` does."""
+    parts, owed = _spendable(stocks, today)
     unused: dict[date, Decimal] = {}
     runs_out = None
     for n in range(_HORIZON.days):
         day = today + timedelta(days=n)
         wanted = per_day + (owed if n == 0 else 0)
-        for stock in stocks:
-            if stock.begins <= day <= stock.ends:
-                part = min(stock.amount, wanted)
-                stock.amount -= part
-                wanted -= part
-                if stock.ends == day and stock.amount:
-                    unused[day] = unused.get(day, Decimal(0)) + stock.amount
+        for part in parts:
+            if part.begins <= day <= part.ends:
+                used = min(part.amount, wanted)
+                part.amount -= used
+                wanted -= used
+                if part.ends == day and part.amount:
+                    unused[day] = unused.get(day, Decimal(0)) + part.amount
         if wanted:
             runs_out = day
             break
@@ -349,7 +354,7 @@ class _Sum(NamedTuple):
 
 
 @dataclass
-class _Stock:
+class _Part:
     """Credits that can be spent from one day to another, both included."""
 
     amount: Decimal
@@ -394,29 +399,16 @@ def _uses(
         yield (row["day"], row["of"]), (row["credits"], row["uses"])
 
 
-def _stocks(account: CreditAccount, today: date, zone: tzinfo) -> tuple[list[_Stock], Decimal]:
+def _spendable(stocks: Iterable[Stock], today: date) -> tuple[list[_Part], Decimal]:
     """Return what can be spent, in the order of spending, and what is owed."""
-    ends = TruncDate("expires_at", tzinfo=zone)
-    started = (
-        account.lots.live()
-        .order_by()
-        .values("priority", ends=ends)
-        .annotate(total=Sum(F("live_remaining") - F("live_held")))
-    )
-    coming = (
-        account.lots.filter(is_open=True, remaining__gt=0, effective_at__gt=LedgerClock())
-        .order_by()
-        .values("priority", ends=ends, begins=TruncDate("effective_at", tzinfo=zone))
-        .annotate(total=Sum("remaining"))
-    )
-    rows: list[Any] = [*started, *coming]
-    rows.sort(key=lambda row: (row["priority"], row["ends"] or date.max))
-    stocks = [
-        _Stock(row["total"], row.get("begins", today), row["ends"] or date.max)
-        for row in rows
-        if row["total"] > 0
-    ]
-    return stocks, -sum((row["total"] for row in rows if row["total"] < 0), Decimal(0))
+    parts, owed = [], Decimal(0)
+    for stock in sorted(stocks, key=lambda stock: (stock.priority, stock.ends or date.max)):
+        amount = stock.total - stock.total_held
+        if amount > 0:
+            parts.append(_Part(amount, stock.begins or today, stock.ends or date.max))
+        else:
+            owed -= amount
+    return parts, owed
 
 
 def _length(since: date, until: date) -> timedelta:

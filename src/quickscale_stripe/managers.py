@@ -3,7 +3,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q, Subquery
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from quickscale.internal.owner_key import require_owner_key
@@ -71,8 +72,8 @@ class StripePriceQuerySet(models.QuerySet["StripePrice"]):
             livemode=app_settings.live_mode,
             unit_amount__isnull=False,
         )
-        if owner is not None and (currency := self._currency_of(owner)):
-            prices = prices.filter(currency=currency)
+        if owner is not None:
+            prices = prices.filter(currency=Coalesce(self._currency_of(owner), F("currency")))
         if app_settings.min_purchase is not None:
             prices = prices.filter(unit_amount__gte=app_settings.min_purchase)
         if app_settings.max_purchase is not None:
@@ -81,11 +82,11 @@ class StripePriceQuerySet(models.QuerySet["StripePrice"]):
             "product__display_order", "display_order", "currency", "unit_amount", "id"
         )
 
-    def _currency_of(self, owner: Any) -> str | None:
+    def _currency_of(self, owner: Any) -> Subquery:
         from quickscale_stripe.models import Subscription
 
         live = Subscription.objects.for_owner(owner).live().exclude(price=None)
-        return live.values_list("price__currency", flat=True).first()
+        return Subquery(live.values("price__currency")[:1])
 
     def one_time(self) -> StripePriceQuerySet:
         return self.filter(interval="")
@@ -101,8 +102,7 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
 
     def live(self) -> SubscriptionQuerySet:
         """Return subscriptions that have not ended, whatever their payment status, newest first."""
-        ended = [self.model.Status.CANCELED, self.model.Status.INCOMPLETE_EXPIRED]
-        return self.exclude(status__in=ended).order_by("-created_at", "-id")
+        return self.exclude(status__in=self.model.ENDED).order_by("-created_at", "-id")
 
     def with_plans(self) -> SubscriptionQuerySet:
         """Fetch the plans, also a scheduled one, in the same query."""

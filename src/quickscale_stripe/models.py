@@ -274,6 +274,8 @@ class Subscription(OwnedModel):
         PAUSED = "paused", _("Paused")
         CANCELED = "canceled", _("Ended")
 
+    ENDED = (Status.CANCELED, Status.INCOMPLETE_EXPIRED)
+
     class EndReason(models.TextChoices):
         CANCELLATION_REQUESTED = "cancellation_requested", _("Cancelled")
         PAYMENT_FAILED = "payment_failed", _("Not paid")
@@ -338,7 +340,7 @@ class Subscription(OwnedModel):
 
     @property
     def is_live(self) -> bool:
-        return self.status not in (self.Status.CANCELED, self.Status.INCOMPLETE_EXPIRED)
+        return self.status not in self.ENDED
 
     @property
     def ended_early(self) -> bool:

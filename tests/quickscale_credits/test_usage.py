@@ -406,7 +406,7 @@ class TestForecast:
         assert forecast(account, per_day=Decimal(10), zone=UTC).runs_out == date(2030, 3, 1)
 
     def test_nothing_is_left(self, account, django_assert_num_queries):
-        with django_assert_num_queries(3):
+        with django_assert_num_queries(2):
             assert forecast(account, per_day=Decimal(1), zone=UTC).runs_out == date(2030, 3, 1)
 
 

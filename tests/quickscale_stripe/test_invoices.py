@@ -417,14 +417,14 @@ def test_a_preview_says_what_the_change_will_bring(world: World) -> None:
             },
         }
     )
-    foreseen = invoices.foresee(change, latest.id)
+    foreseen = invoices.foresee(change, latest.id, [])
     assert [one.invoice_id for one in foreseen.before] == [latest.id]
     assert foreseen.credits == shown.credits == 700
     assert foreseen.paid_share == Decimal(change.total) / 3000 > Decimal("0.9")
     change.total_taxes = [SimpleNamespace(amount=1000), SimpleNamespace(amount=500)]  # type: ignore[list-item]
-    assert invoices.foresee(change, latest.id).paid_share == Decimal(change.total - 1500) / 3000
+    assert invoices.foresee(change, latest.id, []).paid_share == Decimal(change.total - 1500) / 3000
     Payment.objects.update(credits=5000)
-    assert invoices.foresee(change, latest.id).credits == 0
+    assert invoices.foresee(change, latest.id, []).credits == 0
 
 
 def test_a_period_that_is_paid_after_a_change_within_it_brings_both(world: World) -> None:

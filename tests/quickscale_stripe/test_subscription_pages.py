@@ -610,25 +610,6 @@ def test_a_site_that_decides_otherwise_says_nothing_of_the_policy(
     assert "from your current plan" not in page
 
 
-def test_the_subscription_pages_have_few_queries(
-    shop: Sandbox,
-    buyer: Client,
-    subscribed: Subscription,
-    pro: StripePrice,
-    django_assert_max_num_queries: Any,
-) -> None:
-    with django_assert_max_num_queries(11):
-        buyer.get(SUBSCRIPTION)
-    with django_assert_max_num_queries(10):
-        buyer.get(f"{SUBSCRIPTION}cancel/")
-    with django_assert_max_num_queries(12):
-        buyer.get(BILLING)
-    with django_assert_max_num_queries(9):
-        buyer.get(PLANS)
-    with django_assert_max_num_queries(16):
-        buyer.get(CHANGE, {"price": pro.pk})
-
-
 @pytest.mark.parametrize(
     ("method", "path", "words"),
     [

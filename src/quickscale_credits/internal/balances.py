@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, tzinfo
 from decimal import Decimal
-from operator import itemgetter
 from typing import Any
 
-from django.db.models import F, Min, Q, Sum
-from django.db.models.functions import TruncDate
+from django.db.models import Case, F, Min, OuterRef, Q, QuerySet, Subquery, Sum, When
+from django.db.models.functions import Coalesce, TruncDate
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -35,6 +34,25 @@ SELECT quickscale_credits_post_due(due.id, quickscale_credits_clock())
          WHERE id = %s AND next_due_at <= quickscale_credits_clock()
            FOR NO KEY UPDATE SKIP LOCKED) due
 """
+
+
+@dataclass(frozen=True)
+class Stock:
+    """The credits of one type and priority that start on one day and end on one day.
+
+    ``begins`` is ``None`` if they have started, and ``ends`` if they never end. ``total`` counts
+    held credits, which outlive their end, and ``ending`` only those that have not ended.
+    """
+
+    credit_type: str
+    priority: int
+    begins: date | None
+    begins_at: datetime
+    ends: date | None
+    ends_at: datetime | None
+    total: Decimal
+    total_held: Decimal
+    ending: Decimal | None
 
 
 @dataclass(frozen=True)
@@ -137,60 +155,77 @@ def account_of_request(request: HttpRequest) -> CreditAccount:
     return current_account(owner_of_page(request))
 
 
-def balance_overview(account: CreditAccount) -> BalanceOverview:
-    """Return the balance of an account, with 2 queries."""
+def read_stocks(account: CreditAccount, zone: tzinfo | None = None) -> list[Stock]:
+    """Return what an account has, in the order of spending, with 1 query.
+
+    The days are those of ``zone``, by default the current one.
+    """
+    is_coming = Q(effective_at__gt=LedgerClock())
+    has_not_ended = Q(expires_at__gt=LedgerClock())
     rows = (
-        account.lots.live()
-        .filter(~Q(live_remaining=0))
+        account.lots.open()
         .order_by()
-        .values("credit_type", day=TruncDate("expires_at"))
+        .values(
+            "credit_type",
+            "priority",
+            begins=Case(When(is_coming, then=TruncDate("effective_at", tzinfo=zone))),
+            ends=TruncDate("expires_at", tzinfo=zone),
+        )
         .annotate(
+            begins_at=Min("effective_at"),
+            ends_at=Min("expires_at", filter=has_not_ended),
             total=Sum("live_remaining"),
             total_held=Sum("live_held"),
-            order=Min("priority"),
-            # Held credits that have ended since are not credits that will end.
-            ending=Sum("live_remaining", filter=Q(expires_at__gt=LedgerClock())),
-            ends_at=Min("expires_at", filter=Q(expires_at__gt=LedgerClock())),
+            ending=Sum("live_remaining", filter=has_not_ended),
         )
-        .order_by("order", F("ends_at").asc(nulls_last=True), "credit_type")
+        .order_by("priority", F("ends_at").asc(nulls_last=True), "credit_type")
     )
-    by_type: dict[str, list[dict[str, Any]]] = {}
-    for row in rows:
-        by_type.setdefault(row["credit_type"], []).append({**row})
-    types = [_type_balance(code, rows) for code, rows in by_type.items()]
-    held = _sum(row["total_held"] for rows in by_type.values() for row in rows)
+    return [Stock(**row) for row in rows]
+
+
+def balance_overview(account: CreditAccount) -> BalanceOverview:
+    """Return the balance of an account, with 1 query."""
+    return overview_of(read_stocks(account))
+
+
+def overview_of(stocks: Iterable[Stock]) -> BalanceOverview:
+    """Return the balance that the stocks of an account make up."""
+    started: dict[str, list[Stock]] = {}
+    coming: list[Stock] = []
+    for stock in stocks:
+        if stock.begins:
+            coming.append(stock)
+        else:
+            started.setdefault(stock.credit_type, []).append(stock)
+    types = [_type_balance(code, of_type) for code, of_type in started.items()]
+    held = _sum(stock.total_held for of_type in started.values() for stock in of_type)
     return BalanceOverview(
         available=_sum(type_.amount for type_ in types) - held,
         held=held,
-        by_type=types,
-        coming=_coming(account),
+        by_type=[type_ for type_ in types if type_.amount],
+        coming=_calendar((stock.begins_at, stock.total) for stock in coming),
     )
 
 
-def _type_balance(code: str, rows: list[dict[str, Any]]) -> TypeBalance:
-    ending = [row for row in rows if row["ends_at"] and row["ending"] > 0]
+def _type_balance(code: str, stocks: list[Stock]) -> TypeBalance:
     return TypeBalance(
         code=code,
         label=str(CreditLot.CreditType(code).label),
-        amount=_sum(row["total"] for row in rows),
-        ends=Calendar(
-            [
-                Dated(row["ending"], row["ends_at"])
-                for row in sorted(ending, key=itemgetter("ends_at"))
-            ]
+        amount=_sum(stock.total for stock in stocks),
+        ends=_calendar(
+            (stock.ends_at, stock.ending) for stock in stocks if stock.ends_at and stock.ending
         ),
     )
 
 
-def _coming(account: CreditAccount) -> Calendar:
-    rows = (
-        account.lots.filter(is_open=True, remaining__gt=0, effective_at__gt=LedgerClock())
-        .order_by()
-        .values(day=TruncDate("effective_at"))
-        .annotate(total=Sum("remaining"), begins_at=Min("effective_at"))
-        .order_by("begins_at")
-    )
-    return Calendar([Dated(row["total"], row["begins_at"]) for row in rows])
+def _calendar(parts: Iterable[tuple[datetime, Decimal]]) -> Calendar:
+    """Add up the credits of each day, and date them with its first moment."""
+    days: dict[date, Dated] = {}
+    for at, amount in sorted(parts):
+        day = timezone.localdate(at)
+        first = days.get(day, Dated(Decimal(0), at))
+        days[day] = Dated(first.amount + amount, first.at)
+    return Calendar([day for day in days.values() if day.amount > 0])
 
 
 def _sum(amounts: Iterable[Decimal]) -> Decimal:
@@ -216,37 +251,31 @@ def paid_by_type(transaction: CreditTransaction) -> list[TypeBalance]:
 
 
 def recent_activity(account: CreditAccount) -> list[CreditTransaction]:
-    """Return an account's last entries, newest first, after :func:`annotate_scheduled`."""
-    entries = account.transactions.select_related("service", "usage").order_by("-sequence")[:RECENT]
-    return annotate_scheduled(account, list(entries))
+    """Return an account's last entries, newest first, after :func:`with_scheduled`."""
+    entries = account.transactions.select_related("service", "usage").order_by("-sequence")
+    return list(with_scheduled(entries)[:RECENT])
 
 
-def annotate_scheduled(
-    account: CreditAccount, entries: list[CreditTransaction]
-) -> list[CreditTransaction]:
-    """Set ``usable_after`` and ``coming`` on entries of an account, with 1 query.
+def with_scheduled(entries: QuerySet[CreditTransaction]) -> QuerySet[CreditTransaction]:
+    """Annotate entries with ``usable_after`` and ``coming``.
 
     The ledger counts credits as soon as they are added, even if they start later. ``usable_after``
     is the balance after an entry without those credits, as people expect it. ``coming`` is the
     number of those credits that the entry itself added or took.
     """
-    scheduled = []
-    if entries:
-        scheduled = list(
-            CreditAllocation.objects.filter(
-                lot__account=account,
-                lot__effective_at__gt=F("lot__created_at"),
-                transaction__created_at__lt=F("lot__effective_at"),
-            )
-            .filter(lot__effective_at__gt=min(entry.created_at for entry in entries))
-            .values_list("transaction__sequence", "lot__effective_at", "amount")
+    not_started = (
+        CreditAllocation.objects.order_by()
+        .filter(
+            lot__account=OuterRef("account"),
+            lot__effective_at__gt=OuterRef("created_at"),
         )
-    for entry in entries:
-        later = [
-            (sequence, amount)
-            for sequence, begins_at, amount in scheduled
-            if sequence <= entry.sequence and begins_at > entry.created_at
-        ]
-        entry.usable_after = entry.balance_after - _sum(amount for _, amount in later)
-        entry.coming = _sum(amount for sequence, amount in later if sequence == entry.sequence)
-    return entries
+        .filter(lot__effective_at__gt=F("lot__created_at"))
+    )  # The index of scheduled lots needs it.
+    before, own = (
+        Coalesce(Subquery(part.values("lot__account").values_list(Sum("amount"))), Decimal(0))
+        for part in (
+            not_started.filter(transaction__lte=OuterRef("pk")),
+            not_started.filter(transaction=OuterRef("pk")),
+        )
+    )
+    return entries.annotate(usable_after=F("balance_after") - before, coming=own)

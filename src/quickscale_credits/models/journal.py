@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from asgiref.sync import sync_to_async
@@ -317,10 +316,6 @@ class CreditTransaction(models.Model):
         def allocations(self) -> models.Manager[CreditAllocation]: ...
         @property
         def reversals(self) -> models.Manager[CreditTransaction]: ...
-
-    #: Set by ``quickscale_credits.internal.balances.annotate_scheduled``.
-    usable_after: Decimal
-    coming: Decimal
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()}: {format_credits(self.amount or 0, signed=True)}"

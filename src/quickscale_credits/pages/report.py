@@ -20,6 +20,7 @@ from quickscale.errors import MissingExtraError
 from quickscale.formats import format_money, format_number, in_credits
 from quickscale_credits import usage
 from quickscale_credits.internal import running
+from quickscale_credits.internal.balances import Stock, read_stocks
 from quickscale_credits.models import METER, CreditAccount, CreditTransaction, Service
 
 PRESETS = (7, 30, 90)
@@ -79,10 +80,18 @@ class MeterShare:
 class Report:
     """The use of an account in a range, of all services or of one."""
 
-    def __init__(self, account: CreditAccount, days: Range, service: Service | None = None) -> None:
+    def __init__(
+        self,
+        account: CreditAccount,
+        days: Range,
+        service: Service | None = None,
+        *,
+        stocks: list[Stock] | None = None,
+    ) -> None:
         self.account = account
         self.range = days
         self.service = service
+        self._stocks = stocks
 
     def query(self, days: int | None = None, service: Service | None = None) -> str:
         """Return the query string of the last days or of this range, and of a service."""
@@ -150,7 +159,8 @@ class Report:
 
     @cached_property
     def coming(self) -> usage.Forecast:
-        return usage.forecast(self.account, per_day=self.all.per_day, today=timezone.localdate())
+        stocks = read_stocks(self.account) if self._stocks is None else self._stocks
+        return usage.forecast_of(stocks, per_day=self.all.per_day, today=timezone.localdate())
 
     @property
     def lasts_until(self) -> str:

@@ -31,10 +31,10 @@ from quickscale_credits.exceptions import (
 from quickscale_credits.http import announce_change
 from quickscale_credits.internal.balances import (
     account_of_request,
-    annotate_scheduled,
     balance_overview,
     paid_by_type,
     recent_activity,
+    with_scheduled,
 )
 from quickscale_credits.internal.databases import non_atomic_requests
 from quickscale_credits.models import CreditAccount, CreditTransaction, Service, ServiceUsage
@@ -84,15 +84,9 @@ class HistoryMixin(AccountMixin):
         entries = self.account.transactions.select_related("service", "usage")
         return HistoryFilter(self.request.GET, entries)
 
-    def keyset(self, size: int) -> Keyset[CreditTransaction]:
+    def keyset(self, entries: QuerySet[CreditTransaction], size: int) -> Keyset[CreditTransaction]:
         field, descending = self.filter.ordering
-        return Keyset(
-            self.filter.qs,
-            field=field,
-            tie="sequence",
-            descending=descending,
-            size=size,
-        )
+        return Keyset(entries, field=field, tie="sequence", descending=descending, size=size)
 
 
 class HistoryView(CleanQueryMixin, HistoryMixin, FragmentMixin, PageView):
@@ -104,10 +98,9 @@ class HistoryView(CleanQueryMixin, HistoryMixin, FragmentMixin, PageView):
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         query = self.request.GET
-        page = self.keyset(self.page_size).page(
+        page = self.keyset(with_scheduled(self.filter.qs), self.page_size).page(
             after=query.get("after", ""), before=query.get("before", "")
         )
-        annotate_scheduled(self.account, page.items)
         filters = {name: query[name] for name in self.filter.form.fields if query.get(name)}
         return super().get_context_data(
             filter=self.filter,
@@ -133,7 +126,9 @@ class HistoryExportView(HistoryMixin, View):
 
     def get(self, request: HttpRequest, **kwargs: Any) -> HttpResponseBase:
         name = f"credits-{timezone.localdate():%Y-%m-%d}.csv"
-        return csv_response(request, name, self.rows(self.keyset(EXPORT_ROWS_AT_ONCE)))
+        return csv_response(
+            request, name, self.rows(self.keyset(self.filter.qs, EXPORT_ROWS_AT_ONCE))
+        )
 
     def rows(self, entries: Iterable[CreditTransaction]) -> Iterator[tuple[Any, ...]]:
         yield (
@@ -165,13 +160,8 @@ class TransactionView(AccountMixin, DetailView):  # type: ignore[type-arg]
     slug_field = slug_url_kwarg = "sequence"
 
     def get_queryset(self) -> QuerySet[CreditTransaction]:
-        return self.account.transactions.select_related(
-            "service", "usage", "reverses"
-        ).prefetch_related("allocations__lot", "reversals")
-
-    def get_object(self, queryset: Any = None) -> CreditTransaction:
-        [entry] = annotate_scheduled(self.account, [super().get_object(queryset)])
-        return entry
+        entries = self.account.transactions.select_related("service", "usage", "reverses")
+        return with_scheduled(entries).prefetch_related("allocations__lot", "reversals")
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         origin, url = origin_of(self.object), ""

@@ -47,13 +47,14 @@ def load(invoice: stripe.Invoice) -> list[Bill]:
         NotYetKnownError: Stripe's list doesn't have the invoice yet.
         StripeUnavailableError, StripeRefusedError
     """
-    bill = with_lines(invoice)
+    prices = mirror.Prices()
+    bill = with_lines(invoice, prices)
     if bill.is_paid and bill.begins:
-        period = _changed_since(invoice)
+        period = _changed_since(invoice, prices)
         return [bill.within(period) if period else bill]
     if not bill.is_paid or invoice.billing_reason != _CHANGE_REASON:
         return [bill]
-    *earlier, _ = period_until(invoice, invoice.id)
+    *earlier, _ = period_until(invoice, invoice.id, prices)
     period = [*earlier, bill]
     known = Payment.objects.filter(
         invoice_id__in=[other.invoice.id for other in earlier], fulfilled_at__isnull=False
@@ -67,7 +68,7 @@ def load(invoice: stripe.Invoice) -> list[Bill]:
     return [*found, bill.within(period)]
 
 
-def _changed_since(begin: stripe.Invoice) -> list[Bill]:
+def _changed_since(begin: stripe.Invoice, prices: mirror.Prices) -> list[Bill]:
     """Return the period's bills if plan changes were recorded before its first bill was paid."""
     details = subscription_details(begin)
     latest = (
@@ -82,11 +83,11 @@ def _changed_since(begin: stripe.Invoice) -> list[Bill]:
     )
     if latest is None or latest.invoice_id is None:
         return []
-    period = period_until(begin, latest.invoice_id)
+    period = period_until(begin, latest.invoice_id, prices)
     return period if period[0].invoice.id == begin.id else []
 
 
-def period_until(invoice: stripe.Invoice, last_id: str) -> list[Bill]:
+def period_until(invoice: stripe.Invoice, last_id: str, prices: mirror.Prices) -> list[Bill]:
     """Return the bill that began the period, paid or not, and its paid changes up to the last.
 
     The period may run unpaid while Stripe retries the bill that began it. A subscription that began
@@ -107,7 +108,7 @@ def period_until(invoice: stripe.Invoice, last_id: str) -> list[Bill]:
         )
         listed = newest_first.auto_paging_iter()
         for earlier in dropwhile(lambda other: other.id != last_id, listed):
-            bill = with_lines(earlier)
+            bill = with_lines(earlier, prices)
             if bill.begins or bill.is_paid:
                 found.append(bill)
             if bill.begins:
@@ -117,8 +118,8 @@ def period_until(invoice: stripe.Invoice, last_id: str) -> list[Bill]:
     return found[::-1]
 
 
-def with_lines(invoice: stripe.Invoice) -> Bill:
-    return Bill(invoice, [plan for line in _lines(invoice) if (plan := _plan_line(line))])
+def with_lines(invoice: stripe.Invoice, prices: mirror.Prices) -> Bill:
+    return Bill(invoice, [plan for line in _lines(invoice) if (plan := _plan_line(line, prices))])
 
 
 def _lines(invoice: stripe.Invoice) -> list[stripe.InvoiceLineItem]:
@@ -130,13 +131,13 @@ def _lines(invoice: stripe.Invoice) -> list[stripe.InvoiceLineItem]:
         return list(lines.auto_paging_iter())
 
 
-def _plan_line(line: stripe.InvoiceLineItem) -> PlanLine | None:
+def _plan_line(line: stripe.InvoiceLineItem, prices: mirror.Prices) -> PlanLine | None:
     parent = line.parent
     details = parent and (parent.subscription_item_details or parent.invoice_item_details)
     pricing = optional(line.pricing, "price_details") if line.pricing else None
     if not details or not details.subscription or pricing is None:
         return None
-    price = mirror.get_price(id_of(pricing.price) or "")
+    price = prices[id_of(pricing.price) or ""]
     if price is None or not price.is_subscription:
         return None
     return PlanLine(

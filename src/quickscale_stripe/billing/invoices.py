@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -14,6 +15,7 @@ from django.db import transaction
 from quickscale_stripe import signals
 from quickscale_stripe.billing import bills, charges, customers, delivery, returns, subscriptions
 from quickscale_stripe.billing.period import Allotment, Bill, PlanChange, plan_change
+from quickscale_stripe.catalogue import mirror
 from quickscale_stripe.conf import app_settings
 from quickscale_stripe.exceptions import (
     FulfilmentFailedError,
@@ -23,7 +25,7 @@ from quickscale_stripe.exceptions import (
 from quickscale_stripe.internal import clock
 from quickscale_stripe.internal.sdk import at, failure_of, id_of, maybe_at, optional
 from quickscale_stripe.internal.syncing import Write, synced
-from quickscale_stripe.models import Payment, StripeCustomer, Subscription
+from quickscale_stripe.models import Payment, StripeCustomer, StripePrice, Subscription
 from quickscale_stripe.receipts import receipt
 
 _KINDS = {
@@ -116,19 +118,23 @@ class Foreseen:
     paid_share: Decimal
 
 
-def foresee(change: stripe.Invoice, latest_invoice_id: str) -> Foreseen:
+def foresee(
+    change: stripe.Invoice, latest_invoice_id: str, known: Iterable[StripePrice]
+) -> Foreseen:
     """Compute what a plan change would bring.
 
     Args:
         change: Stripe's preview of the change's invoice.
         latest_invoice_id: the subscription's latest invoice.
+        known: prices that need not be read.
 
     Raises:
         StripeUnavailableError, StripeRefusedError
     """
-    period = bills.period_until(change, latest_invoice_id)
+    prices = mirror.Prices({price.stripe_id: price for price in known})
+    period = bills.period_until(change, latest_invoice_id, prices)
     before = list(Payment.objects.paid().filter(invoice_id__in=[one.invoice.id for one in period]))
-    foreseen = plan_change([*period, bills.with_lines(change)])
+    foreseen = plan_change([*period, bills.with_lines(change, prices)])
     tax = sum(tax.amount for tax in change.total_taxes or [])
     return Foreseen(
         credits=max(_NONE, foreseen.worth - _brought(before)),

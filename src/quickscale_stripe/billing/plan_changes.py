@@ -95,7 +95,8 @@ def preview(*, subscription: Subscription, price: StripePrice) -> Preview:
         proration_date, invoice = _preview_invoice(remote, price)
     taxes = invoice.total_taxes or []
     latest = id_of(remote.latest_invoice)
-    foreseen = invoices.foresee(invoice, latest) if latest else None
+    known = filter(None, [subscription.price, price])
+    foreseen = invoices.foresee(invoice, latest, known) if latest else None
     return Preview(
         price=price,
         is_upgrade=True,

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import cached_property
 from typing import Any
 
+from django.db.models import Q
 from django.utils import timezone
 
 from quickscale_stripe.conf import app_settings
@@ -68,10 +70,19 @@ class Standing:
     its payment that Stripe waits for. ``pending`` is the newest payment that is being confirmed.
     """
 
-    customer: StripeCustomer | None
+    owner: Any
     subscription: Subscription | None
     due: Payment | None
     pending: Payment | None
+
+    @cached_property
+    def customer(self) -> StripeCustomer | None:
+        """The owner's customer of the site's mode, which a subscription brings along."""
+        if self.subscription:
+            found = getattr(self.subscription.owner, "stripe_customer", None)
+        else:
+            found = StripeCustomer.objects.for_owner(self.owner).first()
+        return found if found and found.livemode == app_settings.live_mode else None
 
     @property
     def card(self) -> Card | None:
@@ -125,31 +136,34 @@ class Standing:
 
 
 def standing_of(owner: Any) -> Standing:
-    """Read an owner's standing, with at most five queries."""
-    customers = StripeCustomer.objects.for_owner(owner).filter(livemode=app_settings.live_mode)
-    subscription = current_subscription(owner)
-    payments = Payment.objects.for_owner(owner)
+    """Read an owner's standing, with two queries, and a third for the customer of no plan."""
+    subscription = _current_subscription(owner)
+    is_pending, is_due = Q(status=Payment.Status.PENDING), _due(subscription)
+    payments = Payment.objects.for_owner(owner).annotate(is_due=is_due)
+    waiting: list[Any] = list(payments.filter(is_pending | is_due))
     return Standing(
-        customer=customers.first(),
+        owner=owner,
         subscription=subscription,
-        due=due_of(owner, subscription),
-        pending=payments.filter(status=Payment.Status.PENDING).first(),
+        due=next((each for each in waiting if each.is_due), None),
+        pending=next((each for each in waiting if each.status == Payment.Status.PENDING), None),
     )
 
 
-def current_subscription(owner: Any) -> Subscription | None:
+def _current_subscription(owner: Any) -> Subscription | None:
     """Return the newest subscription that has not ended, else the last one that did."""
     owned = Subscription.objects.for_owner(owner).with_plans()
-    return owned.live().first() or owned.order_by("-created_at", "-id").first()
+    by_end = owned.alias(has_ended=Q(status__in=Subscription.ENDED)).order_by(
+        "has_ended", "-created_at", "-id"
+    )
+    return by_end.select_related("owner__stripe_customer").first()
 
 
-def due_of(owner: Any, subscription: Subscription | None) -> Payment | None:
-    """Return the payment that the subscription waits for and that can be paid at Stripe."""
+def _due(subscription: Subscription | None) -> Q:
+    """Return the condition of a payment that the subscription waits for."""
     if subscription is None or not subscription.is_live:
-        return None
-    payments = Payment.objects.for_owner(owner).filter(subscription=subscription, paid_at=None)
+        return Q(pk=None)
+    due = Q(subscription=subscription, paid_at=None) & ~Q(invoice_url="")
     if subscription.status not in UNPAID:
-        payments = payments.filter(
-            kind=Payment.Kind.PLAN_CHANGE, created_at__gt=timezone.now() - _CHANGE_WAITS
-        )
-    return payments.exclude(invoice_url="").first()
+        change_waits_since = timezone.now() - _CHANGE_WAITS
+        due &= Q(kind=Payment.Kind.PLAN_CHANGE, created_at__gt=change_waits_since)
+    return due

@@ -185,6 +185,14 @@ def get_price(price_id: str) -> StripePrice | None:
     return StripePrice.objects.filter(stripe_id=price_id).first() or sync_price(price_id)
 
 
+class Prices(dict[str, StripePrice | None]):
+    """Prices by their ids; those that are missing are read once, as :func:`get_price` does."""
+
+    def __missing__(self, price_id: str) -> StripePrice | None:
+        self[price_id] = get_price(price_id)
+        return self[price_id]
+
+
 def sync_with_prices(product_id: str) -> StripeProduct | None:
     """Mirror a product and its prices; those that Stripe no longer lists become inactive.
 

@@ -297,7 +297,7 @@ def test_the_lines_of_a_long_invoice_are_fetched(
     world.subscribe()
     [invoice] = world.client.v1.invoices.list().data
     invoice.lines.has_more = True
-    assert [line.quantity for line in bills.with_lines(invoice).lines] == [1]
+    assert [line.quantity for line in bills.with_lines(invoice, mirror.Prices()).lines] == [1]
     assert recorded[-1].path == f"/v1/invoices/{invoice.id}/lines"
 
 
