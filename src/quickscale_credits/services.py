@@ -28,7 +28,7 @@ from django import forms
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DEFAULT_DB_ALIAS, router
 from django.utils.functional import Promise
-from django.utils.translation import gettext_lazy as _text
+from django.utils.translation import gettext_lazy
 
 from quickscale_credits.exceptions import CreditsError, InvalidRequestError
 from quickscale_credits.internal.amounts import Amount, parse_price
@@ -81,7 +81,7 @@ class BaseService:
     cost: ClassVar[Amount] = 0
     prices: ClassVar[Sequence[Price]] = ()
     unit: ClassVar[str | Promise] = ""
-    action_label: ClassVar[str | Promise] = _text("Use")
+    action_label: ClassVar[str | Promise] = gettext_lazy("Use")
     form_class: ClassVar[type[forms.Form]] = forms.Form
     result_template: ClassVar[str] = "quickscale_credits/_output.html"
     is_sample: ClassVar[bool] = False  # another class with its code replaces it

@@ -15,6 +15,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from quickscale.formats import format_money
 from quickscale.owner import owner_model_name
@@ -267,7 +268,7 @@ class Subscription(OwnedModel):
     class Status(models.TextChoices):
         INCOMPLETE = "incomplete", _("Waiting for the first payment")
         INCOMPLETE_EXPIRED = "incomplete_expired", _("Never started")
-        TRIALING = "trialing", _("Trial")
+        TRIALING = "trialing", pgettext_lazy("subscription", "Trial")
         ACTIVE = "active", _("Active")
         PAST_DUE = "past_due", _("Payment overdue")
         UNPAID = "unpaid", _("Unpaid")
@@ -593,7 +594,7 @@ class Refund(models.Model):
         REQUIRES_ACTION = "requires_action", _("Waiting for the customer")
         SUCCEEDED = "succeeded", _("Refunded")
         FAILED = "failed", _("Failed")
-        CANCELED = "canceled", _("Cancelled")
+        CANCELED = "canceled", pgettext_lazy("refund", "Cancelled")
 
     stripe_id = stripe_id_field()
     payment = models.ForeignKey(

@@ -97,7 +97,7 @@ class RevokeForm(TaskForm):
 class TransferForm(AmountForm):
     """Ask who gets the credits."""
 
-    to = OwnerField(label=_("To"))
+    to = OwnerField(label=pgettext_lazy("receiver", "To"))
 
     def clean_to(self) -> CreditAccount:
         return CreditAccount.objects.for_owner(self.cleaned_data["to"])

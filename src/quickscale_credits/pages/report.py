@@ -293,10 +293,10 @@ def change_in_words(now: Decimal | int, before: Decimal | int, days: int) -> str
 
 def percent(part: Decimal, whole: Decimal) -> str:
     """Return a part of a whole, such as "12%"; a small part is not shown as none."""
-    if not part or not whole:
-        return "0%"
-    share = part * 100 / whole
-    return _("less than 1%") if share < 1 else f"{format_number(round(share))}%"
+    share = part * 100 / whole if part and whole else Decimal(0)
+    if 0 < share < 1:
+        return _("less than 1%")
+    return _("%(number)s%%") % {"number": format_number(round(share))}
 
 
 def service_name(used: usage.ServiceUse) -> str:

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from quickscale.formats import format_day, format_money, in_credits
 from quickscale.links import absolute_page_url
@@ -84,7 +85,7 @@ def about_plan_change(subscription: Subscription) -> dict[str, Any]:
         if price.credits:
             facts.append((_("Credits"), credit_terms(price)))
     if subscription.pending_at:
-        facts.append((_("From"), format_day(subscription.pending_at)))
+        facts.append((pgettext("first day", "From"), format_day(subscription.pending_at)))
     next_plan = price.product.name if price else ""
     return {**_about(subscription, facts), "next_plan": next_plan}
 
