@@ -18,6 +18,9 @@ except ImportError as error:
     raise MissingExtraError("quickscale.env", "project") from error
 
 
+YEAR = 365 * 24 * 60 * 60
+
+
 class Env(environs.Env):
     """Read the environment and ``.env`` in ``base_dir``.
 
@@ -88,6 +91,9 @@ class Env(environs.Env):
             "CSRF_TRUSTED_ORIGINS": self.list("CSRF_TRUSTED_ORIGINS", []),
             "CSRF_COOKIE_SECURE": not debug,
             "SESSION_COOKIE_SECURE": not debug,
+            "LANGUAGE_COOKIE_SECURE": not debug,
+            "LANGUAGE_COOKIE_SAMESITE": "Lax",
+            "LANGUAGE_COOKIE_AGE": YEAR,
             "SECURE_SSL_REDIRECT": not debug,
             # Machines inside the network request these URLs.
             "SECURE_REDIRECT_EXEMPT": ["^healthz$", "^readyz$"],

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.translation import get_language_info
 
 from quickscale.conf import PAGE_POLICY
 
@@ -69,7 +70,10 @@ MIDDLEWARE = {
 """The middleware that :func:`middleware` knows, in order, with the app that each belongs to."""
 
 OPTIONAL_MIDDLEWARE = frozenset({"django.middleware.locale.LocaleMiddleware"})
-"""The middleware that a project has only if it adds it."""
+"""The middleware that a project has only if it offers several languages, or adds it."""
+
+LANGUAGES = ("de", "en", "es", "fr", "ar")
+"""The languages in which every text of the apps is there, in the order of their own names."""
 
 CONTEXT_PROCESSORS = {
     "django.template.context_processors.request": None,
@@ -112,11 +116,18 @@ def installed_apps(
 
 
 def middleware(
-    installed_apps: Iterable[str], *additions: str, without: Iterable[str] = ()
+    installed_apps: Iterable[str],
+    *additions: str,
+    languages: Collection[tuple[str, str]] = (),
+    without: Iterable[str] = (),
 ) -> list[str]:
-    """Return the middleware of Django and of the installed apps, and then the site's own."""
+    """Return the middleware of Django and of the installed apps, and then the site's own.
+
+    If ``languages``, the site's ``LANGUAGES``, has more than one, visitors get the one that they
+    have chosen or, before that, the one of their browser.
+    """
     needed = _needed(MIDDLEWARE, installed_apps)
-    ours = [name for name in needed if name not in OPTIONAL_MIDDLEWARE]
+    ours = [name for name in needed if len(languages) > 1 or name not in OPTIONAL_MIDDLEWARE]
     return _compose(MIDDLEWARE, ours, additions, without)
 
 
@@ -140,6 +151,12 @@ def auth_password_validators(*additions: str, without: Iterable[str] = ()) -> li
     """Return Django's four validators and the site's own. You can append one with ``OPTIONS``."""
     names = _compose(PASSWORD_VALIDATORS, PASSWORD_VALIDATORS, additions, without)
     return [{"NAME": name} for name in names]
+
+
+def languages(*additions: str, without: Iterable[str] = ()) -> list[tuple[str, str]]:
+    """Return ``LANGUAGES``: those with a complete translation, and then the site's own, by code."""
+    codes = _compose(LANGUAGES, LANGUAGES, additions, without)
+    return [(code, get_language_info(code)["name"]) for code in codes]
 
 
 def silenced_system_checks(*additions: str, without: Iterable[str] = ()) -> list[str]:

@@ -128,7 +128,8 @@ def test_mails_about_errors_have_the_sites_sender(tmp_path, monkeypatch):
 
 def test_https_is_required_in_production_only(tmp_path, monkeypatch):
     monkeypatch.delenv("BEHIND_PROXY", raising=False)
-    names = {"SECURE_SSL_REDIRECT", "SESSION_COOKIE_SECURE", "CSRF_COOKIE_SECURE"}
+    cookies = {f"{cookie}_COOKIE_SECURE" for cookie in ("SESSION", "CSRF", "LANGUAGE")}
+    names = {"SECURE_SSL_REDIRECT", *cookies}
     for debug in (True, False):
         found = Env(tmp_path).security(debug=debug)
         assert {found[name] for name in names} == {not debug}

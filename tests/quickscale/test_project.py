@@ -116,6 +116,12 @@ class TestMiddleware:
         )
         assert places == sorted(places)
 
+    def test_several_languages_need_one_more(self):
+        several = project.middleware(EVERYTHING, languages=project.languages())
+        assert set(several) - {*project.middleware(EVERYTHING)} == project.OPTIONAL_MIDDLEWARE
+        german = project.middleware(EVERYTHING, languages=[("de", "German")])
+        assert german == project.middleware(EVERYTHING)
+
     def test_middleware_can_be_left_out(self):
         gone = "quickscale.middleware.MethodNotAllowedMiddleware"
         middleware = project.middleware(EVERYTHING, without=[gone])
@@ -130,6 +136,7 @@ class TestMiddleware:
         lambda without: project.context_processors(EVERYTHING, without=without),
         lambda without: project.authentication_backends(EVERYTHING, without=without),
         lambda without: project.auth_password_validators(without=without),
+        lambda without: project.languages(without=without),
         lambda without: project.silenced_system_checks(without=without),
         lambda without: project.content_security_policy(without=without),
     ],
@@ -167,6 +174,15 @@ def test_password_validators():
         "MinimumLengthValidator",
         "CommonPasswordValidator",
         "Validator",
+    ]
+
+
+def test_languages():
+    assert project.languages("it", without=["ar", "es"]) == [
+        ("de", "German"),
+        ("en", "English"),
+        ("fr", "French"),
+        ("it", "Italian"),
     ]
 
 

@@ -90,7 +90,7 @@ def test_a_project_can_do_without_payments():
     with new_project() as folder:
         settings, urls = folder / "my_site" / "settings.py", folder / "my_site" / "urls.py"
         without = 'debug=DEBUG, without=["quickscale_stripe"])'
-        text = settings.read_text().replace("debug=DEBUG)\nMIDD", f"{without}\nMIDD")
+        text = settings.read_text().replace("debug=DEBUG)\nLANG", f"{without}\nLANG")
         silenced = 'SILENCED_SYSTEM_CHECKS = ["quickscale_accounts.W008"]  # about an older allauth'
         settings.write_text(f"{text}\n{silenced}\n")
         urls.write_text(re.sub(".*quickscale_stripe.*\n", "", urls.read_text()))

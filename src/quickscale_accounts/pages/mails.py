@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.generic import TemplateView, View
 
-from quickscale.internal import mail_samples
+from quickscale.internal import languages, mail_samples
 
 SCHEMES = {"light": "not all", "dark": "all"}
 """What stands for the query of the reader's colours in a mail that is shown light or dark."""
@@ -29,7 +29,7 @@ class LanguageForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["language"].choices = settings.LANGUAGES  # type: ignore[attr-defined]
+        self.fields["language"].choices = languages.offered()  # type: ignore[attr-defined]
         self.fields["language"].initial = _language_of_page()
 
     def chosen(self) -> str:

@@ -17,6 +17,7 @@ from django_htmx.jinja import htmx_script
 
 from quickscale.alerts import Alert
 from quickscale.csp import is_ours
+from quickscale.internal.languages import offered
 from quickscale.links import find_page_url
 from quickscale_dashboard import registry
 from quickscale_dashboard.conf import DashboardSettings, app_settings
@@ -45,6 +46,12 @@ class Link:
 def dashboard_settings() -> DashboardSettings:
     """Return the ``QUICKSCALE_DASHBOARD_*`` settings with their defaults."""
     return app_settings
+
+
+@register.simple_tag
+def languages() -> list[tuple[str, str]]:
+    """Return the code and the own name of each language that the site offers."""
+    return offered()
 
 
 @register.tag

@@ -17,7 +17,8 @@ INSTALLED_APPS = project.installed_apps(
     "allauth.socialaccount.providers.dummy",
     without=["whitenoise.runserver_nostatic"],
 )
-MIDDLEWARE = project.middleware(INSTALLED_APPS)
+LANGUAGES = project.languages()
+MIDDLEWARE = project.middleware(INSTALLED_APPS, languages=LANGUAGES)
 AUTHENTICATION_BACKENDS = project.authentication_backends(INSTALLED_APPS)
 AUTH_PASSWORD_VALIDATORS = project.auth_password_validators()
 CONTENT_SECURITY_POLICY = project.content_security_policy()

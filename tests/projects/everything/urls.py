@@ -14,6 +14,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("dashboard/", include("quickscale_dashboard.urls")),
     path("quickscale/", include("quickscale.urls")),
+    path("language/", include("quickscale.urls_language")),
     path("", include("quickscale_dashboard.urls_health")),
     path("", include("quickscale_stripe.urls_public")),
     path("", include("quickscale_dashboard.urls_public")),
