@@ -125,11 +125,12 @@ def urls_of(app: AppConfig) -> Iterator[str]:
             [
                 code(f"{namespace}:{entry.name}" if namespace else entry.name),
                 code(str(entry.pattern)),
-                code(getattr(entry.callback.view_class, "template_name", None) or ""),
-                first_paragraph(entry.callback.view_class),
+                code(getattr(view, "template_name", None) or ""),
+                first_paragraph(view),
             ]
             for entry in patterns
             if isinstance(entry, URLPattern)
+            for view in [getattr(entry.callback, "view_class", entry.callback)]
         ]
         yield f"``{module}``\n"
         yield from table(["Name", "Path", "Template", "Page"], rows)
