@@ -33,7 +33,7 @@ READ_ALOUD = {"alt", "aria-label", "aria-description", "placeholder", "title"}
 NO_TEXT = {"code", "pre", "script", "style", "textarea"}
 DATA = (
     *("QuickScale", "UTC", "Basic plan", "Pro plan", "Visa", "letter", "Shout it", "Text"),
-    *("Sam Buyer", "HEY", "(at $29.00 / month)", "All services", "Priority support"),
+    *("Sam Buyer", "HEY", "(at $19.00 / month)", "All services", "Priority support"),
     *("Do you have an API?", "ValueError: x", "Your card was declined."),
 )
 NOT_OURS = ("/admin", "/stripe/sandbox", "/static", "/media", "/accounts/social", "/accounts/dummy")
