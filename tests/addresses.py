@@ -8,6 +8,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 VALUES = {"int": "1", "slug": "x", "str": "x", "uuid": "0" * 8 + "-0000" * 3 + "-" + "0" * 12}
 OURS = ("quickscale", "allauth.")
+OUR_APPS = ("quickscale_", "allauth.")
 
 
 def addresses(resolver: URLResolver | None = None, above: str = "/") -> Iterator[tuple[str, str]]:
@@ -26,3 +27,13 @@ def _fill(entry: URLPattern, path: str) -> str:
         value = VALUES.get(kind, "x")
         path = path.replace(f"<{kind}:{name}>", value).replace(f"<{name}>", value)
     return path if not set("<(\\") & set(path) else ""
+
+
+def without_arguments(resolver: URLResolver | None = None, above: str = "/") -> Iterator[str]:
+    """Yield the path of each URL of our apps that needs no argument."""
+    for entry in (resolver or get_resolver()).url_patterns:
+        path = above + str(entry.pattern).removeprefix("^").removesuffix("$")
+        if isinstance(entry, URLResolver):
+            yield from without_arguments(entry, path)
+        elif entry.callback.__module__.startswith(OUR_APPS) and not entry.pattern.regex.groups:
+            yield path

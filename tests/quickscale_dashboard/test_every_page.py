@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from django.test import Client
-from django.urls import URLResolver, get_resolver
 
+from tests.addresses import without_arguments
 from tests.markup import problems_of_fragment, problems_of_page
 
 pytestmark = pytest.mark.django_db
 
-OURS = ("quickscale_", "allauth.")
 
-
-def addresses(resolver: URLResolver, above: str = "/") -> Iterator[str]:
-    """Return the paths of our views that need no argument."""
-    for entry in resolver.url_patterns:
-        path = above + str(entry.pattern).removeprefix("^").removesuffix("$")
-        if isinstance(entry, URLResolver):
-            yield from addresses(entry, path)
-        elif entry.callback.__module__.startswith(OURS) and not entry.pattern.regex.groups:
-            yield path
-
-
-@pytest.mark.parametrize("path", sorted(set(addresses(get_resolver()))))
+@pytest.mark.parametrize("path", sorted(set(without_arguments())))
 def test_it_is_sound_html_without_anything_inline(
     client: Client, customer: Client, path: str
 ) -> None:

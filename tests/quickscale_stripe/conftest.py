@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -11,26 +11,19 @@ from stripe import APIConnectionError, HTTPClient
 from quickscale_stripe.catalogue import mirror
 from quickscale_stripe.client import get_client, using
 from quickscale_stripe.models import StripePrice
-from quickscale_stripe.testing import post_to_site
 from quickscale_stripe_sandbox import Sandbox
-from quickscale_stripe_sandbox.recording import Recorded, RecordingHTTPClient, strict_reads
+from quickscale_stripe_sandbox.recording import Recorded, RecordingHTTPClient
 from tests.owners import make_owner, user_of
+from tests.quickscale_stripe.shopping import SECRET, sandboxed
 
-SECRET = "whsec_of_the_tests"
 UseClient = Callable[[HTTPClient], None]
 
 
 @pytest.fixture
 def sandbox(settings: Any) -> Iterator[Sandbox]:
-    """A sandbox for one test, whose events wait until ``sandbox.deliver()``.
-
-    Requests and reads that the SDK doesn't declare fail the test, as does a money-making POST
-    without an idempotency key.
-    """
+    """A sandbox for one test, whose events wait until ``sandbox.deliver()``."""
     settings.QUICKSCALE_STRIPE_WEBHOOK_SECRET = SECRET
-    stripe = Sandbox(":memory:", transport=post_to_site)
-    stripe.add_endpoint("http://testserver/stripe/webhook/", secret=SECRET)
-    with closing(stripe), using(RecordingHTTPClient(stripe)), strict_reads():
+    with sandboxed() as stripe:
         yield stripe
 
 

@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from decimal import Decimal
 from typing import Any
 
 from quickscale_stripe.billing import checkout
+from quickscale_stripe.client import using
 from quickscale_stripe.models import Payment, StripePrice
+from quickscale_stripe.testing import post_to_site
 from quickscale_stripe_sandbox import Sandbox
+from quickscale_stripe_sandbox.recording import RecordingHTTPClient, strict_reads
+
+SECRET = "whsec_of_the_tests"
+
+
+@contextmanager
+def sandboxed() -> Iterator[Sandbox]:
+    """Use a sandbox in place of Stripe, whose events wait until ``sandbox.deliver()``.
+
+    The site's webhook secret must be ``SECRET``. Requests and reads that the SDK doesn't declare
+    fail the test, as does a money-making POST without an idempotency key.
+    """
+    stripe = Sandbox(":memory:", transport=post_to_site)
+    stripe.add_endpoint("http://testserver/stripe/webhook/", secret=SECRET)
+    with closing(stripe), using(RecordingHTTPClient(stripe)), strict_reads():
+        yield stripe
 
 
 def open_checkout(owner: Any, price: StripePrice, reference: str = "first") -> str:

@@ -37,8 +37,8 @@ from quickscale_stripe.models import (
 )
 from quickscale_stripe_sandbox import Sandbox
 from quickscale_stripe_sandbox.recording import RecordingHTTPClient
-from tests.quickscale_stripe.conftest import SECRET, UseClient
-from tests.quickscale_stripe.shopping import balance, open_checkout
+from tests.quickscale_stripe.conftest import UseClient
+from tests.quickscale_stripe.shopping import SECRET, balance, open_checkout
 
 pytestmark = pytest.mark.django_db
 

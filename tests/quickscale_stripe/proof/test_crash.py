@@ -33,10 +33,9 @@ from quickscale_stripe.events.handlers import HANDLERS
 from quickscale_stripe.events.reconcile import reconcile
 from quickscale_stripe.models import Payment, StripeEvent, StripePrice
 from quickscale_stripe_sandbox import Sandbox, SandboxHTTPClient
-from tests.quickscale_stripe.conftest import SECRET
 from tests.quickscale_stripe.proof import crash_child
 from tests.quickscale_stripe.proof.world import World
-from tests.quickscale_stripe.shopping import open_checkout
+from tests.quickscale_stripe.shopping import SECRET, open_checkout
 from tests.quickscale_stripe.test_webhooks import post
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -21,9 +21,9 @@ from stripe import WebhookSignature
 from quickscale_stripe.models import StripeEvent
 from quickscale_stripe_sandbox import Sandbox
 from quickscale_stripe_sandbox.internal import thin
-from tests.quickscale_stripe.conftest import SECRET
 from tests.quickscale_stripe.proof.stories import STORIES
 from tests.quickscale_stripe.proof.world import World
+from tests.quickscale_stripe.shopping import SECRET
 
 pytestmark = pytest.mark.django_db
 
