@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 from math import ceil
 from typing import TypeAlias
 
@@ -156,6 +157,7 @@ def bars(
             there are more than 5 series.
     """
     _check(labels, series)
+    text = cache(text)  # Most numbers are shown twice, and many are zero.
     totals = _totals(labels, series)
     steps = _scale(max(totals, default=0))
     top = steps[-1] or 1
