@@ -139,7 +139,7 @@ class TestBars:
     def test_numbers_are_those_of_the_language(self):
         with translation.override("de"):
             chart = bars("use", "Used", ["a"], [Series("A", [Decimal("1234.5")])], text=in_credits)
-        assert chart.rows == [["a", "1.234,5 credits"]]
+        assert chart.rows == [["a", "1.234,5 Credits"]]
         assert chart.scale[0] == "1.500"
         assert "%," not in render(chart)
 
