@@ -408,6 +408,7 @@ def test_moments_are_in_the_language_of_the_page(
     live_server: LiveServer, browser_page: BrowserPages, settings: Any, language: str, text: str
 ) -> None:
     settings.LANGUAGE_CODE = language
+    settings.LANGUAGES = [(language, language)]
     page = browser_page(timezone_id="Europe/Berlin", locale="en-US")
     page.goto(f"{live_server.url}/moments/")
     expect(page.locator("#moment")).to_have_text(text)
