@@ -33,7 +33,7 @@ def webhooks(demo: Demo) -> Iterator[Demo]:
 def test_from_sign_up_to_the_result(demo, browser_page, width, dark, javascript):
     email = f"person-{width}-{'with' if javascript else 'without'}@example.com"
     page = browser_page(width=width, dark=dark, javascript=javascript, allow=EXPECTED)
-    person = Person(demo, page, inspect=javascript)
+    person = Person(demo, page, inspect=dark)
 
     person.signs_up(email)
     person.confirms_the_address(email)

@@ -56,7 +56,7 @@ def test_a_plan_is_taken_changed_both_ways_cancelled_and_kept(
 ):
     email = f"subscriber-{width}-{'with' if javascript else 'without'}@example.com"
     page = browser_page(width=width, dark=dark, javascript=javascript)
-    person = Subscriber(demo, page, inspect=javascript)
+    person = Subscriber(demo, page, inspect=dark)
     person.signs_up(email)
     person.confirms_the_address(email)
 

@@ -6,9 +6,9 @@ import pytest
 from django.utils import timezone
 from playwright.sync_api import expect
 
-from quickscale_stripe.models import Payment, StripePrice, StripeProduct, Subscription
+from quickscale_stripe.models import Payment, StripePrice, Subscription
 from quickscale_stripe_sandbox import Sandbox
-from tests.browser import assert_accessible, assert_fits, assert_shown_whole, log_in
+from tests.browser import assert_accessible, assert_shown_whole, log_in
 from tests.owners import user_of
 from tests.quickscale_stripe.shopping import intent_of, open_checkout
 from tests.quickscale_stripe.test_subscriptions import basic, pro, subscribed
@@ -16,52 +16,6 @@ from tests.quickscale_stripe.test_subscriptions import basic, pro, subscribed
 __all__ = ["basic", "pro", "subscribed"]
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-
-
-@pytest.mark.parametrize(("width", "dark"), [(390, True), (1280, False)])
-def test_the_pages_are_accessible_and_fit(
-    live_server: Any,
-    browser_page: Any,
-    shop: Sandbox,
-    owner: Any,
-    package: StripePrice,
-    subscribed: Subscription,
-    pro: StripePrice,
-    width: int,
-    dark: bool,
-) -> None:
-    shop.pay(open_checkout(owner, package, "one"))
-    shop.pay(open_checkout(owner, package, "two"), "bank_success")
-    shop.deliver()
-    paid = Payment.objects.get(kind="one_time", status="succeeded")
-    pending = Payment.objects.get(status="pending")
-    long = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerk " * 4
-    Payment.objects.filter(pk=paid.pk).update(description=long)
-    StripeProduct.objects.filter(pk=pro.product_id).update(name=long)
-    page = browser_page(width=width, dark=dark)
-    log_in(page, live_server, user_of(owner))
-    for path in (
-        "buy-credits/",
-        "buy-credits/cancelled/",
-        f"buy-credits/done/?session_id={paid.checkout_session_id}",
-        f"buy-credits/done/?session_id={pending.checkout_session_id}",
-        "plans/?interval=year",
-        "../pricing/",
-        "subscription/",
-        f"subscription/change/?price={pro.pk}",
-        "subscription/cancel/",
-        "billing/",
-        "billing/payment-method/",
-        "payments/",
-        "payments/?kind=invoice",
-        f"payments/{paid.pk}/",
-        f"payments/{paid.pk}/receipt/",
-    ):
-        page.goto(f"{live_server.url}/dashboard/{path}")
-        assert_accessible(page)
-        assert_fits(page)
-    page.goto(f"{live_server.url}/dashboard/")
-    assert_fits(page)
 
 
 def test_lists_and_choices_are_swapped_in_place(
@@ -130,7 +84,6 @@ def test_a_pending_payment_becomes_the_result_without_a_reload(
     assert page.evaluate("window.stays")
 
 
-@pytest.mark.parametrize("width", [390, 320])
 def test_tables_show_everything_on_a_phone(
     live_server: Any,
     browser_page: Any,
@@ -138,17 +91,15 @@ def test_tables_show_everything_on_a_phone(
     owner: Any,
     package: StripePrice,
     pro: StripePrice,
-    width: int,
 ) -> None:
     shop.pay(open_checkout(owner, package))
     shop.deliver()
     paid = Payment.objects.get()
-    page = browser_page(width=width)
+    page = browser_page(width=320)
     log_in(page, live_server, user_of(owner))
     for path in ("payments/", "plans/", f"payments/{paid.pk}/receipt/"):
         page.goto(f"{live_server.url}/dashboard/{path}")
         assert_shown_whole(page)
-        assert_accessible(page)
     page.goto(f"{live_server.url}/dashboard/payments/")
     row = page.locator("#payments tbody tr")
     expect(row).to_contain_text(paid.receipt_number)

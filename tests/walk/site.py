@@ -16,7 +16,7 @@ from quickscale_accounts.testing import UserFactory
 from quickscale_credits.models import CreditAccount, Service, ServiceUsage
 from quickscale_credits.services import create_missing_rows, register_temporarily
 from quickscale_stripe.catalogue import mirror
-from quickscale_stripe.models import Payment, StripePrice
+from quickscale_stripe.models import Payment, StripePrice, StripeProduct
 from tests.quickscale_credits.surface import Shout, Whisper
 from tests.quickscale_stripe.shopping import open_checkout, open_signup, sandboxed
 
@@ -62,6 +62,7 @@ def running_site() -> Iterator[Site]:
             metadata={"result": {"Words": 3, "Text": LONG_NAME}},
         )  # fmt: skip
         forgetful = UserFactory()
+        StripeProduct.objects.filter(name="Pro plan").update(name=f"{LONG_NAME} " * 4)
         server = LiveServer("127.0.0.1")
         try:
             yield Site(
