@@ -90,7 +90,7 @@ DATABASES = {
     )
 }
 
-QUICKSCALE_BRAND_NAME = "Letterpress"
+QUICKSCALE_BRAND = {"name": "Letterpress", "color": "#9b3f27"}
 QUICKSCALE_CREDITS_STARTING_BALANCE = 5
 QUICKSCALE_CREDITS_LOW_BALANCE = 3
 QUICKSCALE_STRIPE_FULFILMENT = "letters.fulfilment.LettersFulfilment"

@@ -18,4 +18,5 @@ urlpatterns = [
     path("stripe/", include("quickscale_stripe.urls_webhook")),
     path("account/", include("quickscale_dashboard.urls")),
     path("", include("quickscale_dashboard.urls_health")),
+    path("quickscale/", include("quickscale.urls")),
 ]

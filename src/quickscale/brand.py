@@ -13,11 +13,13 @@ from dataclasses import dataclass, fields
 from django.conf import settings
 
 from quickscale.conf import app_settings
-from quickscale.internal.colors import hsl, readable, text_on
+from quickscale.internal.colors import contrast, hsl, readable, text_on
 
-COLOR = "#176350"
+COLOR, ACCENT = "#176350", "#f7b32f"
 LIGHT_PAGE, DARK_PAGE = "#f0f0f0", "#2b302f"
 """The light surface that is hardest to read on, and the dark one."""
+VISIBLE = 3
+"""The contrast that a shape needs with its ground by WCAG."""
 
 PATTERNS = {
     **dict.fromkeys(("color", "color_dark", "accent"), re.compile(r"#[0-9a-fA-F]{6}")),
@@ -78,6 +80,12 @@ class Brand:
     def text_on_color(self) -> str:
         """The colour of text on ``color``: white or black, with a contrast of 4.5 or more."""
         return text_on(self.color)
+
+    @property
+    def mark_top(self) -> str:
+        """The colour of the default logo's highest bar: the accent, if it is seen on ``color``."""
+        accent = self.accent or ACCENT
+        return accent if contrast(accent, self.color) >= VISIBLE else self.text_on_color
 
     @property
     def bitmap(self) -> str:

@@ -70,6 +70,8 @@ class Env(environs.Env):
         backend = f"django.core.mail.backends.{'smtp' if host else 'console'}.EmailBackend"
         address = self.str("DEFAULT_FROM_EMAIL", "webmaster@localhost")
         sender = {"DEFAULT_FROM_EMAIL": address, "SERVER_EMAIL": address}
+        if site_url := self.str("SITE_URL", ""):
+            sender["QUICKSCALE_SITE_URL"] = site_url
         if django.VERSION >= (6, 1):
             mailer = {"BACKEND": backend, "OPTIONS": options if host else {}}
             return {**sender, "MAILERS": {"default": mailer}}

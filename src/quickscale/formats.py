@@ -15,6 +15,7 @@ from django.utils import numberformat, timezone
 from django.utils.dateformat import format as format_date
 from django.utils.formats import date_format, get_format
 from django.utils.translation import get_language, get_language_bidi, ngettext, to_locale
+from django.utils.translation import gettext as _
 
 from quickscale.errors import MissingExtraError
 from quickscale.internal.money import to_major
@@ -90,6 +91,12 @@ def format_day(moment: datetime) -> str:
     return date_format(timezone.localtime(moment), "DATE_FORMAT")
 
 
+def day_name(moment: datetime) -> str:
+    """Name the day of a moment in the current time zone: "Today", "Yesterday", or its date."""
+    ago = timezone.localdate() - timezone.localtime(moment).date()
+    return {0: _("Today"), 1: _("Yesterday")}.get(ago.days) or format_day(moment)
+
+
 def format_moment(moment: datetime) -> str:
     """Format a moment with the name of its time zone: "Nov. 28, 2026, 7:19 p.m. CET"."""
     local = timezone.localtime(moment)
@@ -100,7 +107,7 @@ def format_moment(moment: datetime) -> str:
 
 
 def _digits(value: Decimal | int, min_places: int) -> str:
-    whole, _, fraction = format(abs(Decimal(value)), "f").partition(".")
+    whole, _point, fraction = format(abs(Decimal(value)), "f").partition(".")
     fraction = fraction.rstrip("0").ljust(min_places, "0")
     return numberformat.format(
         Decimal(f"{whole}.{fraction}"),

@@ -47,7 +47,7 @@ def run_demo(
     port = _choose_port(port, "The site", say)
     sandbox_port = _choose_port(sandbox_port, "The Stripe sandbox", say, other_than=port)
     try:
-        with Processes(folder, _environment(folder, sandbox_port)) as processes:
+        with Processes(folder, _environment(folder, port, sandbox_port)) as processes:
             _start(processes, folder, port, sandbox_port, say)
             ready(f"http://{HOST}:{port}/", f"http://{HOST}:{sandbox_port}/_sandbox/")
             processes.wait()
@@ -74,7 +74,7 @@ def _choose_port(wanted: int, what: str, say: Say, *, other_than: int | None = N
     return port
 
 
-def _environment(folder: Path, sandbox_port: int) -> dict[str, str]:
+def _environment(folder: Path, port: int, sandbox_port: int) -> dict[str, str]:
     """Return the demo's environment, which never uses the shell's ``DATABASE_URL`` or live keys."""
     own = {*documented_variables(), "DJANGO_SETTINGS_MODULE"}
     inherited = {name: value for name, value in os.environ.items() if name not in own}
@@ -85,6 +85,7 @@ def _environment(folder: Path, sandbox_port: int) -> dict[str, str]:
         "DEBUG": "true",
         "DATABASE_URL": embedded_url(_database(folder)),
         "BRAND_NAME": "QuickScale",
+        "SITE_URL": f"http://{HOST}:{port}",
         "STRIPE_SECRET_KEY": "sk_test_sandbox",
         "STRIPE_PUBLIC_KEY": "pk_test_sandbox",
         "STRIPE_WEBHOOK_SECRET": f"whsec_{secrets.token_hex(16)}",

@@ -14,6 +14,7 @@ MAILS = (
     "purchase",
     "payment_failed",
     "payment_refunded",
+    "refund_failed",
     "cancellation_scheduled",
     "cancellation_withdrawn",
     "plan_change_scheduled",
@@ -24,6 +25,7 @@ MAILS = (
     "catalogue_problem",
     "missing_credits",
     "fulfilment_failed",
+    "refund_problem",
 )
 
 

@@ -198,6 +198,7 @@ notifications.kinds.register(
     Kind("stripe.purchase", _("A payment was received"), audience="owner", mandatory=True),
     Kind("stripe.payment_failed", _("A payment failed"), audience="owner", mandatory=True),
     Kind("stripe.payment_refunded", _("Money was returned"), audience="owner"),
+    Kind("stripe.refund_failed", _("A refund did not arrive"), audience="owner", mandatory=True),
     Kind(
         "stripe.subscription_changed", _("A subscription began, changed or ends"), audience="owner"
     ),
@@ -219,6 +220,7 @@ notifications.kinds.register(
             "catalogue_problem": _("A price can't be read"),
             "missing_credits": _("A paid plan brought no credits"),
             "fulfilment_failed": _("A payment brought nothing, because a hook failed"),
+            "refund_problem": _("A refund came back"),
         }.items()
     ),
 )

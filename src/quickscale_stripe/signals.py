@@ -30,6 +30,9 @@ plan_change_scheduled = Signal()
 subscription_ended = Signal()
 #: A refund is new. Sent with ``refund``; read it again for the ``credits_revoked``.
 refund_made = Signal()
+#: A refund that was made did not arrive: the bank sent it back, or it was cancelled. Sent with
+#: ``refund``.
+refund_failed = Signal()
 #: A dispute is new, or its status changed. Sent with ``dispute`` and ``previous_status``.
 dispute_changed = Signal()
 #: An invoice will not be paid. Sent with ``invoice_id``, ``owner`` and ``problem``, which is

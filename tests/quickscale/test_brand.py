@@ -58,6 +58,14 @@ def test_any_color_can_be_read(dark):
             assert contrast(palette.link, page) >= 4.5
 
 
+def test_the_highest_bar_of_the_mark_is_seen_on_any_color():
+    for color in some_colors():
+        for accent in ("", YELLOW, NAVY):
+            brand = Brand("Parrots", color=color, accent=accent)
+            assert contrast(brand.mark_top, color) >= 3
+    assert Brand("Parrots", color=NAVY, accent=YELLOW).mark_top == YELLOW
+
+
 def test_a_color_that_can_be_read_stays_as_it_is():
     brand = Brand("Parrots", color=NAVY, color_dark=YELLOW)
     assert (brand.light.color, brand.light.link) == (NAVY, NAVY)

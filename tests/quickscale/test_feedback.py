@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -378,7 +378,44 @@ def later_moment(request: HttpRequest) -> HttpResponse:
     return HttpResponse(engines["django"].from_string(text).render({"at": AT}, request))
 
 
-urlpatterns += [path("moments/", moments), path("later/", later_moment)]
+LIST = """
+{% extends "quickscale/base.html" %}{% load quickscale %}
+{% block quickscale_content %}<table><tbody>
+{% for at in moments %}
+  {% ifchanged at|day_name %}
+    <tr class="qs-day-row"><th>{{ at|day_name }}</th></tr>
+  {% endifchanged %}
+  <tr><td>{{ at|moment }}</td></tr>
+{% endfor %}
+</tbody></table>{% endblock %}
+"""
+
+
+def list_of_days(request: HttpRequest) -> HttpResponse:
+    moments = [AT, AT - timedelta(hours=14), AT - timedelta(hours=15)]
+    return HttpResponse(engines["django"].from_string(LIST).render({"moments": moments}, request))
+
+
+urlpatterns += [
+    path("moments/", moments),
+    path("later/", later_moment),
+    path("list/", list_of_days),
+]
+
+
+@pytest.mark.parametrize(
+    ("javascript", "names"),
+    [(False, ["Nov. 28, 2026"]), (True, ["Today", "Yesterday"])],
+    ids=["server", "reader"],
+)
+def test_days_have_headings_in_the_reader_s_time_zone(
+    live_server: LiveServer, browser_page: BrowserPages, javascript: bool, names: list[str]
+) -> None:
+    page = browser_page(javascript=javascript, timezone_id="Pacific/Kiritimati")
+    page.clock.set_fixed_time(AT)
+    page.goto(f"{live_server.url}/list/")
+    expect(page.locator(".qs-day-row")).to_have_text(names)
+    expect(page.locator("tr").nth(0)).to_have_text(names[0])
 
 
 def test_moments_are_in_the_reader_s_time_zone_and_days_stay(

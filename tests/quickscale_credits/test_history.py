@@ -12,6 +12,7 @@ from django.test import AsyncClient
 from django.urls import reverse_lazy
 from django.utils import timezone
 
+from quickscale.formats import format_day
 from quickscale_credits import ledger
 from quickscale_credits.metering import charge
 from quickscale_credits.models import CreditAccount, CreditTransaction, Service
@@ -149,6 +150,22 @@ def test_only_the_owners_entries_are_shown(browser, story, make_owner):
     CreditAccount.objects.for_owner(make_owner()).add_credits(1, "Theirs")
 
     assert "Theirs" not in shown(browser.get(HISTORY))
+
+
+def test_days_have_headings_while_the_list_is_in_the_order_of_time(browser, account, clock):
+    start = timezone.now() - timedelta(days=5)
+    clock.move(start - clock.now)
+    for days in (0, 4, 1, 0):
+        clock.move(timedelta(days=days))
+        account.add_credits(1, "Gift", credit_type="bonus")
+    day = format_day(start)
+
+    def headings(**query):
+        return re.findall(r'scope="rowgroup">([^<]*)<', browser.get(HISTORY, query).text)
+
+    assert headings() == ["Today", "Yesterday", day]
+    assert headings(sort="oldest") == [day, "Yesterday", "Today"]
+    assert headings(sort="added") == []
 
 
 def test_htmx_gets_only_the_entries(browser, story):

@@ -8,6 +8,7 @@ from django.contrib.auth.models import AbstractBaseUser
 from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
+from quickscale.internal.colors import contrast
 from tests.browser import BrowserPages, assert_accessible, log_in
 
 pytestmark = [
@@ -49,6 +50,27 @@ def test_pages_are_readable_in_the_brands_colour(
     if not dark:
         page.goto(f"{live_server.url}/contact/")
         assert near(page.get_by_role("button", name="Send").evaluate(COLOR), color)
+
+
+@pytest.mark.parametrize("color", ["#777777", YELLOW, NAVY])
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_a_button_can_be_read_under_the_pointer(
+    live_server: LiveServer,
+    browser_page: BrowserPages,
+    settings: Settings,
+    color: str,
+    dark: bool,
+) -> None:
+    settings.QUICKSCALE_BRAND = {"name": "Parrots", "color": color, "color_dark": color}
+    page = browser_page(dark=dark, reduced_motion="reduce")
+    page.goto(f"{live_server.url}/contact/")
+    button = page.get_by_role("button", name="Send")
+    before = button.evaluate(COLOR)
+    button.hover()
+    page.wait_for_timeout(300)
+    text = button.evaluate(COLOR.replace("backgroundColor", "color"))
+    assert button.evaluate(COLOR) != before
+    assert contrast(button.evaluate(COLOR), text) >= 4.5
 
 
 def near(found: str, color: str) -> bool:

@@ -32,6 +32,7 @@ OWNER = "ada@example.com"
 WITH_FACTS = (
     "purchase",
     "payment_refunded",
+    "refund_failed",
     "cancellation_scheduled",
     "cancellation_withdrawn",
     "plan_change_scheduled",
@@ -287,6 +288,28 @@ def test_a_refund_that_failed_before_sends_no_mail(
     shop.fail_refund(give_back(payment, 450))
     assert tell() == []
     assert Refund.objects.get().status == "failed"
+
+
+def test_a_refund_that_comes_back_tells_the_customer_and_the_staff(
+    shop: Sandbox, owner: Any, package: StripePrice, tell: Tell, settings: Any
+) -> None:
+    settings.QUICKSCALE_STRIPE_STAFF_EMAILS = ["books@example.com"]
+    payment = buy(shop, owner, package, tell)
+    refund = give_back(payment, 450)
+    tell()
+    shop.fail_refund(refund)
+    assert sorted(tell()) == [
+        f"{OWNER}: Your refund of $4.50 did not arrive",
+        f"books@example.com: A refund came back: {refund}",
+    ]
+    ours, theirs = (
+        next(str(one.body) for one in mail.outbox if one.to == [to])
+        for to in (OWNER, "books@example.com")
+    )
+    assert "Starter pack" in ours
+    assert address("payment", pk=payment.pk) in ours
+    assert "lost_or_stolen_card" in theirs
+    assert tell() == []
 
 
 def test_a_payment_that_failed_can_be_tried_again(

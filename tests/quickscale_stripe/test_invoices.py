@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 import stripe
+from django.core import mail
+from django.test import Client
+from django.urls import reverse
 
 from quickscale_credits.models import CreditAccount, CreditLot
 from quickscale_stripe import signals
@@ -17,6 +20,7 @@ from quickscale_stripe.client import get_client
 from quickscale_stripe.exceptions import FulfilmentFailedError, HookFailedError, NotOursError
 from quickscale_stripe.models import Payment, StripeCustomer, StripePrice, Subscription
 from quickscale_stripe_sandbox import Sandbox
+from tests.markup import words
 from tests.owners import make_owner
 from tests.quickscale_stripe.hooks import use_hooks
 from tests.quickscale_stripe.proof.world import World
@@ -189,6 +193,26 @@ def test_each_intent_has_the_amount_that_it_paid(world: World) -> None:
     paid = synced(invoice_id)
     assert (paid.status, paid.amount, paid.credits) == ("succeeded", 1900, 300)
     assert sorted(charge.amount for charge in paid.charges.all()) == [400, 1500]
+
+
+def test_a_renewal_by_bank_debit_is_on_its_way_until_the_bank_answers(
+    world: World, buyer: Client, django_capture_on_commit_callbacks: Any
+) -> None:
+    invoice_id = world.failed_renewal()
+    [part] = get_client().v1.invoice_payments.list({"invoice": invoice_id}).data
+    intent = str(part.payment.payment_intent)
+    alter(world.sandbox, "payment_intent", intent, status="processing", last_payment_error=None)
+    with django_capture_on_commit_callbacks(execute=True):
+        waiting = synced(invoice_id)
+    assert (waiting.status, waiting.failure_message, mail.outbox) == ("pending", "", [])
+    page = words(buyer.get(reverse("quickscale_stripe:payment", kwargs={"pk": waiting.pk})).text)
+    assert "Processing" in page
+
+    alter(world.sandbox, "payment_intent", intent, status="requires_payment_method")
+    with django_capture_on_commit_callbacks(execute=True):
+        assert synced(invoice_id).status == "failed"
+    [told] = mail.outbox
+    assert "did not go through" in told.subject
 
 
 def test_a_failed_renewal_is_announced_once_with_the_bank_s_reason(

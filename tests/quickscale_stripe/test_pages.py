@@ -133,7 +133,7 @@ def test_a_pending_payment_checks_again_by_itself_and_by_link(
     page = buyer.get(DONE, {"session_id": session})
     assert "being confirmed" in text_of(page)
     listed = text_of(buyer.get(PAYMENTS))
-    assert "$9.00 Pending" in listed
+    assert "$9.00 Processing" in listed
     assert "100" not in listed
     assert f"session_id={session}&amp;check=1" in page.text
     last = buyer.get(DONE, {"session_id": session, "check": "10"}, headers={"HX-Request": "true"})
@@ -366,7 +366,7 @@ def test_refunds_and_disputes_are_described_in_words(
     with django_assert_max_num_queries(12):
         page = text_of(buyer.get(f"{PAYMENTS}{paid.pk}/"))
     assert "$2.00 went back to you. Pending" in page
-    assert "A refund of $1.00 did not go through. Failed" in page
+    assert "A refund of $1.00 did not go through. Please contact us" in page
     assert f"Your bank disputed $6.00. {words}" in page
 
 

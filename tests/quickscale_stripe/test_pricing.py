@@ -89,6 +89,19 @@ def test_a_button_leads_through_the_sign_up_to_the_purchase(
     assert "Starter pack Your choice" in text_of(buyer.get(pack))
 
 
+def nobody(**facts: Any) -> bool:
+    return False
+
+
+def test_a_button_leads_to_the_sign_in_where_nobody_may_sign_up(
+    shop: Sandbox, client: Client, settings: Any
+) -> None:
+    settings.QUICKSCALE_ACCOUNTS_SIGNUP_ALLOWED = nobody
+    page = client.get(PRICING).text.partition("<main")[2]
+    assert "/accounts/signup/" not in page
+    assert "/accounts/login/?next=" in page
+
+
 def test_a_customer_has_the_buttons_of_the_dashboard(
     shop: Sandbox, buyer: Client, subscribed: Subscription, django_assert_max_num_queries: Any
 ) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.core import signing
 from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import strip_tags
 
@@ -334,7 +335,13 @@ def test_a_declined_upgrade_says_that_the_plan_stays(
     shop.deliver()
     page = buyer.get(CHANGE, {"price": pro.pk})
     done = buyer.post(CHANGE, {"price": pro.pk, "token": token_on(page)}, follow=True)
-    assert "you keep your plan" in text_of(done)
+    assert (done.status_code, done.redirect_chain) == (402, [])
+    page = text_of(done)
+    due = Payment.objects.get(paid_at=None)
+    assert due.failure_message in page
+    assert "Nothing was charged. You keep Basic plan, and Pro plan has not started." in page
+    for target in (due.invoice_url, reverse("quickscale_stripe:payment_method"), SUBSCRIPTION):
+        assert f'href="{target}"' in done.text
 
 
 @pytest.mark.parametrize("data", [{}, {"price": "0"}, {"price": "x", "token": "y"}])

@@ -82,6 +82,9 @@ def day(moment: datetime | None, autoescape: bool = True) -> str:
     return _time(formats.format_day(moment), f"{localtime(moment):%Y-%m-%d}", autoescape)
 
 
+register.filter(formats.day_name)
+
+
 @register.filter(name="moment", needs_autoescape=True)
 def day_and_time(moment: datetime | None, autoescape: bool = True) -> str:
     """Format a moment with the name of its time zone; without a moment, return nothing.

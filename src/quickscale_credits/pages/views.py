@@ -106,6 +106,7 @@ class HistoryView(CleanQueryMixin, HistoryMixin, FragmentMixin, PageView):
             filter=self.filter,
             page=page,
             query=urlencode(filters),
+            by_day=self.filter.ordering[0] == "sequence",
             groups=list(self.groups(filters)),
             **kwargs,
         )

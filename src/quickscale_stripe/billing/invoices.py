@@ -272,11 +272,13 @@ def _brought(payments: list[Payment]) -> Decimal:
 
 
 def _follow(payment: Payment, invoice: stripe.Invoice) -> None:
-    """Record the state of an unpaid invoice: due, failed, or given up."""
+    """Record the state of an unpaid invoice: due, on its way, failed, or given up."""
     was_failed = payment.status == Payment.Status.FAILED
-    failed = invoice.status in _CLOSED or invoice.attempted
+    intents = [intent for intent, _ in _intents(invoice)]
+    is_on_its_way = any(intent.status == "processing" for intent in intents)
+    failed = invoice.status in _CLOSED or (invoice.attempted and not is_on_its_way)
     payment.status = Payment.Status.FAILED if failed else Payment.Status.PENDING
-    failures = [failure_of(intent) for intent, _ in _intents(invoice)] if failed else []
+    failures = [failure_of(intent) for intent in intents] if failed else []
     payment.failure_message = next(filter(None, failures), "")
     payment.next_attempt_at = maybe_at(invoice.next_payment_attempt)
     returns.count(payment)

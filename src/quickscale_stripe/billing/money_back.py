@@ -99,6 +99,8 @@ def _record_refund(refund: stripe.Refund, fetched_at: datetime, payment: Payment
     row.save()
     if row.takes_money and not took_money:
         signals.send_after_commit(signals.refund_made, Refund, refund=row)
+    elif took_money and not row.takes_money:
+        signals.send_after_commit(signals.refund_failed, Refund, refund=row)
     return row
 
 

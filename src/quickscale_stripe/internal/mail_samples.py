@@ -82,10 +82,9 @@ def sample_context(name: str) -> dict[str, Any]:
         case "payment_failed":
             return mail_facts.about_failure(payment)
         case "payment_refunded":
-            refund = Refund(
-                payment=payment, amount=1500, currency="usd", credits_revoked=Decimal(500)
-            )
-            return mail_facts.about_refund(refund, Decimal(740))
+            return mail_facts.about_refund(_refund(payment, Decimal(500)), Decimal(740))
+        case "refund_failed":
+            return mail_facts.about_refund(_refund(payment, Decimal(0)), Decimal(1240))
         case "cancellation_scheduled":
             return mail_facts.about_cancellation(_subscription(price, cancel_at=_later(now)))
         case "cancellation_withdrawn":
@@ -99,6 +98,7 @@ def sample_context(name: str) -> dict[str, Any]:
     return {
         "owner": owner,
         "payment": payment,
+        "refund": _refund(payment, Decimal(0)),
         "price": price,
         "problems": metadata.problems(price.metadata_errors),
         "dispute": Dispute(
@@ -116,6 +116,17 @@ def sample_context(name: str) -> dict[str, Any]:
             stripe_id="evt_sample", type="invoice.paid", attempts=8, error="ValueError: x"
         ),
     }
+
+
+def _refund(payment: Payment, credits_revoked: Decimal) -> Refund:
+    return Refund(
+        stripe_id="re_sample",
+        payment=payment,
+        amount=1500,
+        currency="usd",
+        credits_revoked=credits_revoked,
+        failure_reason="lost_or_stolen_card",
+    )
 
 
 def _subscription(price: StripePrice, **fields: Any) -> Subscription:

@@ -43,6 +43,7 @@ TO_STAFF = (
     "catalogue_problem",
     "missing_credits",
     "fulfilment_failed",
+    "refund_problem",
 )
 
 
@@ -68,6 +69,13 @@ def report_refund(refund: Refund, **kwargs: Any) -> None:
         refund.refresh_from_db()
         owner = refund.payment.owner
         _tell_owner("payment_refunded", owner, mail_facts.about_refund(refund, _balance(owner)))
+
+
+@receiver(signals.refund_failed)
+def report_refund_failure(refund: Refund, **kwargs: Any) -> None:
+    refund.refresh_from_db()
+    owner = refund.payment.owner
+    _tell_owner("refund_failed", owner, mail_facts.about_refund(refund, _balance(owner)))
 
 
 @receiver(signals.cancellation_scheduled)
@@ -115,6 +123,12 @@ def report_dispute(dispute: Dispute, previous_status: str, **kwargs: Any) -> Non
     """Staff have until ``evidence_due_by`` to answer it."""
     if dispute.status != previous_status:
         _tell_staff("dispute", {"dispute": dispute, "payment": dispute.payment})
+
+
+@receiver(signals.refund_failed)
+def report_returned_money(refund: Refund, **kwargs: Any) -> None:
+    """Stripe keeps the money for the site, and staff return it in another way."""
+    _tell_staff("refund_problem", {"refund": refund, "payment": refund.payment})
 
 
 @receiver(signals.invoice_problem)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
+from django.apps import apps
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest
@@ -57,12 +58,26 @@ def _sells_at(request: HttpRequest, name: str = "plans") -> str:
     return find_page_url(request, f"quickscale_stripe:{name}")
 
 
+def _may_sign_up(request: HttpRequest) -> bool:
+    if not has_page("account_signup"):
+        return False
+    if not apps.is_installed("allauth.account"):
+        return True
+    from allauth.account.adapter import get_adapter
+
+    is_open: bool = get_adapter(request).is_open_for_signup(request)
+    return is_open
+
+
 def _sign_up_url(request: HttpRequest) -> Callable[[StripePrice], str]:
-    """Return a function of a price: the sign-up that then leads to the page with its button."""
+    """Return a function of a price: the sign-up that then leads to the page with its button.
+
+    Where nobody may sign up, it is the sign-in.
+    """
     if request.user.is_authenticated:
         home = resolve_url(settings.LOGIN_REDIRECT_URL)
         return lambda price: home
-    sign_up = resolve_url("account_signup" if has_page("account_signup") else settings.LOGIN_URL)
+    sign_up = resolve_url("account_signup" if _may_sign_up(request) else settings.LOGIN_URL)
 
     def url_of(price: StripePrice) -> str:
         page = _sells_at(request, "plans" if price.is_subscription else "buy_credits")

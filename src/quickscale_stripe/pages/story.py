@@ -42,12 +42,12 @@ def _money(payment: Payment) -> Iterator[Step]:
         yield Step("paid", payment.paid_at, payment, "success")
     else:
         failed = payment.status == Payment.Status.FAILED
-        kind, tone = ("failed", "danger") if failed else ("pending", "warning")
+        kind, tone = ("failed", "danger") if failed else ("pending", "info")
         yield Step(kind, payment.created_at, payment, tone)
         if payment.next_attempt_at:
             yield Step("next_attempt", payment.next_attempt_at, payment)
     for refund in payment.refunds.all():
-        yield Step("refund", refund.created_at, refund, "info" if refund.takes_money else "")
+        yield Step("refund", refund.created_at, refund, "info" if refund.takes_money else "danger")
     for dispute in payment.disputes.all():
         yield Step("dispute", dispute.created_at, dispute, "warning")
 

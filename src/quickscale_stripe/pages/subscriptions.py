@@ -14,6 +14,7 @@ from quickscale.internal.fragments import FragmentMixin
 from quickscale.links import PageView, page_url
 from quickscale.login import OwnerRequiredMixin
 from quickscale_stripe.billing import checkout, plan_changes, subscriptions
+from quickscale_stripe.billing.standing import standing_of
 from quickscale_stripe.catalogue import mirror
 from quickscale_stripe.conf import app_settings
 from quickscale_stripe.exceptions import (
@@ -147,16 +148,25 @@ class ChangePlanView(SubscriptionMixin, PaymentsMixin):
             return go_to(request, self.change_url(price))
         except SubscriptionEndsError:
             return self._keep_first()
-        if changed and changed.price == price:
+        if not changed:
+            return self.to_subscription()
+        if changed.price != price and changed.pending_price != price:
+            return self._declined(changed, price)
+        if changed.price == price:
             text = _("Your plan has been changed: %(plan)s is yours from today.")
             messages.success(request, text % {"plan": price.product.name})
-        elif changed and changed.pending_price == price:
-            messages.success(request, _scheduled_change(changed))
         else:
-            messages.warning(
-                request, _("The payment did not go through, so you keep your plan for now.")
-            )
+            messages.success(request, _scheduled_change(changed))
         return self.to_subscription()
+
+    def _declined(self, subscription: Subscription, price: StripePrice) -> HttpResponse:
+        context = {
+            "subscription": subscription,
+            "price": price,
+            "due": standing_of(self.owner).due,
+            "again_url": self.change_url(price),
+        }
+        return render(self.request, "quickscale_stripe/change_declined.html", context, status=402)
 
     def _keep_first(self) -> HttpResponse:
         messages.info(

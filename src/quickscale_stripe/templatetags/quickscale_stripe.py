@@ -10,7 +10,7 @@ from quickscale_stripe.models import Payment, Subscription
 register = template.Library()
 
 PAYMENT_TONES = {
-    Payment.Status.PENDING: "warning",
+    Payment.Status.PENDING: "info",
     Payment.Status.SUCCEEDED: "success",
     Payment.Status.FAILED: "danger",
     Payment.Status.DISPUTED: "danger",

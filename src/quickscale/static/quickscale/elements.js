@@ -191,6 +191,37 @@
     }
   }
 
+  // The headings of the days in a list follow its moments into the reader's time zone.
+
+  const relative = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
+  const date = format({ dateStyle: "medium" });
+
+  function dayName(moment) {
+    const midnight = (day) => Date.UTC(day.getFullYear(), day.getMonth(), day.getDate());
+    const ago = (midnight(new Date()) - midnight(moment)) / 86400000;
+    const name = ago === 0 || ago === 1 ? relative.format(-ago, "day") : date.format(moment);
+    return name.charAt(0).toLocaleUpperCase(language) + name.slice(1);
+  }
+
+  function group() {
+    for (const heading of document.querySelectorAll(".qs-day-row:first-child")) {
+      const body = heading.parentElement;
+      body.querySelectorAll(".qs-day-row").forEach((row) => row.remove());
+      let last = "";
+      for (const time of body.querySelectorAll("tr time[datetime*=T]")) {
+        const name = dayName(new Date(time.dateTime));
+        if (name !== last) {
+          const row = heading.cloneNode(true);
+          row.firstElementChild.textContent = name;
+          time.closest("tr").before(row);
+          last = name;
+        }
+      }
+    }
+  }
+
   localise();
+  group();
+  document.addEventListener("htmx:load", group);
   document.addEventListener("htmx:load", localise);
 })();
