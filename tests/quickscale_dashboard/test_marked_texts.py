@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import AbstractBaseUser
 from django.test import Client, RequestFactory
-from django.urls import get_resolver
 from django.utils.translation import override, trans_real
 
 from quickscale.internal import mail_samples
@@ -24,9 +23,9 @@ from quickscale_credits.models import Service
 from quickscale_credits.services import create_missing_rows, register_temporarily
 from quickscale_stripe.models import StripeProduct
 from quickscale_stripe.testing import stripe_sandbox
+from tests.addresses import without_arguments
 from tests.markup import VOID
 from tests.quickscale_credits.surface import Shout
-from tests.quickscale_dashboard.test_every_page import addresses
 
 OPEN, CLOSE = "⟦⟧"
 READ_ALOUD = {"alt", "aria-label", "aria-description", "placeholder", "title"}
@@ -130,7 +129,7 @@ def test_pages(client: Client, customer: Client, data: list[str]) -> None:
     problems: dict[str, list[str]] = {}
     for visitor in (client, customer):
         seen: set[str] = set()
-        waiting = ["/no-such-page/", *sorted(set(addresses(get_resolver())))]
+        waiting = ["/no-such-page/", *sorted(set(without_arguments()))]
         while waiting:
             path = waiting.pop()
             if path in seen or path.startswith(NOT_OURS):

@@ -98,7 +98,7 @@ def test_page_and_pdf_say_the_same(
     document = PdfReader(io.BytesIO(response.content))
     assert document.metadata
     assert document.metadata.title == f"Receipt {paid.receipt_number}, Example GmbH"
-    assert document.trailer["/Root"]["/Lang"] == "en-us"
+    assert document.trailer["/Root"]["/Lang"] == "en"
 
 
 def test_what_was_paid_stays_when_the_customer_and_the_product_change(

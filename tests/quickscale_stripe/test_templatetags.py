@@ -11,7 +11,7 @@ def test_the_status_of_a_payment_has_a_tone(status: str) -> None:
     template = Template("{% load quickscale_stripe %}{{ payment|payment_tone }}")
     tones = {
         "succeeded": "success",
-        "pending": "warning",
+        "pending": "info",
         "failed": "danger",
         "disputed": "danger",
         "refunded": "info",
