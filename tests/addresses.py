@@ -11,14 +11,27 @@ OURS = ("quickscale", "allauth.")
 OUR_APPS = ("quickscale_", "allauth.")
 
 
-def addresses(resolver: URLResolver | None = None, above: str = "/") -> Iterator[tuple[str, str]]:
+def addresses() -> Iterator[tuple[str, str]]:
     """Yield the path and the view's name for each URL of ours for which a path can be made."""
-    for entry in (resolver or get_resolver()).url_patterns:
+    for path, entry in _patterns(get_resolver()):
+        if entry.callback.__module__.startswith(OURS) and (filled := _fill(entry, path)):
+            yield filled, f"{entry.callback.__module__}.{entry.callback.__name__}"
+
+
+def without_arguments() -> Iterator[str]:
+    """Yield the path of each URL of our apps that needs no argument."""
+    for path, entry in _patterns(get_resolver()):
+        if entry.callback.__module__.startswith(OUR_APPS) and not entry.pattern.regex.groups:
+            yield path
+
+
+def _patterns(resolver: URLResolver, above: str = "/") -> Iterator[tuple[str, URLPattern]]:
+    for entry in resolver.url_patterns:
         path = above + str(entry.pattern).removeprefix("^").removesuffix("$")
         if isinstance(entry, URLResolver):
-            yield from addresses(entry, path)
-        elif entry.callback.__module__.startswith(OURS) and (filled := _fill(entry, path)):
-            yield filled, f"{entry.callback.__module__}.{entry.callback.__name__}"
+            yield from _patterns(entry, path)
+        else:
+            yield path, entry
 
 
 def _fill(entry: URLPattern, path: str) -> str:
@@ -27,13 +40,3 @@ def _fill(entry: URLPattern, path: str) -> str:
         value = VALUES.get(kind, "x")
         path = path.replace(f"<{kind}:{name}>", value).replace(f"<{name}>", value)
     return path if not set("<(\\") & set(path) else ""
-
-
-def without_arguments(resolver: URLResolver | None = None, above: str = "/") -> Iterator[str]:
-    """Yield the path of each URL of our apps that needs no argument."""
-    for entry in (resolver or get_resolver()).url_patterns:
-        path = above + str(entry.pattern).removeprefix("^").removesuffix("$")
-        if isinstance(entry, URLResolver):
-            yield from without_arguments(entry, path)
-        elif entry.callback.__module__.startswith(OUR_APPS) and not entry.pattern.regex.groups:
-            yield path

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from django.utils import translation
 
 from tests import owners
 from tests.browser import browser_page, chromium
@@ -22,6 +23,13 @@ LONG = (
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: not item.nodeid.removeprefix("tests/").startswith(LONG))
+
+
+@pytest.fixture(autouse=True)
+def end_language():
+    """End the language that the last request of a test chose, which the thread would keep."""
+    yield
+    translation.deactivate()
 
 
 @pytest.fixture

@@ -73,7 +73,7 @@ OPTIONAL_MIDDLEWARE = frozenset({"django.middleware.locale.LocaleMiddleware"})
 """The middleware that a project has only if it offers several languages, or adds it."""
 
 LANGUAGES = ("de", "en", "es", "fr", "ar")
-"""The languages in which every text of the apps is there, in the order of their own names."""
+"""The languages with a complete translation of the apps, ordered by their own names."""
 
 CONTEXT_PROCESSORS = {
     "django.template.context_processors.request": None,
